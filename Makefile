@@ -14,6 +14,7 @@ OBJS = \
 	$(addsuffix .o,$(basename $(sort $(wildcard src/*.c src/*/*.c src/*/*.cc src/*/*.cpp))))
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=streaming
 
 EXTRA_CLEAN = test/kafka/kafka_admin
 

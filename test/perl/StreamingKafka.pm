@@ -1,0 +1,227 @@
+
+=head1 NAME
+
+StreamingKafka - a real Kafka broker for a test
+
+=head1 SYNOPSIS
+
+  use StreamingKafka;
+
+  my $kafka = StreamingKafka->shared;     # one for the whole run of tests
+  my $clicks = $kafka->create_topic('clicks', 4);
+  $kafka->produce($clicks, 0, [ '{"k": 1}', '{"k": 2}' ]);
+  $kafka->produce($clicks, 1, [ [ 'key', 'value' ], [ 'gone', undef ] ]);
+  my @records = $kafka->consume($results); # [partition, offset, key, value]
+
+  plan skip_all => 'no Kafka here' unless StreamingKafka->available;
+  my $own = StreamingKafka->new;          # one that may be stopped
+  $own->kill9;
+  $own->start;                            # same address, same data
+
+=cut
+
+package StreamingKafka;
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use File::Temp ();
+use IPC::Run ();
+
+my $tools = dirname(__FILE__) . '/../kafka';
+my $suffix = join '', map { ('a' .. 'z')[ rand 26 ] } 1 .. 6;
+my @own;
+
+=head2 available
+
+Whether new works here: not in a tree without Java, where only shared does.
+
+=cut
+
+sub available { return defined $ENV{KAFKA_LIBS} }
+
+=head2 new
+
+Starts a broker of the test's own.
+
+=cut
+
+sub new
+{
+	my ($class) = @_;
+	my $self = bless {
+		dir => File::Temp::tempdir('kafka_XXXX', DIR => $ENV{STREAMING_WORK}, CLEANUP => 1) },
+	  $class;
+
+	push @own, $self;
+	$self->start;
+	return $self;
+}
+
+=head2 shared
+
+The broker that STREAMING_KAFKA names, which must not be stopped, or one of
+its own where there is none.
+
+=cut
+
+sub shared
+{
+	my ($class) = @_;
+
+	return $class->new unless $ENV{STREAMING_KAFKA};
+	return bless { address => $ENV{STREAMING_KAFKA} }, $class;
+}
+
+=head2 address
+
+What goes into bootstrap_servers.
+
+=cut
+
+sub address { return $_[0]->{address} }
+
+sub _run
+{
+	my ($input, @command) = @_;
+	my ($output, $error) = ('', '');
+
+	IPC::Run::run(\@command, '<', \$input, '>', \$output, '2>', \$error)
+	  or die "@command: $error";
+	return $output;
+}
+
+sub _broker
+{
+	my ($self, $verb) = @_;
+
+	die 'the shared broker is not to be stopped or started' unless $self->{dir};
+	my $said = qx('$tools/broker' $verb '$self->{dir}');
+	die "broker $verb failed" if $?;
+	return $said;
+}
+
+=head2 start, stop, kill9
+
+Stop is a shutdown that takes a second or two, kill9 a SIGKILL; start after
+either brings back the same address and data, and returns when it answers.
+
+=cut
+
+sub start
+{
+	my ($self) = @_;
+
+	chomp($self->{address} = $self->_broker('start'));
+	return;
+}
+
+sub stop  { $_[0]->_broker('stop'); return; }
+sub kill9 { $_[0]->_broker('kill'); return; }
+
+sub _admin
+{
+	my ($self, @arguments) = @_;
+
+	_run('', "$tools/kafka_admin", $self->{address}, @arguments);
+	return;
+}
+
+=head2 create_topic(NAME, PARTITIONS, SETTING...)
+
+Returns the topic's real name: NAME and something that no other test has. A
+setting is 'retention.ms=1000'.
+
+=head2 grow_topic(TOPIC, PARTITIONS), delete_topic(TOPIC), trim(TOPIC, PARTITION, OFFSET)
+
+trim removes the records before OFFSET, as retention would.
+
+=cut
+
+sub create_topic
+{
+	my ($self, $name, $partitions, @settings) = @_;
+	my $topic = "${name}_$suffix";
+
+	$self->_admin('create', $topic, $partitions || 1, @settings);
+	return $topic;
+}
+
+sub grow_topic   { my $self = shift; return $self->_admin('grow',   @_); }
+sub delete_topic { my $self = shift; return $self->_admin('delete', @_); }
+sub trim         { my $self = shift; return $self->_admin('trim',   @_); }
+
+=head2 produce(TOPIC, PARTITION, VALUES, OPTION...)
+
+VALUES is a list of values, all with a key or all without: 'value' or [ 'key',
+'value' ], where an undefined value is Kafka's null. Returns when the broker
+has them. Options are kcat's, such as '-H', 'name=value' for a header.
+
+=cut
+
+sub produce
+{
+	my ($self, $topic, $partition, $values, @options) = @_;
+	my @lines = map { ref $_ ? "$_->[0]\x01" . (defined $_->[1] ? $_->[1] : '') : $_ } @$values;
+
+	return unless @lines;
+	push @options, '-K', "\x01", '-Z' if ref $values->[0];
+	# Values may hold line ends; kcat takes no delimiter for granted.
+	_run(join("\x02", @lines), 'kcat', '-P', '-q', '-b', $self->{address}, '-t', $topic,
+		'-p', $partition, '-D', "\x02", '-X', 'acks=all', @options);
+	return;
+}
+
+=head2 produce_file(TOPIC, PARTITION, FILE)
+
+Each line of FILE is a value. Fit for millions.
+
+=cut
+
+sub produce_file
+{
+	my ($self, $topic, $partition, $file) = @_;
+
+	_run('', 'kcat', '-P', '-q', '-b', $self->{address}, '-t', $topic, '-p', $partition,
+		'-X', 'linger.ms=20', '-l', $file);
+	return;
+}
+
+=head2 consume(TOPIC, OPTION...)
+
+All that a reader of committed records sees now: a list of [ partition,
+offset, key, value ] in the order of partition and offset, null as undef.
+
+=cut
+
+sub consume
+{
+	my ($self, $topic, @options) = @_;
+	my $rest = _run('', 'kcat', '-C', '-q', '-e', '-b', $self->{address}, '-t', $topic,
+		'-o', 'beginning', '-X', 'isolation.level=read_committed',
+		'-f', '%p %o %K %S\n%k%s\n', @options);
+	my @records;
+
+	while ($rest =~ s/\A(\d+) (\d+) (-?\d+) (-?\d+)\n//)
+	{
+		my ($partition, $offset, $key_size, $size) = ($1, $2, $3, $4);
+		my $key   = $key_size < 0 ? undef : substr($rest, 0, $key_size, '');
+		my $value = $size < 0     ? undef : substr($rest, 0, $size,     '');
+
+		substr($rest, 0, 1, '');
+		push @records, [ $partition, $offset, $key, $value ];
+	}
+	return sort { $a->[0] <=> $b->[0] || $a->[1] <=> $b->[1] } @records;
+}
+
+END
+{
+	# Take care not to change the script's exit value.
+	my $status = $?;
+
+	system("'$tools/broker' kill '$_->{dir}'") foreach @own;
+	$? = $status;
+}
+
+1;
