@@ -1,0 +1,534 @@
+/*
+ * generate.c
+ *	  Benchmark input: the records of the Yahoo Streaming Benchmark, and rows
+ *	  of 64 bytes to push.
+ *
+ *	generate topic    -b BROKERS -t TOPIC [-p PARTITIONS]
+ *	generate kafka    -b BROKERS -t TOPIC [-p PARTITIONS] RECORDS
+ *	generate files    -d DIRECTORY [-f FILES] RECORDS
+ *	generate ads      RECORDS			CSV ad_id,campaign_id
+ *	generate windows  RECORDS			CSV campaign_id,window,count of the views
+ *	generate users    RECORDS			one line: distinct sum(n) sum(n * n)
+ *	generate rows     [-n ROWS] [-g GROUPS] [-s SEED] [-D]
+ *
+ * RECORDS is [-n NUMBER] [-u USERS] [-r EVENTS_PER_SECOND] [-s SEED].
+ *
+ * A record is a function of the seed and its number alone, never of the
+ * record before it, so the topic, the files and the expected answers all
+ * describe the same stream, whatever it is cut into: record i goes to
+ * partition i % PARTITIONS, and file f holds the f-th run of records.
+ *
+ * "windows" and "users" count in plain C what the queries of the benchmark
+ * count in SQL; they share only the drawing of a record with the rest.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <librdkafka/rdkafka.h>
+
+#define NUM_CAMPAIGNS		100
+#define ADS_PER_CAMPAIGN	10
+#define NUM_ADS				(NUM_CAMPAIGNS * ADS_PER_CAMPAIGN)
+#define NUM_PAGES			100
+#define FIRST_EVENT_MS		INT64_C(1480000000000)
+#define WINDOW_SECONDS		10
+
+#define MAX_RECORD			320 /* the longest record is 263 bytes */
+#define UUID_LEN			36
+
+/* What a uuid names; part of the uuid, so that no two kinds share one. */
+enum Kind
+{
+	KIND_USER = 1,
+	KIND_PAGE,
+	KIND_AD,
+	KIND_CAMPAIGN,
+};
+
+typedef struct Options
+{
+	const char *brokers;
+	const char *topic;
+	const char *directory;
+	int			partitions;
+	int			files;
+	int64_t		number;
+	int64_t		users;
+	int64_t		rate;			/* events per second of event time */
+	int64_t		groups;
+	uint64_t	seed;
+	bool		distinct;		/* rows: key i is i-th of a permutation */
+} Options;
+
+/* The choices that make record i; everything else is spelling. */
+typedef struct Event
+{
+	uint32_t	user;
+	uint32_t	page;
+	uint32_t	ad;
+	uint32_t	ad_type;
+	uint32_t	event_type;
+	uint32_t	ip_address;
+	int64_t		ms;
+} Event;
+
+static const char *const ad_types[] = {
+	"banner", "modal", "sponsored-search", "mail", "mobile"
+};
+static const char *const event_types[] = {"view", "click", "purchase"};
+
+static volatile int64_t failed_deliveries = 0;
+
+
+static void
+fatal(const char *what, const char *why)
+{
+	fprintf(stderr, "generate: %s: %s\n", what, why);
+	exit(1);
+}
+
+/* splitmix64's finalizer: every bit of x reaches every bit of the result. */
+static uint64_t
+mix(uint64_t x)
+{
+	x += UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+/* Maps 32 random bits onto 0 .. bound - 1, evenly and without a division. */
+static uint32_t
+below(uint64_t bits, uint32_t bound)
+{
+	return (uint32_t) (((bits & UINT32_MAX) * bound) >> 32);
+}
+
+static void
+draw_event(const Options *opt, int64_t i, Event *event)
+{
+	uint64_t	a = mix(opt->seed ^ mix((uint64_t) i));
+	uint64_t	b = mix(a);
+	uint64_t	c = mix(b);
+
+	event->user = below(a, (uint32_t) opt->users);
+	event->ad = below(a >> 32, NUM_ADS);
+	event->page = below(b, NUM_PAGES);
+	event->ad_type = below(b >> 32, 5);
+	event->event_type = below(c, 3);
+	event->ip_address = (uint32_t) (c >> 32);
+	event->ms = FIRST_EVENT_MS + i * 1000 / opt->rate;
+}
+
+static char *
+put(char *out, const char *text)
+{
+	size_t		len = strlen(text);
+
+	memcpy(out, text, len);
+	return out + len;
+}
+
+static char *
+put_number(char *out, uint64_t value)
+{
+	char		digits[20];
+	int			n = 0;
+
+	do
+	{
+		digits[n++] = (char) ('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	while (n > 0)
+		*out++ = digits[--n];
+	return out;
+}
+
+/* The uuid of the number-th user, page, ad or campaign. */
+static char *
+put_uuid(char *out, enum Kind kind, uint32_t number)
+{
+	static const char hex[] = "0123456789abcdef";
+	uint64_t	word[2];
+
+	word[0] = mix(((uint64_t) kind << 32) | number);
+	word[1] = mix(word[0]);
+	for (int nibble = 0; nibble < 32; nibble++)
+	{
+		if (nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20)
+			*out++ = '-';
+		*out++ = hex[(word[nibble / 16] >> (60 - 4 * (nibble % 16))) & 15];
+	}
+	return out;
+}
+
+/* Writes record i, without a newline, to out[MAX_RECORD]; returns its end. */
+static char *
+put_record(char *out, const Options *opt, int64_t i)
+{
+	Event		event;
+
+	draw_event(opt, i, &event);
+	out = put(out, "{\"user_id\":\"");
+	out = put_uuid(out, KIND_USER, event.user);
+	out = put(out, "\",\"page_id\":\"");
+	out = put_uuid(out, KIND_PAGE, event.page);
+	out = put(out, "\",\"ad_id\":\"");
+	out = put_uuid(out, KIND_AD, event.ad);
+	out = put(out, "\",\"ad_type\":\"");
+	out = put(out, ad_types[event.ad_type]);
+	out = put(out, "\",\"event_type\":\"");
+	out = put(out, event_types[event.event_type]);
+	out = put(out, "\",\"event_time\":\"");
+	out = put_number(out, (uint64_t) event.ms);
+	out = put(out, "\",\"ip_address\":\"");
+	for (int octet = 3; octet >= 0; octet--)
+	{
+		out = put_number(out, (event.ip_address >> (8 * octet)) & 255);
+		if (octet > 0)
+			*out++ = '.';
+	}
+	return put(out, "\"}");
+}
+
+/*
+ * To Kafka
+ */
+
+static void
+delivery_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+	(void) rk;
+	(void) opaque;
+	if (message->err && failed_deliveries++ == 0)
+		fprintf(stderr, "generate: %s\n", rd_kafka_err2str(message->err));
+}
+
+static void
+set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char		why[512];
+
+	if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
+		fatal(name, why);
+}
+
+/* Creates the topic; one that exists already is an error. */
+static void
+create_topic(rd_kafka_t *rk, const Options *opt)
+{
+	char		why[512];
+	rd_kafka_NewTopic_t *topic;
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_event_t *event;
+	const rd_kafka_topic_result_t **results;
+	size_t		count;
+
+	topic = rd_kafka_NewTopic_new(opt->topic, opt->partitions, 1, why, sizeof(why));
+	if (topic == NULL)
+		fatal(opt->topic, why);
+	rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
+	event = rd_kafka_queue_poll(queue, 30000);
+	if (event == NULL)
+		fatal(opt->topic, "no answer from the broker");
+	if (rd_kafka_event_error(event))
+		fatal(opt->topic, rd_kafka_event_error_string(event));
+	results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event),
+												  &count);
+	if (rd_kafka_topic_result_error(results[0]))
+		fatal(opt->topic, rd_kafka_topic_result_error_string(results[0]));
+	rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_NewTopic_destroy(topic);
+}
+
+/*
+ * Creates the topic and, with "records", fills it.  Returns only when the
+ * broker has acknowledged every record, so that a consumer started next
+ * finds the topic's end where it will stay.
+ */
+static void
+to_kafka(const Options *opt, bool records)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_t *rk;
+	rd_kafka_topic_t *topic;
+	char		why[512];
+	int64_t		bytes = 0;
+	struct timespec begin,
+				end;
+	double		seconds;
+
+	if (opt->brokers == NULL || opt->topic == NULL)
+		fatal("kafka", "-b BROKERS and -t TOPIC are needed");
+	set(conf, "bootstrap.servers", opt->brokers);
+	set(conf, "linger.ms", "20");
+	set(conf, "batch.num.messages", "10000");
+	set(conf, "queue.buffering.max.messages", "400000");
+	rd_kafka_conf_set_dr_msg_cb(conf, delivery_report);
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	if (rk == NULL)
+		fatal("kafka", why);
+	create_topic(rk, opt);
+	topic = rd_kafka_topic_new(rk, opt->topic, NULL);
+	if (topic == NULL)
+		fatal(opt->topic, rd_kafka_err2str(rd_kafka_last_error()));
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (int64_t i = 0; records && i < opt->number; i++)
+	{
+		char		record[MAX_RECORD];
+		size_t		len = (size_t) (put_record(record, opt, i) - record);
+
+		while (rd_kafka_produce(topic, (int32_t) (i % opt->partitions), RD_KAFKA_MSG_F_COPY,
+								record, len, NULL, 0, NULL) != 0)
+		{
+			if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+				fatal(opt->topic, rd_kafka_err2str(rd_kafka_last_error()));
+			rd_kafka_poll(rk, 10);
+		}
+		bytes += (int64_t) len;
+		if (i % 1000 == 0)
+			rd_kafka_poll(rk, 0);
+	}
+	if (rd_kafka_flush(rk, 120000) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		fatal(opt->topic, "the broker did not acknowledge every record in two minutes");
+	if (failed_deliveries > 0)
+		fatal(opt->topic, "some records were not delivered");
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	seconds = (double) (end.tv_sec - begin.tv_sec) + (double) (end.tv_nsec - begin.tv_nsec) / 1e9;
+	if (records)
+		printf("messages %" PRId64 " bytes %" PRId64 " seconds %.3f\n", opt->number, bytes, seconds);
+	rd_kafka_topic_destroy(topic);
+	rd_kafka_destroy(rk);
+}
+
+/*
+ * To files and standard output
+ */
+
+static void
+to_files(const Options *opt)
+{
+	if (opt->directory == NULL)
+		fatal("files", "-d DIRECTORY is needed");
+	for (int f = 0; f < opt->files; f++)
+	{
+		char		path[4096];
+		char		record[MAX_RECORD];
+		FILE	   *file;
+
+		snprintf(path, sizeof(path), "%s/events-%03d.json", opt->directory, f);
+		file = fopen(path, "w");
+		if (file == NULL)
+			fatal(path, strerror(errno));
+		for (int64_t i = opt->number * f / opt->files; i < opt->number * (f + 1) / opt->files; i++)
+		{
+			char	   *end = put_record(record, opt, i);
+
+			*end++ = '\n';
+			fwrite(record, 1, (size_t) (end - record), file);
+		}
+		if (fclose(file) != 0)
+			fatal(path, strerror(errno));
+	}
+}
+
+static void
+print_ads(void)
+{
+	for (uint32_t ad = 0; ad < NUM_ADS; ad++)
+	{
+		char		line[2 * UUID_LEN + 3];
+		char	   *out = put_uuid(line, KIND_AD, ad);
+
+		*out++ = ',';
+		out = put_uuid(out, KIND_CAMPAIGN, ad / ADS_PER_CAMPAIGN);
+		*out++ = '\n';
+		*out = '\0';
+		fputs(line, stdout);
+	}
+}
+
+static void
+print_windows(const Options *opt)
+{
+	int64_t		windows = (opt->number / opt->rate) / WINDOW_SECONDS + 2;
+	int64_t		first = FIRST_EVENT_MS / 1000 / WINDOW_SECONDS;
+	int64_t    *counts = calloc((size_t) (windows * NUM_CAMPAIGNS), sizeof(int64_t));
+
+	if (counts == NULL)
+		fatal("windows", "out of memory");
+	for (int64_t i = 0; i < opt->number; i++)
+	{
+		Event		event;
+
+		draw_event(opt, i, &event);
+		if (event.event_type == 0)
+			counts[(event.ms / 1000 / WINDOW_SECONDS - first) * NUM_CAMPAIGNS +
+				   event.ad / ADS_PER_CAMPAIGN]++;
+	}
+	for (int64_t cell = 0; cell < windows * NUM_CAMPAIGNS; cell++)
+	{
+		char		campaign[UUID_LEN + 1];
+		char		start[64];
+		time_t		seconds = (time_t) ((first + cell / NUM_CAMPAIGNS) * WINDOW_SECONDS);
+
+		if (counts[cell] == 0)
+			continue;
+		*put_uuid(campaign, KIND_CAMPAIGN, (uint32_t) (cell % NUM_CAMPAIGNS)) = '\0';
+		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S+00", gmtime(&seconds));
+		printf("%s,%s,%" PRId64 "\n", campaign, start, counts[cell]);
+	}
+	free(counts);
+}
+
+static void
+print_users(const Options *opt)
+{
+	uint32_t   *counts = calloc((size_t) opt->users, sizeof(uint32_t));
+	int64_t		distinct = 0;
+	int64_t		squares = 0;
+
+	if (counts == NULL)
+		fatal("users", "out of memory");
+	for (int64_t i = 0; i < opt->number; i++)
+	{
+		Event		event;
+
+		draw_event(opt, i, &event);
+		counts[event.user]++;
+	}
+	for (int64_t user = 0; user < opt->users; user++)
+	{
+		distinct += counts[user] > 0;
+		squares += (int64_t) counts[user] * counts[user];
+	}
+	printf("%" PRId64 " %" PRId64 " %" PRId64 "\n", distinct, opt->number, squares);
+	free(counts);
+}
+
+/*
+ * Rows of 64 bytes in COPY's text format: key bigint, value bigint, note
+ * text.  With -D, the first GROUPS keys are all different, in no order: the
+ * step is a prime, so it has no common divisor with fewer groups than that.
+ */
+static void
+print_rows(const Options *opt)
+{
+	const uint64_t step = UINT64_C(2654435761);
+
+	for (int64_t i = 0; i < opt->number; i++)
+	{
+		char		row[128];
+		char	   *out = row;
+		uint64_t	bits = mix(opt->seed ^ mix((uint64_t) i));
+		uint64_t	key = opt->distinct ?
+			(uint64_t) i * step % (uint64_t) opt->groups : below(bits, (uint32_t) opt->groups);
+
+		out = put_number(out, key);
+		*out++ = '\t';
+		out = put_number(out, (bits >> 32) % 1000);
+		*out++ = '\t';
+		while (out < row + 63)
+		{
+			bits = mix(bits);
+			*out++ = (char) ('a' + (bits >> 40) % 26);
+		}
+		*out++ = '\n';
+		fwrite(row, 1, (size_t) (out - row), stdout);
+	}
+}
+
+/* The argument of an option as a number from 1 to 4 billion, or the end. */
+static int64_t
+number(const char *text)
+{
+	char	   *end;
+	long long	value = strtoll(text, &end, 10);
+
+	if (*end != '\0' || value < 1 || value > UINT32_MAX)
+		fatal(text, "not a number from 1 to 4294967295");
+	return value;
+}
+
+int
+main(int argc, char **argv)
+{
+	Options		opt = {
+		.partitions = 4, .files = 30, .number = 3000000, .users = 1000000,
+		.rate = 10000, .groups = 2000, .seed = 1
+	};
+	const char *command = argc > 1 ? argv[1] : "";
+	int			option;
+
+	optind = 2;
+	while ((option = getopt(argc, argv, "b:t:d:p:f:n:u:r:g:s:D")) != -1)
+	{
+		switch (option)
+		{
+			case 'b':
+				opt.brokers = optarg;
+				break;
+			case 't':
+				opt.topic = optarg;
+				break;
+			case 'd':
+				opt.directory = optarg;
+				break;
+			case 'p':
+				opt.partitions = (int) number(optarg);
+				break;
+			case 'f':
+				opt.files = (int) number(optarg);
+				break;
+			case 'n':
+				opt.number = number(optarg);
+				break;
+			case 'u':
+				opt.users = number(optarg);
+				break;
+			case 'r':
+				opt.rate = number(optarg);
+				break;
+			case 'g':
+				opt.groups = number(optarg);
+				break;
+			case 's':
+				opt.seed = (uint64_t) number(optarg);
+				break;
+			case 'D':
+				opt.distinct = true;
+				break;
+			default:
+				return 2;
+		}
+	}
+	if (strcmp(command, "topic") == 0)
+		to_kafka(&opt, false);
+	else if (strcmp(command, "kafka") == 0)
+		to_kafka(&opt, true);
+	else if (strcmp(command, "files") == 0)
+		to_files(&opt);
+	else if (strcmp(command, "ads") == 0)
+		print_ads();
+	else if (strcmp(command, "windows") == 0)
+		print_windows(&opt);
+	else if (strcmp(command, "users") == 0)
+		print_users(&opt);
+	else if (strcmp(command, "rows") == 0)
+		print_rows(&opt);
+	else
+		fatal(command, "not one of topic, kafka, files, ads, windows, users, rows");
+	if (fflush(stdout) != 0 || ferror(stdout))
+		fatal("standard output", strerror(errno));
+	return 0;
+}
