@@ -1,0 +1,143 @@
+/*
+ * guc.c
+ *		The settings.
+ *
+ * Sizes of shared memory are fixed at server start; everything else follows
+ * a reload.  Settings that a session may choose for itself are only those of
+ * calls it waits for.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "streaming.h"
+
+int			streaming_max_streams = 64;
+int			streaming_max_views = 512;
+int			streaming_query_workers = 2;
+int			streaming_buffer_size = 256 * 1024;
+int			streaming_batch_rows = 100000;
+int			streaming_work_mem = 64 * 1024;
+int			streaming_retry_max = 60 * 1000;
+int			streaming_scan_interval = 10 * 1000;
+int			streaming_connect_timeout = 10 * 1000;
+int			streaming_batches_kept = 100;
+int			streaming_source_memory = 64 * 1024;
+
+static void define_size_settings(void);
+static void define_worker_settings(void);
+static void define_source_settings(void);
+
+void
+streaming_guc_init(void)
+{
+	define_size_settings();
+	define_worker_settings();
+	define_source_settings();
+	MarkGUCPrefixReserved("streaming");
+}
+
+/* What shared memory is laid out for. */
+static void
+define_size_settings(void)
+{
+	DefineCustomIntVariable("streaming.max_streams",
+							"Streams of all databases that continuous views can read at the same time.",
+							NULL,
+							&streaming_max_streams,
+							64, 1, 10000,
+							PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.max_views",
+							"Continuous views of all databases that can be enabled at the same time.",
+							NULL,
+							&streaming_max_views,
+							512, 1, 100000,
+							PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.batches_kept",
+							"Number of last batches of each view that streaming.batches shows.",
+							NULL,
+							&streaming_batches_kept,
+							100, 1, 10000,
+							PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+}
+
+/* What the workers that run views may use. */
+static void
+define_worker_settings(void)
+{
+	DefineCustomIntVariable("streaming.query_workers",
+							"Processes in each database that run continuous views.",
+							"Views are spread over them. Each takes a slot of max_worker_processes, as does each stream that is read, each database and the launcher.",
+							&streaming_query_workers,
+							2, 1, 1000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.work_mem",
+							"work_mem of the processes that run continuous views.",
+							"Batches and state that need more go to temporary files and tables.",
+							&streaming_work_mem,
+							64 * 1024, 64, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.batch_rows",
+							"Rows that a batch takes at most from a source that it reads itself.",
+							"The view option streaming.max_rows_per_trigger overrides it.",
+							&streaming_batch_rows,
+							100000, 1, INT_MAX,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.retry_max",
+							"Longest pause before a view or a source that failed is tried again.",
+							"Pauses begin short and double with each failure.",
+							&streaming_retry_max,
+							60 * 1000, 100, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+}
+
+/* What reading and buffering a stream may use. */
+static void
+define_source_settings(void)
+{
+	DefineCustomIntVariable("streaming.buffer_size",
+							"Size of a stream's buffer at which reading its source waits for the views.",
+							NULL,
+							&streaming_buffer_size,
+							256 * 1024, 1024, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.source_memory",
+							"Memory for messages of a Kafka stream that have arrived and are not yet decoded.",
+							NULL,
+							&streaming_source_memory,
+							64 * 1024, 1024, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.scan_interval",
+							"Time between scans of a directory stream for new files.",
+							"Files that the operating system reports are noticed at once; the scan finds the others, such as those of network file systems.",
+							&streaming_scan_interval,
+							10 * 1000, 10, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.connect_timeout",
+							"Longest wait for a source in a call that a user waits for.",
+							NULL,
+							&streaming_connect_timeout,
+							10 * 1000, 1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+}
