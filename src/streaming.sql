@@ -1,0 +1,180 @@
+/* src/streaming.sql: objects of the extension streaming, one section per concern */
+
+\echo Use "CREATE EXTENSION streaming" to load this file. \quit
+
+-- ---------------------------------------------------------------------------
+-- Schemas
+-- ---------------------------------------------------------------------------
+
+CREATE SCHEMA streaming_internal;
+COMMENT ON SCHEMA streaming_internal IS 'tables of continuous views and streams, made and dropped with them';
+
+CREATE FUNCTION streaming_internal.check_loaded() RETURNS void
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_loaded';
+COMMENT ON FUNCTION streaming_internal.check_loaded() IS 'raises an error unless the server has preloaded the library';
+SELECT streaming_internal.check_loaded();
+
+CREATE SCHEMA streaming;
+COMMENT ON SCHEMA streaming IS 'what users of streams and continuous views see';
+GRANT USAGE ON SCHEMA streaming, streaming_internal TO PUBLIC;
+
+-- objects that are not qualified are made there
+SELECT pg_catalog.set_config('search_path', 'streaming, pg_catalog, pg_temp', true);
+
+-- ---------------------------------------------------------------------------
+-- Catalog
+--
+-- Everything here is the users' data: pg_dump takes it.  Only the extension
+-- writes to it.
+-- ---------------------------------------------------------------------------
+
+CREATE SEQUENCE continuous_view_id AS int;
+COMMENT ON SEQUENCE continuous_view_id IS 'numbers that name the tables of continuous views';
+
+CREATE TABLE continuous_view (
+    view                    regclass PRIMARY KEY,
+    id                      int      NOT NULL UNIQUE,
+    definition              regclass NOT NULL,
+    result                  regclass,
+    sink                    regclass,
+    output_mode             text     NOT NULL CHECK (output_mode IN ('append', 'update', 'complete')),
+    trigger                 text     NOT NULL,
+    start                   text,
+    max_rows_per_trigger    bigint,
+    max_files_per_trigger   bigint,
+    enabled                 boolean  NOT NULL DEFAULT true,
+    generation              bigint   NOT NULL DEFAULT 0,
+    home                    text     NOT NULL,
+    relations               text[]   NOT NULL
+);
+COMMENT ON TABLE continuous_view IS 'definition of each continuous view';
+COMMENT ON COLUMN continuous_view.home IS 'cluster, database and view the row was made for; another value tells a restored row';
+COMMENT ON COLUMN continuous_view.relations IS 'relations in streaming_internal that were made for the view';
+
+CREATE TABLE checkpoints (
+    view            regclass NOT NULL,
+    stream          regclass NOT NULL,
+    partition       text     NOT NULL,
+    position        text     NOT NULL,
+    batch_id        bigint   NOT NULL,
+    committed_at    timestamptz NOT NULL,
+    PRIMARY KEY (view, stream, partition)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE checkpoints IS 'source positions that each continuous view''s sink reflects';
+
+CREATE TABLE progress (
+    view            regclass PRIMARY KEY,
+    batch_id        bigint NOT NULL DEFAULT 0,
+    input_rows      bigint NOT NULL DEFAULT 0,
+    output_rows     bigint NOT NULL DEFAULT 0,
+    late_rows       bigint NOT NULL DEFAULT 0,
+    state_rows      bigint NOT NULL DEFAULT 0,
+    watermark       timestamptz,
+    last_batch_ms   float8,
+    last_batch_at   timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE progress IS 'running totals of each continuous view, written with each batch';
+
+CREATE TABLE files (
+    stream          regclass NOT NULL,
+    file            bigint   NOT NULL,
+    path            text     NOT NULL,
+    size            bigint   NOT NULL,
+    modified        timestamptz NOT NULL,
+    records         bigint,
+    PRIMARY KEY (stream, file),
+    UNIQUE (stream, path)
+);
+COMMENT ON TABLE files IS 'files that directory streams have seen; numbers order them';
+
+CREATE TABLE rejected_rows (
+    stream          regclass NOT NULL,
+    partition       text     NOT NULL,
+    position        text     NOT NULL,
+    payload         bytea,
+    error           text     NOT NULL,
+    rejected_at     timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (stream, partition, position)
+);
+COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the reason; shown to the owner of the stream';
+
+GRANT SELECT ON continuous_view, checkpoints, progress, files TO PUBLIC;
+GRANT SELECT ON SEQUENCE continuous_view_id TO PUBLIC;
+
+-- payloads are as secret as the stream: its owner may see and delete them
+GRANT SELECT, DELETE ON rejected_rows TO PUBLIC;
+ALTER TABLE rejected_rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner_of_stream ON rejected_rows USING (
+    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = stream));
+COMMENT ON POLICY owner_of_stream ON rejected_rows IS 'who has the rights of the stream''s owner sees and deletes its rows';
+CREATE POLICY read_all_data ON rejected_rows FOR SELECT USING (
+    pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
+COMMENT ON POLICY read_all_data ON rejected_rows IS 'members of pg_read_all_data see all rows';
+
+SELECT pg_catalog.pg_extension_config_dump('continuous_view_id', '');
+SELECT pg_catalog.pg_extension_config_dump('continuous_view', '');
+SELECT pg_catalog.pg_extension_config_dump('checkpoints', '');
+SELECT pg_catalog.pg_extension_config_dump('progress', '');
+SELECT pg_catalog.pg_extension_config_dump('files', '');
+SELECT pg_catalog.pg_extension_config_dump('rejected_rows', '');
+
+CREATE FUNCTION streaming_internal.notify_workers() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_notify_workers';
+COMMENT ON FUNCTION streaming_internal.notify_workers() IS 'tells the workers to read the catalogs anew';
+
+-- rows that the extension writes itself fire no triggers: this is for pg_restore
+CREATE TRIGGER notify_workers AFTER INSERT OR UPDATE OR DELETE ON continuous_view
+    FOR EACH STATEMENT EXECUTE FUNCTION streaming_internal.notify_workers();
+COMMENT ON TRIGGER notify_workers ON continuous_view IS 'tells the workers of restored views';
+
+-- ---------------------------------------------------------------------------
+-- Streams
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION streaming_fdw_handler() RETURNS fdw_handler
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION streaming_fdw_handler() IS 'foreign-data wrapper of all streams';
+
+CREATE FUNCTION kafka_fdw_validator(text[], oid) RETURNS void
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION kafka_fdw_validator(text[], oid) IS 'checks options of Kafka servers and streams';
+
+CREATE FUNCTION directory_fdw_validator(text[], oid) RETURNS void
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION directory_fdw_validator(text[], oid) IS 'checks options of directories';
+
+CREATE FUNCTION streaming_push_validator(text[], oid) RETURNS void
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION streaming_push_validator(text[], oid) IS 'checks options of streams fed by INSERT and COPY';
+
+CREATE FOREIGN DATA WRAPPER kafka
+    HANDLER streaming_fdw_handler VALIDATOR kafka_fdw_validator;
+COMMENT ON FOREIGN DATA WRAPPER kafka IS 'topics of Kafka brokers';
+
+CREATE FOREIGN DATA WRAPPER directory
+    HANDLER streaming_fdw_handler VALIDATOR directory_fdw_validator;
+COMMENT ON FOREIGN DATA WRAPPER directory IS 'files that appear in directories of the server';
+
+CREATE FOREIGN DATA WRAPPER streaming
+    HANDLER streaming_fdw_handler VALIDATOR streaming_push_validator;
+COMMENT ON FOREIGN DATA WRAPPER streaming IS 'streams fed by INSERT and COPY';
+
+CREATE SERVER streaming FOREIGN DATA WRAPPER streaming;
+COMMENT ON SERVER streaming IS 'streams fed by INSERT and COPY';
+GRANT USAGE ON FOREIGN SERVER streaming TO PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Continuous views
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION explain(view regclass) RETURNS SETOF text
+    LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_explain';
+COMMENT ON FUNCTION explain(regclass) IS 'the incremental plan of a continuous view';
+
+CREATE FUNCTION watermark(view regclass) RETURNS timestamptz
+    LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_watermark';
+COMMENT ON FUNCTION watermark(regclass) IS 'the watermark of a continuous view; NULL if it has none yet';
+
+CREATE FUNCTION streaming_internal.refuse_write() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_refuse_write';
+COMMENT ON FUNCTION streaming_internal.refuse_write() IS 'raises an error: only the workers write what continuous views show';
