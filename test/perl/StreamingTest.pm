@@ -40,7 +40,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(
   new_node wait_for wait_until drain same_as_batch
   kill9_postmaster no_survivors server_pids kill9_worker terminate_worker
-  worker_pids cpu_seconds put_file random_seed $deadline
+  worker_pids cpu_seconds put_file random_seed rounds $deadline
 );
 
 our $deadline = $ENV{STREAMING_TEST_DEADLINE} || 60;
@@ -317,6 +317,21 @@ sub random_seed
 	srand $seed;
 	diag("STREAMING_TEST_SEED=$seed");
 	return $seed;
+}
+
+=head2 rounds(N)
+
+How often to do what is done N times by chance: N, or a tenth of it with
+STREAMING_TEST_QUICK, which is set where the same tests run again on another
+version of the server.
+
+=cut
+
+sub rounds
+{
+	my ($n) = @_;
+
+	return $ENV{STREAMING_TEST_QUICK} ? int(($n + 9) / 10) : $n;
 }
 
 1;
