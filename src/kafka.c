@@ -1,0 +1,680 @@
+/*
+ * kafka.c
+ *		The one wrapper of librdkafka (see kafka.h for the rules of threads).
+ *
+ * A client lives in malloc'ed memory, because threads outlast memory contexts.
+ * It has these threads besides librdkafka's own:
+ *
+ *		calls		one for each streaming_kafka_call or _start under way
+ *		reaper		made by streaming_kafka_close: waits for the calls,
+ *					destroys the handle, and frees the client if nobody waits
+ *
+ *		open ──▶ closing ──▶ destroyed        (nobody waits any longer:
+ *					   └───▶ abandoned ──▶     the reaper frees it)
+ *
+ * client->lock guards what is marked so below; it is held for a few
+ * instructions only, never across a call of librdkafka or PostgreSQL.
+ *
+ * A process that ends with exit() runs OpenSSL's clean-up under the feet of
+ * librdkafka's threads, so an on_proc_exit callback closes what is still open
+ * and gives the reapers a moment.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/wait_event.h"
+
+#include "streaming.h"
+
+#include "kafka.h"
+
+#define LOG_LINES	16			/* kept between two calls of serve */
+#define CLOSE_WAIT	300			/* ms, see streaming_kafka_close */
+#define EXIT_WAIT	1000		/* ms, for all clients together */
+
+struct StreamingKafka
+{
+	/* immutable once open */
+	rd_kafka_t *rk;
+	int			pipe[2];		/* read end, write end; both non-blocking */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;		/* anything below has changed */
+	int			calls;			/* lock: threads of calls under way */
+	bool		closing;		/* lock */
+	bool		destroyed;		/* lock */
+	bool		abandoned;		/* lock */
+	uint64		trouble_number; /* lock */
+	bool		troubled;		/* lock */
+
+	/* the backend's thread only, and at the end the reaper */
+	void		(*release) (void *argument);
+	void	   *release_argument;
+
+	/* the backend's thread only */
+	dlist_node	node;			/* in open_clients */
+	char		trouble[STREAMING_KAFKA_TEXT];
+	bool		transport;		/* trouble is the text of a lost connection */
+	struct
+	{
+		int			level;
+		char		text[STREAMING_KAFKA_TEXT];
+	}			lines[LOG_LINES];
+	int			nlines;
+};
+
+static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
+
+/* Reapers at work in this process, for its exit. */
+static pthread_mutex_t reapers_lock = PTHREAD_MUTEX_INITIALIZER;
+static int	reapers = 0;
+
+/* called by librdkafka inside streaming_kafka_serve */
+static void log_callback(const rd_kafka_t *rk, int level, const char *facility,
+						 const char *text);
+static void error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque);
+static void set_trouble(StreamingKafka *client, const char *text, bool transport);
+
+/* threads */
+static bool start_thread(void *(*main) (void *), void *argument);
+static void *call_main(void *argument);
+static void drop_call(StreamingKafkaCall *call);
+static void *reaper_main(void *argument);
+static void reap(StreamingKafka *client);
+static void close_at_exit(int code, Datum argument);
+static struct timespec deadline_after(int ms);
+static bool make_pipe(int *fd);
+static void free_client(StreamingKafka *client);
+
+/* ------------------------------------------------------------------------
+ * Opening and serving
+ * ------------------------------------------------------------------------ */
+
+StreamingKafka *
+streaming_kafka_open(rd_kafka_type_t type, List *options,
+					 const StreamingKafkaSetting *settings)
+{
+	static bool exit_registered = false;
+	StreamingKafka *client;
+	rd_kafka_conf_t *conf;
+	rd_kafka_queue_t *main_queue;
+	pthread_condattr_t attributes;
+	sigset_t	all;
+	sigset_t	before;
+	char		text[STREAMING_KAFKA_TEXT];
+
+	if (!exit_registered)
+	{
+		on_proc_exit(close_at_exit, (Datum) 0);
+		exit_registered = true;
+	}
+	conf = streaming_kafka_conf(options, settings);
+
+	client = calloc(1, sizeof(StreamingKafka));
+	if (client == NULL || !make_pipe(client->pipe))
+	{
+		free(client);
+		rd_kafka_conf_destroy(conf);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not create a Kafka client: %m")));
+	}
+	pthread_mutex_init(&client->lock, NULL);
+	pthread_condattr_init(&attributes);
+#ifndef __APPLE__
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+	pthread_cond_init(&client->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+
+	(void) rd_kafka_conf_set(conf, "log.queue", "true", text, sizeof(text));
+	rd_kafka_conf_set_log_cb(conf, log_callback);
+	rd_kafka_conf_set_error_cb(conf, error_callback);
+	rd_kafka_conf_set_opaque(conf, client);
+
+	/* librdkafka's threads inherit the mask */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	client->rk = rd_kafka_new(type, conf, text, sizeof(text));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+
+	if (client->rk == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		free_client(client);
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+				 errmsg("could not create a Kafka client: %s", text),
+				 errhint("Check the options of the server and of the user mapping.")));
+	}
+
+	rd_kafka_set_log_queue(client->rk, NULL);	/* to the main queue */
+	main_queue = rd_kafka_queue_get_main(client->rk);
+	streaming_kafka_watch_queue(client, main_queue);
+	rd_kafka_queue_destroy(main_queue); /* our reference, not the queue */
+
+	dlist_push_tail(&open_clients, &client->node);
+	return client;
+}
+
+rd_kafka_t *
+streaming_kafka_handle(StreamingKafka *client)
+{
+	return client->rk;
+}
+
+char *
+streaming_kafka_property(StreamingKafka *client, const char *name)
+{
+	const rd_kafka_conf_t *conf = rd_kafka_conf(client->rk);
+	size_t		size = 0;
+	char	   *value;
+
+	if (rd_kafka_conf_get(conf, name, NULL, &size) != RD_KAFKA_CONF_OK)
+		return NULL;
+	value = palloc(size);
+	if (rd_kafka_conf_get(conf, name, value, &size) != RD_KAFKA_CONF_OK)
+		return NULL;
+	return value;
+}
+
+void
+streaming_kafka_serve(StreamingKafka *client)
+{
+	(void) rd_kafka_poll(client->rk, 0);
+
+	/* ereport looks for interrupts, so it may leave: forget the lines first */
+	if (unlikely(client->nlines > 0))
+	{
+		int			n = client->nlines;
+
+		client->nlines = 0;
+		for (int i = 0; i < n; i++)
+			ereport(client->lines[i].level <= 2 ? LOG : DEBUG1,
+					(errmsg_internal("librdkafka: %s", client->lines[i].text)));
+	}
+}
+
+static void
+log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	StreamingKafka *client = rd_kafka_opaque(rk);
+
+	if (client->nlines == LOG_LINES)
+		return;
+	client->lines[client->nlines].level = level;
+	snprintf(client->lines[client->nlines].text, STREAMING_KAFKA_TEXT, "%s: %s",
+			 facility, text);
+	client->nlines++;
+}
+
+/*
+ * Everything that librdkafka tells here is trouble; it goes on trying by
+ * itself.  That all brokers are down says less than why one of them is.
+ */
+static void
+error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
+{
+	StreamingKafka *client = opaque;
+	char		text[STREAMING_KAFKA_TEXT];
+
+	switch (error)
+	{
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__RESOLVE:
+			snprintf(text, sizeof(text), "broker down: %s", reason);
+			set_trouble(client, text, true);
+			break;
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+			if (client->troubled && client->transport)
+				break;
+			snprintf(text, sizeof(text), "broker down: %s", reason);
+			set_trouble(client, text, false);
+			break;
+		default:
+			snprintf(text, sizeof(text), "%s: %s", rd_kafka_err2str(error), reason);
+			set_trouble(client, text, false);
+			break;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Trouble
+ * ------------------------------------------------------------------------ */
+
+const char *
+streaming_kafka_trouble(StreamingKafka *client)
+{
+	return client->troubled ? client->trouble : NULL;
+}
+
+void
+streaming_kafka_set_trouble(StreamingKafka *client, const char *text)
+{
+	set_trouble(client, text, false);
+}
+
+/* transport: text tells why a connection was lost. */
+static void
+set_trouble(StreamingKafka *client, const char *text, bool transport)
+{
+	strlcpy(client->trouble, text, STREAMING_KAFKA_TEXT);
+	client->transport = transport;
+
+	pthread_mutex_lock(&client->lock);
+	client->troubled = true;
+	client->trouble_number++;
+	pthread_cond_broadcast(&client->changed);
+	pthread_mutex_unlock(&client->lock);
+}
+
+void
+streaming_kafka_clear_trouble(StreamingKafka *client, uint64 number)
+{
+	pthread_mutex_lock(&client->lock);
+	if (client->troubled && client->trouble_number == number)
+		client->troubled = false;
+	pthread_mutex_unlock(&client->lock);
+}
+
+uint64
+streaming_kafka_trouble_number(StreamingKafka *client, bool *troubled)
+{
+	uint64		number;
+
+	pthread_mutex_lock(&client->lock);
+	number = client->trouble_number;
+	*troubled = client->troubled;
+	pthread_mutex_unlock(&client->lock);
+	return number;
+}
+
+/* ------------------------------------------------------------------------
+ * The descriptor
+ * ------------------------------------------------------------------------ */
+
+int
+streaming_kafka_fd(StreamingKafka *client)
+{
+	return client->pipe[0];
+}
+
+void
+streaming_kafka_wake(StreamingKafka *client)
+{
+	ssize_t		written = write(client->pipe[1], "", 1);
+
+	/* a full pipe is readable, which is all that was wanted */
+	(void) written;
+}
+
+void
+streaming_kafka_clear_fd(StreamingKafka *client)
+{
+	char		bytes[64];
+
+	while (read(client->pipe[0], bytes, sizeof(bytes)) == sizeof(bytes))
+		;
+}
+
+void
+streaming_kafka_watch_queue(StreamingKafka *client, rd_kafka_queue_t *queue)
+{
+	rd_kafka_queue_io_event_enable(queue, client->pipe[1], "", 1);
+}
+
+/* ------------------------------------------------------------------------
+ * Calls
+ * ------------------------------------------------------------------------ */
+
+bool
+streaming_kafka_call(StreamingKafka *client, StreamingKafkaCall *call, int timeout)
+{
+	instr_time	begin;
+	bool		done = false;
+
+	call->client = client;
+	call->holders = 2;
+	call->done = false;
+	if (!make_pipe(call->fd))
+	{
+		call->dispose(call);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not create a pipe: %m")));
+	}
+
+	pthread_mutex_lock(&client->lock);
+	client->calls++;
+	pthread_mutex_unlock(&client->lock);
+	if (!start_thread(call_main, call))
+	{
+		pthread_mutex_lock(&client->lock);
+		client->calls--;
+		call->holders = 1;
+		pthread_mutex_unlock(&client->lock);
+		streaming_kafka_call_end(call);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not create a thread for a Kafka client")));
+	}
+
+	PG_TRY();
+	{
+		INSTR_TIME_SET_CURRENT(begin);
+		for (;;)
+		{
+			instr_time	now;
+			long		left;
+
+			pthread_mutex_lock(&client->lock);
+			done = call->done;
+			pthread_mutex_unlock(&client->lock);
+			INSTR_TIME_SET_CURRENT(now);
+			INSTR_TIME_SUBTRACT(now, begin);
+			left = timeout - (long) INSTR_TIME_GET_MILLISEC(now);
+			if (done || left <= 0)
+				break;
+
+			(void) WaitLatchOrSocket(MyLatch,
+									 WL_LATCH_SET | WL_SOCKET_READABLE |
+									 WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+									 call->fd[0], left, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	PG_CATCH();
+	{
+		streaming_kafka_call_end(call);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	if (!done)
+		streaming_kafka_call_end(call);
+	return done;
+}
+
+void
+streaming_kafka_call_end(StreamingKafkaCall *call)
+{
+	drop_call(call);
+}
+
+void
+streaming_kafka_start(StreamingKafka *client, StreamingKafkaCall *call)
+{
+	call->client = client;
+	call->holders = 1;
+	call->done = false;
+	call->fd[0] = call->fd[1] = -1;
+
+	pthread_mutex_lock(&client->lock);
+	client->calls++;
+	pthread_mutex_unlock(&client->lock);
+	if (!start_thread(call_main, call))
+	{
+		pthread_mutex_lock(&client->lock);
+		client->calls--;
+		pthread_mutex_unlock(&client->lock);
+		drop_call(call);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not create a thread for a Kafka client")));
+	}
+}
+
+bool
+streaming_kafka_sleep(StreamingKafka *client, int ms, uint64 number)
+{
+	struct timespec deadline = deadline_after(ms);
+	bool		open;
+
+	pthread_mutex_lock(&client->lock);
+	while (!client->closing &&
+		   (client->trouble_number == number || number == UINT64_MAX) &&
+		   pthread_cond_timedwait(&client->changed, &client->lock, &deadline) == 0)
+		;
+	open = !client->closing;
+	pthread_mutex_unlock(&client->lock);
+	return open;
+}
+
+void
+streaming_kafka_lock(StreamingKafka *client)
+{
+	pthread_mutex_lock(&client->lock);
+}
+
+void
+streaming_kafka_unlock(StreamingKafka *client)
+{
+	pthread_mutex_unlock(&client->lock);
+}
+
+static void *
+call_main(void *argument)
+{
+	StreamingKafkaCall *call = argument;
+	StreamingKafka *client = call->client;
+
+	call->run(client, call);
+
+	pthread_mutex_lock(&client->lock);
+	call->done = true;
+	pthread_mutex_unlock(&client->lock);
+	if (call->fd[1] >= 0)
+	{
+		ssize_t		written = write(call->fd[1], "", 1);
+
+		(void) written;
+	}
+	drop_call(call);
+
+	/* the last use of the client: the reaper frees it after this */
+	pthread_mutex_lock(&client->lock);
+	client->calls--;
+	pthread_cond_broadcast(&client->changed);
+	pthread_mutex_unlock(&client->lock);
+	return NULL;
+}
+
+/* One of its holders lets the call go; the last one disposes of it. */
+static void
+drop_call(StreamingKafkaCall *call)
+{
+	bool		last;
+
+	pthread_mutex_lock(&call->client->lock);
+	last = --call->holders == 0;
+	pthread_mutex_unlock(&call->client->lock);
+	if (!last)
+		return;
+	if (call->fd[0] >= 0)
+	{
+		close(call->fd[0]);
+		close(call->fd[1]);
+	}
+	call->dispose(call);
+}
+
+/* A detached thread with all signals blocked; false if there can be none. */
+static bool
+start_thread(void *(*main) (void *), void *argument)
+{
+	pthread_attr_t attributes;
+	pthread_t	thread;
+	sigset_t	all;
+	sigset_t	before;
+	int			result;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = pthread_create(&thread, &attributes, main, argument);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return result == 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Closing
+ * ------------------------------------------------------------------------ */
+
+void
+streaming_kafka_on_close(StreamingKafka *client,
+						 void (*release) (void *argument), void *argument)
+{
+	client->release = release;
+	client->release_argument = argument;
+}
+
+void
+streaming_kafka_close(StreamingKafka *client)
+{
+	struct timespec deadline = deadline_after(CLOSE_WAIT);
+	bool		destroyed;
+
+	dlist_delete(&client->node);
+
+	pthread_mutex_lock(&client->lock);
+	client->closing = true;
+	pthread_cond_broadcast(&client->changed);
+	pthread_mutex_unlock(&client->lock);
+
+	pthread_mutex_lock(&reapers_lock);
+	reapers++;
+	pthread_mutex_unlock(&reapers_lock);
+	if (!start_thread(reaper_main, client))
+		reap(client);
+
+	pthread_mutex_lock(&client->lock);
+	while (!client->destroyed &&
+		   pthread_cond_timedwait(&client->changed, &client->lock, &deadline) == 0)
+		;
+	destroyed = client->destroyed;
+	client->abandoned = !destroyed;
+	pthread_mutex_unlock(&client->lock);
+	if (destroyed)
+		free_client(client);
+}
+
+static void *
+reaper_main(void *argument)
+{
+	reap(argument);
+	return NULL;
+}
+
+static void
+reap(StreamingKafka *client)
+{
+	bool		abandoned;
+
+	pthread_mutex_lock(&client->lock);
+	while (client->calls > 0)
+		pthread_cond_wait(&client->changed, &client->lock);
+	pthread_mutex_unlock(&client->lock);
+
+	if (client->release != NULL)
+		client->release(client->release_argument);
+	rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+
+	pthread_mutex_lock(&reapers_lock);
+	reapers--;
+	pthread_mutex_unlock(&reapers_lock);
+
+	/* from the unlock on the closer may free the client, if it still waits */
+	pthread_mutex_lock(&client->lock);
+	client->destroyed = true;
+	abandoned = client->abandoned;
+	pthread_cond_broadcast(&client->changed);
+	pthread_mutex_unlock(&client->lock);
+	if (abandoned)
+		free_client(client);
+}
+
+/*
+ * The process ends, which resets no memory context.  Closes the clients that
+ * are open and gives all reapers a moment to finish.
+ */
+static void
+close_at_exit(int code, Datum argument)
+{
+	int			left = EXIT_WAIT / 10;
+
+	while (!dlist_is_empty(&open_clients))
+	{
+		StreamingKafka *client = dlist_head_element(StreamingKafka, node, &open_clients);
+
+		streaming_kafka_close(client);
+	}
+	while (left-- > 0)
+	{
+		bool		idle;
+
+		pthread_mutex_lock(&reapers_lock);
+		idle = reapers == 0;
+		pthread_mutex_unlock(&reapers_lock);
+		if (idle)
+			break;
+		pg_usleep(10 * 1000L);
+	}
+}
+
+/* Frees what a client has besides its handle. */
+static void
+free_client(StreamingKafka *client)
+{
+	close(client->pipe[0]);
+	close(client->pipe[1]);
+	pthread_cond_destroy(&client->changed);
+	pthread_mutex_destroy(&client->lock);
+	free(client);
+}
+
+static bool
+make_pipe(int *fd)
+{
+	if (pipe(fd) < 0)
+		return false;
+	for (int i = 0; i < 2; i++)
+	{
+		(void) fcntl(fd[i], F_SETFL, O_NONBLOCK);
+		(void) fcntl(fd[i], F_SETFD, FD_CLOEXEC);
+	}
+	return true;
+}
+
+/* A point of the clock that client->changed uses. */
+static struct timespec
+deadline_after(int ms)
+{
+	struct timespec deadline;
+
+#ifdef __APPLE__
+	clock_gettime(CLOCK_REALTIME, &deadline);
+#else
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+#endif
+	deadline.tv_sec += ms / 1000;
+	deadline.tv_nsec += (ms % 1000) * 1000000L;
+	if (deadline.tv_nsec >= 1000000000L)
+	{
+		deadline.tv_sec++;
+		deadline.tv_nsec -= 1000000000L;
+	}
+	return deadline;
+}

@@ -1,0 +1,41 @@
+/*
+ * kafka_topic.h
+ *		What the brokers say about a topic: its partitions and their offsets.
+ */
+#ifndef STREAMING_KAFKA_TOPIC_H
+#define STREAMING_KAFKA_TOPIC_H
+
+#include "kafka.h"
+#include "source/source.h"
+
+/*
+ * Asks for offsets of all partitions of stream's topic and waits at most
+ * timeout ms: the first that can be read, the one behind the last, and that of
+ * the first message at or after time_ms (Unix epoch; the end if there is
+ * none).  Each of the vectors may be NULL, others are made in
+ * CurrentMemoryContext.  Errors: ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION.
+ */
+extern void streaming_kafka_topic_offsets(StreamingKafka *client, StreamingStream *stream,
+										  int timeout, StreamingPositions *begin,
+										  StreamingPositions *end,
+										  int64 time_ms, StreamingPositions *at);
+
+/*
+ * A watch asks about the topic again and again, in a thread, until the client
+ * closes: every interval ms, and, while the client is in trouble, with a
+ * back-off of at most retry_max ms until all partitions answer.  It wakes the
+ * client when there is news.
+ */
+typedef struct StreamingKafkaWatch StreamingKafkaWatch;
+
+extern StreamingKafkaWatch *streaming_kafka_watch_topic(StreamingKafka *client,
+														const char *topic,
+														int interval, int retry_max);
+
+/*
+ * Takes the news of the watch: sets or clears the client's trouble.  Returns
+ * the number of partitions the topic has, 0 if not known.
+ */
+extern int	streaming_kafka_watch_news(StreamingKafka *client, StreamingKafkaWatch *watch);
+
+#endif							/* STREAMING_KAFKA_TOPIC_H */

@@ -1,0 +1,787 @@
+/*
+ * source_kafka.c
+ *		A Kafka topic as a source: all its partitions, without a consumer group.
+ *
+ *		partition 0 ─┐ librdkafka's          one queue, ordered       poll
+ *		partition 1 ─┼─ broker threads ────▶ within a partition ────▶ (ours)
+ *		partition n ─┘                            │
+ *							watch thread ──▶ pipe ┴▶ wait_fd
+ *
+ * Positions are ours, in the checkpoints of the views, so nothing is committed
+ * to Kafka, and librdkafka's simple consumer is used: assign() would do the
+ * same through a group that nobody needs.  Partitions start at the offsets
+ * given by seek; those that are found later, by the watch (kafka_topic.c),
+ * start at their earliest.
+ *
+ * Offsets have gaps: compaction, transaction markers, aborted transactions.
+ * Where a partition ends with one, librdkafka's end-of-partition event carries
+ * the offset behind it, which moves the position; so who waits for a position
+ * to reach an end sees it reached.
+ *
+ * An offset that the broker does not have (retention, a topic created anew and
+ * still shorter) ends the source: poll delivers what came before, then fails,
+ * until seek.  A topic created anew that is by then longer than the old
+ * position cannot be told from the old one by Kafka's fetch protocol as
+ * librdkafka 2.0 speaks it.
+ *
+ * Headers become a JSON object: values that are UTF-8 become strings, null
+ * stays null, other bytes are written like bytea, \x and hexadecimal digits;
+ * a name that comes more than once holds an array of its values in order.
+ *
+ * Memory: librdkafka keeps at most streaming.source_memory of messages in the
+ * queue, plus one response of each broker; a message costs MESSAGE_OVERHEAD
+ * besides its bytes.  When the queue is full librdkafka stops to fetch, and
+ * before 2.2 (fetch.queue.backoff.ms) it looks again only a second later.  A
+ * reader slower than the wire would be idle for most of that second; see
+ * nudge().
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "streaming.h"
+
+#include "kafka.h"
+#include "source/kafka_topic.h"
+#include "source/source.h"
+
+/* Bytes that librdkafka and malloc spend on a message besides its own. */
+#define MESSAGE_OVERHEAD	400
+
+/* nudge: at most this often (ms), and not for fewer messages than this */
+#define NUDGE_INTERVAL	5
+#define NUDGE_MESSAGES	8
+
+typedef struct Partition
+{
+	bool		started;
+	bool		touched;		/* next has moved in this poll */
+	int64		next;			/* the offset to come; -1: the earliest */
+} Partition;
+
+/*
+ * What was got from librdkafka.  malloc'ed, since it is given back by the
+ * thread that closes the client (release_consumer), maybe after the source.
+ */
+typedef struct Consumer
+{
+	rd_kafka_topic_t *topic;
+	rd_kafka_queue_t *queue;
+	rd_kafka_message_t **messages;	/* of the last poll */
+	int			nmessages;
+	int			allocated;
+	Partition  *partitions;		/* by number */
+	int			npartitions;
+} Consumer;
+
+typedef struct KafkaSource
+{
+	StreamingSource base;		/* must be first */
+	StreamingKafka *client;		/* NULL: closed */
+	Consumer   *consumer;
+	StreamingKafkaWatch *watch; /* NULL until seek */
+	MemoryContextCallback callback;
+
+	bool		failed;			/* poll fails from now on, until seek */
+	int32		lost_partition;
+	int64		lost_offset;
+
+	bool		nudging;		/* this librdkafka needs it */
+	size_t		most_queued;	/* since the last nudge */
+	instr_time	nudged;
+} KafkaSource;
+
+static StreamingSource *kafka_open(StreamingStream *stream, StreamingReadMode mode);
+static void kafka_bounds(StreamingSource *source, int timeout,
+						 StreamingPositions *begin, StreamingPositions *end);
+static void kafka_start(StreamingSource *source, const char *start, int timeout,
+						StreamingPositions *positions);
+static void kafka_seek(StreamingSource *source, const StreamingPositions *positions);
+static int	kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
+					   StreamingPositions *positions);
+static int	kafka_wait_fd(StreamingSource *source);
+static void kafka_known_end(StreamingSource *source, StreamingPositions *end);
+static const char *kafka_last_error(StreamingSource *source);
+static char *kafka_headers_json(StreamingSource *source, const StreamingRecord *record);
+static void kafka_close(StreamingSource *source);
+
+/* opening and closing */
+static StreamingKafka *open_client(StreamingStream *stream);
+static void close_callback(void *argument);
+static void release_consumer(void *argument);
+
+/* partitions */
+static Partition *get_partition(Consumer *consumer, int32 partition);
+static void start_partition(KafkaSource *kafka, int32 partition, int64 offset);
+static void stop_partition(Consumer *consumer, int32 partition);
+
+/* poll */
+static void release_messages(Consumer *consumer);
+static void take_news(KafkaSource *kafka);
+static bool take_message(KafkaSource *kafka, rd_kafka_message_t *message,
+						 StreamingRecord *record);
+static void take_event(KafkaSource *kafka, rd_kafka_message_t *message);
+static void nudge(KafkaSource *kafka);
+static void fail_lost_offset(KafkaSource *kafka);
+
+/* headers */
+static void append_header_value(StringInfo json, const void *value, size_t size);
+
+const StreamingSourceRoutine streaming_source_kafka = {
+	.name = "kafka",
+	.open = kafka_open,
+	.bounds = kafka_bounds,
+	.start = kafka_start,
+	.forget = NULL,
+	.seek = kafka_seek,
+	.poll = kafka_poll,
+	.wait_fd = kafka_wait_fd,
+	.known_end = kafka_known_end,
+	.last_error = kafka_last_error,
+	.headers_json = kafka_headers_json,
+	.close = kafka_close
+};
+
+/* ------------------------------------------------------------------------
+ * Opening and closing
+ * ------------------------------------------------------------------------ */
+
+/* The modes do not differ: what has not been asked for costs nothing. */
+static StreamingSource *
+kafka_open(StreamingStream *stream, StreamingReadMode mode)
+{
+	KafkaSource *kafka = palloc0(sizeof(KafkaSource));
+	Consumer   *consumer;
+
+	kafka->base.routine = &streaming_source_kafka;
+	kafka->base.stream = stream;
+	kafka->callback.func = close_callback;
+	kafka->callback.arg = kafka;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &kafka->callback);
+
+	kafka->client = open_client(stream);
+	kafka->nudging = !streaming_kafka_is_property("fetch.queue.backoff.ms");
+
+	consumer = calloc(1, sizeof(Consumer));
+	if (consumer == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	kafka->consumer = consumer;
+	streaming_kafka_on_close(kafka->client, release_consumer, consumer);
+
+	consumer->topic = rd_kafka_topic_new(streaming_kafka_handle(kafka->client),
+										 stream->topic, NULL);
+	if (consumer->topic == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("could not use topic \"%s\" of stream %s: %s",
+						stream->topic, stream->name,
+						rd_kafka_err2str(rd_kafka_last_error()))));
+	consumer->queue = rd_kafka_queue_new(streaming_kafka_handle(kafka->client));
+	streaming_kafka_watch_queue(kafka->client, consumer->queue);
+	return &kafka->base;
+}
+
+/*
+ * All partitions share one queue, so its limits are those of the stream.  Half
+ * of the memory is for the payloads and half for the overhead; messages
+ * smaller than the overhead meet the second limit first.
+ */
+static StreamingKafka *
+open_client(StreamingStream *stream)
+{
+	int			half = Max(streaming_source_memory / 2, 1024);	/* kB */
+	char		retry_max[16];
+	char		messages[16];
+	char		kbytes[16];
+	StreamingKafkaSetting settings[] = {
+		{"client.id", "streaming"},
+		{"queued.max.messages.kbytes", kbytes},
+		{"queued.min.messages", messages},
+		{"reconnect.backoff.ms", "100"},
+		{"reconnect.backoff.max.ms", retry_max},
+		{"topic.metadata.refresh.interval.ms", "10000"},
+		{"fetch.wait.max.ms", "500"},	/* the broker answers earlier if it can */
+		{"fetch.min.bytes", "1"},
+		{"fetch.error.backoff.ms", "100"},
+		{"fetch.queue.backoff.ms", "10", false, true},
+		{"isolation.level", "read_committed"},
+		{"allow.auto.create.topics", "false", true},
+		{"auto.offset.reset", "error", true},
+		{"enable.auto.commit", "false", true},
+		{"enable.auto.offset.store", "false", true},
+		{"enable.partition.eof", "true", true},
+		{NULL}
+	};
+
+	snprintf(kbytes, sizeof(kbytes), "%d", Min(half, 2097151));
+	snprintf(messages, sizeof(messages), "%d",
+			 Min((int) ((int64) half * 1024 / MESSAGE_OVERHEAD), 1000000));
+	snprintf(retry_max, sizeof(retry_max), "%d",
+			 Min(Max(streaming_retry_max, 100), 3600000));
+	return streaming_kafka_open(RD_KAFKA_CONSUMER, stream->client_options, settings);
+}
+
+static void
+kafka_close(StreamingSource *source)
+{
+	KafkaSource *kafka = (KafkaSource *) source;
+	StreamingKafka *client = kafka->client;
+
+	kafka->client = NULL;
+	kafka->consumer = NULL;
+	if (client != NULL)
+		streaming_kafka_close(client);
+}
+
+static void
+close_callback(void *argument)
+{
+	kafka_close(argument);
+}
+
+/* Runs in any thread, so without anything of PostgreSQL. */
+static void
+release_consumer(void *argument)
+{
+	Consumer   *consumer = argument;
+
+	release_messages(consumer);
+	for (int i = 0; i < consumer->npartitions; i++)
+		stop_partition(consumer, i);
+	if (consumer->queue != NULL)
+		rd_kafka_queue_destroy(consumer->queue);
+	if (consumer->topic != NULL)
+		rd_kafka_topic_destroy(consumer->topic);
+	free(consumer->messages);
+	free(consumer->partitions);
+	free(consumer);
+}
+
+/* ------------------------------------------------------------------------
+ * Offsets
+ * ------------------------------------------------------------------------ */
+
+/*
+ * A source that is consuming answers later by up to fetch.wait.max.ms: the
+ * broker serves the requests of a connection in turn.
+ */
+static void
+kafka_bounds(StreamingSource *source, int timeout,
+			 StreamingPositions *begin, StreamingPositions *end)
+{
+	KafkaSource *kafka = (KafkaSource *) source;
+
+	streaming_kafka_topic_offsets(kafka->client, source->stream, timeout,
+								  begin, end, 0, NULL);
+}
+
+static void
+kafka_start(StreamingSource *source, const char *start, int timeout,
+			StreamingPositions *positions)
+{
+	KafkaSource *kafka = (KafkaSource *) source;
+	StreamingPositions *begin = NULL;
+	StreamingPositions *end = NULL;
+	StreamingPositions *at = NULL;
+	int64		time_ms = 0;
+
+	if (strcmp(start, "earliest") == 0)
+		begin = positions;
+	else if (strcmp(start, "latest") == 0)
+		end = positions;
+	else
+	{
+		TimestampTz time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
+																   CStringGetDatum(start),
+																   ObjectIdGetDatum(InvalidOid),
+																   Int32GetDatum(-1)));
+
+		if (TIMESTAMP_IS_NOBEGIN(time))
+			begin = positions;
+		else if (TIMESTAMP_IS_NOEND(time))
+			end = positions;
+		else
+		{
+			int64		us = time + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+
+			/* the first whole ms at or after it; Kafka knows none before 1970 */
+			time_ms = us <= 0 ? 0 : (us + 999) / 1000;
+			at = positions;
+		}
+	}
+	streaming_kafka_topic_offsets(kafka->client, source->stream, timeout,
+								  begin, end, time_ms, at);
+}
+
+static void
+kafka_known_end(StreamingSource *source, StreamingPositions *end)
+{
+	KafkaSource *kafka = (KafkaSource *) source;
+
+	streaming_positions_init(end);
+	for (int i = 0; i < kafka->consumer->npartitions; i++)
+	{
+		Partition  *partition = &kafka->consumer->partitions[i];
+		int64		low;
+		int64		high;
+
+		if (!partition->started)
+			continue;
+		if (rd_kafka_get_watermark_offsets(streaming_kafka_handle(kafka->client),
+										   source->stream->topic, i,
+										   &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+			continue;
+		/* the end that an event told is newer than the cached one */
+		high = Max(high, partition->next);
+		if (high >= 0)
+			streaming_positions_set(end, i, high);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Partitions
+ * ------------------------------------------------------------------------ */
+
+static void
+kafka_seek(StreamingSource *source, const StreamingPositions *positions)
+{
+	KafkaSource *kafka = (KafkaSource *) source;
+	Consumer   *consumer = kafka->consumer;
+
+	release_messages(consumer);
+	for (int i = 0; i < consumer->npartitions; i++)
+		stop_partition(consumer, i);
+	kafka->failed = false;
+
+	for (int i = 0; i < positions->n; i++)
+		start_partition(kafka, positions->pos[i].partition, positions->pos[i].offset);
+
+	if (kafka->watch == NULL)
+	{
+		char	   *interval = streaming_kafka_property(kafka->client,
+														"topic.metadata.refresh.interval.ms");
+		int			ms = interval ? atoi(interval) : 0;
+
+		kafka->watch = streaming_kafka_watch_topic(kafka->client, source->stream->topic,
+												   ms > 0 ? ms : 10000,
+												   streaming_retry_max);
+	}
+	take_news(kafka);
+}
+
+/* The entry of a partition, made if it is new.  Moves the others. */
+static Partition *
+get_partition(Consumer *consumer, int32 partition)
+{
+	if (partition >= consumer->npartitions)
+	{
+		Partition  *grown = NULL;
+
+		if (partition < INT_MAX / 2)
+			grown = realloc(consumer->partitions,
+							sizeof(Partition) * ((size_t) partition + 1));
+		if (grown == NULL)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		consumer->partitions = grown;
+		while (consumer->npartitions <= partition)
+		{
+			Partition  *made = &grown[consumer->npartitions++];
+
+			made->started = false;
+			made->touched = false;
+			made->next = -1;
+		}
+	}
+	return &consumer->partitions[partition];
+}
+
+/*
+ * Begins to fetch a partition at offset (-1: the earliest).  One that does not
+ * exist yet is waited for by librdkafka.
+ */
+static void
+start_partition(KafkaSource *kafka, int32 partition, int64 offset)
+{
+	Partition  *p = get_partition(kafka->consumer, partition);
+
+	if (rd_kafka_consume_start_queue(kafka->consumer->topic, partition,
+									 offset < 0 ? RD_KAFKA_OFFSET_BEGINNING : offset,
+									 kafka->consumer->queue) < 0)
+		elog(ERROR, "could not consume partition %d of topic \"%s\": %s",
+			 partition, kafka->base.stream->topic,
+			 rd_kafka_err2str(rd_kafka_last_error()));
+	p->started = true;
+	p->next = offset < 0 ? -1 : offset;
+}
+
+/* What of it is still queued becomes outdated, so is never delivered. */
+static void
+stop_partition(Consumer *consumer, int32 partition)
+{
+	Partition  *p = &consumer->partitions[partition];
+
+	if (p->started)
+		(void) rd_kafka_consume_stop(consumer->topic, partition);
+	p->started = false;
+	p->next = -1;
+}
+
+/* ------------------------------------------------------------------------
+ * Polling
+ * ------------------------------------------------------------------------ */
+
+static int
+kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
+		   StreamingPositions *positions)
+{
+	KafkaSource *kafka = (KafkaSource *) source;
+	Consumer   *consumer = kafka->consumer;
+	ssize_t		n;
+	int			delivered = 0;
+
+	release_messages(consumer);
+	if (kafka->failed)
+		fail_lost_offset(kafka);
+
+	if (max > consumer->allocated)
+	{
+		rd_kafka_message_t **grown = realloc(consumer->messages,
+											 sizeof(rd_kafka_message_t *) * max);
+
+		if (grown == NULL)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		consumer->messages = grown;
+		consumer->allocated = max;
+	}
+
+	/* in this order: what comes after the clearing makes it readable again */
+	streaming_kafka_clear_fd(kafka->client);
+	streaming_kafka_serve(kafka->client);
+	if (kafka->watch != NULL)
+		take_news(kafka);
+	n = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages, max);
+	if (n <= 0)
+		return 0;
+	consumer->nmessages = n;
+	if (n == max)
+		streaming_kafka_wake(kafka->client);	/* there may be more */
+	if (kafka->nudging)
+		nudge(kafka);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (take_message(kafka, consumer->messages[i], &records[delivered]))
+			delivered++;
+	}
+
+	for (int i = 0; i < consumer->npartitions; i++)
+	{
+		Partition  *p = &consumer->partitions[i];
+
+		if (p->touched && p->next > streaming_positions_get(positions, i))
+			streaming_positions_set(positions, i, p->next);
+		p->touched = false;
+	}
+	return delivered;
+}
+
+/* Gives the messages of the last poll back; any thread. */
+static void
+release_messages(Consumer *consumer)
+{
+	for (int i = 0; i < consumer->nmessages; i++)
+		rd_kafka_message_destroy(consumer->messages[i]);
+	consumer->nmessages = 0;
+}
+
+/* Starts the partitions that the watch has found. */
+static void
+take_news(KafkaSource *kafka)
+{
+	int			n = streaming_kafka_watch_news(kafka->client, kafka->watch);
+
+	for (int i = 0; i < n; i++)
+		if (i >= kafka->consumer->npartitions || !kafka->consumer->partitions[i].started)
+			start_partition(kafka, i, -1);
+}
+
+/* Fills record if message is one; otherwise sees to the event that it is. */
+static inline bool
+take_message(KafkaSource *kafka, rd_kafka_message_t *message, StreamingRecord *record)
+{
+	Partition  *p;
+	rd_kafka_timestamp_type_t type;
+
+	if (unlikely(message->err != RD_KAFKA_RESP_ERR_NO_ERROR))
+	{
+		take_event(kafka, message);
+		return false;
+	}
+
+	/* started, so it is there */
+	p = &kafka->consumer->partitions[message->partition];
+	if (unlikely(message->offset < p->next))
+		elog(ERROR, "partition %d of topic \"%s\" went back from offset " INT64_FORMAT " to " INT64_FORMAT,
+			 message->partition, kafka->base.stream->topic, p->next, message->offset);
+	p->next = message->offset + 1;
+	p->touched = true;
+
+	record->partition = message->partition;
+	record->offset = message->offset;
+	record->payload = message->payload;
+	record->length = message->payload ? message->len : 0;
+
+	/*
+	 * A page that holds the last byte of the payload can be read to its end,
+	 * whatever is there.
+	 */
+#ifdef __SANITIZE_ADDRESS__
+	record->padded = false;
+#else
+	record->padded = record->length > 0 &&
+		(((uintptr_t) message->payload + message->len - 1) & 4095) <
+		4096 - STREAMING_RECORD_PADDING;
+#endif
+	record->key = message->key;
+	record->key_length = message->key ? message->key_len : 0;
+	record->timestamp_ms = rd_kafka_message_timestamp(message, &type);
+	record->path = NULL;
+	record->headers = message;
+	record->framing_error = NULL;
+	return true;
+}
+
+static void
+take_event(KafkaSource *kafka, rd_kafka_message_t *message)
+{
+	Consumer   *consumer = kafka->consumer;
+	Partition  *p = NULL;
+	char		text[STREAMING_KAFKA_TEXT];
+
+	if (message->rkt != NULL && message->partition >= 0 &&
+		message->partition < consumer->npartitions)
+		p = &consumer->partitions[message->partition];
+
+	switch (message->err)
+	{
+		case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+			if (p != NULL && message->offset > p->next)
+			{
+				p->next = message->offset;
+				p->touched = true;
+			}
+			return;
+
+		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+			if (p == NULL)
+				break;
+			if (p->next >= 0 && !kafka->failed)
+			{
+				kafka->failed = true;
+				kafka->lost_partition = message->partition;
+				kafka->lost_offset = p->next;
+			}
+			else if (p->next < 0)
+			{
+				/* its earliest offset could not be found out: ask again */
+				stop_partition(consumer, message->partition);
+				start_partition(kafka, message->partition, -1);
+				break;
+			}
+			streaming_kafka_wake(kafka->client);
+			return;
+
+		default:
+			break;
+	}
+
+	if (p != NULL)
+		snprintf(text, sizeof(text), "partition %d of topic \"%s\": %s",
+				 message->partition, kafka->base.stream->topic,
+				 rd_kafka_message_errstr(message));
+	else
+		snprintf(text, sizeof(text), "topic \"%s\": %s",
+				 kafka->base.stream->topic, rd_kafka_message_errstr(message));
+	streaming_kafka_set_trouble(kafka->client, text);
+}
+
+/*
+ * Makes the broker threads look at the queue again, when half of what it held
+ * has been taken.  Any request to a broker wakes its thread; the offsets of
+ * our partitions are one for each leader, need no right that a consumer lacks,
+ * and with the timeout 0 the answer is not waited for.  librdkafka tells the
+ * number of messages in the queue but not whether it has stopped to fetch, so
+ * a few of these requests are made in vain.
+ */
+static void
+nudge(KafkaSource *kafka)
+{
+	Consumer   *consumer = kafka->consumer;
+	size_t		queued = rd_kafka_queue_length(consumer->queue);
+	rd_kafka_topic_partition_list_t *list;
+	instr_time	now;
+	instr_time	since;
+
+	if (queued + consumer->nmessages > kafka->most_queued)
+		kafka->most_queued = queued + consumer->nmessages;
+	if (kafka->most_queued < NUDGE_MESSAGES || queued > kafka->most_queued / 2)
+		return;
+	INSTR_TIME_SET_CURRENT(now);
+	since = now;
+	INSTR_TIME_SUBTRACT(since, kafka->nudged);
+	if (INSTR_TIME_GET_MILLISEC(since) < NUDGE_INTERVAL)
+		return;
+
+	kafka->nudged = now;
+	kafka->most_queued = queued;
+	list = rd_kafka_topic_partition_list_new(consumer->npartitions);
+	for (int i = 0; i < consumer->npartitions; i++)
+		rd_kafka_topic_partition_list_add(list, kafka->base.stream->topic, i)->offset =
+			RD_KAFKA_OFFSET_END;
+	if (consumer->npartitions > 0)
+		(void) rd_kafka_offsets_for_times(streaming_kafka_handle(kafka->client), list, 0);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void
+fail_lost_offset(KafkaSource *kafka)
+{
+	StreamingStream *stream = kafka->base.stream;
+	int64		low = -1;
+	int64		high = -1;
+
+	(void) rd_kafka_get_watermark_offsets(streaming_kafka_handle(kafka->client),
+										  stream->topic, kafka->lost_partition,
+										  &low, &high);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not there any more",
+					kafka->lost_offset, kafka->lost_partition, stream->topic),
+			 errdetail("Messages that stream %s has not taken were deleted by the topic's retention, or the topic was created anew.",
+					   stream->name),
+			 errhint("Call streaming.reset() to begin the view again where its option \"start\" says: 'earliest' takes what the topic still holds, 'latest' what comes from now on.")));
+}
+
+static int
+kafka_wait_fd(StreamingSource *source)
+{
+	return streaming_kafka_fd(((KafkaSource *) source)->client);
+}
+
+static const char *
+kafka_last_error(StreamingSource *source)
+{
+	return streaming_kafka_trouble(((KafkaSource *) source)->client);
+}
+
+/* ------------------------------------------------------------------------
+ * Headers
+ * ------------------------------------------------------------------------ */
+
+static char *
+kafka_headers_json(StreamingSource *source, const StreamingRecord *record)
+{
+	rd_kafka_headers_t *headers;
+	StringInfoData json;
+	size_t		n;
+
+	if (record->headers == NULL ||
+		rd_kafka_message_headers(record->headers, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return NULL;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	n = rd_kafka_header_cnt(headers);
+	for (size_t i = 0; i < n; i++)
+	{
+		const char *name;
+		const char *other;
+		const void *value;
+		size_t		size;
+		bool		seen = false;
+		bool		again = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (rd_kafka_header_get_all(headers, i, &name, &value, &size) !=
+			RD_KAFKA_RESP_ERR_NO_ERROR)
+			break;
+		for (size_t j = 0; j < n && !seen && !again; j++)
+		{
+			const void *other_value;
+			size_t		other_size;
+
+			if (j != i &&
+				rd_kafka_header_get_all(headers, j, &other, &other_value,
+										&other_size) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+				strcmp(name, other) == 0)
+			{
+				seen = j < i;
+				again = j > i;
+			}
+		}
+		if (seen)
+			continue;			/* it is in the array of the first */
+
+		if (json.len > 1)
+			appendStringInfoString(&json, ", ");
+		append_header_value(&json, name, strlen(name));
+		appendStringInfoString(&json, ": ");
+		if (!again)
+		{
+			append_header_value(&json, value, size);
+			continue;
+		}
+		appendStringInfoChar(&json, '[');
+		for (size_t j = 0;
+			 rd_kafka_header_get(headers, j, name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+			 j++)
+		{
+			if (j > 0)
+				appendStringInfoString(&json, ", ");
+			append_header_value(&json, value, size);
+		}
+		appendStringInfoChar(&json, ']');
+	}
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+/*
+ * Appends bytes as a JSON string: text if they are UTF-8 without zero bytes,
+ * otherwise hexadecimal; NULL as null.
+ */
+static void
+append_header_value(StringInfo json, const void *value, size_t size)
+{
+	char	   *text;
+
+	if (value == NULL)
+	{
+		appendStringInfoString(json, "null");
+		return;
+	}
+	if (memchr(value, 0, size) == NULL &&
+		pg_encoding_verifymbstr(PG_UTF8, value, size) == (int) size)
+	{
+		char	   *copy = pnstrdup(value, size);
+
+		text = pg_any_to_server(copy, size, PG_UTF8);
+	}
+	else
+	{
+		text = palloc(2 + size * 2 + 1);
+		strcpy(text, "\\x");
+		hex_encode(value, size, text + 2);
+		text[2 + size * 2] = '\0';
+	}
+	escape_json(json, text);
+}
