@@ -1,0 +1,63 @@
+/*
+ * compat.h
+ *		The only place that looks at PG_VERSION_NUM.
+ *
+ * Code is written to the newest API; each shim cites the upstream commit that
+ * made the difference.
+ */
+#ifndef STREAMING_COMPAT_H
+#define STREAMING_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "streaming needs PostgreSQL 15 or later"
+#endif
+
+/* Grouping expressions stand where they are used before 247dea89f (18). */
+#if PG_VERSION_NUM < 180000
+#define streaming_flatten_group_exprs(query) ((void) (query))
+#else
+#define streaming_flatten_group_exprs(query) \
+	do { \
+		if ((query)->hasGroupRTE) \
+		{ \
+			(query)->targetList = (List *) \
+				flatten_group_exprs(NULL, (query), (Node *) (query)->targetList); \
+			(query)->havingQual = \
+				flatten_group_exprs(NULL, (query), (query)->havingQual); \
+			(query)->hasGroupRTE = false; \
+		} \
+	} while (0)
+#endif
+
+/* A second parameter for statistics came with 0fbceae84 (18). */
+#if PG_VERSION_NUM < 180000
+#define streaming_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#else
+#define streaming_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#endif
+
+/* Updates may concern summarizing indexes only since 19d8e2308 (16). */
+#if PG_VERSION_NUM < 160000
+#define streaming_update_indexes	bool
+#define streaming_must_index(update_indexes)	(update_indexes)
+#define streaming_only_summarizing(update_indexes)	false
+#define streaming_insert_index_tuples(result, slot, estate, summarizing) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+#else
+#define streaming_update_indexes	TU_UpdateIndexes
+#define streaming_must_index(update_indexes)	((update_indexes) != TU_None)
+#define streaming_only_summarizing(update_indexes)	((update_indexes) == TU_Summarizing)
+#define streaming_insert_index_tuples(result, slot, estate, summarizing) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, summarizing)
+#endif
+
+/* One function a kind of object before afbfc0298 (16). */
+#if PG_VERSION_NUM < 160000
+#define object_ownercheck(classid, objid, roleid) \
+	((classid) == DatabaseRelationId ? \
+	 pg_database_ownercheck((objid), (roleid)) : pg_class_ownercheck((objid), (roleid)))
+#endif
+
+#endif							/* STREAMING_COMPAT_H */

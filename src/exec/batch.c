@@ -1,0 +1,368 @@
+/*
+ * batch.c
+ *		Runs one batch of one view: input -> stages -> sink -> checkpoint, in one
+ *		transaction.
+ *
+ *	begin, lock the view ─▶ fix the end of the input ─▶ stage 1 ─▶ delta_1 ─▶ ...
+ *		─▶ sink, change stream ─▶ checkpoint, progress ─▶ commit
+ *
+ * The transaction is a real transaction block (distributed tables look at
+ * IsTransactionBlock).  Statements of the view run as its owner, in a
+ * security-restricted operation, as those of REFRESH MATERIALIZED VIEW do.
+ *
+ * Locks: a batch holds ShareUpdateExclusiveLock on the view from its beginning
+ * to its commit.  Whoever makes a view that reads this one, resets it or changes
+ * its options takes the same lock, so that none of this happens in the middle
+ * of a batch, and the next batch sees it.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "exec/exec.h"
+#include "exec/progress.h"
+#include "exec/stage.h"
+#include "input.h"
+#include "sink/sink.h"
+
+struct StreamingViewState
+{
+	Oid			view;
+	MemoryContext context;		/* of the state */
+	MemoryContext program_context;	/* of all below; reset to compile anew */
+	bool		valid;			/* compiled, and no relation has changed since */
+	StreamingView *definition;
+	StreamingProgram *program;
+	StreamingStageExec **stages;
+	StreamingInput *input;
+	StreamingSink *sink;
+	Oid			change_stream;	/* Invalid: nobody reads the view as a stream */
+	StreamingStatement write_changes;
+	List	   *relations;		/* of Oid: those the program depends on */
+	StreamingProgress progress;
+};
+
+/* The states open in this process, for invalidation. */
+static List *open_states = NIL;
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, open_states)
+	{
+		StreamingViewState *state = lfirst(lc);
+
+		if (!OidIsValid(relid) || list_member_oid(state->relations, relid))
+			state->valid = false;
+	}
+}
+
+static void
+close_program(StreamingViewState *state)
+{
+	if (state->input)
+		streaming_input_close(state->input);
+	state->input = NULL;
+	for (int i = 0; state->stages && i < state->program->nstages; i++)
+	{
+		if (state->stages[i])
+			streaming_stage_close(state->stages[i]);
+	}
+	state->stages = NULL;
+	if (state->sink)
+		state->sink->routine->close(state->sink);
+	state->sink = NULL;
+	streaming_statement_free(&state->write_changes);
+	state->program = NULL;
+	state->relations = NIL;
+	state->valid = false;
+	MemoryContextReset(state->program_context);
+}
+
+static Oid
+find_change_stream(StreamingView *definition)
+{
+	return get_relname_relid(streaming_change_stream_name(definition->id),
+							 streaming_internal_namespace());
+}
+
+static char *
+write_changes_sql(StreamingViewState *state)
+{
+	StreamingStage *last = streaming_last_stage(state->program);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "INSERT INTO %s SELECT ",
+					 streaming_qualified_name(state->change_stream));
+	for (int i = 0; i < last->noutputs; i++)
+		appendStringInfo(&buf, "c.%s, ", quote_identifier(last->outputs[i].name));
+	appendStringInfoString(&buf, "c.\"$sign\" FROM changes c");
+	return buf.data;
+}
+
+/* Compiles the view as the catalogs describe it now. */
+static void
+open_program(StreamingViewState *state)
+{
+	MemoryContext old;
+	Relation	rel;
+
+	close_program(state);
+	old = MemoryContextSwitchTo(state->program_context);
+	state->definition = streaming_catalog_view(state->view, false);
+	rel = relation_open(state->definition->definition, AccessShareLock);
+	state->program = streaming_compile(get_view_query(rel), state->definition->id,
+									   state->definition->sink,
+									   state->definition->output_mode);
+	relation_close(rel, NoLock);
+	state->change_stream = find_change_stream(state->definition);
+	state->relations = list_make3_oid(state->view, state->definition->definition,
+									  state->program->input);
+	state->relations = lappend_oid(state->relations, state->program->scan);
+	if (OidIsValid(state->program->sink))
+		state->relations = lappend_oid(state->relations, state->program->sink);
+
+	state->stages = palloc0(sizeof(StreamingStageExec *) * state->program->nstages);
+	for (int i = 0; i < state->program->nstages; i++)
+		state->stages[i] = streaming_stage_open(&state->program->stages[i]);
+	state->sink = streaming_sink_open(state->program);
+	if (OidIsValid(state->change_stream))
+		state->write_changes.sql = write_changes_sql(state);
+	state->input = streaming_input_open(state->definition, state->program->scan);
+	state->progress = streaming_progress_read(state->view);
+	MemoryContextSwitchTo(old);
+	state->valid = true;
+}
+
+StreamingViewState *
+streaming_view_open(Oid view)
+{
+	static bool registered = false;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "streaming view",
+												  ALLOCSET_DEFAULT_SIZES);
+	StreamingViewState *state = MemoryContextAllocZero(context, sizeof(StreamingViewState));
+	MemoryContext old;
+
+	if (!registered)
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	registered = true;
+	state->view = view;
+	state->context = context;
+	state->program_context = AllocSetContextCreate(context, "streaming program",
+												   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	open_states = lappend(open_states, state);
+	MemoryContextSwitchTo(old);
+
+	PG_TRY();
+	{
+		open_program(state);
+	}
+	PG_CATCH();
+	{
+		streaming_view_close(state);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return state;
+}
+
+void
+streaming_view_close(StreamingViewState *state)
+{
+	open_states = list_delete_ptr(open_states, state);
+	close_program(state);
+	MemoryContextDelete(state->context);
+}
+
+/* A view's first batch shows its rows for no input, or loads another view. */
+static bool
+runs_without_input(StreamingViewState *state)
+{
+	if (state->progress.batch_id > 0)
+		return false;
+	if (state->program->input_is_view)
+		return true;
+	for (int i = 0; i < state->program->nstages; i++)
+	{
+		StreamingStage *stage = &state->program->stages[i];
+
+		if (stage->kind != STREAMING_STAGE_APPEND && !stage->grouped)
+			return true;
+	}
+	return false;
+}
+
+bool
+streaming_view_has_input(StreamingViewState *state)
+{
+	return !state->valid || runs_without_input(state) ||
+		streaming_input_available(state->input);
+}
+
+/* Brings the program up to date, with the view locked. */
+static void
+refresh_program(StreamingViewState *state)
+{
+	StreamingView *now = streaming_catalog_view(state->view, false);
+
+	if (!state->valid || now->generation != state->definition->generation ||
+		now->owner != state->definition->owner ||
+		find_change_stream(now) != state->change_stream)
+		open_program(state);
+}
+
+/* Runs the stages one after the other. */
+static void
+run_stages(StreamingViewState *state, StreamingBatchResult *result)
+{
+	StreamingProgram *program = state->program;
+	StreamingDelta *delta = NULL;
+	bool		first = state->progress.batch_id == 0;
+
+	for (int i = 0; i < program->nstages; i++)
+	{
+		StreamingStageExec *exec = state->stages[i];
+		bool		last = i == program->nstages - 1;
+
+		exec->changes = exec->writes = NULL;
+		if (!last)
+			exec->changes = streaming_delta_make(exec, psprintf("delta_%d", i + 1));
+		else if (OidIsValid(state->change_stream))
+			exec->changes = streaming_delta_make(exec, "changes");
+		if (last && state->sink)
+			exec->writes = streaming_delta_make(exec, "changes");
+
+		streaming_stage_run(exec, delta, i == 0 && first && program->input_is_view);
+		if (exec->table)
+			state->progress.state_rows += exec->table->rows_added;
+		delta = exec->changes;
+		if (last)
+		{
+			result->output_rows = exec->output_rows;
+			if (exec->writes)
+				state->sink->routine->write(state->sink, exec->writes);
+			if (delta && delta->nrows > 0)
+				streaming_statement_run(&state->write_changes, delta, NULL, false, NULL);
+		}
+	}
+}
+
+/* run_stages as the view's owner, connected to SPI. */
+static void
+run_as_owner(StreamingViewState *state, StreamingBatchResult *result)
+{
+	Oid			save_userid;
+	int			save_sec_context;
+	int			nest_level = NewGUCNestLevel();
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(state->definition->owner,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	SPI_connect();
+	run_stages(state, result);
+	SPI_finish();
+	AtEOXact_GUC(false, nest_level);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+}
+
+static void
+begin_block(void)
+{
+	StartTransactionCommand();
+	BeginTransactionBlock();
+	CommitTransactionCommand();
+	StartTransactionCommand();
+}
+
+static void
+end_block(void)
+{
+	EndTransactionBlock(false);
+	CommitTransactionCommand();
+}
+
+static double
+since_ms(instr_time start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+bool
+streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
+{
+	instr_time	start;
+	bool		input;
+	MemoryContext caller = CurrentMemoryContext;
+
+	memset(result, 0, sizeof(*result));
+	INSTR_TIME_SET_CURRENT(start);
+	begin_block();
+	result->started_at = GetCurrentTransactionStartTimestamp();
+	LockRelationOid(state->view, ShareUpdateExclusiveLock);
+	refresh_program(state);
+
+	streaming_input_prepare(state->input);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	input = streaming_input_begin(state->input, state->definition->max_rows,
+								  state->definition->max_files);
+	if (!input && !runs_without_input(state))
+	{
+		PopActiveSnapshot();
+		end_block();
+		MemoryContextSwitchTo(caller);
+		return false;
+	}
+	run_as_owner(state, result);
+	result->read_ms = since_ms(start);
+	if (input)
+	{
+		result->input_rows = streaming_input_end(state->input, &result->more);
+		streaming_input_checkpoint(state->input, state->progress.batch_id + 1);
+	}
+	state->progress.batch_id++;
+	state->progress.input_rows += result->input_rows;
+	state->progress.output_rows += result->output_rows;
+	result->batch_id = state->progress.batch_id;
+	streaming_progress_write(state->view, &state->progress, since_ms(start),
+							 result->started_at);
+	PopActiveSnapshot();
+	end_block();
+	MemoryContextSwitchTo(caller);
+	if (input)
+		streaming_input_committed(state->input);
+	result->duration_ms = since_ms(start);
+	result->commit_ms = result->duration_ms - result->read_ms;
+	return true;
+}
+
+void
+streaming_view_aborted(StreamingViewState *state)
+{
+	if (state->input)
+		streaming_input_aborted(state->input);
+	/* the totals may have been counted up for what has not happened */
+	state->valid = false;
+}

@@ -1,0 +1,57 @@
+/*
+ * exec.h
+ *		Rows through the steps: running one batch of one view.
+ */
+#ifndef STREAMING_EXEC_H
+#define STREAMING_EXEC_H
+
+#include "catalog.h"
+#include "utils/timestamp.h"
+
+/*
+ * A view as a query worker holds it from batch to batch: the compiled program,
+ * its prepared plans, its readers of the streams.  Lives in a memory context of
+ * its own below the one it was opened in.
+ */
+typedef struct StreamingViewState StreamingViewState;
+
+typedef struct StreamingBatchResult
+{
+	int64		batch_id;		/* of the batch that was committed */
+	int64		input_rows;
+	int64		output_rows;
+	bool		more;			/* a limit ended the batch: run again at once */
+	TimestampTz started_at;
+	double		duration_ms;
+	double		read_ms,		/* phases: parts of duration_ms */
+				merge_ms,
+				commit_ms;
+} StreamingBatchResult;
+
+/* in batch.c */
+
+/*
+ * Opens view.  Called in a transaction (of the caller's).  Errors as the
+ * compiler's.
+ */
+extern StreamingViewState *streaming_view_open(Oid view);
+
+/* Closes it; leaves the readers, so that the streams' buffers can go on. */
+extern void streaming_view_close(StreamingViewState *state);
+
+/*
+ * Is there input for it (shared memory only, no transaction)?  May say true
+ * for nothing, never false for something.
+ */
+extern bool streaming_view_has_input(StreamingViewState *state);
+
+/*
+ * Runs one batch.  Must be called outside a transaction; runs its own and
+ * commits it.  Returns false if there was nothing to do.  On error it has
+ * thrown: the caller aborts the transaction, then calls
+ * streaming_view_aborted; the state stays usable (retry with back-off).
+ */
+extern bool streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result);
+extern void streaming_view_aborted(StreamingViewState *state);
+
+#endif							/* STREAMING_EXEC_H */

@@ -1,0 +1,309 @@
+/*
+ * group.c
+ *		Merges what a batch knows of a group into what is kept of it.
+ *
+ * A group's row in the state table holds its keys and, for each aggregate,
+ * the transition state (combine) or the result (recompute); all outputs are
+ * functions of these.  So what a group looked like before can be computed from
+ * its stored row, and only then is when somebody wants to know.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/datum.h"
+
+#include "exec/stage.h"
+
+/* Outputs of a group; values live in the group's memory. */
+typedef struct GroupOutput
+{
+	bool		shown;			/* HAVING holds */
+	Datum	   *values;
+	bool	   *isnull;
+} GroupOutput;
+
+void
+streaming_stored_keys(StreamingStageExec *exec, TupleTableSlot *stored,
+					  Datum *keys, bool *isnull)
+{
+	StreamingStage *stage = exec->stage;
+
+	slot_getallattrs(stored);
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		AttrNumber	attno = stage->keys[i].attno;
+
+		keys[i] = stored->tts_values[attno - 1];
+		isnull[i] = stored->tts_isnull[attno - 1];
+	}
+}
+
+static void
+stored_states(StreamingStageExec *exec, TupleTableSlot *stored,
+			  Datum *states, bool *isnull)
+{
+	StreamingStage *stage = exec->stage;
+
+	for (int i = 0; i < stage->naggs; i++)
+	{
+		AttrNumber	attno = stage->aggs[i].attno;
+
+		states[i] = stored->tts_values[attno - 1];
+		isnull[i] = stored->tts_isnull[attno - 1];
+	}
+}
+
+/* Computes outputs and HAVING from keys and states, in the group's memory. */
+static GroupOutput
+compute_output(StreamingStageExec *exec, Datum *keys, bool *keys_null,
+			   Datum *states, bool *states_null)
+{
+	StreamingStage *stage = exec->stage;
+	TupleTableSlot *values = exec->values;
+	TupleTableSlot *outputs;
+	GroupOutput result;
+
+	ExecClearTuple(values);
+	memcpy(values->tts_values, keys, sizeof(Datum) * stage->nkeys);
+	memcpy(values->tts_isnull, keys_null, sizeof(bool) * stage->nkeys);
+	for (int i = 0; i < stage->naggs; i++)
+		values->tts_values[stage->nkeys + i] =
+			streaming_aggregate_final(&exec->aggs[i], states[i], states_null[i],
+									  &values->tts_isnull[stage->nkeys + i]);
+	ExecStoreVirtualTuple(values);
+
+	exec->econtext->ecxt_scantuple = values;
+	result.shown = exec->having == NULL || ExecQual(exec->having, exec->econtext);
+	outputs = ExecProject(exec->projection);
+	result.values = palloc(sizeof(Datum) * Max(stage->noutputs, 1));
+	result.isnull = palloc(sizeof(bool) * Max(stage->noutputs, 1));
+	memcpy(result.values, outputs->tts_values, sizeof(Datum) * stage->noutputs);
+	memcpy(result.isnull, outputs->tts_isnull, sizeof(bool) * stage->noutputs);
+	return result;
+}
+
+static void
+set_column(TupleTableSlot *row, AttrNumber attno, Datum value, bool isnull)
+{
+	row->tts_values[attno - 1] = value;
+	row->tts_isnull[attno - 1] = isnull;
+}
+
+static void
+fill_row(StreamingStageExec *exec, int64 hash, Datum *keys, bool *keys_null,
+		 Datum *states, bool *states_null, GroupOutput *output)
+{
+	StreamingStage *stage = exec->stage;
+	TupleTableSlot *row = exec->table->row;
+
+	ExecClearTuple(row);
+	for (int i = 0; stage->outputs_stored && i < stage->noutputs; i++)
+		set_column(row, stage->outputs[i].attno, output->values[i], output->isnull[i]);
+	for (int i = 0; i < stage->nkeys; i++)
+		set_column(row, stage->keys[i].attno, keys[i], keys_null[i]);
+	for (int i = 0; i < stage->naggs; i++)
+		set_column(row, stage->aggs[i].attno, states[i], states_null[i]);
+	if (stage->shown_attno)
+		set_column(row, stage->shown_attno, BoolGetDatum(output->shown), false);
+	set_column(row, stage->hash_attno, Int64GetDatum(hash), false);
+	ExecStoreVirtualTuple(row);
+}
+
+static bool
+same_states(StreamingStageExec *exec, Datum *old, bool *old_null,
+			Datum *new, bool *new_null)
+{
+	for (int i = 0; i < exec->stage->naggs; i++)
+	{
+		if (old_null[i] != new_null[i])
+			return false;
+		if (!old_null[i] &&
+			!datum_image_eq(old[i], new[i], exec->aggs[i].typbyval, exec->aggs[i].typlen))
+			return false;
+	}
+	return true;
+}
+
+/* Tells the readers of this stage how a group's row changed; NULL: no row. */
+static void
+emit_change(StreamingStageExec *exec, GroupOutput *before, GroupOutput *after)
+{
+	bool		was = before && before->shown;
+	bool		is = after && after->shown;
+
+	if (was || is)
+		exec->output_rows++;
+	if (was)
+		streaming_emit(exec, exec->changes, -1, before->values, before->isnull);
+	if (is)
+	{
+		streaming_emit(exec, exec->changes, 1, after->values, after->isnull);
+		streaming_emit(exec, exec->writes, 1, after->values, after->isnull);
+	}
+	else if (was)
+		streaming_emit(exec, exec->writes, -1, before->values, before->isnull);
+}
+
+/*
+ * What users see of a group before the batch.  Worth computing only if
+ * somebody reads the changes or HAVING may have held.
+ */
+static GroupOutput *
+output_before(StreamingStageExec *exec, Datum *keys, bool *keys_null,
+			  Datum *states, bool *states_null, GroupOutput *space)
+{
+	if (exec->changes == NULL && exec->writes == NULL && exec->having == NULL)
+		return NULL;
+	*space = compute_output(exec, keys, keys_null, states, states_null);
+	return space;
+}
+
+/*
+ * Writes a group whose new states are known.  stored: its row, or NULL if it
+ * is new.  Called in the group's memory.
+ */
+void
+streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored, int64 hash,
+					Datum *keys, bool *keys_null, Datum *states, bool *states_null)
+{
+	StreamingStage *stage = exec->stage;
+	Datum	   *old_states = palloc(sizeof(Datum) * Max(stage->naggs, 1));
+	bool	   *old_null = palloc(sizeof(bool) * Max(stage->naggs, 1));
+	GroupOutput after;
+	GroupOutput space;
+	GroupOutput *before = NULL;
+
+	if (stored)
+	{
+		/* the key that was first of its equals stays */
+		streaming_stored_keys(exec, stored, keys, keys_null);
+		stored_states(exec, stored, old_states, old_null);
+		if (same_states(exec, old_states, old_null, states, states_null))
+			return;
+		before = output_before(exec, keys, keys_null, old_states, old_null, &space);
+	}
+	after = compute_output(exec, keys, keys_null, states, states_null);
+	fill_row(exec, hash, keys, keys_null, states, states_null, &after);
+	if (stored)
+		streaming_state_update(exec->table, &stored->tts_tid);
+	else
+		streaming_state_insert(exec->table, exec->table->row);
+	emit_change(exec, before, &after);
+}
+
+/* Removes a group that has no rows any more.  Called in the group's memory. */
+void
+streaming_remove_group(StreamingStageExec *exec, TupleTableSlot *stored)
+{
+	StreamingStage *stage = exec->stage;
+	Datum	   *keys = palloc(sizeof(Datum) * Max(stage->nkeys, 1));
+	bool	   *keys_null = palloc(sizeof(bool) * Max(stage->nkeys, 1));
+	Datum	   *states = palloc(sizeof(Datum) * Max(stage->naggs, 1));
+	bool	   *states_null = palloc(sizeof(bool) * Max(stage->naggs, 1));
+	GroupOutput before;
+
+	streaming_stored_keys(exec, stored, keys, keys_null);
+	stored_states(exec, stored, states, states_null);
+	before = compute_output(exec, keys, keys_null, states, states_null);
+	streaming_state_delete(exec->table, &stored->tts_tid);
+	emit_change(exec, &before, NULL);
+}
+
+/* The stored row of a key, or NULL. */
+static TupleTableSlot *
+find_group(StreamingStageExec *exec, int64 hash, Datum *keys, bool *keys_null)
+{
+	StreamingStage *stage = exec->stage;
+	Datum	   *stored_keys = palloc(sizeof(Datum) * Max(stage->nkeys, 1));
+	bool	   *stored_null = palloc(sizeof(bool) * Max(stage->nkeys, 1));
+
+	streaming_state_find(exec->table, hash);
+	while (streaming_state_next(exec->table))
+	{
+		streaming_stored_keys(exec, exec->table->stored, stored_keys, stored_null);
+		if (streaming_group_equal(exec->group_key, keys, keys_null, stored_keys, stored_null))
+			return exec->table->stored;
+	}
+	return NULL;
+}
+
+/* combine: the pending row has the keys and the batch's partial states. */
+static void
+combine_group(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
+{
+	StreamingStage *stage = exec->stage;
+	TupleTableSlot *stored = find_group(exec, hash, values, isnull);
+	Datum	   *states = values + stage->nkeys;
+	bool	   *states_null = isnull + stage->nkeys;
+
+	for (int i = 0; stored && i < stage->naggs; i++)
+	{
+		AttrNumber	attno = stage->aggs[i].attno;
+
+		states[i] = streaming_aggregate_combine(&exec->aggs[i],
+												stored->tts_values[attno - 1],
+												stored->tts_isnull[attno - 1],
+												states[i], states_null[i], &states_null[i]);
+	}
+	streaming_put_group(exec, stored, hash, values, isnull, states, states_null);
+}
+
+/* multiset: the pending row has the outputs and how many came or went. */
+static void
+count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
+{
+	StreamingStage *stage = exec->stage;
+	int64		delta = DatumGetInt64(values[stage->nkeys]);
+	TupleTableSlot *stored = find_group(exec, hash, values, isnull);
+	TupleTableSlot *row = exec->table->row;
+	int64		count = delta;
+
+	if (delta == 0)
+		return;
+	if (stored)
+		count += DatumGetInt64(stored->tts_values[stage->count_attno - 1]);
+	if (count < 0)
+		elog(ERROR, "a row was taken back more often than it had appeared");
+	ExecClearTuple(row);
+	for (int i = 0; i < stage->nkeys; i++)
+		set_column(row, stage->keys[i].attno, values[i], isnull[i]);
+	set_column(row, stage->count_attno, Int64GetDatum(count), false);
+	set_column(row, stage->hash_attno, Int64GetDatum(hash), false);
+	ExecStoreVirtualTuple(row);
+	if (stored == NULL)
+		streaming_state_insert(exec->table, row);
+	else if (count == 0)
+		streaming_state_delete(exec->table, &stored->tts_tid);
+	else
+		streaming_state_update(exec->table, &stored->tts_tid);
+
+	exec->output_rows += Abs(delta);
+	for (int64 i = 0; exec->changes && i < Abs(delta); i++)
+		streaming_emit(exec, exec->changes, delta > 0 ? 1 : -1, values, isnull);
+}
+
+void
+streaming_merge_pending(StreamingStageExec *exec)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	for (int i = 0; i < exec->npending; i++)
+	{
+		StreamingPendingRow *row = &exec->pending[i];
+		TupleTableSlot *input = exec->input;
+
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		ResetExprContext(exec->econtext);
+		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
+		ExecForceStoreMinimalTuple(row->tuple, input, false);
+		slot_getallattrs(input);
+		if (exec->stage->kind == STREAMING_STAGE_MULTISET)
+			count_row(exec, row->hash, input->tts_values, input->tts_isnull);
+		else
+			combine_group(exec, row->hash, input->tts_values, input->tts_isnull);
+		MemoryContextSwitchTo(old);
+	}
+	streaming_state_flush(exec->table);
+}

@@ -1,0 +1,25 @@
+/*
+ * progress.h
+ *		Running totals of a view, a row of streaming.progress.
+ */
+#ifndef STREAMING_PROGRESS_H
+#define STREAMING_PROGRESS_H
+
+#include "utils/timestamp.h"
+
+typedef struct StreamingProgress
+{
+	int64		batch_id;		/* of the last batch; 0: none yet */
+	int64		input_rows;
+	int64		output_rows;
+	int64		state_rows;
+} StreamingProgress;
+
+/* Reads view's totals; zeros if it has not run yet. */
+extern StreamingProgress streaming_progress_read(Oid view);
+
+/* Writes them, in the batch's transaction. */
+extern void streaming_progress_write(Oid view, const StreamingProgress *progress,
+									 double batch_ms, TimestampTz batch_at);
+
+#endif							/* STREAMING_PROGRESS_H */

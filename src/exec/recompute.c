@@ -1,0 +1,348 @@
+/*
+ * recompute.c
+ *		Groups whose aggregates cannot be combined, or whose rows can disappear.
+ *
+ *	batch's rows ──▶ bag: (keys, arguments) × count
+ *						  └─ groups touched ──▶ the user's aggregates over the
+ *												rows of those groups ──▶ table
+ *
+ * The bag holds each distinct row of (keys, arguments) once, with its
+ * multiplicity, found by the hash of the row, and listed by the hash of its
+ * group.  The cost of a batch is that of the groups it touches.  Groups whose
+ * keys share a hash are recomputed together, which changes nothing but time.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "exec/stage.h"
+#include "streaming.h"
+
+/* Groups that one run of the aggregates recomputes. */
+#define GROUPS_AT_ONCE 8192
+
+/* A stored row kept aside, so that the scan is over before it is changed. */
+typedef struct StoredRow
+{
+	HeapTuple	tuple;
+	bool		matched;
+} StoredRow;
+
+/* The aggregates over the bag's rows of the groups in $1. */
+char *
+streaming_recompute_statement(StreamingStage *stage)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "WITH bag(");
+	for (int i = 0; i < stage->nkeys + stage->nargs; i++)
+		appendStringInfo(&buf, "%s%c%d", i ? ", " : "", i < stage->nkeys ? 'k' : 'a',
+						 i < stage->nkeys ? i + 1 : i - stage->nkeys + 1);
+	if (stage->nkeys + stage->nargs == 0)
+		buf.data[--buf.len] = '\0';
+	else
+		appendStringInfoChar(&buf, ')');
+	appendStringInfoString(&buf, " AS NOT MATERIALIZED (SELECT ");
+	for (int i = 0; i < stage->nkeys + stage->nargs; i++)
+		appendStringInfo(&buf, "%sb.%c%d", i ? ", " : "", i < stage->nkeys ? 'k' : 'a',
+						 i < stage->nkeys ? i + 1 : i - stage->nkeys + 1);
+	appendStringInfo(&buf, " FROM %s.%s b, pg_catalog.generate_series(1::pg_catalog.int8, b.\"$count\") WHERE b.\"$group\" OPERATOR(pg_catalog.=) ANY ($1)) %s",
+					 STREAMING_INTERNAL_SCHEMA, quote_identifier(stage->bag_table),
+					 stage->recompute_sql);
+	return buf.data;
+}
+
+static void
+touch_group(StreamingStageExec *exec, int64 hash)
+{
+	if (exec->ntouched > 0 && exec->touched[exec->ntouched - 1] == hash)
+		return;
+	if (exec->ntouched == exec->max_touched)
+	{
+		exec->max_touched = exec->max_touched ? exec->max_touched * 2 : 1024;
+		exec->touched = exec->touched == NULL ?
+			MemoryContextAllocHuge(exec->batch_context, sizeof(int64) * exec->max_touched) :
+			repalloc_huge(exec->touched, sizeof(int64) * exec->max_touched);
+	}
+	exec->touched[exec->ntouched++] = hash;
+}
+
+static bool
+find_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
+{
+	StreamingStateTable *bag = exec->bag;
+
+	streaming_state_find(bag, hash);
+	while (streaming_state_next(bag))
+	{
+		slot_getallattrs(bag->stored);
+		if (streaming_group_equal(exec->row_key, values, isnull,
+								  bag->stored->tts_values, bag->stored->tts_isnull))
+			return true;
+	}
+	return false;
+}
+
+/* Adds one distinct row of the batch to the bag, or takes it back. */
+static void
+put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
+{
+	StreamingStage *stage = exec->stage;
+	StreamingStateTable *bag = exec->bag;
+	int			ncolumns = stage->nkeys + stage->nargs;
+	int64		delta = DatumGetInt64(values[ncolumns]);
+	int64		group = streaming_group_hash(exec->group_key, values, isnull);
+	int64		count = delta;
+	bool		found;
+
+	if (delta == 0)
+		return;
+	found = find_row(exec, hash, values, isnull);
+	if (found)
+		count += DatumGetInt64(bag->stored->tts_values[STREAMING_BAG_COUNT(stage) - 1]);
+	if (count < 0)
+		elog(ERROR, "a row was taken back more often than it had appeared");
+	ExecClearTuple(bag->row);
+	memcpy(bag->row->tts_values, values, sizeof(Datum) * ncolumns);
+	memcpy(bag->row->tts_isnull, isnull, sizeof(bool) * ncolumns);
+	for (int i = ncolumns; i < stage->bag_natts; i++)
+		bag->row->tts_isnull[i] = false;
+	bag->row->tts_values[STREAMING_BAG_COUNT(stage) - 1] = Int64GetDatum(count);
+	bag->row->tts_values[STREAMING_BAG_GROUP(stage) - 1] = Int64GetDatum(group);
+	bag->row->tts_values[STREAMING_BAG_HASH(stage) - 1] = Int64GetDatum(hash);
+	ExecStoreVirtualTuple(bag->row);
+	if (!found)
+		streaming_state_insert(bag, bag->row);
+	else if (count == 0)
+		streaming_state_delete(bag, &bag->stored->tts_tid);
+	else
+		streaming_state_update(bag, &bag->stored->tts_tid);
+	touch_group(exec, group);
+}
+
+/* Merges the pending rows (keys, arguments, count) into the bag. */
+void
+streaming_merge_bag(StreamingStageExec *exec)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	for (int i = 0; i < exec->npending; i++)
+	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		ResetExprContext(exec->econtext);
+		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
+		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
+		slot_getallattrs(exec->input);
+		put_row(exec, exec->pending[i].hash, exec->input->tts_values,
+				exec->input->tts_isnull);
+		MemoryContextSwitchTo(old);
+	}
+	streaming_state_flush(exec->bag);
+}
+
+static int
+compare_hashes(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right ? 1 : 0;
+}
+
+typedef struct ResultReceiver
+{
+	DestReceiver pub;
+	StreamingStageExec *exec;
+} ResultReceiver;
+
+static bool
+receive_result(TupleTableSlot *slot, DestReceiver *self)
+{
+	StreamingStageExec *exec = ((ResultReceiver *) self)->exec;
+	MemoryContext old = MemoryContextSwitchTo(exec->pending_context);
+	StreamingPendingRow *row;
+
+	if (exec->npending == exec->max_pending)
+	{
+		exec->max_pending = Max(exec->max_pending * 2, 1024);
+		exec->pending = exec->pending == NULL ?
+			MemoryContextAlloc(exec->batch_context,
+							   sizeof(StreamingPendingRow) * exec->max_pending) :
+			repalloc_huge(exec->pending, sizeof(StreamingPendingRow) * exec->max_pending);
+	}
+	slot_getallattrs(slot);
+	row = &exec->pending[exec->npending++];
+	row->hash = streaming_group_hash(exec->group_key, slot->tts_values, slot->tts_isnull);
+	row->tuple = ExecCopySlotMinimalTuple(slot);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+static void
+result_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+	StreamingStageExec *exec = ((ResultReceiver *) self)->exec;
+
+	MemoryContext old = MemoryContextSwitchTo(exec->batch_context);
+
+	exec->input = MakeSingleTupleTableSlot(CreateTupleDescCopy(desc), &TTSOpsMinimalTuple);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+result_noop(DestReceiver *self)
+{
+}
+
+/* The stored rows with a hash, copied. */
+static List *
+stored_rows(StreamingStageExec *exec, int64 hash)
+{
+	List	   *rows = NIL;
+
+	streaming_state_find(exec->table, hash);
+	while (streaming_state_next(exec->table))
+	{
+		StoredRow  *row = palloc0(sizeof(StoredRow));
+
+		row->tuple = ExecCopySlotHeapTuple(exec->table->stored);
+		row->tuple->t_self = exec->table->stored->tts_tid;
+		rows = lappend(rows, row);
+	}
+	return rows;
+}
+
+/* The stored row of a group among rows, in *slot; or NULL. */
+static StoredRow *
+match_row(StreamingStageExec *exec, List *rows, Datum *keys, bool *keys_null,
+		  TupleTableSlot *slot)
+{
+	int			nkeys = exec->stage->nkeys;
+	Datum	   *stored = palloc(sizeof(Datum) * Max(nkeys, 1));
+	bool	   *isnull = palloc(sizeof(bool) * Max(nkeys, 1));
+	ListCell   *lc;
+
+	foreach(lc, rows)
+	{
+		StoredRow  *row = lfirst(lc);
+
+		if (row->matched)
+			continue;
+		ExecForceStoreHeapTuple(row->tuple, slot, false);
+		slot->tts_tid = row->tuple->t_self;
+		streaming_stored_keys(exec, slot, stored, isnull);
+		if (streaming_group_equal(exec->group_key, keys, keys_null, stored, isnull))
+			return row;
+	}
+	return NULL;
+}
+
+/* Replaces what is stored under one hash by the new results of that hash. */
+static void
+replace_groups(StreamingStageExec *exec, int64 hash, StreamingPendingRow *results,
+			   int nresults, TupleTableSlot *slot)
+{
+	int			nkeys = exec->stage->nkeys;
+	List	   *rows = stored_rows(exec, hash);
+	ListCell   *lc;
+
+	for (int i = 0; i < nresults; i++)
+	{
+		TupleTableSlot *input = exec->input;
+		StoredRow  *row;
+
+		ExecForceStoreMinimalTuple(results[i].tuple, input, false);
+		slot_getallattrs(input);
+		row = match_row(exec, rows, input->tts_values, input->tts_isnull, slot);
+		if (row)
+			row->matched = true;
+		streaming_put_group(exec, row ? slot : NULL, hash,
+							input->tts_values, input->tts_isnull,
+							input->tts_values + nkeys, input->tts_isnull + nkeys);
+	}
+	foreach(lc, rows)
+	{
+		StoredRow  *row = lfirst(lc);
+
+		if (row->matched)
+			continue;
+		ExecForceStoreHeapTuple(row->tuple, slot, false);
+		slot->tts_tid = row->tuple->t_self;
+		streaming_remove_group(exec, slot);
+	}
+}
+
+/* Recomputes n groups, given by their hashes in order. */
+static void
+recompute_groups(StreamingStageExec *exec, int64 *hashes, int n)
+{
+	ResultReceiver receiver = {{receive_result, result_startup, result_noop,
+	result_noop, DestNone}, exec};
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(exec->table->desc, &TTSOpsHeapTuple);
+	Datum	   *elements = palloc(sizeof(Datum) * n);
+	Datum		param;
+	int			next = 0;
+	MemoryContext old = CurrentMemoryContext;
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int64GetDatum(hashes[i]);
+	param = PointerGetDatum(construct_array(elements, n, INT8OID, sizeof(int64),
+											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	streaming_statement_run(&exec->recompute, NULL, &param, false,
+							(DestReceiver *) &receiver);
+	qsort(exec->pending, exec->npending, sizeof(StreamingPendingRow), compare_hashes);
+	for (int i = 0; i < n; i++)
+	{
+		int			first;
+
+		CHECK_FOR_INTERRUPTS();
+		/* groups that share no touched hash cannot be among the results */
+		while (next < exec->npending && exec->pending[next].hash < hashes[i])
+			next++;
+		first = next;
+		while (next < exec->npending && exec->pending[next].hash == hashes[i])
+			next++;
+		ResetExprContext(exec->econtext);
+		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
+		replace_groups(exec, hashes[i], exec->pending + first, next - first, slot);
+		MemoryContextSwitchTo(old);
+	}
+	streaming_state_flush(exec->table);
+	ExecDropSingleTupleTableSlot(exec->input);
+	exec->input = NULL;
+	ExecDropSingleTupleTableSlot(slot);
+	exec->npending = 0;
+	MemoryContextReset(exec->pending_context);
+}
+
+void
+streaming_recompute_touched(StreamingStageExec *exec)
+{
+	int			n = 0;
+
+	if (exec->input)
+		ExecDropSingleTupleTableSlot(exec->input);
+	exec->input = NULL;
+	if (!exec->stage->grouped && exec->ntouched == 0)
+		touch_group(exec, streaming_group_hash(exec->group_key, NULL, NULL));
+	if (exec->ntouched == 0)
+		return;
+	CommandCounterIncrement();
+	qsort(exec->touched, exec->ntouched, sizeof(int64), compare_hashes);
+	for (int i = 0; i < exec->ntouched; i++)
+	{
+		if (n == 0 || exec->touched[n - 1] != exec->touched[i])
+			exec->touched[n++] = exec->touched[i];
+	}
+	for (int i = 0; i < n; i += GROUPS_AT_ONCE)
+		recompute_groups(exec, exec->touched + i, Min(GROUPS_AT_ONCE, n - i));
+}

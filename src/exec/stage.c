@@ -1,0 +1,296 @@
+/*
+ * stage.c
+ *		Runs one stage of a program: its statement, and what becomes of the rows.
+ *
+ * Rows of the statement arrive one by one through a DestReceiver.  Those of a
+ * stage without state are passed on at once.  Others wait until a chunk is
+ * full, are sorted by the hash of their key and merged, so that the state
+ * table's pages are visited in order; memory is bounded by the chunk.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "catalog/pg_type.h"
+#include "utils/memutils.h"
+
+#include "exec/stage.h"
+#include "streaming.h"
+
+#define CHECK_POSTMASTER_ROWS	65536
+
+typedef struct StageReceiver
+{
+	DestReceiver pub;
+	StreamingStageExec *exec;
+	int64		nrows;
+} StageReceiver;
+
+/* (keys, aggregates' results): what outputs and HAVING are computed from. */
+static TupleDesc
+values_desc(StreamingStage *stage)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(stage->nkeys + stage->naggs);
+
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		TupleDescInitEntry(desc, i + 1, NULL, stage->keys[i].type, stage->keys[i].typmod, 0);
+		TupleDescInitEntryCollation(desc, i + 1, stage->keys[i].collation);
+	}
+	for (int i = 0; i < stage->naggs; i++)
+	{
+		Aggref	   *aggref = stage->aggs[i].aggref;
+
+		TupleDescInitEntry(desc, stage->nkeys + i + 1, NULL, aggref->aggtype, -1, 0);
+		TupleDescInitEntryCollation(desc, stage->nkeys + i + 1, aggref->aggcollid);
+	}
+	return desc;
+}
+
+static TupleDesc
+outputs_desc(StreamingStage *stage, bool with_sign)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(stage->noutputs + (with_sign ? 1 : 0));
+
+	for (int i = 0; i < stage->noutputs; i++)
+	{
+		StreamingValue *output = &stage->outputs[i];
+
+		TupleDescInitEntry(desc, i + 1, output->name, output->type, output->typmod, 0);
+		TupleDescInitEntryCollation(desc, i + 1, output->collation);
+	}
+	if (with_sign)
+		TupleDescInitEntry(desc, stage->noutputs + 1, "$sign", INT2OID, -1, 0);
+	return desc;
+}
+
+static void
+open_results(StreamingStageExec *exec)
+{
+	StreamingStage *stage = exec->stage;
+	List	   *exprs = (List *) expression_planner((Expr *) copyObject(stage->output_exprs));
+	TupleTableSlot *outputs = MakeSingleTupleTableSlot(outputs_desc(stage, false),
+													   &TTSOpsVirtual);
+
+	exec->values = MakeSingleTupleTableSlot(values_desc(stage), &TTSOpsVirtual);
+	exec->projection = ExecBuildProjectionInfo(exprs, exec->econtext, outputs, NULL,
+											   exec->values->tts_tupleDescriptor);
+	if (stage->having)
+		exec->having = ExecInitQual(make_ands_implicit(expression_planner(copyObject(stage->having))),
+									NULL);
+}
+
+StreamingStageExec *
+streaming_stage_open(StreamingStage *stage)
+{
+	StreamingStageExec *exec = palloc0(sizeof(StreamingStageExec));
+
+	exec->stage = stage;
+	exec->statement.sql = stage->sql;
+	exec->initial.sql = stage->initial_sql;
+	if (stage->kind == STREAMING_STAGE_COMBINE && stage->naggs > 0)
+		exec->statement.cursor_options = exec->initial.cursor_options =
+			STREAMING_CURSOR_OPT_PARTIAL;
+	exec->delta_desc = outputs_desc(stage, true);
+	if (stage->kind == STREAMING_STAGE_APPEND)
+		return exec;
+
+	exec->econtext = CreateStandaloneExprContext();
+	exec->group_key = streaming_group_key(stage->keys, stage->nkeys, NULL, 0);
+	exec->aggs = streaming_aggregate_ops(stage->aggs, stage->naggs, exec->econtext);
+	if (stage->kind != STREAMING_STAGE_MULTISET)
+		open_results(exec);
+	if (stage->kind == STREAMING_STAGE_RECOMPUTE)
+	{
+		static Oid	param_types[1] = {INT8ARRAYOID};
+
+		exec->row_key = streaming_group_key(stage->keys, stage->nkeys,
+											stage->args, stage->nargs);
+		exec->recompute.sql = streaming_recompute_statement(stage);
+		exec->recompute.nparams = 1;
+		exec->recompute.param_types = param_types;
+	}
+	return exec;
+}
+
+void
+streaming_stage_close(StreamingStageExec *exec)
+{
+	streaming_statement_free(&exec->statement);
+	streaming_statement_free(&exec->initial);
+	streaming_statement_free(&exec->recompute);
+	if (exec->econtext)
+		FreeExprContext(exec->econtext, false);
+}
+
+StreamingDelta *
+streaming_delta_make(StreamingStageExec *exec, const char *name)
+{
+	StreamingDelta *delta = palloc0(sizeof(StreamingDelta));
+
+	delta->name = pstrdup(name);
+	delta->desc = exec->delta_desc;
+	delta->store = tuplestore_begin_heap(false, false, work_mem);
+	return delta;
+}
+
+void
+streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int sign,
+			   Datum *outputs, bool *isnull)
+{
+	int			n = exec->stage->noutputs;
+	Datum		values[MaxTupleAttributeNumber];
+	bool		nulls[MaxTupleAttributeNumber];
+
+	if (delta == NULL)
+		return;
+	memcpy(values, outputs, sizeof(Datum) * n);
+	memcpy(nulls, isnull, sizeof(bool) * n);
+	values[n] = Int16GetDatum(sign);
+	nulls[n] = false;
+	tuplestore_putvalues(delta->store, delta->desc, values, nulls);
+	delta->nrows++;
+}
+
+/* A row of a stage without state: it is the output. */
+static void
+append_row(StreamingStageExec *exec, TupleTableSlot *slot)
+{
+	exec->output_rows++;
+	if (exec->table)
+		streaming_state_insert(exec->table, slot);
+	if (exec->changes == NULL && exec->writes == NULL)
+		return;
+	slot_getallattrs(slot);
+	streaming_emit(exec, exec->changes, 1, slot->tts_values, slot->tts_isnull);
+	streaming_emit(exec, exec->writes, 1, slot->tts_values, slot->tts_isnull);
+}
+
+static int
+compare_pending(const void *a, const void *b)
+{
+	int64		left = ((const StreamingPendingRow *) a)->hash;
+	int64		right = ((const StreamingPendingRow *) b)->hash;
+
+	return left < right ? -1 : left > right ? 1 : 0;
+}
+
+static void
+merge_chunk(StreamingStageExec *exec)
+{
+	if (exec->npending == 0)
+		return;
+	if (!PostmasterIsAlive())
+		proc_exit(1);
+	qsort(exec->pending, exec->npending, sizeof(StreamingPendingRow), compare_pending);
+	if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
+		streaming_merge_bag(exec);
+	else
+		streaming_merge_pending(exec);
+	exec->npending = 0;
+	MemoryContextReset(exec->pending_context);
+}
+
+/* A row of a stage with state waits for its chunk. */
+static void
+add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
+{
+	StreamingPendingRow *row;
+	StreamingGroupKey *key = exec->row_key ? exec->row_key : exec->group_key;
+	MemoryContext old;
+
+	if (exec->npending == exec->max_pending)
+	{
+		exec->max_pending = exec->max_pending ? exec->max_pending * 2 : 1024;
+		exec->pending = exec->pending == NULL ?
+			MemoryContextAllocHuge(exec->batch_context,
+								   sizeof(StreamingPendingRow) * exec->max_pending) :
+			repalloc_huge(exec->pending, sizeof(StreamingPendingRow) * exec->max_pending);
+	}
+	slot_getallattrs(slot);
+	row = &exec->pending[exec->npending++];
+	row->hash = streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
+	old = MemoryContextSwitchTo(exec->pending_context);
+	row->tuple = ExecCopySlotMinimalTuple(slot);
+	MemoryContextSwitchTo(old);
+	if (MemoryContextMemAllocated(exec->pending_context, false) +
+		exec->npending * sizeof(StreamingPendingRow) > (Size) streaming_work_mem * 1024L / 2)
+		merge_chunk(exec);
+}
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	StageReceiver *receiver = (StageReceiver *) self;
+
+	if (++receiver->nrows % CHECK_POSTMASTER_ROWS == 0 && !PostmasterIsAlive())
+		proc_exit(1);
+	if (receiver->exec->stage->kind == STREAMING_STAGE_APPEND)
+		append_row(receiver->exec, slot);
+	else
+		add_pending(receiver->exec, slot);
+	return true;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+	StageReceiver *receiver = (StageReceiver *) self;
+
+	StreamingStageExec *exec = receiver->exec;
+	MemoryContext old;
+
+	if (exec->stage->kind == STREAMING_STAGE_APPEND)
+		return;
+	/* the statement's memory goes before the last rows are merged */
+	old = MemoryContextSwitchTo(exec->batch_context);
+	exec->input = MakeSingleTupleTableSlot(CreateTupleDescCopy(desc), &TTSOpsMinimalTuple);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+receiver_noop(DestReceiver *self)
+{
+}
+
+void
+streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initial)
+{
+	StreamingStage *stage = exec->stage;
+	StageReceiver receiver = {{receive_row, receiver_startup, receiver_noop,
+	receiver_noop, DestNone}, exec, 0};
+
+	exec->batch_context = CurrentMemoryContext;
+	exec->pending_context = AllocSetContextCreate(CurrentMemoryContext,
+												  "streaming pending rows",
+												  ALLOCSET_DEFAULT_SIZES);
+	exec->pending = NULL;
+	exec->npending = exec->max_pending = 0;
+	exec->input = NULL;
+	exec->touched = NULL;
+	exec->ntouched = exec->max_touched = 0;
+	exec->output_rows = 0;
+	exec->table = stage->table ? streaming_state_open(stage->table, stage->hash_attno) : NULL;
+	exec->bag = stage->bag_table ?
+		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage)) : NULL;
+
+	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,
+							true, (DestReceiver *) &receiver);
+	merge_chunk(exec);
+	if (exec->bag)
+	{
+		streaming_state_close(exec->bag);
+		streaming_recompute_touched(exec);
+	}
+	if (exec->table)
+		streaming_state_close(exec->table);
+	if (exec->input)
+		ExecDropSingleTupleTableSlot(exec->input);
+	exec->input = NULL;
+	MemoryContextDelete(exec->pending_context);
+}

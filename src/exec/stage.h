@@ -1,0 +1,92 @@
+/*
+ * stage.h
+ *		A stage of a program as a worker runs it, batch after batch.
+ */
+#ifndef STREAMING_STAGE_H
+#define STREAMING_STAGE_H
+
+#include "exec/aggregate.h"
+#include "state/group_key.h"
+#include "state/state_table.h"
+#include "statement.h"
+
+/* A row that waits to be merged. */
+typedef struct StreamingPendingRow
+{
+	int64		hash;
+	MinimalTuple tuple;
+} StreamingPendingRow;
+
+typedef struct StreamingStageExec
+{
+	/* for the life of the view in this worker */
+	StreamingStage *stage;
+	StreamingStatement statement;
+	StreamingStatement initial;
+	StreamingStatement recompute;
+	StreamingGroupKey *group_key;	/* of the keys */
+	StreamingGroupKey *row_key; /* recompute: of keys and arguments */
+	ExprContext *econtext;		/* per-tuple memory: one group */
+	StreamingAggregateOps *aggs;
+	TupleTableSlot *values;		/* keys and aggregates' results */
+	ProjectionInfo *projection; /* values -> outputs */
+	ExprState  *having;
+	TupleDesc	delta_desc;		/* outputs and "$sign" */
+
+	/* for one batch */
+	MemoryContext batch_context;
+	StreamingStateTable *table; /* NULL: nothing is kept */
+	StreamingStateTable *bag;
+	StreamingDelta *changes;	/* all changes, signed; NULL: nobody reads them */
+	StreamingDelta *writes;		/* what a sink is to write; NULL: no sink */
+	MemoryContext pending_context;
+	StreamingPendingRow *pending;
+	int			npending;
+	int			max_pending;
+	TupleTableSlot *input;		/* a pending row */
+	int64	   *touched;		/* recompute: hashes of groups */
+	int			ntouched;
+	int			max_touched;
+	int64		output_rows;	/* rows that changed in the result */
+} StreamingStageExec;
+
+/* in stage.c */
+
+/* Prepares a stage, in CurrentMemoryContext. */
+extern StreamingStageExec *streaming_stage_open(StreamingStage *stage);
+extern void streaming_stage_close(StreamingStageExec *exec);
+
+/*
+ * Runs a stage over its input, connected to SPI, in CurrentMemoryContext which
+ * lives for the batch.  input: delta of the stage below, NULL: the stream bound
+ * in this process.  exec->changes and exec->writes are set by the caller.
+ */
+extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input,
+								bool initial);
+
+/* An empty delta named name for a stage's output, in CurrentMemoryContext. */
+extern StreamingDelta *streaming_delta_make(StreamingStageExec *exec, const char *name);
+
+/* in group.c */
+
+/* Merges pending rows (sorted by hash) into the stage's table. */
+extern void streaming_merge_pending(StreamingStageExec *exec);
+
+/* in recompute.c */
+extern void streaming_merge_bag(StreamingStageExec *exec);
+extern void streaming_recompute_touched(StreamingStageExec *exec);
+extern char *streaming_recompute_statement(StreamingStage *stage);
+
+/* in group.c: the parts recompute.c builds on */
+extern void streaming_stored_keys(StreamingStageExec *exec, TupleTableSlot *stored,
+								  Datum *keys, bool *isnull);
+extern void streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored,
+								int64 hash, Datum *keys, bool *keys_null,
+								Datum *states, bool *states_null);
+extern void streaming_remove_group(StreamingStageExec *exec, TupleTableSlot *stored);
+
+/* in stage.c: one changed row of the output */
+extern void streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int sign,
+						   Datum *outputs, bool *isnull);
+
+#endif							/* STREAMING_STAGE_H */

@@ -1,0 +1,806 @@
+/*
+ * compile.c
+ *		Turns a checked query into a program of stages.
+ *
+ * The query tree is cut at its aggregations, innermost first.  Each piece is
+ * written out as SQL by the server's own deparser, reading its input by name:
+ * the stream, or delta_<n> for what the stage below hands up.  So
+ * every step can be read (streaming.explain) and is planned by PostgreSQL.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+#include "optimizer/clauses.h"
+#include "parser/parse_agg.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "query/program.h"
+#include "streaming.h"
+#include "sink/sink.h"
+
+#define SIGN_NAME "$sign"
+
+typedef struct Compiler
+{
+	StreamingProgram *program;
+	bool		input_signed;	/* rows of the input may disappear */
+} Compiler;
+
+/* Replaces group keys and aggregates by columns of (keys, aggregates). */
+typedef struct ResultContext
+{
+	List	   *keys;			/* of Expr */
+	List	   *aggrefs;		/* of Aggref */
+	StreamingStage *stage;
+} ResultContext;
+
+/* Replaces keys and aggregates' arguments by columns of the bag. */
+typedef struct BagContext
+{
+	List	   *keys;
+	List	   *args;			/* grows */
+} BagContext;
+
+static void compile_level(Compiler *compiler, Query *query, bool last);
+static char *deparse(Query *query);
+
+static void
+fill_value(StreamingValue *value, char *name, Node *expr)
+{
+	memset(value, 0, sizeof(*value));
+	value->name = name;
+	value->type = exprType(expr);
+	value->typmod = exprTypmod(expr);
+	value->collation = exprCollation(expr);
+	value->key = value->aggregate = -1;
+}
+
+static bool
+is_aggregation(Query *query)
+{
+	return query->hasAggs || query->groupClause != NIL || query->havingQual != NULL ||
+		query->distinctClause != NIL;
+}
+
+/* The aggregation nearest below query on the way to the input, or NULL. */
+static Query *
+aggregation_below(Query *query)
+{
+	RangeTblEntry *rte = rt_fetch(streaming_query_input(query), query->rtable);
+
+	if (rte->rtekind != RTE_SUBQUERY)
+		return NULL;
+	if (is_aggregation(rte->subquery))
+		return rte->subquery;
+	return aggregation_below(rte->subquery);
+}
+
+/*
+ * PostgreSQL 18 keeps grouping expressions in a range table entry of their own
+ * (upstream commit 247dea89f); write them back where they are used, at this
+ * level and in the subqueries on the way to the input.
+ */
+static void
+flatten_grouping(Query *query)
+{
+	RangeTblEntry *rte = rt_fetch(streaming_query_input(query), query->rtable);
+
+	streaming_flatten_group_exprs(query);
+	if (rte->rtekind == RTE_SUBQUERY)
+		flatten_grouping(rte->subquery);
+}
+
+/* SELECT DISTINCT a, b is SELECT a, b GROUP BY a, b. */
+static void
+distinct_to_group(Query *query)
+{
+	if (query->distinctClause == NIL)
+		return;
+	query->groupClause = query->distinctClause;
+	query->distinctClause = NIL;
+}
+
+static void
+name_relation(RangeTblEntry *rte, const char *name, List *columns)
+{
+	rte->rtekind = RTE_CTE;		/* what the deparser prints by bare name */
+	rte->relid = InvalidOid;
+	rte->relkind = 0;
+	rte->subquery = NULL;
+	rte->lateral = false;
+	rte->inh = false;
+	rte->ctename = pstrdup(name);
+	rte->ctelevelsup = 0;
+	rte->alias = NULL;
+	rte->eref = makeAlias(name, columns);
+}
+
+/* Columns of a stage's output, with the sign behind them, as String nodes. */
+static List *
+delta_columns(StreamingStage *stage)
+{
+	List	   *columns = NIL;
+
+	for (int i = 0; i < stage->noutputs; i++)
+		columns = lappend(columns, makeString(stage->outputs[i].name));
+	return lappend(columns, makeString(SIGN_NAME));
+}
+
+/* SELECT *, 1 AS "$sign" FROM <the view read as a stream>, as a subquery. */
+static Query *
+initial_subquery(RangeTblEntry *view)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblEntry *rte = copyObject(view);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+	Relation	rel = relation_open(view->relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	rte->alias = NULL;
+	rtr->rtindex = 1;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make1(rte);
+	query->jointree = makeFromExpr(list_make1(rtr), NULL);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Var		   *var = makeVar(1, i + 1, att->atttypid, att->atttypmod,
+								  att->attcollation, 0);
+
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry((Expr *) var, i + 1,
+													pstrdup(NameStr(att->attname)), false));
+	}
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry((Expr *) makeConst(INT2OID, -1, InvalidOid, 2,
+																   Int16GetDatum(1), false, true),
+												desc->natts + 1, SIGN_NAME, false));
+	relation_close(rel, NoLock);
+	return query;
+}
+
+/*
+ * Makes query (which is modified) read its input: delta_<n> of the stage below
+ * if there is one, else the stream, the change stream of a view, or, for the
+ * initial load, that view itself.  Returns the expression of the sign at this
+ * level, or NULL if the input has none.
+ */
+static Expr *
+bind_input(Compiler *compiler, Query *query, StreamingStage *below, bool initial)
+{
+	int			rti = streaming_query_input(query);
+	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
+	AttrNumber	sign;
+
+	if (rte->rtekind == RTE_SUBQUERY && !is_aggregation(rte->subquery))
+	{
+		Expr	   *inner = bind_input(compiler, rte->subquery, below, initial);
+
+		if (inner == NULL)
+			return NULL;
+		sign = list_length(rte->subquery->targetList) + 1;
+		rte->subquery->targetList = lappend(rte->subquery->targetList,
+											makeTargetEntry(inner, sign, SIGN_NAME, false));
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(SIGN_NAME));
+	}
+	else if (rte->rtekind == RTE_SUBQUERY)
+	{
+		name_relation(rte, psprintf("delta_%d", below->number), delta_columns(below));
+		sign = below->noutputs + 1;
+	}
+	else if (!compiler->program->input_is_view)
+		return NULL;
+	else
+	{
+		sign = list_length(rte->eref->colnames) + 1;
+		if (initial)
+		{
+			rte->subquery = initial_subquery(rte);
+			rte->rtekind = RTE_SUBQUERY;
+			rte->relid = InvalidOid;
+		}
+		else
+		{
+			rte->relid = compiler->program->scan;
+			rte->relkind = RELKIND_FOREIGN_TABLE;
+		}
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(SIGN_NAME));
+		if (!compiler->input_signed)
+			return NULL;
+	}
+	return (Expr *) makeVar(rti, sign, INT2OID, -1, InvalidOid, 0);
+}
+
+static char *
+deparse(Query *query)
+{
+	return pg_get_querydef(query, false);
+}
+
+/* Binds a copy of query to its input and writes it out. */
+static char *
+bound_sql(Compiler *compiler, Query *query, StreamingStage *below, bool initial,
+		  bool with_sign)
+{
+	Query	   *copy = copyObject(query);
+	Expr	   *sign = bind_input(compiler, copy, below, initial);
+
+	if (with_sign && sign)
+		copy->targetList = lappend(copy->targetList,
+								   makeTargetEntry(sign, list_length(copy->targetList) + 1,
+												   SIGN_NAME, false));
+	return deparse(copy);
+}
+
+/* Rows of (values[, sign]) as distinct rows with their multiplicity. */
+static char *
+count_rows_sql(const char *sql, int nvalues, bool is_signed)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	for (int i = 0; i < nvalues; i++)
+		appendStringInfo(&buf, "v%d, ", i + 1);
+	appendStringInfo(&buf, "%s AS \"$count\" FROM (%s) v(",
+					 is_signed ? "pg_catalog.sum(\"" SIGN_NAME "\")" : "pg_catalog.count(*)",
+					 sql);
+	for (int i = 0; i < nvalues; i++)
+		appendStringInfo(&buf, "%sv%d", i ? ", " : "", i + 1);
+	if (is_signed)
+		appendStringInfo(&buf, "%s\"" SIGN_NAME "\"", nvalues ? ", " : "");
+	appendStringInfoChar(&buf, ')');
+	for (int i = 0; i < nvalues; i++)
+		appendStringInfo(&buf, "%sv%d", i ? ", " : " GROUP BY ", i + 1);
+	appendStringInfo(&buf, " HAVING pg_catalog.count(*) > 0");
+	return buf.data;
+}
+
+/* Sets sql (and initial_sql) of a stage from its query. */
+static void
+set_stage_sql(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
+			  Query *query, int nbag)
+{
+	bool		initial = compiler->program->input_is_view && below == NULL;
+	bool		ready = below != NULL || !compiler->program->input_is_view ||
+		OidIsValid(compiler->program->scan);
+
+	if (ready)
+		stage->sql = bound_sql(compiler, query, below, false, nbag >= 0);
+	if (initial)
+		stage->initial_sql = bound_sql(compiler, query, below, true, nbag >= 0);
+	if (nbag < 0)
+		return;
+	if (stage->sql)
+		stage->sql = count_rows_sql(stage->sql, nbag, stage->signed_input);
+	if (stage->initial_sql)
+		stage->initial_sql = count_rows_sql(stage->initial_sql, nbag, stage->signed_input);
+}
+
+/* The equality operator of a type, for rows that are told apart. */
+static Oid
+equality_of(Oid type, const char *what)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
+
+	if (!OidIsValid(entry->eq_opr))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support %s of type %s, which has no equality operator",
+						what, format_type_be(type)),
+				 errhint("Cast it to a type that has one, such as text or jsonb.")));
+	return entry->eq_opr;
+}
+
+static void
+fill_outputs(StreamingStage *stage, Query *query)
+{
+	ListCell   *lc;
+
+	stage->outputs = palloc0(sizeof(StreamingValue) * Max(list_length(query->targetList), 1));
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			fill_value(&stage->outputs[stage->noutputs++], tle->resname, (Node *) tle->expr);
+	}
+}
+
+/*
+ * A query without aggregation.  Over rows that only appear its rows are the
+ * output; over signed rows, its distinct rows are kept with their multiplicity.
+ */
+static void
+compile_linear(Compiler *compiler, StreamingStage *stage, StreamingStage *below, Query *query)
+{
+	fill_outputs(stage, query);
+	if (!stage->signed_input)
+	{
+		stage->kind = STREAMING_STAGE_APPEND;
+		set_stage_sql(compiler, stage, below, query, -1);
+		return;
+	}
+	if (query->hasTargetSRFs)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support set-returning functions in the select list over an aggregation"),
+				 errhint("Call the function in FROM.")));
+	stage->kind = STREAMING_STAGE_MULTISET;
+	stage->grouped = true;
+	stage->nkeys = stage->noutputs;
+	stage->keys = palloc0(sizeof(StreamingValue) * Max(stage->nkeys, 1));
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		stage->keys[i] = stage->outputs[i];
+		stage->keys[i].eqop = equality_of(stage->keys[i].type, "output columns");
+		stage->outputs[i].key = i;
+	}
+	set_stage_sql(compiler, stage, below, query, stage->nkeys);
+}
+
+static bool
+collect_aggrefs(Node *node, List **aggrefs)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+	{
+		*aggrefs = list_append_unique(*aggrefs, node);
+		return false;
+	}
+	return expression_tree_walker(node, collect_aggrefs, aggrefs);
+}
+
+/*
+ * Fills agg from pg_aggregate.  Returns true if its partial results can be
+ * combined; the transition state of such is what is kept.
+ */
+static bool
+fill_aggregate(StreamingAggregate *agg, Aggref *aggref)
+{
+	Oid			argtypes[FUNC_MAX_ARGS];
+	int			nargs = get_aggregate_argtypes(aggref, argtypes);
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
+	Form_pg_aggregate form;
+	bool		combinable;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	agg->aggref = aggref;
+	agg->combinefn = form->aggcombinefn;
+	agg->finalfn = form->aggfinalfn;
+	agg->serialfn = form->aggserialfn;
+	agg->deserialfn = form->aggdeserialfn;
+	agg->transtype = resolve_aggregate_transtype(aggref->aggfnoid, form->aggtranstype,
+												 argtypes, nargs);
+	agg->statetype = agg->transtype == INTERNALOID ? BYTEAOID : agg->transtype;
+	agg->statetypmod = -1;
+	combinable = form->aggkind == AGGKIND_NORMAL && OidIsValid(agg->combinefn) &&
+		aggref->aggdistinct == NIL && aggref->aggorder == NIL &&
+		(agg->transtype != INTERNALOID ||
+		 (OidIsValid(agg->serialfn) && OidIsValid(agg->deserialfn)));
+	ReleaseSysCache(tuple);
+	return combinable;
+}
+
+/* The aggregate's result is what is kept (stage kind recompute). */
+static void
+keep_result(StreamingAggregate *agg)
+{
+	agg->statetype = agg->transtype = agg->aggref->aggtype;
+	agg->combinefn = agg->finalfn = agg->serialfn = agg->deserialfn = InvalidOid;
+}
+
+static int
+list_position(List *list, Node *node)
+{
+	ListCell   *lc;
+
+	foreach(lc, list)
+	{
+		if (equal(lfirst(lc), node))
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
+static Node *
+result_mutator(Node *node, ResultContext *context)
+{
+	int			i;
+
+	if (node == NULL)
+		return NULL;
+	if ((i = list_position(context->keys, node)) >= 0)
+	{
+		StreamingValue *key = &context->stage->keys[i];
+
+		return (Node *) makeVar(1, i + 1, key->type, key->typmod, key->collation, 0);
+	}
+	if (IsA(node, Aggref))
+	{
+		Aggref	   *aggref = (Aggref *) node;
+
+		i = list_position(context->aggrefs, node);
+		return (Node *) makeVar(1, context->stage->nkeys + i + 1, aggref->aggtype, -1,
+								aggref->aggcollid, 0);
+	}
+	if (IsA(node, Var))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support columns that depend on the grouping columns only by a primary key"),
+				 errhint("Add the column to GROUP BY.")));
+	if (IsA(node, SubLink))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support subqueries in the select list or HAVING of an aggregation"),
+				 errhint("Join the table in FROM.")));
+	return expression_tree_mutator(node, result_mutator, context);
+}
+
+/* Outputs and HAVING as expressions over (keys, aggregates). */
+static void
+compile_results(StreamingStage *stage, Query *query, List *keys, List *aggrefs)
+{
+	ResultContext context = {keys, aggrefs, stage};
+	ListCell   *lc;
+
+	fill_outputs(stage, query);
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		StreamingValue *output;
+		Node	   *expr;
+		int			n = list_length(stage->output_exprs);
+
+		if (tle->resjunk)
+			continue;
+		output = &stage->outputs[n];
+		expr = result_mutator((Node *) tle->expr, &context);
+		if (IsA(expr, Var))
+		{
+			int			attno = ((Var *) expr)->varattno - 1;
+
+			if (attno < stage->nkeys)
+				output->key = attno;
+			else
+				output->aggregate = attno - stage->nkeys;
+		}
+		stage->output_exprs = lappend(stage->output_exprs,
+									  makeTargetEntry((Expr *) expr, n + 1,
+													  output->name, false));
+	}
+	stage->having = (Expr *) result_mutator(query->havingQual, &context);
+	if (stage->having)
+		stage->having = (Expr *) make_ands_explicit(make_ands_implicit(stage->having));
+}
+
+/* SELECT keys, aggregates GROUP BY keys: what is planned partially. */
+static Query *
+partial_query(Query *query, List *key_tles, List *aggrefs)
+{
+	Query	   *partial = copyObject(query);
+	ListCell   *lc;
+	int			resno = 0;
+
+	partial->targetList = NIL;
+	partial->havingQual = NULL;
+	partial->hasAggs = aggrefs != NIL;
+	foreach(lc, key_tles)
+	{
+		TargetEntry *tle = copyObject(lfirst_node(TargetEntry, lc));
+
+		tle->resno = ++resno;
+		tle->resname = psprintf("k%d", resno);
+		tle->resjunk = false;
+		partial->targetList = lappend(partial->targetList, tle);
+	}
+	foreach(lc, aggrefs)
+	{
+		int			n = foreach_current_index(lc) + 1;
+
+		partial->targetList = lappend(partial->targetList,
+									  makeTargetEntry(copyObject(lfirst(lc)), ++resno,
+													  psprintf("a%d", n), false));
+	}
+	return partial;
+}
+
+static Node *
+bag_mutator(Node *node, BagContext *context)
+{
+	int			i;
+
+	if (node == NULL)
+		return NULL;
+	if ((i = list_position(context->keys, node)) >= 0)
+		return (Node *) makeVar(1, i + 1, exprType(node), exprTypmod(node),
+								exprCollation(node), 0);
+	return expression_tree_mutator(node, bag_mutator, context);
+}
+
+/* An argument becomes a column of the bag unless it reads no row. */
+static Expr *
+bag_argument(Expr *expr, BagContext *context)
+{
+	int			i = list_position(context->keys, (Node *) expr);
+
+	if (i < 0)
+	{
+		if (!contain_var_clause((Node *) expr) && !contain_subplans((Node *) expr) &&
+			!checkExprHasSubLink((Node *) expr))
+			return expr;
+		i = list_position(context->args, (Node *) expr);
+		if (i < 0)
+		{
+			i = list_length(context->args);
+			context->args = lappend(context->args, expr);
+		}
+		i += list_length(context->keys);
+	}
+	return (Expr *) makeVar(1, i + 1, exprType((Node *) expr), exprTypmod((Node *) expr),
+							exprCollation((Node *) expr), 0);
+}
+
+static Aggref *
+bag_aggregate(Aggref *aggref, BagContext *context)
+{
+	Aggref	   *result = copyObject(aggref);
+	ListCell   *lc;
+
+	foreach(lc, result->args)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		tle->expr = bag_argument(tle->expr, context);
+	}
+	if (result->aggfilter)
+		result->aggfilter = bag_argument(result->aggfilter, context);
+	result->aggdirectargs = (List *) bag_mutator((Node *) result->aggdirectargs, context);
+	return result;
+}
+
+/* Column names of the bag as the deparser shall see them. */
+static List *
+bag_columns(StreamingStage *stage)
+{
+	List	   *columns = NIL;
+
+	for (int i = 0; i < stage->nkeys; i++)
+		columns = lappend(columns, makeString(psprintf("k%d", i + 1)));
+	for (int i = 0; i < stage->nargs; i++)
+		columns = lappend(columns, makeString(psprintf("a%d", i + 1)));
+	return columns;
+}
+
+static StreamingValue *
+make_values(List *exprs, const char *prefix, const char *what)
+{
+	StreamingValue *values = palloc0(sizeof(StreamingValue) * Max(list_length(exprs), 1));
+	ListCell   *lc;
+
+	foreach(lc, exprs)
+	{
+		int			i = foreach_current_index(lc);
+
+		fill_value(&values[i], psprintf("%s%d", prefix, i + 1), lfirst(lc));
+		values[i].eqop = equality_of(values[i].type, what);
+	}
+	return values;
+}
+
+/*
+ * Keeps the rows' keys and arguments in a bag; the aggregates of a group are
+ * computed from it with the aggregates as the user wrote them.
+ */
+static void
+compile_recompute(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
+				  Query *query, List *keys, List *key_tles, List *aggrefs)
+{
+	BagContext	context = {keys, NIL};
+	Query	   *recompute = makeNode(Query);
+	Query	   *rows = copyObject(query);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+	ListCell   *lc;
+	List	   *targets = NIL;
+	int			resno = 0;
+
+	stage->kind = STREAMING_STAGE_RECOMPUTE;
+	foreach(lc, key_tles)
+	{
+		TargetEntry *tle = copyObject(lfirst_node(TargetEntry, lc));
+		StreamingValue *key = &stage->keys[resno];
+
+		tle->resno = ++resno;
+		tle->resname = psprintf("k%d", resno);
+		tle->resjunk = false;
+		tle->expr = (Expr *) makeVar(1, resno, key->type, key->typmod, key->collation, 0);
+		recompute->targetList = lappend(recompute->targetList, tle);
+	}
+	foreach(lc, aggrefs)
+	{
+		Aggref	   *aggref = bag_aggregate(lfirst_node(Aggref, lc), &context);
+		int			n = foreach_current_index(lc) + 1;
+
+		recompute->targetList = lappend(recompute->targetList,
+										makeTargetEntry((Expr *) aggref, ++resno,
+														psprintf("r%d", n), false));
+		keep_result(&stage->aggs[n - 1]);
+	}
+	stage->nargs = list_length(context.args);
+	stage->args = make_values(context.args, "a", "arguments of recomputed aggregates");
+
+	rtr->rtindex = 1;
+	name_relation(rte, "bag", bag_columns(stage));
+	recompute->commandType = CMD_SELECT;
+	recompute->canSetTag = true;
+	recompute->hasAggs = aggrefs != NIL;
+	recompute->rtable = list_make1(rte);
+	recompute->jointree = makeFromExpr(list_make1(rtr), NULL);
+	recompute->groupClause = copyObject(query->groupClause);
+	stage->recompute_sql = deparse(recompute);
+
+	/* what goes into the bag: SELECT keys, arguments */
+	resno = 0;
+	foreach(lc, list_concat_copy(keys, context.args))
+	{
+		resno++;
+		targets = lappend(targets, makeTargetEntry(copyObject(lfirst(lc)), resno,
+												   psprintf("v%d", resno), false));
+	}
+	rows->targetList = targets;
+	rows->groupClause = NIL;
+	rows->havingQual = NULL;
+	rows->hasAggs = false;
+	set_stage_sql(compiler, stage, below, rows, resno);
+}
+
+static void
+compile_aggregation(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
+					Query *query)
+{
+	List	   *keys = NIL;
+	List	   *key_tles = NIL;
+	List	   *aggrefs = NIL;
+	bool		combinable = !stage->signed_input;
+	ListCell   *lc;
+
+	distinct_to_group(query);
+	foreach(lc, query->groupClause)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		TargetEntry *tle = get_sortgroupclause_tle(clause, query->targetList);
+
+		keys = lappend(keys, tle->expr);
+		key_tles = lappend(key_tles, tle);
+	}
+	collect_aggrefs((Node *) query->targetList, &aggrefs);
+	collect_aggrefs(query->havingQual, &aggrefs);
+
+	stage->grouped = query->groupClause != NIL;
+	stage->nkeys = list_length(keys);
+	stage->keys = palloc0(sizeof(StreamingValue) * Max(stage->nkeys, 1));
+	foreach(lc, query->groupClause)
+	{
+		int			i = foreach_current_index(lc);
+
+		fill_value(&stage->keys[i], psprintf("k%d", i + 1), list_nth(keys, i));
+		stage->keys[i].eqop = lfirst_node(SortGroupClause, lc)->eqop;
+	}
+	stage->naggs = list_length(aggrefs);
+	stage->aggs = palloc0(sizeof(StreamingAggregate) * Max(stage->naggs, 1));
+	foreach(lc, aggrefs)
+	{
+		if (!fill_aggregate(&stage->aggs[foreach_current_index(lc)], lfirst_node(Aggref, lc)))
+			combinable = false;
+	}
+	compile_results(stage, query, keys, aggrefs);
+	if (!combinable)
+	{
+		compile_recompute(compiler, stage, below, query, keys, key_tles, aggrefs);
+		return;
+	}
+	stage->kind = STREAMING_STAGE_COMBINE;
+	set_stage_sql(compiler, stage, below, partial_query(query, key_tles, aggrefs), -1);
+}
+
+static void
+compile_level(Compiler *compiler, Query *query, bool last)
+{
+	StreamingProgram *program = compiler->program;
+	Query	   *inner = aggregation_below(query);
+	StreamingStage *below = NULL;
+	StreamingStage *stage;
+
+	if (inner)
+	{
+		compile_level(compiler, inner, false);
+		below = &program->stages[program->nstages - 1];
+	}
+	stage = &program->stages[program->nstages++];
+	stage->number = program->nstages;
+	stage->last = last;
+	stage->signed_input = below ? true : compiler->input_signed;
+	if (is_aggregation(query))
+		compile_aggregation(compiler, stage, below, query);
+	else
+		compile_linear(compiler, stage, below, query);
+}
+
+static int
+count_stages(Query *query)
+{
+	Query	   *inner = aggregation_below(query);
+
+	return 1 + (inner ? count_stages(inner) : 0);
+}
+
+/* Chooses the output mode and refuses those that cannot be kept. */
+static StreamingOutputMode
+resolve_output_mode(StreamingProgram *program, int mode)
+{
+	bool		append = streaming_last_stage(program)->kind == STREAMING_STAGE_APPEND;
+
+	if (mode < 0)
+		return append ? STREAMING_OUTPUT_APPEND : STREAMING_OUTPUT_UPDATE;
+	if (mode == STREAMING_OUTPUT_COMPLETE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("output mode \"complete\" is not supported"),
+				 errhint("Use streaming.output_mode = 'update': the view's own table always shows the whole result.")));
+	if (mode == STREAMING_OUTPUT_APPEND && !append)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("output mode \"append\" is not supported for an aggregation"),
+				 errdetail("A group can change after it has been written."),
+				 errhint("Use streaming.output_mode = 'update'.")));
+	return mode;
+}
+
+StreamingProgram *
+streaming_compile(Query *query, int32 id, Oid sink, int mode)
+{
+	StreamingProgram *program = palloc0(sizeof(StreamingProgram));
+	Compiler	compiler = {program, false};
+
+	query = copyObject(query);
+	program->id = id;
+	program->input = streaming_query_check(query, &program->input_is_view);
+	program->scan = program->input;
+	program->sink = sink;
+	if (program->input_is_view)
+	{
+		StreamingView *upstream = streaming_catalog_view(program->input, false);
+
+		compiler.input_signed = upstream->output_mode != STREAMING_OUTPUT_APPEND;
+		program->scan = get_relname_relid(streaming_change_stream_name(upstream->id),
+										  streaming_internal_namespace());
+	}
+	flatten_grouping(query);
+	program->stages = palloc0(sizeof(StreamingStage) * count_stages(query));
+	compile_level(&compiler, query, true);
+	program->output_mode = resolve_output_mode(program, mode);
+	streaming_layout(program);
+	if (OidIsValid(sink))
+		streaming_sink_check(program);
+	return program;
+}

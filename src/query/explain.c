@@ -1,0 +1,121 @@
+/*
+ * explain.c
+ *		streaming.explain: the incremental plan of a view, as text.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/tuplestore.h"
+
+#include "query/program.h"
+#include "sink/sink.h"
+#include "streaming.h"
+
+PG_FUNCTION_INFO_V1(streaming_explain);
+
+static char *
+names(const StreamingValue *values, int n)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "", values[i].name);
+	return buf.data;
+}
+
+/* How each aggregate is kept. */
+static List *
+explain_aggregates(List *lines, StreamingStage *stage)
+{
+	for (int i = 0; i < stage->naggs; i++)
+	{
+		StreamingAggregate *agg = &stage->aggs[i];
+		const char *name = get_func_name(agg->aggref->aggfnoid);
+
+		if (stage->kind == STREAMING_STAGE_COMBINE)
+			lines = lappend(lines, psprintf("        %s: partial states combined by %s%s",
+											name, get_func_name(agg->combinefn),
+											OidIsValid(agg->serialfn) ? ", kept serialized" : ""));
+		else
+			lines = lappend(lines, psprintf("        %s: recomputed for the groups touched",
+											name));
+	}
+	return lines;
+}
+
+static List *
+explain_stage(List *lines, StreamingStage *stage)
+{
+	static const char *const kinds[] = {"append", "combine", "multiset", "recompute"};
+
+	lines = lappend(lines, psprintf("Stage %d: %s", stage->number, kinds[stage->kind]));
+	lines = lappend(lines, psprintf("    Input: %s",
+									stage->signed_input ? "rows that appear and disappear" :
+									"rows that appear"));
+	lines = lappend(lines, psprintf("    SQL: %s", stage->sql ? stage->sql : "(none yet)"));
+	if (stage->initial_sql)
+		lines = lappend(lines, psprintf("    First batch: %s", stage->initial_sql));
+	if (stage->table && stage->kind != STREAMING_STAGE_APPEND)
+		lines = lappend(lines, psprintf("    State: %s.%s (key: %s)", STREAMING_INTERNAL_SCHEMA,
+										stage->table, names(stage->keys, stage->nkeys)));
+	if (stage->bag_table)
+	{
+		lines = lappend(lines, psprintf("    Rows: %s.%s", STREAMING_INTERNAL_SCHEMA,
+										stage->bag_table));
+		lines = lappend(lines, psprintf("    Recompute: %s", stage->recompute_sql));
+	}
+	return explain_aggregates(lines, stage);
+}
+
+List *
+streaming_query_explain(const StreamingView *view)
+{
+	Relation	rel = relation_open(view->definition, AccessShareLock);
+	StreamingProgram *program = streaming_compile(get_view_query(rel), view->id, view->sink,
+												  view->output_mode);
+	List	   *lines = NIL;
+
+	relation_close(rel, NoLock);
+	lines = lappend(lines, psprintf("Source: %s%s", streaming_qualified_name(program->input),
+									program->input_is_view ? " (changes of a continuous view)" : ""));
+	for (int i = 0; i < program->nstages; i++)
+		lines = explain_stage(lines, &program->stages[i]);
+	lines = lappend(lines, psprintf("Sink: %s (%s)",
+									OidIsValid(program->sink) ?
+									streaming_qualified_name(program->sink) :
+									psprintf("%s.%s", STREAMING_INTERNAL_SCHEMA,
+											 streaming_last_stage(program)->table),
+									streaming_output_mode_name(program->output_mode)));
+	return lines;
+}
+
+/* streaming.explain(view regclass) returns setof text */
+Datum
+streaming_explain(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			relid = PG_GETARG_OID(0);
+	StreamingView *view;
+	ListCell   *lc;
+
+	streaming_require_loaded();
+	view = streaming_catalog_view(relid, false);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	foreach(lc, streaming_query_explain(view))
+	{
+		Datum		value = CStringGetTextDatum((char *) lfirst(lc));
+		bool		isnull = false;
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,295 @@
+/*
+ * layout.c
+ *		The tables behind a continuous view: their names, columns and DDL.
+ *
+ * The layout follows from the program alone, so that a worker finds the columns
+ * by number where CREATE VIEW put them.
+ *
+ *	result_<id>		 what users read: the outputs first; then, unless an output
+ *					 is just that, "$k<n>" group keys and "$s<n>" aggregate
+ *					 states; "$shown" whether HAVING holds; "$hash" of the keys
+ *	state_<id>_<n>	 the same without outputs, of a stage that nobody reads
+ *	bag_<id>_<n>	 keys, arguments, "$count", "$group" (hash of the keys),
+ *					 "$hash" (of keys and arguments)
+ *
+ * The index is on "$hash" alone: any type that can be grouped is a key, however
+ * wide, with NULLs, and most updates are heap-only.  Users may add indexes on
+ * the outputs to the result table.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "foreign/foreign.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "query/program.h"
+#include "sink/sink.h"
+#include "streaming.h"
+
+/* Free space for heap-only updates: groups are updated again and again. */
+#define TABLE_FILLFACTOR 70
+
+static char *
+qualified(const char *name)
+{
+	return psprintf("%s.%s", STREAMING_INTERNAL_SCHEMA, quote_identifier(name));
+}
+
+char *
+streaming_change_stream_name(int32 id)
+{
+	return psprintf("changes_%d", id);
+}
+
+static void
+layout_stage(StreamingProgram *program, StreamingStage *stage)
+{
+	int			natts = 0;
+	bool		own = stage->last && !OidIsValid(program->sink);
+
+	if (stage->kind == STREAMING_STAGE_APPEND)
+	{
+		if (!own)
+			return;
+		stage->table = psprintf("result_%d", program->id);
+		stage->natts = stage->noutputs;
+		stage->outputs_stored = true;
+		for (int i = 0; i < stage->noutputs; i++)
+			stage->outputs[i].attno = i + 1;
+		return;
+	}
+
+	stage->table = own ? psprintf("result_%d", program->id) :
+		psprintf("state_%d_%d", program->id, stage->number);
+	stage->outputs_stored = own;
+	for (int i = 0; own && i < stage->noutputs; i++)
+	{
+		StreamingValue *output = &stage->outputs[i];
+
+		output->attno = ++natts;
+		if (output->key >= 0 && stage->keys[output->key].attno == 0)
+			stage->keys[output->key].attno = natts;
+		if (output->aggregate >= 0 && stage->aggs[output->aggregate].attno == 0 &&
+			!OidIsValid(stage->aggs[output->aggregate].finalfn))
+			stage->aggs[output->aggregate].attno = natts;
+	}
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		if (stage->keys[i].attno == 0)
+			stage->keys[i].attno = ++natts;
+	}
+	for (int i = 0; i < stage->naggs; i++)
+	{
+		if (stage->aggs[i].attno == 0)
+			stage->aggs[i].attno = ++natts;
+	}
+	if (stage->kind == STREAMING_STAGE_MULTISET)
+		stage->count_attno = ++natts;
+	if (own && stage->having)
+		stage->shown_attno = ++natts;
+	stage->hash_attno = ++natts;
+	stage->natts = natts;
+
+	if (stage->kind == STREAMING_STAGE_RECOMPUTE)
+	{
+		stage->bag_table = psprintf("bag_%d_%d", program->id, stage->number);
+		for (int i = 0; i < stage->nargs; i++)
+			stage->args[i].attno = stage->nkeys + i + 1;
+		stage->bag_natts = stage->nkeys + stage->nargs + 3;
+	}
+}
+
+void
+streaming_layout(StreamingProgram *program)
+{
+	for (int i = 0; i < program->nstages; i++)
+		layout_stage(program, &program->stages[i]);
+}
+
+static char *
+column_ddl(const char *name, Oid type, int32 typmod, Oid collation)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%s %s", quote_identifier(name),
+					 format_type_extended(type, typmod,
+										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	if (OidIsValid(collation) && collation != get_typcollation(type))
+		appendStringInfo(&buf, " COLLATE %s", generate_collation_name(collation));
+	return buf.data;
+}
+
+/* CREATE TABLE name (columns), with indexes on the named hash columns. */
+static List *
+table_ddl(List *ddl, const char *name, char **columns, int ncolumns, List *indexed)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE TABLE %s (", qualified(name));
+	for (int i = 0; i < ncolumns; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "", columns[i]);
+	appendStringInfoChar(&buf, ')');
+	if (indexed != NIL)
+		appendStringInfo(&buf, " WITH (fillfactor = %d)", TABLE_FILLFACTOR);
+	ddl = lappend(ddl, buf.data);
+	foreach(lc, indexed)
+	{
+		const char *column = lfirst(lc);
+
+		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (%s)",
+									quote_identifier(psprintf("%s_%s", name, column + 1)),
+									qualified(name), quote_identifier(column)));
+	}
+	return ddl;
+}
+
+static List *
+stage_ddl(List *ddl, StreamingStage *stage)
+{
+	char	  **columns = palloc0(sizeof(char *) * Max(stage->natts, 1));
+
+	if (stage->table == NULL)
+		return ddl;
+	for (int i = 0; stage->outputs_stored && i < stage->noutputs; i++)
+	{
+		StreamingValue *output = &stage->outputs[i];
+
+		columns[output->attno - 1] = column_ddl(output->name, output->type,
+												output->typmod, output->collation);
+	}
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		StreamingValue *key = &stage->keys[i];
+
+		if (columns[key->attno - 1] == NULL)
+			columns[key->attno - 1] = column_ddl(psprintf("$k%d", i + 1), key->type,
+												 key->typmod, key->collation);
+	}
+	for (int i = 0; i < stage->naggs; i++)
+	{
+		StreamingAggregate *agg = &stage->aggs[i];
+
+		if (columns[agg->attno - 1] == NULL)
+			columns[agg->attno - 1] = column_ddl(psprintf("$s%d", i + 1), agg->statetype,
+												 agg->statetypmod, InvalidOid);
+	}
+	if (stage->count_attno)
+		columns[stage->count_attno - 1] = "\"$count\" pg_catalog.int8";
+	if (stage->shown_attno)
+		columns[stage->shown_attno - 1] = "\"$shown\" pg_catalog.bool";
+	if (stage->hash_attno)
+		columns[stage->hash_attno - 1] = "\"$hash\" pg_catalog.int8";
+	return table_ddl(ddl, stage->table, columns, stage->natts,
+					 stage->hash_attno ? list_make1("$hash") : NIL);
+}
+
+static List *
+bag_ddl(List *ddl, StreamingStage *stage)
+{
+	char	  **columns = palloc0(sizeof(char *) * Max(stage->bag_natts, 1));
+	int			n = 0;
+
+	if (stage->bag_table == NULL)
+		return ddl;
+	for (int i = 0; i < stage->nkeys; i++)
+		columns[n++] = column_ddl(psprintf("k%d", i + 1), stage->keys[i].type,
+								  stage->keys[i].typmod, stage->keys[i].collation);
+	for (int i = 0; i < stage->nargs; i++)
+		columns[n++] = column_ddl(psprintf("a%d", i + 1), stage->args[i].type,
+								  stage->args[i].typmod, stage->args[i].collation);
+	columns[n++] = "\"$count\" pg_catalog.int8";
+	columns[n++] = "\"$group\" pg_catalog.int8";
+	columns[n++] = "\"$hash\" pg_catalog.int8";
+	return table_ddl(ddl, stage->bag_table, columns, n, list_make2("$hash", "$group"));
+}
+
+List *
+streaming_layout_ddl(StreamingProgram *program)
+{
+	List	   *ddl = NIL;
+
+	for (int i = 0; i < program->nstages; i++)
+	{
+		ddl = stage_ddl(ddl, &program->stages[i]);
+		ddl = bag_ddl(ddl, &program->stages[i]);
+	}
+	return ddl;
+}
+
+/* SELECT <outputs> FROM <the table users read>. */
+char *
+streaming_layout_view_query(StreamingProgram *program)
+{
+	StreamingStage *last = streaming_last_stage(program);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	for (int i = 0; i < last->noutputs; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "", quote_identifier(last->outputs[i].name));
+	if (OidIsValid(program->sink))
+		appendStringInfo(&buf, " FROM %s", streaming_qualified_name(program->sink));
+	else
+		appendStringInfo(&buf, " FROM %s", qualified(last->table));
+	if (!OidIsValid(program->sink) && last->count_attno)
+		appendStringInfoString(&buf, ", pg_catalog.generate_series(1::pg_catalog.int8, \"$count\")");
+	if (last->shown_attno)
+		appendStringInfoString(&buf, " WHERE \"$shown\"");
+	return buf.data;
+}
+
+/* The stream that carries a view's changes to the views that read it. */
+char *
+streaming_change_stream_ddl(StreamingView *upstream)
+{
+	Relation	rel = relation_open(upstream->view, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE FOREIGN TABLE %s (",
+					 qualified(streaming_change_stream_name(upstream->id)));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		appendStringInfo(&buf, "%s, ", column_ddl(NameStr(att->attname), att->atttypid,
+												  att->atttypmod, att->attcollation));
+	}
+	appendStringInfoString(&buf, "\"$sign\" pg_catalog.int2) SERVER streaming");
+	relation_close(rel, NoLock);
+	return buf.data;
+}
+
+StreamingViewSpec *
+streaming_query_spec(Query *query, int32 id, Oid sink, int mode)
+{
+	StreamingViewSpec *spec = palloc0(sizeof(StreamingViewSpec));
+	StreamingProgram *program = streaming_compile(query, id, sink, mode);
+
+	spec->streams = list_make1_oid(program->input);
+	spec->output_mode = program->output_mode;
+	spec->tables = streaming_layout_ddl(program);
+	if (!OidIsValid(sink))
+		spec->result_name = psprintf("result_%d", id);
+	if (program->input_is_view)
+	{
+		StreamingView *upstream = streaming_catalog_view(program->input, false);
+
+		spec->upstream = program->input;
+		spec->change_stream_name = streaming_change_stream_name(upstream->id);
+		if (!OidIsValid(program->scan))
+			spec->change_stream = streaming_change_stream_ddl(upstream);
+	}
+	spec->view_query = streaming_layout_view_query(program);
+	return spec;
+}

@@ -1,0 +1,149 @@
+/*
+ * program.h
+ *		A compiled continuous query: the stages that rows pass through.
+ *
+ *	stream ──▶ [stage 1] ──delta_1──▶ [stage 2] ──delta_2──▶ ... ──▶ sink
+ *
+ * A stage is one SQL statement over its input, and for aggregations a state
+ * table into which the statement's groups are merged.  What leaves a stage is a
+ * set of rows with a sign ("$sign": 1 for a row that appears, -1 for a row that
+ * disappears).  The next stage's statement reads them under the name
+ * delta_<n>.
+ *
+ * Kinds of stages:
+ *
+ *	append		filter, project, join: the statement's rows are the output
+ *	combine		the statement computes partial aggregates of the batch, which
+ *				aggcombinefn adds to the group's state
+ *	multiset	filter, project, join over signed rows: the statement's distinct
+ *				rows are kept with their multiplicity
+ *	recompute	the statement's rows (group keys and aggregate arguments) are
+ *				kept in a bag table with their multiplicity; the aggregates of
+ *				the groups touched are computed anew from it
+ *
+ * "recompute" takes any aggregate and any sign; "combine" is for input that
+ * only appears and aggregates that can be combined.
+ */
+#ifndef STREAMING_PROGRAM_H
+#define STREAMING_PROGRAM_H
+
+#include "query/query.h"
+#include "nodes/primnodes.h"
+
+typedef enum StreamingStageKind
+{
+	STREAMING_STAGE_APPEND,
+	STREAMING_STAGE_COMBINE,
+	STREAMING_STAGE_MULTISET,
+	STREAMING_STAGE_RECOMPUTE
+} StreamingStageKind;
+
+/* A value with a type: a group key, an aggregate's argument, an output column. */
+typedef struct StreamingValue
+{
+	char	   *name;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	Oid			eqop;			/* keys: the equality of GROUP BY */
+	AttrNumber	attno;			/* where its table keeps it; 0: nowhere */
+	int			key;			/* output column: the key it is, or -1 */
+	int			aggregate;		/* output column: the aggregate it is, or -1 */
+} StreamingValue;
+
+typedef struct StreamingAggregate
+{
+	Aggref	   *aggref;			/* as the user wrote it */
+	Oid			transtype;		/* resolved */
+	Oid			statetype;		/* kept as: transtype, bytea for internal;
+								 * "recompute": the aggregate's result type */
+	int32		statetypmod;
+	Oid			combinefn;
+	Oid			finalfn;		/* Invalid: the state is the result */
+	Oid			serialfn;		/* transtype internal only */
+	Oid			deserialfn;
+	AttrNumber	attno;			/* where the state table keeps the state */
+} StreamingAggregate;
+
+typedef struct StreamingStage
+{
+	StreamingStageKind kind;
+	int			number;			/* from 1; its output is delta_<number> */
+	bool		signed_input;
+	bool		last;
+
+	char	   *sql;			/* over the stream or delta_<number - 1> */
+	char	   *initial_sql;	/* for the first batch of a view that reads
+								 * another: over that view itself; or NULL */
+
+	/* append: output of sql.  Others: its first columns, the group's keys */
+	int			noutputs;
+	StreamingValue *outputs;
+	int			nkeys;
+	StreamingValue *keys;
+	bool		grouped;		/* has GROUP BY; without, there is one group,
+								 * also for no input */
+
+	/* combine, recompute */
+	int			naggs;
+	StreamingAggregate *aggs;
+	List	   *output_exprs;	/* of TargetEntry: outputs over a row of keys and
+								 * aggregates, Vars of varno 1 */
+	Expr	   *having;			/* likewise, or NULL */
+
+	char	   *table;			/* state (and result) table, unqualified */
+	int			natts;			/* of table */
+	bool		outputs_stored; /* the table holds the outputs: users read it */
+	AttrNumber	hash_attno;
+	AttrNumber	count_attno;	/* multiset */
+	AttrNumber	shown_attno;	/* with HAVING and outputs_stored, else 0 */
+
+	/* recompute: bag of (keys, arguments) */
+	char	   *bag_table;
+	int			nargs;
+	StreamingValue *args;
+	int			bag_natts;		/* columns: keys, arguments, then the three: */
+#define STREAMING_BAG_COUNT(stage) ((stage)->bag_natts - 2)
+#define STREAMING_BAG_GROUP(stage) ((stage)->bag_natts - 1)
+#define STREAMING_BAG_HASH(stage) ((stage)->bag_natts)
+	char	   *recompute_sql;	/* reads "bag"; see exec/recompute.c */
+} StreamingStage;
+
+typedef struct StreamingProgram
+{
+	int32		id;				/* of the view */
+	Oid			input;			/* the stream, or the view read as a stream */
+	bool		input_is_view;
+	Oid			scan;			/* the relation the first stage scans: the
+								 * stream, or the upstream view's change stream
+								 * (Invalid while it does not exist yet) */
+	int			nstages;
+	StreamingStage *stages;
+	StreamingOutputMode output_mode;
+	Oid			sink;			/* user's table or Invalid */
+	List	   *sink_key;		/* of int: outputs that make its key */
+} StreamingProgram;
+
+#define streaming_last_stage(program) (&(program)->stages[(program)->nstages - 1])
+
+/* in check.c: refuses what is not kept; returns the relation read as a stream */
+extern Oid	streaming_query_check(Query *query, bool *is_view);
+
+/* Index of the range table entry of query (this level) that holds the input, or 0. */
+extern int	streaming_query_input(Query *query);
+
+/* in compile.c: query is not modified; result in CurrentMemoryContext */
+extern StreamingProgram *streaming_compile(Query *query, int32 id, Oid sink, int mode);
+
+/* in layout.c: names and columns of the tables of a program's stages */
+extern void streaming_layout(StreamingProgram *program);
+extern List *streaming_layout_ddl(StreamingProgram *program);
+extern char *streaming_layout_view_query(StreamingProgram *program);
+extern char *streaming_change_stream_ddl(StreamingView *upstream);
+extern char *streaming_change_stream_name(int32 id);
+
+/* in partial.c: planner hook that splits aggregations of marked statements */
+#define STREAMING_CURSOR_OPT_PARTIAL 0x10000000
+extern void streaming_query_init(void);
+
+#endif							/* STREAMING_PROGRAM_H */

@@ -1,0 +1,52 @@
+/*
+ * query.h
+ *		SQL -> steps: checks a continuous query and compiles it.
+ */
+#ifndef STREAMING_QUERY_H
+#define STREAMING_QUERY_H
+
+#include "catalog.h"
+#include "nodes/parsenodes.h"
+
+/*
+ * What CREATE VIEW needs to know of a query before the view exists.  Made by
+ * streaming_query_spec in CurrentMemoryContext.
+ */
+typedef struct StreamingViewSpec
+{
+	List	   *streams;		/* of Oid: streams and continuous views read */
+	StreamingOutputMode output_mode;	/* as given or resolved */
+	List	   *tables;			/* of char *: DDL statements that make the
+								 * view's own tables, all in schema
+								 * streaming_internal, in this order; run with
+								 * search_path = pg_catalog */
+	char	   *result_name;	/* unqualified name of the table the view reads
+								 * (result_<id>); NULL if the view reads sink */
+	Oid			upstream;		/* the continuous view read as a stream, or
+								 * Invalid */
+	char	   *change_stream;	/* DDL of a foreign table that carries the
+								 * changes of upstream to its readers; NULL if
+								 * there is one already.  Run like tables, but
+								 * the table belongs to upstream: owned by its
+								 * owner and DEPENDENCY_INTERNAL on it; this
+								 * view's owner gets SELECT on it */
+	char	   *change_stream_name; /* unqualified */
+	char	   *view_query;		/* SELECT the users' view is made with, all
+								 * names qualified */
+} StreamingViewSpec;
+
+/*
+ * Checks query (analyzed, not rewritten: as get_view_query returns it) and
+ * lays out view number id.  sink: InvalidOid or the user's table.  mode: the
+ * output mode asked for, or -1.  Errors: ERRCODE_FEATURE_NOT_SUPPORTED with a
+ * hint for what is not kept.
+ */
+extern StreamingViewSpec *streaming_query_spec(Query *query, int32 id, Oid sink, int mode);
+
+/*
+ * The incremental plan of a view as lines of text (List of char *), for
+ * streaming.explain.
+ */
+extern List *streaming_query_explain(const StreamingView *view);
+
+#endif							/* STREAMING_QUERY_H */

@@ -1,0 +1,62 @@
+/*
+ * sink.h
+ *		Results leave: the interface of a sink that is not the view's own table.
+ *
+ * A batch hands its sink two kinds of rows: those to be written (appended, or
+ * put in the place of the row with the same key) and, in update mode, those
+ * that leave the result.  A view's own table is no sink in this sense: it is
+ * the state table of the last stage itself (exec/).
+ */
+#ifndef STREAMING_SINK_H
+#define STREAMING_SINK_H
+
+#include "query/program.h"
+#include "statement.h"
+
+typedef struct StreamingSink StreamingSink;
+
+typedef struct StreamingSinkRoutine
+{
+	const char *name;
+
+	/* Opens the sink, in CurrentMemoryContext, for many batches. */
+	StreamingSink *(*open) (StreamingProgram *program);
+
+	/*
+	 * Writes one batch, in its transaction, connected to SPI, as the view's
+	 * owner.  changes has the outputs and "$sign": 1 write, -1 leaves the
+	 * result.
+	 */
+	void		(*write) (StreamingSink *sink, StreamingDelta *changes);
+
+	/* Frees what lives longer than memory contexts. */
+	void		(*close) (StreamingSink *sink);
+} StreamingSinkRoutine;
+
+/* Each sink's own struct begins with this. */
+struct StreamingSink
+{
+	const StreamingSinkRoutine *routine;
+	StreamingProgram *program;
+};
+
+/* in sink.c */
+
+/*
+ * Can program->sink take the program's output?  Sets program->sink_key.
+ * Errors: FEATURE_NOT_SUPPORTED, DATATYPE_MISMATCH, UNDEFINED_COLUMN, each with
+ * a hint.
+ */
+extern void streaming_sink_check(StreamingProgram *program);
+
+/* The program's sink, or NULL if its output goes to its own table. */
+extern StreamingSink *streaming_sink_open(StreamingProgram *program);
+
+/* Schema-qualified, quoted name of a relation. */
+extern char *streaming_qualified_name(Oid relid);
+
+/* in sink_table.c */
+extern const StreamingSinkRoutine streaming_sink_table;
+extern void streaming_sink_table_check(StreamingProgram *program);
+
+#endif							/* STREAMING_SINK_H */

@@ -1,0 +1,62 @@
+/*
+ * state_table.h
+ *		A table that remembers one row per key, as one batch reads and writes it.
+ */
+#ifndef STREAMING_STATE_TABLE_H
+#define STREAMING_STATE_TABLE_H
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+
+typedef struct StreamingStateTable
+{
+	Relation	rel;
+	TupleDesc	desc;
+	TupleTableSlot *stored;		/* the row last found */
+	TupleTableSlot *row;		/* virtual, to be filled for writing */
+	int64		rows_added;		/* inserted less deleted in this batch */
+
+	/* private */
+	MemoryContext context;
+	AttrNumber	hash_attno;
+	ResultRelInfo *result;
+	EState	   *estate;
+	Relation	index;
+	IndexScanDesc scan;
+	bool		was_empty;		/* nothing to look up */
+	TupleTableSlot **pending;	/* rows to insert */
+	int			npending;
+	int			nslots;
+	Size		pending_size;
+	BulkInsertState bulk;
+} StreamingStateTable;
+
+/*
+ * Opens table (of schema streaming_internal) for a batch, in
+ * CurrentMemoryContext, which must live until streaming_state_close.
+ * hash_attno: the column that index <table>_hash covers; 0: rows are only
+ * added.  Only the worker of the view writes to it.
+ */
+extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber hash_attno);
+
+/*
+ * Begins a look-up of the rows with a hash; streaming_state_next returns them
+ * one by one in table->stored, false at the end.  Rows inserted since opening
+ * may not be found before streaming_state_flush.
+ */
+extern void streaming_state_find(StreamingStateTable *table, int64 hash);
+extern bool streaming_state_next(StreamingStateTable *table);
+
+/* Adds a row (its values are copied); slot has the columns of the table. */
+extern void streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row);
+
+/* Puts table->row in the place of the row at tid. */
+extern void streaming_state_update(StreamingStateTable *table, ItemPointer tid);
+extern void streaming_state_delete(StreamingStateTable *table, ItemPointer tid);
+
+extern void streaming_state_flush(StreamingStateTable *table);
+extern void streaming_state_close(StreamingStateTable *table);
+
+#endif							/* STREAMING_STATE_TABLE_H */

@@ -1,0 +1,42 @@
+/*
+ * statement.h
+ *		A SQL statement over rows that are in no table: prepared once, run with
+ *		each batch.
+ */
+#ifndef STREAMING_STATEMENT_H
+#define STREAMING_STATEMENT_H
+
+#include "executor/spi.h"
+#include "tcop/dest.h"
+#include "utils/tuplestore.h"
+
+/* Rows that a statement sees under a name. */
+typedef struct StreamingDelta
+{
+	char	   *name;
+	TupleDesc	desc;
+	Tuplestorestate *store;
+	int64		nrows;
+} StreamingDelta;
+
+typedef struct StreamingStatement
+{
+	const char *sql;			/* all names qualified */
+	int			cursor_options;
+	int			nparams;
+	Oid		   *param_types;
+	SPIPlanPtr	plan;			/* NULL until the first run */
+} StreamingStatement;
+
+/*
+ * Runs a statement, connected to SPI.  delta: the rows it reads by name, or
+ * NULL.  read_only: under the active snapshot as it is; otherwise under a new
+ * one that sees what this transaction has done.  dest receives the result's
+ * rows; NULL: they are thrown away.  Returns the number of rows processed.
+ */
+extern uint64 streaming_statement_run(StreamingStatement *statement,
+									  StreamingDelta *delta, Datum *params,
+									  bool read_only, DestReceiver *dest);
+extern void streaming_statement_free(StreamingStatement *statement);
+
+#endif							/* STREAMING_STATEMENT_H */
