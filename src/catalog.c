@@ -26,6 +26,7 @@
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/timestamp.h"
@@ -38,6 +39,8 @@
 #include "streaming.h"
 #include "catalog.h"
 #include "stream.h"
+
+PG_FUNCTION_INFO_V1(streaming_watermark);
 
 /* Columns of streaming.continuous_view. */
 enum
@@ -58,6 +61,10 @@ enum
 	Anum_relations,
 	_Anum_end,
 };
+
+/* The column of streaming.progress that is read here. */
+#define Anum_progress_watermark 7
+
 #define Natts_continuous_view (_Anum_end - 1)
 #define Index_of(anum) ((anum) - 1)
 
@@ -430,9 +437,12 @@ streaming_catalog_insert_view(const StreamingView *view)
 	CommandCounterIncrement();
 }
 
-/* Writes row view anew; raises its generation if asked to. */
+/*
+ * Writes row relid anew: with the options of view (or NULL), which raises its
+ * generation, and with one more relation (or NULL).
+ */
 static void
-rewrite_view(Oid relid, const StreamingView *view, bool next_generation)
+rewrite_view(Oid relid, const StreamingView *view, char *relation)
 {
 	TableScan	scan;
 	HeapTuple	tuple;
@@ -454,9 +464,10 @@ rewrite_view(Oid relid, const StreamingView *view, bool next_generation)
 		updated.max_rows = view->max_rows;
 		updated.max_files = view->max_files;
 		updated.enabled = view->enabled;
-	}
-	if (next_generation)
 		updated.generation++;
+	}
+	if (relation)
+		updated.relations = lappend(updated.relations, relation);
 	view_to_values(&updated, values, nulls);
 	new_tuple = heap_form_tuple(RelationGetDescr(scan.relation), values, nulls);
 	CatalogTupleUpdate(scan.relation, &tuple->t_self, new_tuple);
@@ -468,13 +479,19 @@ rewrite_view(Oid relid, const StreamingView *view, bool next_generation)
 void
 streaming_catalog_update_view(const StreamingView *view)
 {
-	rewrite_view(view->view, view, true);
+	rewrite_view(view->view, view, NULL);
 }
 
 void
 streaming_catalog_settle_view(Oid view)
 {
-	rewrite_view(view, NULL, false);
+	rewrite_view(view, NULL, NULL);
+}
+
+void
+streaming_catalog_add_relation(Oid view, char *name)
+{
+	rewrite_view(view, NULL, name);
 }
 
 int32
@@ -507,6 +524,29 @@ streaming_catalog_forget(Oid relid)
 	CommandCounterIncrement();
 }
 
+/* streaming.watermark(view regclass) */
+Datum
+streaming_watermark(PG_FUNCTION_ARGS)
+{
+	Oid			view = PG_GETARG_OID(0);
+	TableScan	scan;
+	HeapTuple	tuple;
+	Datum		watermark = (Datum) 0;
+	bool		isnull = true;
+
+	streaming_require_loaded();
+	(void) streaming_catalog_view(view, false);
+	table_scan_begin(&scan, "progress", "progress_pkey", view, AccessShareLock);
+	tuple = table_scan_next(&scan);
+	if (tuple)
+		watermark = heap_getattr(tuple, Anum_progress_watermark,
+								 RelationGetDescr(scan.relation), &isnull);
+	table_scan_end(&scan);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(watermark);
+}
+
 /* ---------------------------------------------------------------------------
  * What reads what
  * ---------------------------------------------------------------------------
@@ -525,9 +565,9 @@ is_continuous_view(Oid relid)
 	return found;
 }
 
-/* Adds what the rule of an ordinary view refers to, through other ordinary views. */
+/* Relations that the query of an ordinary view names. */
 static List *
-add_inputs_of_rule(List *inputs, Oid view)
+relations_of_rule(Oid view)
 {
 	Oid			rule = GetSysCacheOid2(RULERELNAME, Anum_pg_rewrite_oid,
 									   ObjectIdGetDatum(view), CStringGetDatum("_RETURN"));
@@ -535,6 +575,7 @@ add_inputs_of_rule(List *inputs, Oid view)
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	List	   *relations = NIL;
 
 	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(RewriteRelationId));
@@ -544,23 +585,49 @@ add_inputs_of_rule(List *inputs, Oid view)
 	while ((tuple = systable_getnext(scan)) != NULL)
 	{
 		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
-		StreamingSourceKind kind;
 
-		if (row->refclassid != RelationRelationId || row->refobjid == view)
-			continue;
-		if (streaming_is_stream(row->refobjid, &kind))
-			inputs = list_append_unique_oid(inputs, row->refobjid);
-		else if (get_rel_relkind(row->refobjid) == RELKIND_VIEW)
-		{
-			if (is_continuous_view(row->refobjid))
-				inputs = list_append_unique_oid(inputs, row->refobjid);
-			else
-				inputs = add_inputs_of_rule(inputs, row->refobjid);
-		}
+		if (row->refclassid == RelationRelationId && row->refobjid != view)
+			relations = list_append_unique_oid(relations, row->refobjid);
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
+	return relations;
+}
+
+bool
+streaming_catalog_view_reads(Oid view, Oid relid)
+{
+	return list_member_oid(relations_of_rule(view), relid);
+}
+
+/* Streams and continuous views among them, through other ordinary views. */
+static List *
+add_inputs_of_rule(List *inputs, Oid view)
+{
+	ListCell   *lc;
+
+	foreach(lc, relations_of_rule(view))
+	{
+		Oid			relid = lfirst_oid(lc);
+		StreamingSourceKind kind;
+
+		if (streaming_is_stream(relid, &kind))
+			inputs = list_append_unique_oid(inputs, relid);
+		else if (get_rel_relkind(relid) == RELKIND_VIEW)
+		{
+			if (is_continuous_view(relid))
+				inputs = list_append_unique_oid(inputs, relid);
+			else
+				inputs = add_inputs_of_rule(inputs, relid);
+		}
+	}
 	return inputs;
+}
+
+List *
+streaming_catalog_inputs(Oid definition)
+{
+	return add_inputs_of_rule(NIL, definition);
 }
 
 List *
@@ -568,7 +635,7 @@ streaming_catalog_streams_of_view(Oid view)
 {
 	StreamingView *row = streaming_catalog_view(view, true);
 
-	return row ? add_inputs_of_rule(NIL, row->definition) : NIL;
+	return row ? streaming_catalog_inputs(row->definition) : NIL;
 }
 
 List *
@@ -589,7 +656,7 @@ streaming_catalog_views_of_stream(Oid stream)
 	{
 		StreamingView *row = lfirst(lc);
 
-		if (list_member_oid(add_inputs_of_rule(NIL, row->definition), stream))
+		if (list_member_oid(streaming_catalog_inputs(row->definition), stream))
 			result = lappend_oid(result, row->view);
 	}
 	return result;

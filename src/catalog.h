@@ -1,0 +1,87 @@
+/*
+ * catalog.h
+ *		The extension's tables: one struct per row that C code reads.
+ *
+ * The tables are made in streaming.sql; catalog.c is the only file that knows
+ * their columns.  Rows are read with the latest catalog snapshot and written
+ * in the caller's transaction.  Functions that write act with the rights of
+ * the extension's owner, whoever calls.
+ */
+#ifndef STREAMING_CATALOG_H
+#define STREAMING_CATALOG_H
+
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+
+typedef enum StreamingOutputMode
+{
+	STREAMING_OUTPUT_APPEND,
+	STREAMING_OUTPUT_UPDATE,
+	STREAMING_OUTPUT_COMPLETE
+} StreamingOutputMode;
+
+typedef enum StreamingTriggerKind
+{
+	STREAMING_TRIGGER_ASAP,
+	STREAMING_TRIGGER_INTERVAL,
+	STREAMING_TRIGGER_MANUAL
+} StreamingTriggerKind;
+
+/* A row of streaming.continuous_view. */
+typedef struct StreamingView
+{
+	int32		id;				/* names its tables: result_<id>, state_<id>_<k> */
+	Oid			view;			/* what users read */
+	Oid			definition;		/* the ordinary view that holds the query */
+	Oid			result;			/* result_<id>, or Invalid if there is none */
+	Oid			sink;			/* the user's sink, or Invalid: its own table */
+	Oid			owner;			/* of view (from pg_class) */
+	StreamingOutputMode output_mode;
+	StreamingTriggerKind trigger;
+	int64		trigger_us;		/* with STREAMING_TRIGGER_INTERVAL */
+	char	   *trigger_text;	/* as the user wrote it */
+	char	   *start;			/* NULL: the stream's */
+	int64		max_rows;		/* per trigger and stream; 0: none */
+	int64		max_files;		/* likewise */
+	bool		enabled;
+	int64		generation;		/* rises when options change or it is reset:
+								 * whoever holds an older one reads it anew */
+	List	   *relations;		/* of char *: names of all that was made for it
+								 * in the internal schema */
+	bool		restored;		/* comes from a dump or another database, and
+								 * streaming_restore_views has not yet seen it
+								 * complete: must not run */
+} StreamingView;
+
+/* in catalog.c; results in CurrentMemoryContext */
+extern StreamingView *streaming_catalog_view(Oid view, bool missing_ok);
+extern List *streaming_catalog_views(void); /* of StreamingView *, by id; without
+											 * the restored ones */
+extern List *streaming_catalog_restored_views(void);	/* likewise, only those */
+extern List *streaming_catalog_views_of_stream(Oid stream);	/* of Oid; by dependency of
+															 * the definition; also of a
+															 * view that is read as a stream */
+extern List *streaming_catalog_streams_of_view(Oid view);	/* of Oid: streams, and views
+															 * it reads as streams */
+extern bool streaming_catalog_view_reads(Oid view, Oid relid);	/* any view's query names it */
+extern List *streaming_catalog_inputs(Oid definition);	/* ditto, of an ordinary view */
+extern void streaming_catalog_insert_view(const StreamingView *view);
+extern void streaming_catalog_update_view(const StreamingView *view);	/* options, generation + 1 */
+extern void streaming_catalog_add_relation(Oid view, char *name);	/* to its relations */
+extern void streaming_catalog_settle_view(Oid view);	/* is no longer restored */
+extern void streaming_catalog_forget(Oid relid);	/* a relation is dropped: rows of it go */
+extern int32 streaming_catalog_next_id(void);
+extern Oid	streaming_catalog_owner(void);	/* of the extension; Invalid: not installed */
+extern Oid	streaming_internal_namespace(void);
+extern Oid	streaming_catalog_namespace(void);	/* schema streaming; Invalid: not installed */
+extern const char *streaming_output_mode_name(StreamingOutputMode mode);
+extern bool streaming_output_mode_parse(const char *name, StreamingOutputMode *mode);
+
+/*
+ * "asap", "manual" or a positive interval; *us is set for the last, a month
+ * being 30 days.  Errors: ERRCODE_INVALID_PARAMETER_VALUE and those of
+ * interval_in.
+ */
+extern StreamingTriggerKind streaming_trigger_parse(const char *text, int64 *us);
+
+#endif							/* STREAMING_CATALOG_H */

@@ -1,0 +1,25 @@
+/*
+ * alter_stream.c
+ *		CREATE and ALTER FOREIGN TABLE of streams: checks that the validators
+ *		cannot make, because they do not see the table.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+
+#include "streaming.h"
+#include "worker/worker.h"
+#include "command/command.h"
+
+void
+streaming_check_relation(Oid relid)
+{
+	StreamingSourceKind kind;
+
+	CommandCounterIncrement();
+	if (!streaming_is_stream(relid, &kind))
+		return;
+	(void) streaming_stream_open(relid, GetUserId());
+	streaming_workers_notify();
+}

@@ -1,0 +1,137 @@
+/*
+ * command.h
+ *		The user says something: utility statements that concern streams and
+ *		continuous views.
+ *
+ * utility.c looks at each statement and hands those that concern us to the
+ * file of the command.  Commands run with the rights and the search_path of
+ * the user; only what they make in schema streaming_internal is made with the
+ * rights of the extension's owner.
+ */
+#ifndef STREAMING_COMMAND_H
+#define STREAMING_COMMAND_H
+
+#include "catalog.h"
+#include "nodes/parsenodes.h"
+#include "stream.h"
+#include "tcop/utility.h"
+
+/* Options of a continuous view, as in WITH (streaming.xxx = ...). */
+typedef struct StreamingViewOptions
+{
+	char	   *trigger_text;
+	int			output_mode;	/* -1: not given */
+	char	   *sink;			/* name of a table; NULL: its own */
+	char	   *start;			/* NULL: the stream's */
+	int64		max_rows;		/* 0: none */
+	int64		max_files;
+	bool		enabled;
+} StreamingViewOptions;
+
+/* in utility.c: ProcessUtility and object-access hooks, dispatch only */
+extern void streaming_command_init(void);	/* from _PG_init */
+
+/* Runs a utility statement as if the user had said it, past our own hook. */
+extern void streaming_process_utility(Node *stmt, const char *sql,
+									  ProcessUtilityContext context, QueryCompletion *qc);
+
+/* in view_options.c */
+extern bool streaming_has_view_options(List *options);	/* any in our namespace? */
+extern List *streaming_other_options(List *options);	/* those that are not */
+
+/* Sets *result to defaults and then to options (others are passed over). */
+extern void streaming_read_view_options(List *options, StreamingViewOptions *result);
+
+/* Applies ALTER VIEW ... SET or RESET to view. */
+extern void streaming_change_view_options(StreamingView *view, List *options, bool reset);
+
+/* in stream_options.c: the validators, and */
+
+/*
+ * Checks a value of option start ("earliest", "latest" or a time); returns it
+ * in a form that means the same in every session.
+ */
+extern char *streaming_check_start(char *value);
+
+/* in create_view.c */
+
+/* CREATE VIEW ... WITH (streaming...); stmt is modified. */
+extern void streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
+								  ProcessUtilityContext context, QueryCompletion *qc);
+
+/* Errors if CREATE OR REPLACE VIEW would replace a continuous view. */
+extern void streaming_refuse_replace(ViewStmt *stmt);
+
+/* in alter_view.c */
+
+/*
+ * Takes our options out of stmt, which is modified, and applies them.  Returns
+ * whether anything is left of stmt for PostgreSQL to do.
+ */
+extern bool streaming_alter_view_options(AlterTableStmt *stmt);
+extern bool streaming_alters_view_options(AlterTableStmt *stmt);	/* has it any? */
+
+/* Before a relation is altered: errors if it may not be in that way. */
+extern void streaming_check_alter(Oid relid, AlterTableStmt *stmt);
+
+/* After the owner of a view or stream may have changed, or of any (Invalid). */
+extern void streaming_owner_changed(Oid relid);
+
+/* in alter_stream.c */
+
+/* After a foreign table was made or altered: is it a good stream? */
+extern void streaming_check_relation(Oid relid);
+
+/* in drop.c */
+extern void streaming_relation_dropped(Oid relid);
+
+/* in internal.c: relations in streaming_internal belong to a view or stream */
+
+/* What code that runs with the rights of the extension's owner must restore. */
+typedef struct StreamingOwnerRights
+{
+	Oid			userid;
+	int			security_context;
+	int			guc_level;
+} StreamingOwnerRights;
+
+/*
+ * Between the two the current user is the extension's owner and search_path
+ * holds nothing but the system's objects.  An error restores all by itself.
+ */
+extern void streaming_owner_rights_begin(StreamingOwnerRights *saved);
+extern void streaming_owner_rights_end(const StreamingOwnerRights *saved);
+
+/* Runs one statement through SPI. */
+extern void streaming_run_sql(const char *sql);
+
+/*
+ * relid, in streaming_internal, is from now on a part of owner: dropped with
+ * it, never alone, and owned by the same role.
+ */
+extern void streaming_internal_adopt(Oid relid, Oid owner);
+
+/* Relations that are parts of owner, and the relation that relid is part of. */
+extern List *streaming_internal_parts(Oid owner);	/* of Oid */
+extern Oid	streaming_internal_whole(Oid relid);	/* Invalid: none */
+
+/* Makes the parts of relid, and theirs, owned by its owner. */
+extern void streaming_internal_change_owner(Oid relid);
+
+/* Errors if relid is part of something: it is not to be altered alone. */
+extern void streaming_refuse_internal(Oid relid);
+
+/* in restore.c */
+
+/*
+ * Views that came from a dump or from another database begin to run when all
+ * that belongs to them is there: what pg_dump does not know of is made good.
+ * For the coordinator, in a transaction, before it reads the catalog.
+ */
+extern void streaming_restore_views(void);
+
+/* in closest_match.c: of n candidates the most like name, or NULL */
+extern const char *streaming_closest_match(const char *name, const char *const *candidates,
+										   int n);
+
+#endif							/* STREAMING_COMMAND_H */

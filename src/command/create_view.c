@@ -1,0 +1,426 @@
+/*
+ * create_view.c
+ *		CREATE VIEW ... WITH (streaming...).
+ *
+ * A continuous view is made of ordinary objects:
+ *
+ *	v							 what users read: a view of the result or the sink
+ *	 ├─ definition_<id>			 a view with the user's query, which PostgreSQL
+ *	 │							 keeps right when anything is renamed
+ *	 └─ result_<id>, state_...	 tables that the workers write
+ *
+ * The user's statement is first run as it stands, without our options: all that
+ * PostgreSQL checks and says about a view is checked and said, with the user's
+ * own names, rights and search_path.  The view that this makes is then moved to
+ * streaming_internal as the definition, and v is made in its place.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "commands/tablecmds.h"
+#include "commands/trigger.h"
+#include "commands/view.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+
+#include "streaming.h"
+#include "query/query.h"
+#include "worker/worker.h"
+#include "command/command.h"
+
+PG_FUNCTION_INFO_V1(streaming_refuse_write);
+
+static void refuse_statement(const char *what, const char *hint);
+static void check_statement(ViewStmt *stmt);
+static Oid	make_definition(ViewStmt *stmt, const char *sql, int location, int length,
+							int32 id, Oid *namespace);
+static void lock_upstream(Oid definition);
+static Oid	open_sink(const char *name);
+static void check_privileges(StreamingViewSpec *spec, Oid sink);
+static List *make_tables(StreamingViewSpec *spec);
+static void make_change_stream(StreamingViewSpec *spec);
+static Oid	make_view(ViewStmt *stmt, Oid namespace, StreamingViewSpec *spec,
+					  ProcessUtilityContext context, QueryCompletion *qc);
+static void make_read_only(Oid relid);
+static List *names_of_relations(Oid definition, List *tables);
+
+void
+streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
+					  ProcessUtilityContext context, QueryCompletion *qc)
+{
+	StreamingViewOptions options;
+	StreamingViewSpec *spec;
+	StreamingView view = {0};
+	Query	   *query;
+	Relation	definition;
+	Oid			namespace;
+	List	   *tables;
+	ListCell   *lc;
+
+	if (!OidIsValid(streaming_internal_namespace()))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension streaming is not installed in this database"),
+				 errhint("Run CREATE EXTENSION streaming.")));
+	check_statement(stmt);
+	streaming_read_view_options(stmt->options, &options);
+	stmt->options = streaming_other_options(stmt->options);
+
+	view.id = streaming_catalog_next_id();
+	view.definition = make_definition(stmt, sql, location, length, view.id, &namespace);
+	lock_upstream(view.definition);
+	view.sink = options.sink ? open_sink(options.sink) : InvalidOid;
+
+	definition = table_open(view.definition, AccessShareLock);
+	query = copyObject(get_view_query(definition));
+	table_close(definition, NoLock);
+	spec = streaming_query_spec(query, view.id, view.sink, options.output_mode);
+	check_privileges(spec, view.sink);
+
+	make_change_stream(spec);
+	tables = make_tables(spec);
+	view.view = make_view(stmt, namespace, spec, context, qc);
+	streaming_internal_adopt(view.definition, view.view);
+	foreach(lc, tables)
+		streaming_internal_adopt(lfirst_oid(lc), view.view);
+	if (OidIsValid(view.sink))
+	{
+		ObjectAddress address;
+		ObjectAddress sink;
+
+		ObjectAddressSet(address, RelationRelationId, view.view);
+		ObjectAddressSet(sink, RelationRelationId, view.sink);
+		recordDependencyOn(&address, &sink, DEPENDENCY_NORMAL);
+		make_read_only(view.view);
+	}
+
+	if (spec->result_name)
+		view.result = get_relname_relid(spec->result_name, streaming_internal_namespace());
+	view.output_mode = spec->output_mode;
+	view.trigger_text = options.trigger_text;
+	view.start = options.start;
+	view.max_rows = options.max_rows;
+	view.max_files = options.max_files;
+	view.enabled = options.enabled;
+	view.relations = names_of_relations(view.definition, tables);
+	streaming_catalog_insert_view(&view);
+	streaming_workers_notify();
+}
+
+/* ---------------------------------------------------------------------------
+ * The statement
+ * ---------------------------------------------------------------------------
+ */
+
+static void
+refuse_statement(const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("continuous views do not support %s", what),
+			 errhint("%s", hint)));
+}
+
+static void
+check_statement(ViewStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->replace)
+		refuse_statement("CREATE OR REPLACE VIEW", "Drop the view and create it again.");
+	if (stmt->view->relpersistence == RELPERSISTENCE_TEMP)
+		refuse_statement("TEMPORARY", "Workers cannot see temporary views. Leave TEMPORARY out.");
+	if (stmt->withCheckOption != NO_CHECK_OPTION)
+		refuse_statement("WITH CHECK OPTION",
+						 "Nobody can write to a continuous view. Leave the clause out.");
+
+	foreach(lc, stmt->options)
+	{
+		DefElem    *def = lfirst(lc);
+
+		if (def->defnamespace == NULL && strcmp(def->defname, "check_option") == 0)
+			refuse_statement("the option \"check_option\"",
+							 "Nobody can write to a continuous view. Leave the option out.");
+		if (def->defnamespace == NULL && strcmp(def->defname, "security_invoker") == 0)
+			refuse_statement("the option \"security_invoker\"",
+							 "The query runs with the rights of the view's owner. Use GRANT to say who may read its result.");
+	}
+}
+
+void
+streaming_refuse_replace(ViewStmt *stmt)
+{
+	Oid			relid = RangeVarGetRelid(stmt->view, NoLock, true);
+	StreamingView *view;
+
+	/* pg_dump makes a view in two steps, the second of which replaces it */
+	if (OidIsValid(relid) &&
+		(view = streaming_catalog_view(relid, true)) != NULL && !view->restored)
+		refuse_statement("CREATE OR REPLACE VIEW", "Drop the view and create it again.");
+}
+
+/* ---------------------------------------------------------------------------
+ * The parts
+ * ---------------------------------------------------------------------------
+ */
+
+/* Makes the user's view and moves it to our schema; *namespace is where it was. */
+static Oid
+make_definition(ViewStmt *stmt, const char *sql, int location, int length,
+				int32 id, Oid *namespace)
+{
+	ViewStmt   *plain = copyObject(stmt);
+	ObjectAddresses *moved;
+	Relation	rel;
+	Oid			relid;
+
+	plain->options = NIL;
+	relid = DefineView(plain, sql, location, length).objectId;
+	CommandCounterIncrement();
+	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
+		refuse_statement("temporary tables and schemas", "Workers cannot see temporary objects.");
+	*namespace = get_rel_namespace(relid);
+
+	RenameRelationInternal(relid, psprintf("definition_%d", id), true, false);
+	CommandCounterIncrement();
+	moved = new_object_addresses();
+	rel = table_open(relid, NoLock);
+	AlterTableNamespaceInternal(rel, *namespace, streaming_internal_namespace(), moved);
+	table_close(rel, NoLock);
+	free_object_addresses(moved);
+	CommandCounterIncrement();
+	return relid;
+}
+
+/*
+ * Batches of a view hold this lock: while we find out how to begin after it, and
+ * until the others see that we do, it makes no step.
+ */
+static void
+lock_upstream(Oid definition)
+{
+	ListCell   *lc;
+
+	foreach(lc, streaming_catalog_inputs(definition))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_VIEW)
+			LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
+	}
+	AcceptInvalidationMessages();
+}
+
+/* The lock on the sink is kept. */
+static Oid
+open_sink(const char *name)
+{
+	List	   *names = streaming_qualified_names(name);
+	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(names), RowExclusiveLock,
+										 false);
+	StreamingSourceKind kind;
+
+	if (streaming_is_stream(relid, &kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("streams are not supported yet as sinks of continuous views"),
+				 errhint("Name a table, or leave the option out.")));
+	return relid;
+}
+
+static void
+check_privilege(Oid relid, AclMode mode)
+{
+	AclResult	result = pg_class_aclcheck(relid, GetUserId(), mode);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+}
+
+/*
+ * What the query joins is read with the owner's rights by the executor, which
+ * checks them; streams are read by us.
+ */
+static void
+check_privileges(StreamingViewSpec *spec, Oid sink)
+{
+	ListCell   *lc;
+
+	foreach(lc, spec->streams)
+		check_privilege(lfirst_oid(lc), ACL_SELECT);
+	if (OidIsValid(sink))
+	{
+		check_privilege(sink, ACL_SELECT);
+		check_privilege(sink, ACL_INSERT);
+	}
+	if (OidIsValid(sink) && spec->output_mode != STREAMING_OUTPUT_APPEND)
+	{
+		check_privilege(sink, ACL_UPDATE);
+		check_privilege(sink, ACL_DELETE);
+	}
+}
+
+/* Runs one DDL statement; returns the relation it makes, Invalid if none. */
+static Oid
+run_ddl(const char *sql)
+{
+	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(sql));
+	RangeVar   *made = NULL;
+
+	if (IsA(raw->stmt, CreateStmt))
+		made = ((CreateStmt *) raw->stmt)->relation;
+	else if (IsA(raw->stmt, CreateForeignTableStmt))
+		made = ((CreateForeignTableStmt *) raw->stmt)->base.relation;
+	streaming_run_sql(sql);
+	CommandCounterIncrement();
+	return made ? RangeVarGetRelid(made, NoLock, false) : InvalidOid;
+}
+
+/* The view's own tables; nobody but the workers writes to them. */
+static List *
+make_tables(StreamingViewSpec *spec)
+{
+	StreamingOwnerRights rights;
+	List	   *tables = NIL;
+	ListCell   *lc;
+
+	streaming_owner_rights_begin(&rights);
+	foreach(lc, spec->tables)
+	{
+		Oid			relid = run_ddl(lfirst(lc));
+
+		if (OidIsValid(relid))
+			tables = lappend_oid(tables, relid);
+	}
+	foreach(lc, tables)
+		make_read_only(lfirst_oid(lc));
+	streaming_owner_rights_end(&rights);
+	return tables;
+}
+
+/* What carries the changes of a view that this one reads: a part of that one. */
+static void
+make_change_stream(StreamingViewSpec *spec)
+{
+	StreamingOwnerRights rights;
+	Oid			user = GetUserId();
+	Oid			relid;
+
+	if (!OidIsValid(spec->upstream))
+		return;
+	streaming_owner_rights_begin(&rights);
+	if (spec->change_stream)
+	{
+		relid = run_ddl(spec->change_stream);
+		streaming_internal_adopt(relid, spec->upstream);
+		streaming_catalog_add_relation(spec->upstream, spec->change_stream_name);
+	}
+	streaming_run_sql(psprintf("GRANT SELECT ON %s.%s TO %s", STREAMING_INTERNAL_SCHEMA,
+							   quote_identifier(spec->change_stream_name),
+							   quote_identifier(GetUserNameFromId(user, false))));
+	CommandCounterIncrement();
+	streaming_owner_rights_end(&rights);
+}
+
+/* The view that users read, made by the user. */
+static Oid
+make_view(ViewStmt *stmt, Oid namespace, StreamingViewSpec *spec,
+		  ProcessUtilityContext context, QueryCompletion *qc)
+{
+	ViewStmt   *final = makeNode(ViewStmt);
+	int			guc_level = NewGUCNestLevel();
+
+	final->view = makeRangeVar(get_namespace_name(namespace), stmt->view->relname, -1);
+	final->query = (Node *) linitial_node(RawStmt, pg_parse_query(spec->view_query))->stmt;
+	final->options = stmt->options;
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_process_utility((Node *) final, spec->view_query, context, qc);
+	AtEOXact_GUC(true, guc_level);
+	CommandCounterIncrement();
+	return get_relname_relid(stmt->view->relname, namespace);
+}
+
+/*
+ * A view of one table can be written through, and the table itself belongs to
+ * the user.  On a table the trigger fires for each statement; on a view it can
+ * fire for each row only.
+ */
+static void
+make_read_only(Oid relid)
+{
+	StreamingOwnerRights rights;
+	bool		is_view = get_rel_relkind(relid) == RELKIND_VIEW;
+
+	streaming_owner_rights_begin(&rights);
+	streaming_run_sql(psprintf("CREATE TRIGGER read_only %s ON %s FOR EACH %s "
+							   "EXECUTE FUNCTION %s.refuse_write()",
+							   is_view ? "INSTEAD OF INSERT OR UPDATE OR DELETE" :
+							   "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE",
+							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+														  get_rel_name(relid)),
+							   is_view ? "ROW" : "STATEMENT",
+							   STREAMING_INTERNAL_SCHEMA));
+	CommandCounterIncrement();
+	streaming_owner_rights_end(&rights);
+}
+
+/* Trigger of all that only workers write. */
+Datum
+streaming_refuse_write(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Oid			relid;
+	Oid			view;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", "refuse_write")));
+	relid = RelationGetRelid(trigger->tg_relation);
+	view = streaming_internal_whole(relid);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot change continuous view \"%s\"",
+					get_rel_name(OidIsValid(view) ? view : relid)),
+			 errdetail("It shows the result of its query."),
+			 errhint("Use streaming.reset to compute it anew.")));
+	return (Datum) 0;
+}
+
+/* Names of the relations that were made, with their indexes. */
+static List *
+names_of_relations(Oid definition, List *tables)
+{
+	List	   *names = list_make1(get_rel_name(definition));
+	ListCell   *lc;
+	ListCell   *index;
+
+	foreach(lc, tables)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+
+		names = lappend(names, get_rel_name(lfirst_oid(lc)));
+		foreach(index, RelationGetIndexList(rel))
+			names = lappend(names, get_rel_name(lfirst_oid(index)));
+		table_close(rel, NoLock);
+	}
+	return names;
+}

@@ -1,0 +1,631 @@
+/*
+ * stream_options.c
+ *		Validators of the three wrappers: options of servers, user mappings,
+ *		streams and their columns.
+ *
+ * PostgreSQL calls a validator with all options that an object is about to
+ * have, and without telling which object or of what types its columns are.
+ * What needs to know that is checked by streaming_stream_open.
+ *
+ * Options of Kafka servers and user mappings are librdkafka's properties, and
+ * librdkafka itself says whether they are good.
+ */
+#include "postgres.h"
+
+#include "access/reloptions.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/copy.h"
+#include "commands/defrem.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "streaming.h"
+#include "kafka.h"
+#include "stream.h"
+#include "command/command.h"
+
+PG_FUNCTION_INFO_V1(kafka_fdw_validator);
+PG_FUNCTION_INFO_V1(directory_fdw_validator);
+PG_FUNCTION_INFO_V1(streaming_push_validator);
+
+/* Wrappers that have an option, as a set of bits. */
+#define KAFKA		(1 << STREAMING_SOURCE_KAFKA)
+#define DIRECTORY	(1 << STREAMING_SOURCE_DIRECTORY)
+#define PUSH		(1 << STREAMING_SOURCE_PUSH)
+
+typedef struct StreamOption
+{
+	const char *name;
+	Oid			catalog;		/* of the objects that have it */
+	int			wrappers;
+	void		(*check) (DefElem *def);	/* NULL: any string; COPY's own are
+											 * checked together */
+} StreamOption;
+
+static void check_format(DefElem *def);
+static void check_on_error(DefElem *def);
+static void check_not_empty(DefElem *def);
+static void check_start(DefElem *def);
+static void check_key(DefElem *def);
+static void check_server_path(DefElem *def);
+static void check_table_path(DefElem *def);
+static void check_compression(DefElem *def);
+static void check_boolean(DefElem *def);
+static void check_interval(DefElem *def);
+static void check_time_format(DefElem *def);
+static void check_metadata_kafka(DefElem *def);
+static void check_metadata_directory(DefElem *def);
+
+static const StreamOption stream_options[] =
+{
+	{"path", ForeignServerRelationId, DIRECTORY, check_server_path},
+
+	{"format", ForeignTableRelationId, KAFKA | DIRECTORY, check_format},
+	{"on_error", ForeignTableRelationId, KAFKA | DIRECTORY, check_on_error},
+	{"start", ForeignTableRelationId, KAFKA | DIRECTORY, check_start},
+	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
+	{"key", ForeignTableRelationId, KAFKA, check_key},
+	{"path", ForeignTableRelationId, DIRECTORY, check_table_path},
+	{"compression", ForeignTableRelationId, DIRECTORY, check_compression},
+	{"header", ForeignTableRelationId, DIRECTORY, NULL},
+	{"delimiter", ForeignTableRelationId, KAFKA | DIRECTORY, NULL},
+	{"quote", ForeignTableRelationId, KAFKA | DIRECTORY, NULL},
+	{"escape", ForeignTableRelationId, KAFKA | DIRECTORY, NULL},
+	{"null", ForeignTableRelationId, KAFKA | DIRECTORY, NULL},
+	{"encoding", ForeignTableRelationId, KAFKA | DIRECTORY, NULL},
+	{"durable", ForeignTableRelationId, PUSH, check_boolean},
+	{"retention", ForeignTableRelationId, PUSH, check_interval},
+
+	{"field", AttributeRelationId, KAFKA | DIRECTORY, check_not_empty},
+	{"watermark", AttributeRelationId, KAFKA | DIRECTORY | PUSH, check_interval},
+	{"time_format", AttributeRelationId, KAFKA | DIRECTORY, check_time_format},
+	{"metadata", AttributeRelationId, KAFKA, check_metadata_kafka},
+	{"metadata", AttributeRelationId, DIRECTORY, check_metadata_directory},
+};
+
+/*
+ * Properties of librdkafka that a user mapping may have.  Secrets may be
+ * nowhere else, because anybody may read a server's options.
+ */
+static const struct
+{
+	const char *name;
+	bool		secret;
+}			user_properties[] =
+{
+	{"sasl.username", false},
+	{"sasl.password", true},
+	{"sasl.kerberos.principal", false},
+	{"sasl.kerberos.keytab", false},
+	{"sasl.oauthbearer.config", true},
+	{"sasl.oauthbearer.client.id", false},
+	{"sasl.oauthbearer.client.secret", true},
+	{"sasl.oauthbearer.scope", false},
+	{"ssl.certificate.location", false},
+	{"ssl.certificate.pem", false},
+	{"ssl.key.location", false},
+	{"ssl.key.pem", true},
+	{"ssl.key.password", true},
+	{"ssl.keystore.location", false},
+	{"ssl.keystore.password", true},
+};
+
+static void validate(FunctionCallInfo fcinfo, StreamingSourceKind kind);
+static const StreamOption *find_option(const char *name, Oid catalog, StreamingSourceKind kind);
+static void unknown_option(const char *name, Oid catalog, StreamingSourceKind kind);
+static void validate_kafka_options(List *options, Oid catalog);
+static void validate_required(List *options, Oid catalog, StreamingSourceKind kind);
+static void validate_copy_options(List *options);
+static void validate_column_options(List *options);
+
+Datum
+kafka_fdw_validator(PG_FUNCTION_ARGS)
+{
+	validate(fcinfo, STREAMING_SOURCE_KAFKA);
+	PG_RETURN_VOID();
+}
+
+Datum
+directory_fdw_validator(PG_FUNCTION_ARGS)
+{
+	validate(fcinfo, STREAMING_SOURCE_DIRECTORY);
+	PG_RETURN_VOID();
+}
+
+Datum
+streaming_push_validator(PG_FUNCTION_ARGS)
+{
+	validate(fcinfo, STREAMING_SOURCE_PUSH);
+	PG_RETURN_VOID();
+}
+
+static void
+validate(FunctionCallInfo fcinfo, StreamingSourceKind kind)
+{
+	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid			catalog = PG_GETARG_OID(1);
+	ListCell   *lc;
+
+	streaming_require_loaded();
+	if (kind == STREAMING_SOURCE_KAFKA &&
+		(catalog == ForeignServerRelationId || catalog == UserMappingRelationId))
+	{
+		validate_kafka_options(options, catalog);
+		return;
+	}
+
+	foreach(lc, options)
+	{
+		DefElem    *def = lfirst(lc);
+		const StreamOption *option = find_option(def->defname, catalog, kind);
+
+		if (option == NULL)
+			unknown_option(def->defname, catalog, kind);
+		else if (option->check)
+			option->check(def);
+	}
+	validate_required(options, catalog, kind);
+	if (catalog == ForeignTableRelationId)
+		validate_copy_options(options);
+	if (catalog == AttributeRelationId)
+		validate_column_options(options);
+}
+
+/* catalog InvalidOid: of any objects */
+static const StreamOption *
+find_option(const char *name, Oid catalog, StreamingSourceKind kind)
+{
+	for (int i = 0; i < lengthof(stream_options); i++)
+	{
+		const StreamOption *option = &stream_options[i];
+
+		if (strcmp(option->name, name) == 0 && (option->wrappers & (1 << kind)) &&
+			(option->catalog == catalog || !OidIsValid(catalog)))
+			return option;
+	}
+	return NULL;
+}
+
+static const char *
+object_name(Oid catalog)
+{
+	switch (catalog)
+	{
+		case ForeignDataWrapperRelationId:
+			return "a foreign-data wrapper";
+		case ForeignServerRelationId:
+			return "a server";
+		case UserMappingRelationId:
+			return "a user mapping";
+		case ForeignTableRelationId:
+			return "a foreign table";
+		default:
+			return "a column";
+	}
+}
+
+/* The hint names the object that has such an option, or the closest match. */
+static void
+unknown_option(const char *name, Oid catalog, StreamingSourceKind kind)
+{
+	const StreamOption *elsewhere = find_option(name, InvalidOid, kind);
+	const char *names[lengthof(stream_options)];
+	int			nnames = 0;
+	const char *closest;
+
+	for (int i = 0; i < lengthof(stream_options); i++)
+	{
+		if (stream_options[i].catalog == catalog &&
+			(stream_options[i].wrappers & (1 << kind)))
+			names[nnames++] = stream_options[i].name;
+	}
+	closest = streaming_closest_match(name, names, nnames);
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("invalid option \"%s\"", name),
+			 elsewhere ? errhint("It is an option of %s.", object_name(elsewhere->catalog)) :
+			 closest ? errhint("Perhaps you meant the option \"%s\".", closest) :
+			 nnames == 0 ? errhint("There are no valid options in this context.") : 0));
+}
+
+/* ---------------------------------------------------------------------------
+ * Kafka servers and user mappings
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Index in user_properties, or -1.  Newer versions of librdkafka may have
+ * secrets that the table does not know; their names tell.
+ */
+static bool
+is_user_property(const char *name, bool *secret)
+{
+	int			length = strlen(name);
+
+	for (int i = 0; i < lengthof(user_properties); i++)
+	{
+		if (strcmp(user_properties[i].name, name) == 0)
+		{
+			*secret = user_properties[i].secret;
+			return true;
+		}
+	}
+	*secret = (length > 9 && strcmp(name + length - 9, ".password") == 0) ||
+		(length > 7 && strcmp(name + length - 7, ".secret") == 0) ||
+		strstr(name, "passphrase") != NULL || strstr(name, "private.key") != NULL;
+	return *secret;
+}
+
+static void
+validate_kafka_option(DefElem *def, const char *property, Oid catalog)
+{
+	bool		secret;
+	bool		user = is_user_property(property, &secret);
+
+	if (streaming_kafka_is_property(property))
+	{
+		if (catalog == ForeignServerRelationId && secret)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" is not allowed in a server", def->defname),
+					 errdetail("Every user may see the options of a server."),
+					 errhint("Use CREATE USER MAPPING with this option.")));
+		if (catalog == UserMappingRelationId && !user)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" is not allowed in a user mapping", def->defname),
+					 errhint("It is an option of a server.")));
+	}
+	streaming_kafka_check_property(property, defGetString(def));
+}
+
+static void
+validate_kafka_options(List *options, Oid catalog)
+{
+	List	   *properties = NIL;
+	bool		brokers = false;
+	ListCell   *lc;
+	ListCell   *other;
+
+	foreach(lc, options)
+	{
+		DefElem    *def = lfirst(lc);
+		char	   *property = streaming_kafka_property_name(def->defname);
+
+		if (!streaming_kafka_is_property(property) &&
+			find_option(def->defname, InvalidOid, STREAMING_SOURCE_KAFKA))
+			unknown_option(def->defname, catalog, STREAMING_SOURCE_KAFKA);
+		validate_kafka_option(def, property, catalog);
+		foreach(other, properties)
+		{
+			if (strcmp(lfirst(other), property) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+						 errmsg("librdkafka property \"%s\" is set by more than one option",
+								property)));
+		}
+		properties = lappend(properties, property);
+		if (strcmp(property, "bootstrap.servers") == 0 ||
+			strcmp(property, "metadata.broker.list") == 0)
+		{
+			check_not_empty(def);
+			brokers = true;
+		}
+	}
+	if (catalog == ForeignServerRelationId && !brokers)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("option \"%s\" is required for Kafka servers", "bootstrap_servers"),
+				 errhint("Name one or more brokers, such as OPTIONS (bootstrap_servers 'localhost:9092').")));
+}
+
+/* ---------------------------------------------------------------------------
+ * Options against each other
+ * ---------------------------------------------------------------------------
+ */
+
+static DefElem *
+find_def(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		if (strcmp(((DefElem *) lfirst(lc))->defname, name) == 0)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+static void
+require(List *options, const char *name, const char *of, const char *hint)
+{
+	if (find_def(options, name) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("option \"%s\" is required for %s", name, of),
+				 errhint("%s", hint)));
+}
+
+static void
+validate_required(List *options, Oid catalog, StreamingSourceKind kind)
+{
+	if (kind == STREAMING_SOURCE_KAFKA && catalog == ForeignTableRelationId)
+		require(options, "topic", "Kafka streams", "Name a topic of the broker.");
+	if (kind == STREAMING_SOURCE_DIRECTORY && catalog == ForeignServerRelationId)
+		require(options, "path", "directory servers",
+				"Name a directory of the database server by its absolute path.");
+	if (kind == STREAMING_SOURCE_DIRECTORY && catalog == ForeignTableRelationId)
+		require(options, "path", "directory streams",
+				"Give a pattern of files below the server's directory, such as OPTIONS (path '*.json').");
+}
+
+/* What is COPY's is checked by COPY. */
+static void
+validate_copy_options(List *options)
+{
+	static const char *const names[] = {"header", "delimiter", "quote", "escape", "null", "encoding"};
+	DefElem    *format = find_def(options, "format");
+	const char *format_name = format ? defGetString(format) : "json";
+	bool		is_copy = strcmp(format_name, "csv") == 0 || strcmp(format_name, "text") == 0;
+	List	   *copy_options = NIL;
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		DefElem    *def = find_def(options, names[i]);
+
+		if (def && !is_copy)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" is not valid for format \"%s\"", names[i], format_name),
+					 errhint("It is an option of the formats \"csv\" and \"text\".")));
+		if (def)
+			copy_options = lappend(copy_options, def);
+	}
+	if (is_copy)
+		ProcessCopyOptions(NULL, NULL, true, lappend(copy_options, format));
+}
+
+static void
+validate_column_options(List *options)
+{
+	static const char *const names[] = {"field", "time_format"};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (find_def(options, "metadata") && find_def(options, names[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("options \"%s\" and \"%s\" exclude each other", "metadata", names[i]),
+					 errdetail("A column with metadata does not come from a field of the record.")));
+	}
+}
+
+/* ---------------------------------------------------------------------------
+ * Values of single options
+ * ---------------------------------------------------------------------------
+ */
+
+static void
+check_one_of(DefElem *def, const char *const *values, int nvalues, const char *valid)
+{
+	char	   *value = defGetString(def);
+	const char *closest;
+
+	for (int i = 0; i < nvalues; i++)
+	{
+		if (strcmp(value, values[i]) == 0)
+			return;
+	}
+	closest = streaming_closest_match(value, values, nvalues);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", def->defname, value),
+			 closest ? errhint("Perhaps you meant \"%s\".", closest) :
+			 errhint("Valid values are %s.", valid)));
+}
+
+static void
+check_format(DefElem *def)
+{
+	static const char *const later[] = {"avro", "protobuf", "parquet"};
+	static const char *const values[] = {"json", "csv", "text"};
+
+	for (int i = 0; i < lengthof(later); i++)
+	{
+		if (strcmp(defGetString(def), later[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("format \"%s\" is not supported yet", later[i]),
+					 errhint("Supported formats are \"json\", \"csv\" and \"text\".")));
+	}
+	check_one_of(def, values, lengthof(values), "\"json\", \"csv\" and \"text\"");
+}
+
+static void
+check_on_error(DefElem *def)
+{
+	static const char *const values[] = {"reject", "null", "stop"};
+
+	check_one_of(def, values, lengthof(values), "\"reject\", \"null\" and \"stop\"");
+}
+
+static void
+check_not_empty(DefElem *def)
+{
+	if (defGetString(def)[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must not be empty", def->defname)));
+}
+
+/* Error context: the message is timestamptz_in's. */
+static void
+hint_start_values(void *arg)
+{
+	errhint("Valid values are \"earliest\", \"latest\" and a time.");
+}
+
+char *
+streaming_check_start(char *value)
+{
+	ErrorContextCallback context;
+	TimestampTz time;
+
+	if (strcmp(value, "earliest") == 0 || strcmp(value, "latest") == 0)
+		return value;
+	if (pg_strcasecmp(value, "earliest") == 0 || pg_strcasecmp(value, "latest") == 0)
+		return pg_strcasecmp(value, "latest") == 0 ? "latest" : "earliest";
+	context.callback = hint_start_values;
+	context.arg = NULL;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(value),
+												   ObjectIdGetDatum(InvalidOid),
+												   Int32GetDatum(-1)));
+	error_context_stack = context.previous;
+	if (TIMESTAMP_NOT_FINITE(time))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("start must be \"earliest\", \"latest\" or a finite time")));
+	return pstrdup(timestamptz_to_str(time));
+}
+
+static void
+check_start(DefElem *def)
+{
+	(void) streaming_check_start(defGetString(def));
+}
+
+static void
+check_key(DefElem *def)
+{
+	List	   *names;
+
+	check_not_empty(def);
+	if (!SplitIdentifierString(pstrdup(defGetString(def)), ',', &names))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid list of columns in option \"%s\": \"%s\"",
+						def->defname, defGetString(def)),
+				 errhint("Separate names of columns by commas.")));
+}
+
+/* As file_fdw: whoever names files of the server must be allowed to read them. */
+static void
+check_may_read_files(void)
+{
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set the path of a directory"),
+				 errdetail("Only roles with privileges of the \"%s\" role may read files of the database server.",
+						   "pg_read_server_files")));
+}
+
+static void
+check_server_path(DefElem *def)
+{
+	check_may_read_files();
+	if (!is_absolute_path(defGetString(def)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" of a directory server must be an absolute path: \"%s\"",
+						def->defname, defGetString(def))));
+}
+
+/* Must stay below the server's directory. */
+static void
+check_table_path(DefElem *def)
+{
+	char	   *path = defGetString(def);
+
+	check_may_read_files();
+	check_not_empty(def);
+	if (is_absolute_path(path))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" of a directory stream must be relative: \"%s\"",
+						def->defname, path),
+				 errhint("It is a pattern of files below the path of the server.")));
+	for (char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
+	{
+		if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" must not contain \"..\": \"%s\"", def->defname, path),
+					 errhint("It is a pattern of files below the path of the server.")));
+	}
+}
+
+static void
+check_compression(DefElem *def)
+{
+	static const char *const values[] = {"none", "gzip", "zstd"};
+
+	check_one_of(def, values, lengthof(values), "\"none\", \"gzip\" and \"zstd\"");
+}
+
+static void
+check_boolean(DefElem *def)
+{
+	(void) defGetBoolean(def);
+}
+
+static void
+check_interval(DefElem *def)
+{
+	Interval   *interval = DatumGetIntervalP(DirectFunctionCall3(interval_in,
+																 CStringGetDatum(defGetString(def)),
+																 ObjectIdGetDatum(InvalidOid),
+																 Int32GetDatum(-1)));
+	double		days = (double) interval->month * DAYS_PER_MONTH + interval->day +
+		(double) interval->time / USECS_PER_DAY;
+
+	if (days < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must not be negative: \"%s\"",
+						def->defname, defGetString(def))));
+	if (days > 10000 * DAYS_PER_YEAR)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" is too long an interval: \"%s\"",
+						def->defname, defGetString(def))));
+}
+
+static void
+check_time_format(DefElem *def)
+{
+	static const char *const values[] = {"text", "epoch_s", "epoch_ms", "epoch_us"};
+
+	check_one_of(def, values, lengthof(values),
+				 "\"text\", \"epoch_s\", \"epoch_ms\" and \"epoch_us\"");
+}
+
+static void
+check_metadata_kafka(DefElem *def)
+{
+	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers"};
+
+	check_one_of(def, values, lengthof(values),
+				 "\"key\", \"partition\", \"offset\", \"timestamp\" and \"headers\"");
+}
+
+static void
+check_metadata_directory(DefElem *def)
+{
+	static const char *const values[] = {"path", "line"};
+
+	check_one_of(def, values, lengthof(values), "\"path\" and \"line\"");
+}

@@ -1,0 +1,294 @@
+/*
+ * view_options.c
+ *		Options of continuous views: CREATE VIEW ... WITH (streaming.xxx = ...)
+ *		and ALTER VIEW ... SET, RESET.
+ */
+#include "postgres.h"
+
+#include "commands/defrem.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "streaming.h"
+#include "command/command.h"
+
+typedef struct ViewOption
+{
+	const char *name;
+	bool		changeable;		/* by ALTER VIEW */
+
+	/* Checks def and applies it to result; NULL: not supported yet. */
+	void		(*apply) (DefElem *def, StreamingViewOptions *result);
+
+	/* Applies def, or the default if it is NULL, to an existing view. */
+	void		(*change) (DefElem *def, StreamingView *view);
+} ViewOption;
+
+static void apply_continuous(DefElem *def, StreamingViewOptions *result);
+static void apply_trigger(DefElem *def, StreamingViewOptions *result);
+static void apply_output_mode(DefElem *def, StreamingViewOptions *result);
+static void apply_sink(DefElem *def, StreamingViewOptions *result);
+static void apply_start(DefElem *def, StreamingViewOptions *result);
+static void apply_max_rows(DefElem *def, StreamingViewOptions *result);
+static void apply_max_files(DefElem *def, StreamingViewOptions *result);
+static void apply_enabled(DefElem *def, StreamingViewOptions *result);
+static void change_trigger(DefElem *def, StreamingView *view);
+static void change_max_rows(DefElem *def, StreamingView *view);
+static void change_max_files(DefElem *def, StreamingView *view);
+static void change_enabled(DefElem *def, StreamingView *view);
+
+static const ViewOption view_options[] =
+{
+	{"continuous", false, apply_continuous, NULL},
+	{"trigger", true, apply_trigger, change_trigger},
+	{"output_mode", false, apply_output_mode, NULL},
+	{"sink", false, apply_sink, NULL},
+	{"foreach", false, NULL, NULL},
+	{"foreach_open", false, NULL, NULL},
+	{"foreach_close", false, NULL, NULL},
+	{"foreach_batch", false, NULL, NULL},
+	{"start", false, apply_start, NULL},
+	{"max_rows_per_trigger", true, apply_max_rows, change_max_rows},
+	{"max_files_per_trigger", true, apply_max_files, change_max_files},
+	{"enabled", true, apply_enabled, change_enabled},
+};
+
+static bool
+is_ours(DefElem *def)
+{
+	return def->defnamespace && strcmp(def->defnamespace, STREAMING_OPTION_NAMESPACE) == 0;
+}
+
+bool
+streaming_has_view_options(List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		if (is_ours(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
+List *
+streaming_other_options(List *options)
+{
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		if (!is_ours(lfirst(lc)))
+			others = lappend(others, lfirst(lc));
+	}
+	return others;
+}
+
+static const ViewOption *
+find_option(const char *name)
+{
+	const char *names[lengthof(view_options)];
+	const char *closest;
+
+	for (int i = 0; i < lengthof(view_options); i++)
+	{
+		if (strcmp(view_options[i].name, name) == 0)
+			return &view_options[i];
+		names[i] = view_options[i].name;
+	}
+	closest = streaming_closest_match(name, names, lengthof(names));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized option \"%s.%s\" of a continuous view",
+					STREAMING_OPTION_NAMESPACE, name),
+			 closest ? errhint("Perhaps you meant the option \"%s.%s\".",
+							   STREAMING_OPTION_NAMESPACE, closest) : 0));
+	return NULL;				/* keep compiler quiet */
+}
+
+void
+streaming_read_view_options(List *options, StreamingViewOptions *result)
+{
+	List	   *seen = NIL;
+	ListCell   *lc;
+
+	memset(result, 0, sizeof(*result));
+	result->trigger_text = "asap";
+	result->output_mode = -1;
+	result->enabled = true;
+
+	foreach(lc, options)
+	{
+		DefElem    *def = lfirst(lc);
+		const ViewOption *option;
+
+		if (!is_ours(def))
+			continue;
+		option = find_option(def->defname);
+		if (list_member_ptr(seen, option))
+			ereport(ERROR,
+					(errcode(ERRCODE_SYNTAX_ERROR),
+					 errmsg("option \"%s.%s\" specified more than once",
+							STREAMING_OPTION_NAMESPACE, option->name)));
+		seen = lappend(seen, (void *) option);
+		if (option->apply == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("option \"%s.%s\" is not supported yet",
+							STREAMING_OPTION_NAMESPACE, option->name),
+					 errhint("Leave the results in a table, and read them from there.")));
+		option->apply(def, result);
+	}
+}
+
+void
+streaming_change_view_options(StreamingView *view, List *options, bool reset)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *def = lfirst(lc);
+		const ViewOption *option;
+
+		if (!is_ours(def))
+			continue;
+		option = find_option(def->defname);
+		if (!option->changeable)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("option \"%s.%s\" of a continuous view cannot be changed",
+							STREAMING_OPTION_NAMESPACE, option->name),
+					 errhint("Drop the view and create it again.")));
+		option->change(reset ? NULL : def, view);
+	}
+}
+
+/* ---------------------------------------------------------------------------
+ * Single options
+ * ---------------------------------------------------------------------------
+ */
+
+static void
+value_error(const char *name, const char *value, const char *valid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s.%s\": \"%s\"",
+					STREAMING_OPTION_NAMESPACE, name, value),
+			 errhint("Valid values are %s.", valid)));
+}
+
+static int64
+get_positive_number(DefElem *def)
+{
+	int64		number = defGetInt64(def);
+
+	if (number <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s.%s\" must be greater than zero",
+						STREAMING_OPTION_NAMESPACE, def->defname),
+				 errhint("Without the option, and after RESET, there is no limit.")));
+	return number;
+}
+
+static void
+apply_continuous(DefElem *def, StreamingViewOptions *result)
+{
+	if (!defGetBoolean(def))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s.%s\" must be true", STREAMING_OPTION_NAMESPACE, def->defname),
+				 errhint("Leave out all options \"%s.*\" to make an ordinary view, or set \"%s.enabled\" to off to make a view that waits.",
+						 STREAMING_OPTION_NAMESPACE, STREAMING_OPTION_NAMESPACE)));
+}
+
+static void
+apply_trigger(DefElem *def, StreamingViewOptions *result)
+{
+	int64		us;
+
+	result->trigger_text = defGetString(def);
+	(void) streaming_trigger_parse(result->trigger_text, &us);
+}
+
+static void
+apply_output_mode(DefElem *def, StreamingViewOptions *result)
+{
+	char	   *value = defGetString(def);
+	StreamingOutputMode mode;
+
+	if (!streaming_output_mode_parse(value, &mode))
+		value_error(def->defname, value, "\"append\", \"update\" and \"complete\"");
+	if (mode == STREAMING_OUTPUT_COMPLETE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("output mode \"%s\" is not supported yet", value),
+				 errhint("Use output mode \"update\": what a SELECT from the view shows is the same.")));
+	result->output_mode = mode;
+}
+
+static void
+apply_sink(DefElem *def, StreamingViewOptions *result)
+{
+	char	   *value = defGetString(def);
+
+	if (strcmp(value, "console") == 0 || strcmp(value, "memory") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("sink \"%s\" is not supported yet", value),
+				 errhint("Leave the option out, or name a table.")));
+	result->sink = value;
+}
+
+static void
+apply_start(DefElem *def, StreamingViewOptions *result)
+{
+	result->start = streaming_check_start(defGetString(def));
+}
+
+static void
+apply_max_rows(DefElem *def, StreamingViewOptions *result)
+{
+	result->max_rows = get_positive_number(def);
+}
+
+static void
+apply_max_files(DefElem *def, StreamingViewOptions *result)
+{
+	result->max_files = get_positive_number(def);
+}
+
+static void
+apply_enabled(DefElem *def, StreamingViewOptions *result)
+{
+	result->enabled = defGetBoolean(def);
+}
+
+static void
+change_trigger(DefElem *def, StreamingView *view)
+{
+	view->trigger_text = def ? defGetString(def) : "asap";
+	view->trigger = streaming_trigger_parse(view->trigger_text, &view->trigger_us);
+}
+
+static void
+change_max_rows(DefElem *def, StreamingView *view)
+{
+	view->max_rows = def ? get_positive_number(def) : 0;
+}
+
+static void
+change_max_files(DefElem *def, StreamingView *view)
+{
+	view->max_files = def ? get_positive_number(def) : 0;
+}
+
+static void
+change_enabled(DefElem *def, StreamingView *view)
+{
+	view->enabled = def ? defGetBoolean(def) : true;
+}

@@ -1,0 +1,116 @@
+/*
+ * stream.h
+ *		The definition of a stream: its options, resolved and validated.
+ */
+#ifndef STREAMING_STREAM_H
+#define STREAMING_STREAM_H
+
+#include "access/tupdesc.h"
+#include "foreign/foreign.h"
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+
+typedef enum StreamingSourceKind
+{
+	STREAMING_SOURCE_KAFKA,		/* wrapper "kafka" */
+	STREAMING_SOURCE_DIRECTORY, /* wrapper "directory" */
+	STREAMING_SOURCE_PUSH		/* wrapper "streaming": INSERT and COPY */
+} StreamingSourceKind;
+
+typedef enum StreamingOnError
+{
+	STREAMING_ON_ERROR_REJECT,	/* to streaming.rejected_rows, go on */
+	STREAMING_ON_ERROR_NULL,	/* the bad field becomes NULL; a record that
+								 * is no record at all is rejected */
+	STREAMING_ON_ERROR_STOP		/* the views on the stream stop */
+} StreamingOnError;
+
+/* Where a column's value comes from: the record, or what is known about it. */
+typedef enum StreamingMetadata
+{
+	STREAMING_META_NONE,		/* a field of the record */
+	STREAMING_META_KEY,			/* kafka: text or bytea */
+	STREAMING_META_PARTITION,	/* kafka: integer types */
+	STREAMING_META_OFFSET,		/* kafka: bigint */
+	STREAMING_META_TIMESTAMP,	/* kafka: timestamptz of the message */
+	STREAMING_META_HEADERS,		/* kafka: jsonb object */
+	STREAMING_META_PATH,		/* directory: text */
+	STREAMING_META_LINE			/* directory: bigint, record number from 1 */
+} StreamingMetadata;
+
+typedef enum StreamingTimeFormat
+{
+	STREAMING_TIME_TEXT,		/* the type's input function */
+	STREAMING_TIME_EPOCH_S,
+	STREAMING_TIME_EPOCH_MS,
+	STREAMING_TIME_EPOCH_US
+} StreamingTimeFormat;
+
+typedef struct StreamingColumn
+{
+	bool		dropped;		/* always NULL; nothing else is set */
+	char	   *name;			/* of the column */
+	char	   *field;			/* in the record; default: the name */
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	StreamingMetadata metadata;
+	StreamingTimeFormat time_format;
+	Interval   *watermark;		/* NULL: none */
+} StreamingColumn;
+
+/*
+ * A stream, as the catalogs describe it at the moment of the call.  Lives in
+ * the memory context of the caller of streaming_stream_open.
+ */
+typedef struct StreamingStream
+{
+	Oid			relid;
+	char	   *name;			/* qualified and quoted, for messages */
+	StreamingSourceKind kind;
+	TupleDesc	tupdesc;		/* a copy of the foreign table's */
+	StreamingColumn *columns;	/* tupdesc->natts of them */
+	char	   *format;			/* "json" ... */
+	StreamingOnError on_error;
+
+	/* kafka */
+	char	   *topic;
+	char	   *start;			/* "earliest", "latest" or a timestamp */
+	List	   *key_columns;	/* of String; columns that make the key */
+	List	   *client_options; /* of DefElem: server and user mapping options
+								 * meant for librdkafka, names with dots */
+
+	/* directory */
+	char	   *path;			/* absolute glob */
+	char	   *compression;	/* NULL: by file name */
+
+	/* csv and text: of DefElem, named as COPY names them */
+	List	   *copy_options;
+
+	/* push */
+	bool		durable;
+	Interval   *retention;		/* NULL: none */
+} StreamingStream;
+
+/* in stream.c */
+
+/*
+ * Reads the definition of stream relid: options of the wrapper's server, of
+ * the user mapping of userid, of the table and its columns.  The caller holds
+ * a lock on the table.  Errors: ERRCODE_WRONG_OBJECT_TYPE if it is no stream,
+ * the validator's errors if options contradict each other.
+ */
+extern StreamingStream *streaming_stream_open(Oid relid, Oid userid);
+
+/*
+ * The kind of source of wrapper fdwid, by its validator; false: not ours.
+ */
+extern bool streaming_wrapper_kind(Oid fdwid, StreamingSourceKind *kind);
+
+/* The librdkafka property that a server or user mapping option names; palloc'd. */
+extern char *streaming_kafka_property_name(const char *option);
+
+/* Is relid a foreign table of one of our wrappers?  Sets *kind if so. */
+extern bool streaming_is_stream(Oid relid, StreamingSourceKind *kind);
+
+#endif							/* STREAMING_STREAM_H */
