@@ -193,9 +193,17 @@ streaming_output_mode_parse(const char *name, StreamingOutputMode *mode)
 	return false;
 }
 
+/* Error context: the message is interval_in's. */
+static void
+hint_trigger_values(void *arg)
+{
+	errhint("A trigger is \"asap\", \"manual\" or an interval.");
+}
+
 StreamingTriggerKind
 streaming_trigger_parse(const char *text, int64 *us)
 {
+	ErrorContextCallback context;
 	Interval   *interval;
 	double		days;
 
@@ -205,9 +213,14 @@ streaming_trigger_parse(const char *text, int64 *us)
 	if (pg_strcasecmp(text, "manual") == 0)
 		return STREAMING_TRIGGER_MANUAL;
 
+	context.callback = hint_trigger_values;
+	context.arg = NULL;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
 													 ObjectIdGetDatum(InvalidOid),
 													 Int32GetDatum(-1)));
+	error_context_stack = context.previous;
 	days = (double) interval->month * DAYS_PER_MONTH + interval->day +
 		(double) interval->time / USECS_PER_DAY;
 	if (days > 100 * DAYS_PER_YEAR)

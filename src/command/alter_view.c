@@ -161,7 +161,10 @@ streaming_check_alter(Oid relid, AlterTableStmt *stmt)
 	}
 }
 
-/* The owner of a view over a view reads that one's change stream. */
+/*
+ * The owner of a view over a view reads that one's change stream, whose own
+ * owner may have changed.
+ */
 static void
 grant_change_streams(StreamingView *view)
 {
@@ -196,11 +199,6 @@ streaming_owner_changed(Oid relid)
 	if (OidIsValid(relid))
 		streaming_internal_change_owner(relid);
 	foreach(lc, streaming_catalog_views())
-	{
-		StreamingView *view = lfirst(lc);
-
-		if (!OidIsValid(relid) || view->view == relid)
-			grant_change_streams(view);
-	}
+		grant_change_streams(lfirst(lc));
 	streaming_workers_notify();
 }

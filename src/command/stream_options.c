@@ -214,7 +214,7 @@ object_name(Oid catalog)
 	}
 }
 
-/* The hint names the object that has such an option, or the closest match. */
+/* The hint names the object that has such an option, the closest match, or all. */
 static void
 unknown_option(const char *name, Oid catalog, StreamingSourceKind kind)
 {
@@ -222,12 +222,17 @@ unknown_option(const char *name, Oid catalog, StreamingSourceKind kind)
 	const char *names[lengthof(stream_options)];
 	int			nnames = 0;
 	const char *closest;
+	StringInfoData valid;
 
+	initStringInfo(&valid);
 	for (int i = 0; i < lengthof(stream_options); i++)
 	{
 		if (stream_options[i].catalog == catalog &&
 			(stream_options[i].wrappers & (1 << kind)))
+		{
+			appendStringInfo(&valid, "%s%s", nnames ? ", " : "", stream_options[i].name);
 			names[nnames++] = stream_options[i].name;
+		}
 	}
 	closest = streaming_closest_match(name, names, nnames);
 	ereport(ERROR,
@@ -235,7 +240,8 @@ unknown_option(const char *name, Oid catalog, StreamingSourceKind kind)
 			 errmsg("invalid option \"%s\"", name),
 			 elsewhere ? errhint("It is an option of %s.", object_name(elsewhere->catalog)) :
 			 closest ? errhint("Perhaps you meant the option \"%s\".", closest) :
-			 nnames == 0 ? errhint("There are no valid options in this context.") : 0));
+			 nnames == 0 ? errhint("There are no valid options in this context.") :
+			 errhint("Valid options are: %s.", valid.data)));
 }
 
 /* ---------------------------------------------------------------------------
