@@ -1,0 +1,258 @@
+/*
+ * format_json.c
+ *		A record is one JSON object; in files, one on each line.
+ *
+ * Columns are named after the object's members.  A member that is absent or
+ * null is NULL.  The whole record is validated, also what no column asks for,
+ * so that what is rejected does not depend on who reads the stream; values are
+ * converted only where they are needed.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "format/format.h"
+#include "format/json_reader.h"
+#include "format/split.h"
+#include "mb/pg_wchar.h"
+
+typedef struct JsonColumn
+{
+	AttrNumber	attnum;
+	int			field;			/* of the reader; columns can share one */
+	StreamingConverter *converter;
+	bool		takes_json;
+} JsonColumn;
+
+typedef struct JsonState
+{
+	StreamingJsonReader *reader;
+	StreamingJsonValue *fields; /* of the record under way */
+	JsonColumn *columns;		/* those that are needed */
+	int			ncolumns;
+	bool		convert;		/* is the database's encoding not UTF-8? */
+} JsonState;
+
+static size_t json_split(StreamingDecoder *decoder, const char *data, size_t length,
+						 bool eof, size_t *scanned, size_t *record_length);
+static void json_prepare(StreamingDecoder *decoder);
+static bool json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
+						Datum *values, bool *isnull);
+static void json_end(StreamingDecoder *decoder);
+static Datum convert_field(JsonState *state, const JsonColumn *column,
+						   const StreamingJsonValue *field);
+static Datum convert_token(JsonState *state, const JsonColumn *column, StreamingTokenKind kind,
+						   const char *token, size_t length);
+static void report_error(const StreamingJsonError *error, const char *data, size_t length);
+
+const StreamingFormatRoutine streaming_format_json = {
+	.name = "json",
+	.split = json_split,
+	.prepare = json_prepare,
+	.decode = json_decode,
+	.end = json_end
+};
+
+static size_t
+json_split(StreamingDecoder *decoder, const char *data, size_t length,
+		   bool eof, size_t *scanned, size_t *record_length)
+{
+	size_t		taken = streaming_split_line(data, length, eof, scanned, record_length);
+	size_t		i = 0;
+
+	if (taken == 0)
+		return 0;
+	while (i < *record_length &&
+		   (data[i] == ' ' || data[i] == '\t' || data[i] == '\r' || data[i] == '\n'))
+		i++;
+	if (i == *record_length)
+		*record_length = 0;
+	return taken;
+}
+
+static void
+json_prepare(StreamingDecoder *decoder)
+{
+	StreamingStream *stream = decoder->stream;
+	int			natts = stream->tupdesc->natts;
+	StreamingJsonField *fields = palloc(sizeof(StreamingJsonField) * Max(natts, 1));
+	JsonState  *state = palloc0(sizeof(JsonState));
+	int			nfields = 0;
+
+	state->convert = GetDatabaseEncoding() != PG_UTF8;
+	state->columns = palloc(sizeof(JsonColumn) * Max(natts, 1));
+	for (int i = 0; i < natts; i++)
+	{
+		JsonColumn *column = &state->columns[state->ncolumns];
+		char	   *name;
+		int			field = 0;
+
+		if (!streaming_decoder_wants(decoder, i + 1))
+			continue;
+		name = pg_server_to_any(stream->columns[i].field, strlen(stream->columns[i].field), PG_UTF8);
+		while (field < nfields && strcmp(fields[field].name, name) != 0)
+			field++;
+		if (field == nfields)
+		{
+			fields[field].name = name;
+			fields[field].length = strlen(name);
+			nfields++;
+		}
+		column->attnum = i + 1;
+		column->field = field;
+		column->converter = streaming_converter_open(&stream->columns[i]);
+		column->takes_json = streaming_converter_takes_json(column->converter);
+		state->ncolumns++;
+	}
+	state->fields = palloc(sizeof(StreamingJsonValue) * Max(nfields, 1));
+	state->reader = streaming_json_reader_create(fields, nfields);
+	if (state->reader == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	decoder->state = state;
+}
+
+static bool
+json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
+			Datum *values, bool *isnull)
+{
+	JsonState  *state = decoder->state;
+	StreamingJsonError error;
+
+	if (record->payload != NULL &&
+		!streaming_json_read(state->reader, record->payload, record->length, state->fields, &error))
+		report_error(&error, record->payload, record->length);
+
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		const JsonColumn *column = &state->columns[i];
+		const StreamingJsonValue *field = &state->fields[column->field];
+
+		decoder->column = column->attnum;
+		if (bms_is_member(column->attnum, decoder->failed))
+			continue;
+		if (record->payload == NULL ||
+			field->kind == STREAMING_JSON_ABSENT || field->kind == STREAMING_JSON_NULL)
+		{
+			streaming_convert_null(column->converter);
+			continue;
+		}
+		values[column->attnum - 1] = convert_field(state, column, field);
+		isnull[column->attnum - 1] = false;
+	}
+	decoder->column = 0;
+	return true;
+}
+
+static void
+json_end(StreamingDecoder *decoder)
+{
+	JsonState  *state = decoder->state;
+
+	if (state != NULL)
+		streaming_json_reader_destroy(state->reader);
+}
+
+/* A value that is not null. */
+static Datum
+convert_field(JsonState *state, const JsonColumn *column, const StreamingJsonValue *field)
+{
+	StreamingTokenKind kind;
+
+	switch (field->kind)
+	{
+		case STREAMING_JSON_STRING:
+			if (column->takes_json)
+				return convert_token(state, column, STREAMING_TOKEN_JSON,
+									 field->data - 1, field->length + 2);
+			if (field->escaped)
+			{
+				char	   *string = palloc(field->length);
+				size_t		length;
+				StreamingJsonError error;
+				Datum		value;
+
+				if (!streaming_json_unescape(field->data, field->length, string, &length, &error))
+					report_error(&error, field->data, field->length);
+				value = convert_token(state, column, STREAMING_TOKEN_TEXT, string, length);
+				pfree(string);
+				return value;
+			}
+			kind = STREAMING_TOKEN_TEXT;
+			break;
+		case STREAMING_JSON_NUMBER:
+			kind = STREAMING_TOKEN_NUMBER;
+			break;
+		case STREAMING_JSON_BOOL:
+			kind = STREAMING_TOKEN_BOOL;
+			break;
+		default:
+			kind = STREAMING_TOKEN_JSON;
+			break;
+	}
+	return convert_token(state, column, column->takes_json ? STREAMING_TOKEN_JSON : kind,
+						 field->data, field->length);
+}
+
+static Datum
+convert_token(JsonState *state, const JsonColumn *column, StreamingTokenKind kind,
+			  const char *token, size_t length)
+{
+	if (state->convert)
+	{
+		char	   *converted = pg_any_to_server(token, length, PG_UTF8);
+
+		if (converted != token)
+			return streaming_convert(column->converter, kind, converted, strlen(converted));
+	}
+	return streaming_convert(column->converter, kind, token, length);
+}
+
+/* With the server's words, as far as it has some. */
+static void
+report_error(const StreamingJsonError *error, const char *data, size_t length)
+{
+	int			sqlerrcode = ERRCODE_INVALID_TEXT_REPRESENTATION;
+	const char *message = "invalid input syntax for type json";
+
+	switch (error->code)
+	{
+		case STREAMING_JSON_ENCODING:
+			/* This one names the bytes. */
+			pg_verify_mbstr(PG_UTF8, data, length, false);
+			sqlerrcode = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
+			message = "invalid byte sequence for encoding \"UTF8\"";
+			break;
+		case STREAMING_JSON_NOT_OBJECT:
+			message = "record is not a JSON object";
+			break;
+		case STREAMING_JSON_TOO_LONG:
+			sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+			message = "JSON record is too long or too complex";
+			break;
+		case STREAMING_JSON_UNTRANSLATABLE:
+			sqlerrcode = ERRCODE_UNTRANSLATABLE_CHARACTER;
+			message = "unsupported Unicode escape sequence";
+			break;
+		case STREAMING_JSON_NO_MEMORY:
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("out of memory"),
+					 errdetail("Failed on a JSON record of %zu bytes.", length)));
+			break;
+		case STREAMING_JSON_SYNTAX:
+		case STREAMING_JSON_OK:
+			break;
+	}
+
+	if (error->offset == (size_t) -1)
+		ereport(ERROR,
+				(errcode(sqlerrcode),
+				 errmsg("%s", message),
+				 errdetail("%s.", error->detail)));
+	ereport(ERROR,
+			(errcode(sqlerrcode),
+			 errmsg("%s", message),
+			 errdetail("%s, at byte %zu.", error->detail, error->offset + 1)));
+}
