@@ -12,6 +12,11 @@
 #error "streaming needs PostgreSQL 15 or later"
 #endif
 
+/* pg_noreturn stands before the declaration since 28f04984f (18). */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* Grouping expressions stand where they are used before 247dea89f (18). */
 #if PG_VERSION_NUM < 180000
 #define streaming_flatten_group_exprs(query) ((void) (query))
@@ -58,6 +63,31 @@
 #define object_ownercheck(classid, objid, roleid) \
 	((classid) == DatabaseRelationId ? \
 	 pg_database_ownercheck((objid), (roleid)) : pg_class_ownercheck((objid), (roleid)))
+#endif
+
+/* Conversions may report errors softly since 858e776c84f (16). */
+#if PG_VERSION_NUM < 160000
+#define streaming_qualified_names(string) stringToQualifiedNameList(string)
+#else
+#define streaming_qualified_names(string) stringToQualifiedNameList(string, NULL)
+#endif
+
+/* Backends were numbered from 1 before 024c52111 (17). */
+#if PG_VERSION_NUM < 170000
+#define streaming_my_proc_number() (MyProc->pgprocno)
+#else
+#define streaming_my_proc_number() MyProcNumber
+#endif
+
+/* Room in front of a copied tuple came with cc5ef90ed (18). */
+#if PG_VERSION_NUM < 180000
+#define STREAMING_COPY_MINIMAL_ARGS TupleTableSlot *slot
+#define streaming_form_minimal_tuple(desc, values, isnull) \
+	heap_form_minimal_tuple(desc, values, isnull)
+#else
+#define STREAMING_COPY_MINIMAL_ARGS TupleTableSlot *slot, Size extra
+#define streaming_form_minimal_tuple(desc, values, isnull) \
+	heap_form_minimal_tuple(desc, values, isnull, extra)
 #endif
 
 #endif							/* STREAMING_COMPAT_H */

@@ -1,0 +1,174 @@
+/*
+ * buffer.h
+ *		The unlogged buffer between a stream's ingest worker and its readers.
+ *
+ * buffer.c tells how it works.
+ */
+#ifndef STREAMING_BUFFER_H
+#define STREAMING_BUFFER_H
+
+#include "access/tableam.h"
+#include "executor/tuptable.h"
+#include "shmem.h"
+#include "source/source.h"
+
+/* Columns that a segment has before the stream's own: "$offset", "$partition". */
+#define STREAMING_BUFFER_SHIFT	2
+
+/* Rows that are formed and written at a time. */
+#define STREAMING_BUFFER_BLOCK	500
+
+/* ----------
+ * The writer: one per stream, in its ingest worker.
+ * ----------
+ */
+typedef struct StreamingBufferWriter
+{
+	StreamingStreamShared *shared;
+	StreamingStream *stream;
+	TupleDesc	desc;			/* of the segments */
+	TupleTableSlot **slots;		/* STREAMING_BUFFER_BLOCK virtual ones */
+	int			nslots;			/* filled */
+	MemoryContext form_context; /* tuples as they are written */
+	bool		unusable[STREAMING_MAX_SEGMENTS];	/* table of an old shape
+													 * that is locked */
+	StreamingPositions earliest;	/* where the source began when the ring did */
+
+	/* the segment that is written */
+	int			segment;		/* index; -1: none yet */
+	bool		full;
+
+	/* within a transaction */
+	Relation	rel;
+	struct BulkInsertStateData *bistate;
+
+	/* written and not yet published */
+	ItemPointerData end;
+	int64		rows;
+} StreamingBufferWriter;
+
+/*
+ * Makes a writer in CurrentMemoryContext and readies the stream's tables, in a
+ * transaction.  The ring that there may have been is gone: state STARTING.
+ */
+extern StreamingBufferWriter *streaming_buffer_open(StreamingStreamShared *shared,
+													StreamingStream *stream);
+
+/*
+ * Begins the next segment, which starts with markers of positions, in a
+ * transaction.  Returns false if there is no room: then ingest_waits is set,
+ * and readers that hold the others back have been detached.
+ */
+extern bool streaming_buffer_advance(StreamingBufferWriter *writer,
+									 const StreamingPositions *positions,
+									 const StreamingColumnSet *columns);
+
+/* A row; values and isnull are of the stream's columns, copied at flush. */
+extern void streaming_buffer_append(StreamingBufferWriter *writer,
+									int32 partition, int64 offset,
+									const Datum *values, const bool *isnull);
+
+/* Writes what was appended; to be called before the values go away. */
+extern void streaming_buffer_flush(StreamingBufferWriter *writer);
+
+/* Marks the positions of partitions that differ from those in before. */
+extern void streaming_buffer_mark(StreamingBufferWriter *writer,
+								  const StreamingPositions *before,
+								  const StreamingPositions *positions);
+
+/* Lets go of the table; before the transaction's end. */
+extern void streaming_buffer_release(StreamingBufferWriter *writer);
+
+/*
+ * The transaction has committed: shows its rows to the readers.  Nothing is
+ * shown after an error: the writer is then of no more use.
+ */
+extern void streaming_buffer_publish(StreamingBufferWriter *writer);
+
+/* ----------
+ * Readers
+ * ----------
+ */
+
+/* What a batch reads of one segment: the rows behind after, up to upto. */
+typedef struct StreamingBufferPart
+{
+	Oid			relid;
+	uint64		number;
+	ItemPointerData after;		/* invalid: from the beginning */
+	ItemPointerData upto;
+	bool		complete;
+	int64		rows;			/* published_rows at upto */
+} StreamingBufferPart;
+
+typedef struct StreamingBufferRange
+{
+	int			n;
+	bool		more;			/* the buffer held more */
+	StreamingBufferPart parts[STREAMING_MAX_SEGMENTS];
+} StreamingBufferRange;
+
+/* Marker that only makes a segment have a row. */
+#define STREAMING_NO_PARTITION PG_INT32_MAX
+
+/* One row or marker. */
+typedef struct StreamingBufferRow
+{
+	int64		offset;
+	int32		partition;
+	bool		marker;
+	bool		earliest;		/* marker: nothing has ever been before it */
+	ItemPointerData tid;
+} StreamingBufferRow;
+
+/*
+ * Can reader begin with some segment, given the next offset of each partition
+ * (dense, -1: not known, that is: from the earliest)?  Then it holds that
+ * segment and all later ones.  In a transaction with an active snapshot.
+ */
+extern bool streaming_buffer_enter(StreamingStreamShared *shared, StreamingViewReader *reader,
+								   TupleDesc desc, const StreamingColumnSet *columns,
+								   const int64 *next, int npartitions);
+
+/*
+ * What there is for reader now, with its tables locked.  False: nothing, or
+ * the reader has been detached or the ring is another one, and it holds nothing
+ * any more (mode NONE).
+ */
+extern bool streaming_buffer_range(StreamingStreamShared *shared, StreamingViewReader *reader,
+								   StreamingBufferRange *range);
+
+/* A batch that ends with place has been committed. */
+extern void streaming_buffer_advance_reader(StreamingStreamShared *shared,
+											StreamingViewReader *reader,
+											StreamingPlace place, int64 rows);
+
+/* Description of the segments' rows, in CurrentMemoryContext. */
+extern TupleDesc streaming_buffer_desc(TupleDesc stream);
+
+/* Takes the row that slot (of a segment's type) holds apart. */
+extern void streaming_buffer_row(TupleTableSlot *slot, StreamingBufferRow *row);
+
+/* Scans the rows of a part; rel is its table. */
+extern TableScanDesc streaming_buffer_scan(Relation rel, Snapshot snapshot,
+										   const StreamingBufferPart *part);
+
+/* in buffer_table.c */
+
+/* Name of table index of a stream's ring. */
+extern char *streaming_buffer_name(Oid stream, int index);
+
+/* Makes a table in the internal schema that goes when stream goes. */
+extern Oid	streaming_internal_table(const char *name, Oid stream, TupleDesc desc,
+									 const char *own_columns, bool logged);
+
+/* Does a table of ours hold rows of desc behind shift columns of its own? */
+extern bool streaming_table_matches(Oid relid, TupleDesc desc, int shift);
+
+/*
+ * Empties the table in place if nobody uses it, without a new file or a change
+ * of the catalogs.  Unlogged tables only.  False: somebody does.
+ */
+extern bool streaming_table_clear(Oid relid);
+
+#endif							/* STREAMING_BUFFER_H */

@@ -1,0 +1,201 @@
+/*
+ * buffer_table.c
+ *		Tables that hold rows of streams: made on demand in the internal schema.
+ *
+ * They have some columns of our own, then one for each column of the stream,
+ * dropped ones included, so that a column's number is the stream's plus a
+ * constant.  Names of columns say nothing but that (c1, c2, ...): renaming a
+ * column of the stream touches nothing here.  Domains are replaced by their
+ * base types; values were checked when they were decoded or inserted.
+ *
+ * The tables depend on their stream and go with it.  Nobody vacuums them but
+ * for wraparound: rows are never deleted, tables are emptied as a whole.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/heap.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "buffer.h"
+#include "catalog.h"
+
+static void append_columns(StringInfo buf, TupleDesc desc);
+static void append_storage(StringInfo buf, TupleDesc desc);
+static Oid	base_type(Form_pg_attribute att, int32 *typmod);
+
+char *
+streaming_buffer_name(Oid stream, int index)
+{
+	return psprintf("buffer_%u_%d", stream, index);
+}
+
+/*
+ * own_columns: DDL of the columns that come first, with a comma behind each.
+ * The caller makes sure that nobody else makes the same table.
+ */
+Oid
+streaming_internal_table(const char *name, Oid stream, TupleDesc desc,
+						 const char *own_columns, bool logged)
+{
+	StringInfoData buf;
+	ObjectAddress table;
+	ObjectAddress owner;
+	Oid			userid;
+	int			sec_context;
+	int			nestlevel;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE %s TABLE %s.%s (%s", logged ? "" : "UNLOGGED",
+					 STREAMING_INTERNAL_SCHEMA, quote_identifier(name), own_columns);
+	append_columns(&buf, desc);
+
+	/*
+	 * Rows stay in the table for moments: compressing large values would cost
+	 * more than it saves, and out of line go only those that must.  Pages at
+	 * the end must not vanish while readers remember where they were.
+	 */
+	appendStringInfoString(&buf, ") USING heap WITH (autovacuum_enabled = false, "
+						   "toast.autovacuum_enabled = false, vacuum_truncate = false, "
+						   "toast_tuple_target = 8160)");
+	append_storage(&buf, desc);
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(streaming_catalog_owner(),
+						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	nestlevel = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("default_tablespace", "", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute(buf.data, false, 0) < 0)
+		elog(ERROR, "could not create table %s", name);
+	SPI_finish();
+	AtEOXact_GUC(true, nestlevel);
+	SetUserIdAndSecContext(userid, sec_context);
+	pfree(buf.data);
+
+	ObjectAddressSet(table, RelationRelationId,
+					 get_relname_relid(name, streaming_internal_namespace()));
+	ObjectAddressSet(owner, RelationRelationId, stream);
+	recordDependencyOn(&table, &owner, DEPENDENCY_AUTO);
+	CommandCounterIncrement();
+	return table.objectId;
+}
+
+static Oid
+base_type(Form_pg_attribute att, int32 *typmod)
+{
+	*typmod = att->atttypmod;
+	return getBaseTypeAndTypmod(att->atttypid, typmod);
+}
+
+static void
+append_columns(StringInfo buf, TupleDesc desc)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int32		typmod;
+		Oid			type;
+
+		appendStringInfo(buf, "%sc%d ", i > 0 ? ", " : "", i + 1);
+		if (att->attisdropped)
+		{
+			appendStringInfoString(buf, "pg_catalog.int4");
+			continue;
+		}
+		type = base_type(att, &typmod);
+		appendStringInfoString(buf, format_type_extended(type, typmod,
+														 FORMAT_TYPE_TYPEMOD_GIVEN |
+														 FORMAT_TYPE_FORCE_QUALIFY));
+	}
+}
+
+static void
+append_storage(StringInfo buf, TupleDesc desc)
+{
+	char	   *create = pstrdup(buf->data);
+	char	   *name = strstr(create, STREAMING_INTERNAL_SCHEMA ".");
+	bool		any = false;
+
+	*strchr(name, '(') = '\0';
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped || att->attstorage == TYPSTORAGE_PLAIN)
+			continue;
+		if (!any)
+			appendStringInfo(buf, "; ALTER TABLE %s", name);
+		appendStringInfo(buf, "%s ALTER COLUMN c%d SET STORAGE EXTERNAL", any ? "," : "", i + 1);
+		any = true;
+	}
+	pfree(create);
+}
+
+bool
+streaming_table_matches(Oid relid, TupleDesc desc, int shift)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleDesc	own = RelationGetDescr(rel);
+	bool		matches = own->natts == desc->natts + shift;
+
+	for (int i = 0; matches && i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int32		typmod;
+
+		if (!att->attisdropped &&
+			base_type(att, &typmod) != TupleDescAttr(own, i + shift)->atttypid)
+			matches = false;
+	}
+	table_close(rel, AccessShareLock);
+	return matches;
+}
+
+bool
+streaming_table_clear(Oid relid)
+{
+	Relation	rel;
+	Oid			toast;
+
+	if (!ConditionalLockRelationOid(relid, AccessExclusiveLock))
+		return false;
+
+	rel = table_open(relid, NoLock);
+	Assert(rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED);
+	toast = rel->rd_rel->reltoastrelid;
+	if (OidIsValid(toast))
+	{
+		Relation	toast_rel = table_open(toast, AccessExclusiveLock);
+		bool		used = RelationGetNumberOfBlocks(toast_rel) > 0;
+
+		table_close(toast_rel, NoLock);
+		if (used)
+		{
+			/* In place, with its toast table and that one's index. */
+			heap_truncate_one_rel(rel);
+			table_close(rel, NoLock);
+			return true;
+		}
+	}
+	if (RelationGetNumberOfBlocks(rel) > 0)
+		table_relation_nontransactional_truncate(rel);
+	table_close(rel, NoLock);
+	return true;
+}

@@ -1,0 +1,39 @@
+/*
+ * checkpoint.h
+ *		streaming.checkpoints: how far each view has taken each stream.
+ *
+ * A row per (view, stream, partition), written in the transaction of the batch
+ * whose rows it covers.  The text of a position is the source's own; a pushed
+ * stream has the one partition "0" (see input_snapshot.c).
+ */
+#ifndef STREAMING_CHECKPOINT_H
+#define STREAMING_CHECKPOINT_H
+
+#include "source/source.h"
+
+/* A row; the strings are in the reader's CurrentMemoryContext. */
+typedef struct StreamingCheckpoint
+{
+	Oid			view;
+	char	   *partition;
+	char	   *position;
+} StreamingCheckpoint;
+
+/* in checkpoint.c; all run in a transaction, with the latest snapshot */
+
+/* Rows of view and stream (view Invalid: of all views), by view. */
+extern List *streaming_checkpoint_read(Oid view, Oid stream);
+
+/*
+ * Sets the positions of n partitions.  Rows that are new are inserted, other
+ * partitions are left alone.
+ */
+extern void streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
+									   char *const *partitions, char *const *positions);
+
+/* Ditto for sources with offsets.  False: there is no checkpoint. */
+extern bool streaming_checkpoint_read_positions(Oid view, Oid stream,
+												StreamingSourceKind kind,
+												StreamingPositions *positions);
+
+#endif							/* STREAMING_CHECKPOINT_H */

@@ -1,0 +1,140 @@
+/*
+ * input.h
+ *		What a batch takes in from one stream: the reader between the buffer
+ *		(or the source itself) and the steps.
+ *
+ * Three ways to read, chosen anew for each batch:
+ *
+ *	buffer	   a range of the stream's unlogged buffer, written by its ingest
+ *			   worker (kafka, directory)
+ *	source	   the source itself, decoded here: for a view that begins long
+ *			   before the buffer does or has fallen behind it
+ *	snapshot   rows of a pushed stream's tables (also: the changes of another
+ *			   continuous view) that the batch's snapshot sees and the last
+ *			   one did not
+ *
+ * Rows of buffer and source carry (partition, offset).  The reader keeps the
+ * next offset of each partition and passes over what is before it, so that
+ * records delivered again after a crash are not taken twice, however the
+ * buffer was filled.
+ *
+ * While a batch runs, the reader is bound to the stream's relation: a foreign
+ * scan of that stream in this process returns the batch (fdw.c).  Several
+ * scans of one batch are independent of each other and return the same rows.
+ *
+ * The calls of one batch, in their order:
+ *
+ *		StartTransactionCommand();
+ *		streaming_input_prepare(input);			for every input, then
+ *		PushActiveSnapshot(GetTransactionSnapshot());
+ *		if (streaming_input_begin(input, max_rows, max_files))
+ *		{
+ *			... run the steps ...
+ *			n = streaming_input_end(input, &more);
+ *			streaming_input_checkpoint(input, batch_id);
+ *		}
+ *		PopActiveSnapshot();
+ *		CommitTransactionCommand();
+ *		streaming_input_committed(input);		_aborted after an error
+ */
+#ifndef STREAMING_INPUT_H
+#define STREAMING_INPUT_H
+
+#include "catalog.h"
+#include "executor/tuptable.h"
+#include "source/source.h"
+
+typedef struct StreamingInput StreamingInput;
+typedef struct StreamingInputScan StreamingInputScan;
+
+/*
+ * Opens view's reader of stream, in CurrentMemoryContext, in a transaction.
+ * Reads the checkpoint; where there is none it begins at view->start or the
+ * stream's start (resolved at the first batch; a broker that is down is an
+ * error then, retried by the worker).
+ */
+extern StreamingInput *streaming_input_open(const StreamingView *view, Oid stream);
+
+/* Leaves the buffer.  Frees.  Must not ereport. */
+extern void streaming_input_close(StreamingInput *input);
+
+/*
+ * Shared memory only: may there be rows?  May say true for nothing.  Also true
+ * if the stream has stopped with an error, which streaming_input_begin raises.
+ */
+extern bool streaming_input_available(StreamingInput *input);
+
+/*
+ * First call of a batch, in its transaction, before the transaction takes the
+ * snapshot that is active at streaming_input_begin.  Locks what is read.
+ */
+extern void streaming_input_prepare(StreamingInput *input);
+
+/*
+ * Fixes the end of the batch: what is there now, at most max_rows rows (0: the
+ * setting streaming.batch_rows for reads of the source; buffer: all that is
+ * there, up to half of the buffer) and max_files files, and binds the reader.
+ * In the batch's transaction, with its snapshot active (a pushed stream's batch
+ * ends with that snapshot, and max_rows does not concern it).  Returns false,
+ * unbound, if there is nothing to take.  A batch may turn out to have no rows:
+ * it still moves the position.
+ *
+ * Errors: the source's, with on_error 'stop' the decoder's.
+ */
+extern bool streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files);
+
+/*
+ * Next row of the batch, as a row of the stream's row type, in a slot of the
+ * reader's own, valid until the next call.  False at the end.  *sign is the
+ * row's column "$sign" if the stream has one, else 1.  By-reference values may
+ * be toasted and live as long as the slot's row: whoever keeps one beyond the
+ * batch must detoast it.
+ */
+extern bool streaming_input_next(StreamingInput *input, TupleTableSlot **slot, int *sign);
+extern void streaming_input_rescan(StreamingInput *input);
+
+/*
+ * The steps are done: reads what they left unread (a join with an empty table
+ * does not ask for its other side), unbinds.  Returns the number of input rows
+ * of the batch; *more if a limit ended it.  After it the position is known.
+ */
+extern int64 streaming_input_end(StreamingInput *input, bool *more);
+
+/* Writes the position to streaming.checkpoints, in the batch's transaction. */
+extern void streaming_input_checkpoint(StreamingInput *input, int64 batch_id);
+
+/* The transaction has committed, or was aborted (also if none was begun). */
+extern void streaming_input_committed(StreamingInput *input);
+extern void streaming_input_aborted(StreamingInput *input);
+
+/*
+ * For streaming.drain: remembers what the stream holds now as the goal, in a
+ * transaction, outside a batch; waits for the source at most
+ * streaming.connect_timeout.  Errors: the source's.
+ */
+extern void streaming_input_set_goal(StreamingInput *input);
+
+/* Have the committed batches reached it?  Also true if none was set. */
+extern bool streaming_input_reached(StreamingInput *input);
+
+/*
+ * A view was made, in the current transaction: where view->start or the
+ * stream's start is "latest" and the stream is a pushed one, fixes the place
+ * where it begins, so that rows pushed after the view's creation are never
+ * missed.  Does nothing for other streams.
+ */
+extern void streaming_input_initialize(const StreamingView *view, Oid stream);
+
+/* For fdw.c: the reader bound to relation relid in this process, or NULL. */
+extern StreamingInput *streaming_input_bound(Oid relid);
+
+/* Is a reader of relid open in this process?  *rows: of its batch, or a guess. */
+extern bool streaming_input_estimate(Oid relid, double *rows);
+
+/* Scans of the batch of a bound reader. */
+extern StreamingInputScan *streaming_input_scan_open(StreamingInput *input);
+extern TupleTableSlot *streaming_input_scan_next(StreamingInputScan *scan); /* NULL: end */
+extern void streaming_input_scan_rescan(StreamingInputScan *scan);
+extern void streaming_input_scan_close(StreamingInputScan *scan);
+
+#endif							/* STREAMING_INPUT_H */

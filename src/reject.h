@@ -1,0 +1,18 @@
+/*
+ * reject.h
+ *		streaming.rejected_rows: records that could not be decoded.
+ */
+#ifndef STREAMING_REJECT_H
+#define STREAMING_REJECT_H
+
+#include "format/format.h"
+
+/*
+ * Writes rejects in the current transaction, with the rights of the
+ * extension's owner.  A record that is there already (it was read again) is
+ * passed over.  Returns how many are new.
+ */
+extern int64 streaming_reject(const StreamingStream *stream,
+							  const StreamingReject *rejects, int nrejects);
+
+#endif							/* STREAMING_REJECT_H */
