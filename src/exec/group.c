@@ -258,6 +258,7 @@ count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 	TupleTableSlot *stored = find_group(exec, hash, values, isnull);
 	TupleTableSlot *row = exec->table->row;
 	int64		count = delta;
+	int			sign;
 
 	if (delta == 0)
 		return;
@@ -278,9 +279,10 @@ count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 	else
 		streaming_state_update(exec->table, &stored->tts_tid);
 
-	exec->output_rows += Abs(delta);
-	for (int64 i = 0; exec->changes && i < Abs(delta); i++)
-		streaming_emit(exec, exec->changes, delta > 0 ? 1 : -1, values, isnull);
+	sign = delta > 0 ? 1 : -1;
+	exec->output_rows += delta * sign;
+	for (int64 i = 0; exec->changes && i < delta * sign; i++)
+		streaming_emit(exec, exec->changes, sign, values, isnull);
 }
 
 void

@@ -29,6 +29,7 @@ typedef struct InputSearch
 	bool		is_view;
 	int			count;			/* how many there are */
 	char	   *hidden_in;		/* an ordinary view that hides one */
+	List	   *rtable;			/* of the query being walked */
 } InputSearch;
 
 static bool search_walker(Node *node, InputSearch *search);
@@ -81,17 +82,26 @@ search_walker(Node *node, InputSearch *search)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, RangeTblEntry))
+	/* only what FROM names: a view's rule also lists the view itself */
+	if (IsA(node, RangeTblRef))
 	{
-		RangeTblEntry *rte = (RangeTblEntry *) node;
+		RangeTblEntry *rte = rt_fetch(((RangeTblRef *) node)->rtindex, search->rtable);
 
 		if (rte->rtekind == RTE_RELATION)
 			search_relation(rte->relid, search);
-		return false;
+		return range_table_entry_walker(rte, search_walker, search, 0);
 	}
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, search_walker, search,
-								 QTW_EXAMINE_RTES_BEFORE);
+	{
+		List	   *outer = search->rtable;
+		bool		result;
+
+		search->rtable = ((Query *) node)->rtable;
+		result = query_tree_walker((Query *) node, search_walker, search,
+								   QTW_IGNORE_RANGE_TABLE);
+		search->rtable = outer;
+		return result;
+	}
 	return expression_tree_walker(node, search_walker, search);
 }
 

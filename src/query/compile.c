@@ -124,6 +124,7 @@ name_relation(RangeTblEntry *rte, const char *name, List *columns)
 	rte->subquery = NULL;
 	rte->lateral = false;
 	rte->inh = false;
+	rte->inFromCl = true;
 	rte->ctename = pstrdup(name);
 	rte->ctelevelsup = 0;
 	rte->alias = NULL;

@@ -1,0 +1,36 @@
+-- What is not kept up to date is refused, with a hint.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+CREATE FOREIGN TABLE s (a int, b text, at timestamptz, j json) SERVER streaming;
+CREATE FOREIGN TABLE s2 (a int) SERVER streaming;
+CREATE TABLE t (a int, b text);
+CREATE VIEW hiding AS SELECT a FROM s;
+
+CREATE VIEW v WITH (streaming.trigger = 'asap') AS SELECT a FROM t;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT s.a FROM s JOIN s2 USING (a);
+CREATE VIEW v WITH (streaming.continuous) AS SELECT x.a FROM s x JOIN s y USING (a);
+CREATE VIEW v WITH (streaming.continuous) AS SELECT t.a, s.b FROM t LEFT JOIN s USING (a);
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM s UNION ALL SELECT a FROM s2;
+CREATE VIEW v WITH (streaming.continuous) AS WITH x AS (SELECT a FROM s) SELECT a FROM x;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a, row_number() OVER () FROM s;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT DISTINCT ON (a) a, b FROM s;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a, count(*) FROM s GROUP BY ROLLUP (a);
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM s LIMIT 10;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM s ORDER BY a;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM t WHERE a IN (SELECT a FROM s);
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM hiding;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a, (SELECT max(t.a) FROM t) FROM s GROUP BY a;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a, array_agg(j) FROM s GROUP BY a;
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT a, count(*) FROM s GROUP BY a;
+CREATE VIEW v WITH (streaming.output_mode = 'complete') AS SELECT a, count(*) FROM s GROUP BY a;
+
+-- sinks
+CREATE VIEW v WITH (streaming.sink = 't') AS SELECT a, count(*) FROM s GROUP BY a;
+CREATE VIEW v WITH (streaming.sink = 't') AS SELECT a, count(*)::text AS b FROM s GROUP BY a;
+CREATE VIEW v WITH (streaming.sink = 't') AS SELECT count(*) AS a FROM s;
+CREATE VIEW v WITH (streaming.sink = 't') AS SELECT at AS a FROM s;
+CREATE VIEW v WITH (streaming.sink = 'hiding') AS SELECT a FROM s;
+
+SELECT count(*) FROM streaming.views;
+DROP FOREIGN TABLE s, s2 CASCADE;
+DROP TABLE t;
