@@ -242,8 +242,7 @@ error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 			set_trouble(client, text, false);
 			break;
 		default:
-			snprintf(text, sizeof(text), "%s: %s", rd_kafka_err2str(error), reason);
-			set_trouble(client, text, false);
+			set_trouble(client, reason, false);
 			break;
 	}
 }

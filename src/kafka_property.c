@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <stdio.h>
+
 #include "catalog/pg_authid.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
@@ -52,7 +54,7 @@ static const struct
 static void apply_settings(rd_kafka_conf_t *conf, const StreamingKafkaSetting *settings,
 						   bool forced);
 static void apply_property(rd_kafka_conf_t *conf, const char *name, const char *value);
-static char *closest_property(rd_kafka_conf_t *conf, const char *name);
+static char *closest_property(const char *name);
 static bool property_exists(const char *name);
 
 void
@@ -152,7 +154,7 @@ apply_property(rd_kafka_conf_t *conf, const char *name, const char *value)
 		case RD_KAFKA_CONF_OK:
 			break;
 		case RD_KAFKA_CONF_UNKNOWN:
-			closest = closest_property(conf, name);
+			closest = closest_property(name);
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					 errmsg("librdkafka has no property \"%s\"", name),
@@ -183,36 +185,48 @@ property_exists(const char *name)
 
 /*
  * The property most like name, palloc'd, or NULL if none is like it.
- * (ClosestMatchState would do this, but is newer than PostgreSQL 15.)
+ * (ClosestMatchState would do this, but is newer than PostgreSQL 15.)  A dump
+ * of a configuration leaves out what is not set, so the names are taken from
+ * the table that librdkafka prints for its manual: "name  | C/P | range | ...".
  */
 static char *
-closest_property(rd_kafka_conf_t *conf, const char *name)
+closest_property(const char *name)
 {
 	const int	max = 4;
 	int			best = max + 1;
 	char	   *closest = NULL;
-	size_t		count;
-	const char **dump;
+	char	   *table = NULL;
+	size_t		size = 0;
+	FILE	   *file;
 
 	if (strlen(name) > 100)
 		return NULL;			/* the limit of varstr_levenshtein is 255 */
+	file = open_memstream(&table, &size);
+	if (file == NULL)
+		return NULL;
+	rd_kafka_conf_properties_show(file);
+	fclose(file);
 
-	dump = rd_kafka_conf_dump(conf, &count);
-	for (size_t i = 0; i + 1 < count; i += 2)
+	for (char *line = table; line != NULL && *line != '\0';)
 	{
+		int			length = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789.");
+		bool		property = length > 0 && length <= 100 && line[length] == ' ';
 		int			distance;
 
-		if (strlen(dump[i]) > 100 || strstr(dump[i], "_cb") != NULL)
-			continue;
-		distance = varstr_levenshtein_less_equal(name, strlen(name),
-												 dump[i], strlen(dump[i]),
-												 1, 1, 1, max, true);
-		if (distance < best && distance <= strlen(name) / 2)
+		if (property)
 		{
-			best = distance;
-			closest = pstrdup(dump[i]);
+			distance = varstr_levenshtein_less_equal(name, strlen(name), line, length,
+													 1, 1, 1, max, true);
+			if (distance < best && distance <= strlen(name) / 2)
+			{
+				best = distance;
+				closest = pnstrdup(line, length);
+			}
 		}
+		line = strchr(line, '\n');
+		if (line != NULL)
+			line++;
 	}
-	rd_kafka_conf_dump_free(dump, count);
+	free(table);
 	return closest;
 }

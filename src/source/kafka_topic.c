@@ -27,6 +27,9 @@
 #define FIRST_PATIENCE	500
 #define LAST_PATIENCE	4000
 
+/* ms a topic may seem to have fewer partitions than it had */
+#define SHRUNK_GRACE	10000
+
 /* ms between questions of the watch in trouble, doubled up to retry_max */
 #define FIRST_RETRY		250
 
@@ -61,7 +64,9 @@ struct StreamingKafkaWatch
 
 	/* guarded by the client's lock */
 	bool		news;
+	int			expected;		/* partitions that it had once */
 	int			n;				/* partitions, 0: not known */
+	bool		shrunk;			/* n < expected for SHRUNK_GRACE */
 	bool		ok;				/* the last round found nothing wrong */
 	uint64		number;			/* trouble's number when that round began */
 	char		text[STREAMING_KAFKA_TEXT]; /* what was wrong */
@@ -272,8 +277,18 @@ streaming_kafka_watch_topic(StreamingKafka *client, const char *topic,
 	return watch;
 }
 
+void
+streaming_kafka_watch_expect(StreamingKafka *client, StreamingKafkaWatch *watch, int n)
+{
+	streaming_kafka_lock(client);
+	watch->expected = n;
+	watch->shrunk = false;
+	streaming_kafka_unlock(client);
+}
+
 int
-streaming_kafka_watch_news(StreamingKafka *client, StreamingKafkaWatch *watch)
+streaming_kafka_watch_news(StreamingKafka *client, StreamingKafkaWatch *watch,
+						   bool *shrunk)
 {
 	bool		news;
 	bool		ok;
@@ -287,6 +302,7 @@ streaming_kafka_watch_news(StreamingKafka *client, StreamingKafkaWatch *watch)
 	ok = watch->ok;
 	number = watch->number;
 	n = watch->n;
+	*shrunk = watch->shrunk;
 	if (news && !ok)
 		memcpy(text, watch->text, sizeof(text));
 	streaming_kafka_unlock(client);
@@ -310,6 +326,7 @@ run_watch(StreamingKafka *client, StreamingKafkaCall *call)
 	rd_kafka_topic_t *topic;
 	int			patience = FIRST_PATIENCE;
 	int			retry = FIRST_RETRY;
+	int64		short_since = 0;	/* clock_ms, 0: it is not */
 	bool		open = true;
 
 	topic = rd_kafka_topic_new(streaming_kafka_handle(client), watch->topic, NULL);
@@ -334,7 +351,18 @@ run_watch(StreamingKafka *client, StreamingKafkaCall *call)
 		}
 
 		streaming_kafka_lock(client);
-		wake = n > watch->n || ok == troubled;
+		if (n == 0 || n >= watch->expected)
+			short_since = 0;
+		else
+		{
+			if (short_since == 0)
+				short_since = clock_ms();
+			watch->shrunk = clock_ms() - short_since >= SHRUNK_GRACE;
+			snprintf(text, sizeof(text), "partition %d of topic \"%s\" does not exist",
+					 watch->expected - 1, watch->topic);
+			ok = false;
+		}
+		wake = n > watch->n || ok == troubled || watch->shrunk;
 		watch->news = true;
 		watch->n = Max(watch->n, n);
 		watch->ok = ok;

@@ -33,9 +33,19 @@ extern StreamingKafkaWatch *streaming_kafka_watch_topic(StreamingKafka *client,
 														int interval, int retry_max);
 
 /*
- * Takes the news of the watch: sets or clears the client's trouble.  Returns
- * the number of partitions the topic has, 0 if not known.
+ * Says that the topic is known to have had n partitions.  A topic never loses
+ * partitions, so one that has fewer was created anew.
  */
-extern int	streaming_kafka_watch_news(StreamingKafka *client, StreamingKafkaWatch *watch);
+extern void streaming_kafka_watch_expect(StreamingKafka *client,
+										 StreamingKafkaWatch *watch, int n);
+
+/*
+ * Takes the news of the watch: sets or clears the client's trouble.  Returns
+ * the number of partitions the topic has, 0 if not known.  *shrunk: it has had
+ * fewer than expected for some time, so that no broker that lags behind the
+ * others can be the reason.
+ */
+extern int	streaming_kafka_watch_news(StreamingKafka *client, StreamingKafkaWatch *watch,
+									   bool *shrunk);
 
 #endif							/* STREAMING_KAFKA_TOPIC_H */

@@ -19,7 +19,7 @@
  * to reach an end sees it reached.
  *
  * An offset that the broker does not have (retention, a topic created anew and
- * still shorter) ends the source: poll delivers what came before, then fails,
+ * still shorter or with fewer partitions) ends the source: poll delivers what came before, then fails,
  * until seek.  A topic created anew that is by then longer than the old
  * position cannot be told from the old one by Kafka's fetch protocol as
  * librdkafka 2.0 speaks it.
@@ -56,6 +56,9 @@
 
 /* Bytes that librdkafka and malloc spend on a message besides its own. */
 #define MESSAGE_OVERHEAD	400
+
+/* Longest pause (ms) before a broker is tried again; a connect costs little. */
+#define RETRY_MAX		10000
 
 /* nudge: at most this often (ms), and not for fewer messages than this */
 #define NUDGE_INTERVAL	5
@@ -226,7 +229,7 @@ open_client(StreamingStream *stream)
 	snprintf(messages, sizeof(messages), "%d",
 			 Min((int) ((int64) half * 1024 / MESSAGE_OVERHEAD), 1000000));
 	snprintf(retry_max, sizeof(retry_max), "%d",
-			 Min(Max(streaming_retry_max, 100), 3600000));
+			 Max(Min(streaming_retry_max, RETRY_MAX), 100));
 	return streaming_kafka_open(RD_KAFKA_CONSUMER, stream->client_options, settings);
 }
 
@@ -322,6 +325,10 @@ kafka_start(StreamingSource *source, const char *start, int timeout,
 								  begin, end, time_ms, at);
 }
 
+/*
+ * Ends as the last answers to fetches told them.  Messages of transactions
+ * that are still open count, although they are not delivered yet.
+ */
 static void
 kafka_known_end(StreamingSource *source, StreamingPositions *end)
 {
@@ -356,6 +363,7 @@ kafka_seek(StreamingSource *source, const StreamingPositions *positions)
 {
 	KafkaSource *kafka = (KafkaSource *) source;
 	Consumer   *consumer = kafka->consumer;
+	int			expected = 0;
 
 	release_messages(consumer);
 	for (int i = 0; i < consumer->npartitions; i++)
@@ -363,7 +371,11 @@ kafka_seek(StreamingSource *source, const StreamingPositions *positions)
 	kafka->failed = false;
 
 	for (int i = 0; i < positions->n; i++)
+	{
 		start_partition(kafka, positions->pos[i].partition, positions->pos[i].offset);
+		if (positions->pos[i].offset > 0)
+			expected = Max(expected, positions->pos[i].partition + 1);
+	}
 
 	if (kafka->watch == NULL)
 	{
@@ -373,8 +385,9 @@ kafka_seek(StreamingSource *source, const StreamingPositions *positions)
 
 		kafka->watch = streaming_kafka_watch_topic(kafka->client, source->stream->topic,
 												   ms > 0 ? ms : 10000,
-												   streaming_retry_max);
+												   Min(streaming_retry_max, RETRY_MAX));
 	}
+	streaming_kafka_watch_expect(kafka->client, kafka->watch, expected);
 	take_news(kafka);
 }
 
@@ -449,9 +462,6 @@ kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 	int			delivered = 0;
 
 	release_messages(consumer);
-	if (kafka->failed)
-		fail_lost_offset(kafka);
-
 	if (max > consumer->allocated)
 	{
 		rd_kafka_message_t **grown = realloc(consumer->messages,
@@ -468,6 +478,8 @@ kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 	streaming_kafka_serve(kafka->client);
 	if (kafka->watch != NULL)
 		take_news(kafka);
+	if (kafka->failed)
+		fail_lost_offset(kafka);
 	n = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages, max);
 	if (n <= 0)
 		return 0;
@@ -503,15 +515,27 @@ release_messages(Consumer *consumer)
 	consumer->nmessages = 0;
 }
 
-/* Starts the partitions that the watch has found. */
+/* Starts the partitions that the watch has found; fails if some are gone. */
 static void
 take_news(KafkaSource *kafka)
 {
-	int			n = streaming_kafka_watch_news(kafka->client, kafka->watch);
+	Consumer   *consumer = kafka->consumer;
+	bool		shrunk;
+	int			n = streaming_kafka_watch_news(kafka->client, kafka->watch, &shrunk);
 
 	for (int i = 0; i < n; i++)
-		if (i >= kafka->consumer->npartitions || !kafka->consumer->partitions[i].started)
+		if (i >= consumer->npartitions || !consumer->partitions[i].started)
 			start_partition(kafka, i, -1);
+
+	for (int i = n; shrunk && !kafka->failed && i < consumer->npartitions; i++)
+	{
+		if (consumer->partitions[i].next > 0)
+		{
+			kafka->failed = true;
+			kafka->lost_partition = i;
+			kafka->lost_offset = consumer->partitions[i].next;
+		}
+	}
 }
 
 /* Fills record if message is one; otherwise sees to the event that it is. */
@@ -656,12 +680,7 @@ static void
 fail_lost_offset(KafkaSource *kafka)
 {
 	StreamingStream *stream = kafka->base.stream;
-	int64		low = -1;
-	int64		high = -1;
 
-	(void) rd_kafka_get_watermark_offsets(streaming_kafka_handle(kafka->client),
-										  stream->topic, kafka->lost_partition,
-										  &low, &high);
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
 			 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not there any more",
