@@ -1,0 +1,86 @@
+/*
+ * directory_files.h
+ *		The files of directory streams, as streaming.files remembers them.
+ */
+#ifndef STREAMING_DIRECTORY_FILES_H
+#define STREAMING_DIRECTORY_FILES_H
+
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+#include "utils/timestamp.h"
+
+/*
+ * Values of StreamingFile.records that are no count.  In the table, a file
+ * that is not yet read whole has NULL and one that is given up -1.
+ */
+#define STREAMING_FILE_UNREAD	(-2)
+#define STREAMING_FILE_GIVEN_UP (-1)	/* it vanished and nobody needed it */
+
+/* Paths that are longer do not fit into an index of the table. */
+#define STREAMING_FILE_MAX_PATH 2000
+
+typedef struct StreamingFile
+{
+	int64		number;
+	char	   *path;
+	int64		size;			/* when it was first seen */
+	TimestampTz modified;		/* likewise */
+	int64		records;		/* or one of the values above */
+} StreamingFile;
+
+/* streaming.files, open for the files of one stream. */
+typedef struct StreamingFileTable
+{
+	Oid			stream;
+	Relation	table;
+	Oid			by_number;		/* index on (stream, file) */
+	Oid			by_path;		/* index on (stream, path) */
+} StreamingFileTable;
+
+/* in directory_files.c */
+
+/*
+ * Takes the one lock under which rows of a stream are written; it is held to
+ * the end of the (sub)transaction, so numbers become visible in their order.
+ * Waits at most timeout ms; returns false if somebody else still holds it.
+ */
+extern bool streaming_files_lock(Oid stream, int timeout);
+
+/*
+ * Opens the table with a new snapshot, which is active until close: what has
+ * been committed before, and the transaction's own rows.  mode as for
+ * table_open.  After an error nothing is to be closed.
+ */
+extern void streaming_files_open(StreamingFileTable *files, Oid stream, LOCKMODE mode);
+extern void streaming_files_close(StreamingFileTable *files);
+
+/*
+ * Fills result with at most max files whose number is above after, in order;
+ * returns how many.  Paths are in CurrentMemoryContext.
+ */
+extern int	streaming_files_next(StreamingFileTable *files, int64 after,
+								 StreamingFile *result, int max);
+
+/* The highest number; 0 if there is none. */
+extern int64 streaming_files_last(StreamingFileTable *files);
+
+/* The file of that path; result->path is path itself.  False: none. */
+extern bool streaming_files_find(StreamingFileTable *files, const char *path,
+								 StreamingFile *result);
+
+/*
+ * Adds files, numbered by the caller, who holds the lock and makes sure that
+ * neither number nor path is there.
+ */
+extern void streaming_files_insert(StreamingFileTable *files,
+								   const StreamingFile *added, int n);
+
+/*
+ * Sets records of n files (only number and records are read).  The caller
+ * holds the lock or is the one to whom this column of these files belongs.
+ * Files that are not there are passed over.
+ */
+extern void streaming_files_set_records(StreamingFileTable *files,
+										const StreamingFile *changed, int n);
+
+#endif							/* STREAMING_DIRECTORY_FILES_H */
