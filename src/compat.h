@@ -60,6 +60,8 @@
 
 /* One function a kind of object before afbfc0298 (16). */
 #if PG_VERSION_NUM < 160000
+#include "catalog/pg_class_d.h"
+#include "catalog/pg_database_d.h"
 #define object_ownercheck(classid, objid, roleid) \
 	((classid) == DatabaseRelationId ? \
 	 pg_database_ownercheck((objid), (roleid)) : pg_class_ownercheck((objid), (roleid)))
