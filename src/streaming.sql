@@ -178,3 +178,98 @@ COMMENT ON FUNCTION watermark(regclass) IS 'the watermark of a continuous view; 
 CREATE FUNCTION streaming_internal.refuse_write() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_refuse_write';
 COMMENT ON FUNCTION streaming_internal.refuse_write() IS 'raises an error: only the workers write what continuous views show';
+
+CREATE FUNCTION drain(view regclass, timeout interval DEFAULT NULL) RETURNS bigint
+    LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_drain';
+COMMENT ON FUNCTION drain(regclass, interval) IS 'waits until a continuous view has taken all that its sources hold at the call; the number of input rows taken meanwhile';
+
+CREATE FUNCTION reset(view regclass) RETURNS void
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_reset';
+COMMENT ON FUNCTION reset(regclass) IS 'lets a continuous view, and those that read it, forget everything and begin again';
+
+-- ---------------------------------------------------------------------------
+-- Monitoring
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION streaming_internal.view_status(view oid, enabled boolean,
+    OUT status text, OUT last_error text)
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_status';
+COMMENT ON FUNCTION streaming_internal.view_status(oid, boolean) IS 'how a continuous view is doing, from shared memory';
+
+CREATE FUNCTION streaming_internal.view_lag(view oid) RETURNS bigint
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_lag';
+COMMENT ON FUNCTION streaming_internal.view_lag(oid) IS 'records that a continuous view has not taken yet; NULL if that is not known';
+
+CREATE FUNCTION streaming_internal.view_bytes(relations text[]) RETURNS bigint
+    LANGUAGE SQL STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
+         WHERE relnamespace = 'streaming_internal'::regnamespace
+           AND relkind = 'r' AND relname = ANY (relations)$$;
+COMMENT ON FUNCTION streaming_internal.view_bytes(text[]) IS 'size of the tables of a continuous view, with indexes';
+
+CREATE FUNCTION streaming_internal.batches(OUT view regclass, OUT batch_id bigint,
+    OUT started_at timestamptz, OUT duration_ms float8, OUT input_rows bigint,
+    OUT output_rows bigint, OUT input_rows_per_second float8, OUT phases jsonb)
+    RETURNS SETOF record
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_batches';
+COMMENT ON FUNCTION streaming_internal.batches() IS 'the last batches of each continuous view, from shared memory';
+
+CREATE FUNCTION streaming_internal.stream_partitions(stream oid, OUT partition text,
+    OUT "position" text, OUT end_position text, OUT lag_rows bigint, OUT rows_read bigint,
+    OUT bytes_read bigint, OUT rejected_rows bigint, OUT last_error text)
+    RETURNS SETOF record
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_stream_partitions';
+COMMENT ON FUNCTION streaming_internal.stream_partitions(oid) IS 'what is known of a stream, by partition, from shared memory';
+
+CREATE VIEW views AS
+    SELECT v.view, pg_catalog.pg_get_viewdef(v.definition) AS query,
+           coalesce(v.sink, v.result)::text AS sink,
+           v.output_mode, v.trigger, v.enabled, s.status,
+           CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE')
+                  OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+                THEN s.last_error END AS last_error
+    FROM continuous_view v
+    JOIN pg_catalog.pg_class c ON c.oid = v.view
+    CROSS JOIN LATERAL streaming_internal.view_status(v.view, v.enabled) s;
+COMMENT ON VIEW views IS 'continuous views and how they are doing';
+COMMENT ON COLUMN views.status IS 'running, paused, retrying (failed, tried again with back-off), failed (tried again when something changes)';
+COMMENT ON COLUMN views.last_error IS 'why it is retrying or failed; shown to who has the rights of the owner or of pg_read_all_stats';
+
+CREATE VIEW stat_views AS
+    SELECT v.view, coalesce(p.batch_id, 0) AS batches, coalesce(p.input_rows, 0) AS input_rows,
+           coalesce(p.output_rows, 0) AS output_rows, coalesce(p.late_rows, 0) AS late_rows,
+           coalesce(p.state_rows, 0) AS state_rows,
+           streaming_internal.view_bytes(v.relations) AS state_bytes,
+           p.watermark, p.last_batch_ms, p.last_batch_at,
+           streaming_internal.view_lag(v.view) AS lag_rows
+    FROM continuous_view v
+    JOIN pg_catalog.pg_class c ON c.oid = v.view
+    LEFT JOIN progress p USING (view);
+COMMENT ON VIEW stat_views IS 'totals of each continuous view since it was made or reset';
+COMMENT ON COLUMN stat_views.state_bytes IS 'size of all tables of the view, its result included';
+COMMENT ON COLUMN stat_views.lag_rows IS 'records between the view''s checkpoint and the known end of its source; NULL if that is not known';
+
+CREATE VIEW stat_streams AS
+    SELECT f.ftrelid::regclass AS stream, p.partition, p.position, p.end_position,
+           p.lag_rows, p.rows_read, p.bytes_read, p.rejected_rows,
+           CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE')
+                  OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+                THEN p.last_error END AS last_error
+    FROM pg_catalog.pg_foreign_table f
+    JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
+    JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver
+    JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+    CROSS JOIN LATERAL streaming_internal.stream_partitions(f.ftrelid) p
+    WHERE w.fdwname IN ('kafka', 'directory', 'streaming')
+      AND c.relnamespace <> 'streaming_internal'::regnamespace;
+COMMENT ON VIEW stat_streams IS 'what the ingest worker of each stream has read since the server started, by partition';
+COMMENT ON COLUMN stat_streams.position IS 'next record that the ingest worker takes';
+COMMENT ON COLUMN stat_streams.end_position IS 'end of the partition as last known';
+COMMENT ON COLUMN stat_streams.lag_rows IS 'records that the ingest worker has not taken; NULL if that is not known';
+COMMENT ON COLUMN stat_streams.last_error IS 'the trouble its source is in now; shown to who has the rights of the owner or of pg_read_all_stats';
+
+CREATE VIEW batches AS SELECT * FROM streaming_internal.batches();
+COMMENT ON VIEW batches IS 'the last batches of each continuous view';
+
+GRANT SELECT ON views, stat_views, stat_streams, batches TO PUBLIC;

@@ -1,0 +1,377 @@
+/*
+ * stats.c
+ *		Monitoring: the functions behind streaming.views, stat_views,
+ *		stat_streams and batches.
+ *
+ * What is counted in the transactions of batches (streaming.progress,
+ * streaming.checkpoints) is read by SQL; here is what only shared memory knows,
+ * and how far views are behind.
+ *
+ * A view's lag is the number of records between its checkpoint and the end of
+ * its source as last known, by stream:
+ *
+ *	Kafka		differences of offsets, by partition.  The ends are the ingest
+ *				worker's; NULL as long as it does not know them.  Where offsets
+ *				have gaps (transactions, compaction), more than there are.
+ *	directory	rows in the buffer that the view has not taken.  NULL while there
+ *				are files that have not been read yet: nobody knows how many
+ *				records they have.
+ *	pushed		rows that are committed and not taken, counted when asked: as
+ *				expensive as reading the rows that wait.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+
+#include "streaming.h"
+#include "catalog.h"
+#include "checkpoint.h"
+#include "query/program.h"
+#include "shmem.h"
+#include "source/source.h"
+#include "worker/slots.h"
+
+PG_FUNCTION_INFO_V1(streaming_view_status);
+PG_FUNCTION_INFO_V1(streaming_view_lag);
+PG_FUNCTION_INFO_V1(streaming_batches);
+PG_FUNCTION_INFO_V1(streaming_stream_partitions);
+
+static void find_status(Oid view, StreamingViewStatus *status, char *error);
+static bool has_worker(Oid dboid, StreamingWorkerType type, Oid stream);
+static bool stream_lag(Oid view, Oid stream, StreamingSourceKind kind, int64 *lag);
+static bool push_lag(Oid view, Oid stream, int64 *lag);
+static bool kafka_lag(Oid view, Oid stream, StreamingStreamStats *stats, int64 *lag);
+static bool directory_lag(Oid view, Oid stream, StreamingStreamStats *stats, int64 *lag);
+static Datum batch_phases(const StreamingBatchResult *batch);
+static const char *stream_error(Oid stream, StreamingSourceKind kind,
+								const StreamingStreamStats *stats);
+static void put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
+						  const StreamingStreamStats *stats, int index, const char *error);
+
+/* ---- Views ---- */
+
+/*
+ * streaming_internal.view_status(view oid, enabled boolean, out status text,
+ * out last_error text)
+ */
+Datum
+streaming_view_status(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {
+		[STREAMING_VIEW_RUNNING] = "running",
+		[STREAMING_VIEW_RETRYING] = "retrying",
+		[STREAMING_VIEW_FAILED] = "failed",
+	};
+	TupleDesc	desc;
+	Datum		values[2];
+	bool		nulls[2] = {false, true};
+	char		error[STREAMING_ERROR_LENGTH] = "";
+	StreamingViewStatus status = STREAMING_VIEW_RUNNING;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (!PG_GETARG_BOOL(1))
+		values[0] = CStringGetTextDatum("paused");
+	else
+	{
+		find_status(PG_GETARG_OID(0), &status, error);
+		values[0] = CStringGetTextDatum(names[status]);
+	}
+	if (error[0])
+	{
+		values[1] = CStringGetTextDatum(error);
+		nulls[1] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* Of an enabled view.  error: of STREAMING_ERROR_LENGTH, empty. */
+static void
+find_status(Oid view, StreamingViewStatus *status, char *error)
+{
+	int			index;
+	StreamingDatabaseSlot *database;
+
+	if (streaming_slots == NULL)
+	{
+		*status = STREAMING_VIEW_FAILED;
+		strlcpy(error, "streaming is not loaded by shared_preload_libraries",
+				STREAMING_ERROR_LENGTH);
+		return;
+	}
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	index = streaming_view_slot_find(MyDatabaseId, view);
+	database = streaming_database_slot(MyDatabaseId, false);
+	if (!has_worker(MyDatabaseId, STREAMING_COORDINATOR, InvalidOid))
+	{
+		*status = STREAMING_VIEW_RETRYING;
+		strlcpy(error, database && database->last_error[0] ? database->last_error :
+				"the streaming coordinator of this database does not run",
+				STREAMING_ERROR_LENGTH);
+	}
+	else if (index >= 0)
+	{
+		*status = streaming_view_slots[index].status;
+		strlcpy(error, streaming_view_slots[index].last_error, STREAMING_ERROR_LENGTH);
+	}
+	else if (database && database->last_error[0])
+	{
+		/* It has no slot since there are too many. */
+		*status = STREAMING_VIEW_RETRYING;
+		strlcpy(error, database->last_error, STREAMING_ERROR_LENGTH);
+	}
+	LWLockRelease(streaming_slots->lock);
+}
+
+/* Caller holds the lock. */
+static bool
+has_worker(Oid dboid, StreamingWorkerType type, Oid stream)
+{
+	for (int i = 0; i < streaming_slots->nworkers; i++)
+	{
+		StreamingWorkerSlot *slot = &streaming_worker_slots[i];
+
+		if (slot->state != STREAMING_WORKER_FREE && slot->dboid == dboid &&
+			slot->type == type && slot->stream == stream)
+			return true;
+	}
+	return false;
+}
+
+/* streaming_internal.view_lag(view oid) returns bigint; NULL: unknown */
+Datum
+streaming_view_lag(PG_FUNCTION_ARGS)
+{
+	Oid			view = PG_GETARG_OID(0);
+	int64		sum = 0;
+	ListCell   *lc;
+
+	if (streaming_slots == NULL)
+		PG_RETURN_NULL();
+	foreach(lc, streaming_catalog_streams_of_view(view))
+	{
+		Oid			stream = lfirst_oid(lc);
+		StreamingView *upstream = streaming_catalog_view(stream, true);
+		StreamingSourceKind kind;
+		int64		lag;
+
+		if (upstream)
+			stream = get_relname_relid(streaming_change_stream_name(upstream->id),
+									   streaming_internal_namespace());
+		if (!streaming_is_stream(stream, &kind) || !stream_lag(view, stream, kind, &lag))
+			PG_RETURN_NULL();
+		sum += lag;
+	}
+	PG_RETURN_INT64(sum);
+}
+
+/* ---- Lag ---- */
+
+/* False: unknown. */
+static bool
+stream_lag(Oid view, Oid stream, StreamingSourceKind kind, int64 *lag)
+{
+	StreamingStreamStats stats;
+
+	if (kind == STREAMING_SOURCE_PUSH)
+		return push_lag(view, stream, lag);
+	if (!streaming_stream_stats(stream, &stats))
+		return false;
+	return kind == STREAMING_SOURCE_KAFKA ? kafka_lag(view, stream, &stats, lag) :
+		directory_lag(view, stream, &stats, lag);
+}
+
+static bool
+push_lag(Oid view, Oid stream, int64 *lag)
+{
+	*lag = streaming_reader_lag(view, stream);
+	return *lag >= 0;
+}
+
+static bool
+kafka_lag(Oid view, Oid stream, StreamingStreamStats *stats, int64 *lag)
+{
+	StreamingPositions taken;
+
+	streaming_positions_init(&taken);
+	if (stats->npartitions == 0 || stats->nhidden > 0 ||
+		!streaming_checkpoint_read_positions(view, stream, STREAMING_SOURCE_KAFKA, &taken))
+		return false;
+	*lag = 0;
+	for (int i = 0; i < stats->npartitions; i++)
+	{
+		StreamingPartitionStats *partition = &stats->partitions[i];
+		int64		offset = streaming_positions_get(&taken, partition->partition);
+
+		if (partition->end < 0)
+			return false;
+		*lag += Max(partition->end - Max(offset, 0), 0);
+	}
+	return true;
+}
+
+static bool
+directory_lag(Oid view, Oid stream, StreamingStreamStats *stats, int64 *lag)
+{
+	StreamingPositions taken;
+	int64		end = stats->npartitions > 0 ? stats->partitions[0].end : -1;
+
+	streaming_positions_init(&taken);
+	if (end < 0)
+		return false;
+	*lag = 0;
+	if (streaming_checkpoint_read_positions(view, stream, STREAMING_SOURCE_DIRECTORY, &taken) &&
+		streaming_positions_get(&taken, 0) >= end)
+		return true;
+	*lag = streaming_reader_lag(view, stream);
+	return *lag >= 0 && stats->partitions[0].position >= end;
+}
+
+/* ---- Batches ---- */
+
+/*
+ * streaming_internal.batches(): the last batches of the views of this database,
+ * newest first for each view.
+ */
+Datum
+streaming_batches(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	StreamingBatchResult *batches;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (streaming_slots == NULL)
+		return (Datum) 0;
+	batches = palloc(sizeof(StreamingBatchResult) * streaming_slots->nbatches);
+
+	for (int i = 0; i < streaming_slots->nviews; i++)
+	{
+		Oid			view;
+		int			n = 0;
+
+		LWLockAcquire(streaming_slots->lock, LW_SHARED);
+		view = streaming_view_slots[i].view;
+		if (streaming_view_slots[i].dboid == MyDatabaseId)
+			n = streaming_view_slot_batches(i, batches);
+		LWLockRelease(streaming_slots->lock);
+
+		for (int k = 0; k < n; k++)
+		{
+			StreamingBatchResult *batch = &batches[k];
+			Datum		values[8];
+			bool		nulls[8] = {0};
+
+			values[0] = ObjectIdGetDatum(view);
+			values[1] = Int64GetDatum(batch->batch_id);
+			values[2] = TimestampTzGetDatum(batch->started_at);
+			values[3] = Float8GetDatum(batch->duration_ms);
+			values[4] = Int64GetDatum(batch->input_rows);
+			values[5] = Int64GetDatum(batch->output_rows);
+			values[6] = Float8GetDatum(batch->input_rows * 1000.0 / Max(batch->duration_ms, 0.001));
+			values[7] = batch_phases(batch);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
+	}
+	return (Datum) 0;
+}
+
+static Datum
+batch_phases(const StreamingBatchResult *batch)
+{
+	char	   *json = psprintf("{\"read\": %.3f, \"merge\": %.3f, \"commit\": %.3f}",
+								batch->read_ms, batch->merge_ms, batch->commit_ms);
+
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+}
+
+/* ---- Streams ---- */
+
+/*
+ * streaming_internal.stream_partitions(stream oid): a row per partition; one
+ * with NULL for those that are not shown one by one, or for a stream of which
+ * no partition is known.
+ */
+Datum
+streaming_stream_partitions(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			stream = PG_GETARG_OID(0);
+	StreamingSourceKind kind;
+	StreamingStreamStats stats = {0};
+	const char *error;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!streaming_is_stream(stream, &kind))
+		return (Datum) 0;
+	if (streaming_slots)
+		(void) streaming_stream_stats(stream, &stats);
+	error = stream_error(stream, kind, &stats);
+
+	for (int i = 0; i < stats.npartitions; i++)
+		put_partition(rsinfo, kind, &stats, i, error);
+	if (stats.npartitions == 0 || stats.nhidden > 0)
+		put_partition(rsinfo, kind, &stats, -1, error);
+	return (Datum) 0;
+}
+
+static const char *
+stream_error(Oid stream, StreamingSourceKind kind, const StreamingStreamStats *stats)
+{
+	StreamingDatabaseSlot *database;
+	bool		full;
+
+	if (stats->last_error[0])
+		return stats->last_error;
+	if (streaming_slots == NULL || kind == STREAMING_SOURCE_PUSH)
+		return NULL;
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	database = streaming_database_slot(MyDatabaseId, false);
+	full = database && database->full && !has_worker(MyDatabaseId, STREAMING_INGEST, stream);
+	LWLockRelease(streaming_slots->lock);
+	return full ? STREAMING_FULL_MESSAGE : NULL;
+}
+
+/* index -1: of no partition that is shown. */
+static void
+put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
+			  const StreamingStreamStats *stats, int index, const char *error)
+{
+	const StreamingPartitionStats *partition = &stats->partitions[Max(index, 0)];
+	Datum		values[8];
+	bool		nulls[8] = {0};
+
+	nulls[0] = nulls[1] = index < 0;
+	nulls[2] = index < 0 || partition->end < 0;
+	if (!nulls[0])
+	{
+		values[0] = CStringGetTextDatum(psprintf("%d", partition->partition));
+		values[1] = CStringGetTextDatum(streaming_position_out(kind, partition->position));
+	}
+	if (!nulls[2])
+		values[2] = CStringGetTextDatum(streaming_position_out(kind, partition->end));
+
+	/* Offsets of a directory do not tell how many records lie between them. */
+	nulls[3] = index < 0 ? stats->nhidden == 0 : nulls[2];
+	if (index < 0)
+		values[3] = Int64GetDatum(stats->hidden_lag);
+	else if (!nulls[3])
+	{
+		int64		distance = Max(partition->end - partition->position, 0);
+
+		values[3] = Int64GetDatum(distance);
+		if (kind == STREAMING_SOURCE_DIRECTORY && distance > 0)
+			nulls[3] = true;
+	}
+	values[4] = Int64GetDatum(stats->rows_read);
+	values[5] = Int64GetDatum(stats->bytes_read);
+	values[6] = Int64GetDatum(stats->rejected_rows);
+	nulls[7] = error == NULL;
+	if (error)
+		values[7] = CStringGetTextDatum(error);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}

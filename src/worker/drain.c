@@ -1,0 +1,464 @@
+/*
+ * drain.c
+ *		streaming.drain: waits until a view has taken all that its sources hold.
+ *
+ * What the sources hold is fixed at the call:
+ *
+ *	Kafka, directory	The session asks the source itself for its end.  The view
+ *			is there when its checkpoint, read with a new snapshot, has reached
+ *			it.  (Files that nobody has numbered yet get numbers in memory; the
+ *			ingest worker gives them numbers from the same one on.)
+ *	pushed rows			All that is committed.  The session puts a request into
+ *			the view's slot; a batch that begins afterwards takes its snapshot
+ *			afterwards, and so sees all of it.  Rows that the calling
+ *			transaction has pushed itself are not committed and not waited for.
+ *	another view		It is drained first; then its changes are pushed rows.
+ *
+ * The request makes the holder of the view run it, whatever its trigger says,
+ * and as long as somebody waits it runs as if asap (query_worker.c).  The
+ * session sleeps on the slot's condition variable.
+ *
+ * A session that holds locks which the view's batches need would wait for
+ * ever; since a wait on a condition variable is unknown to the deadlock
+ * detector, it looks itself, about once a second, whether the worker waits for
+ * it.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
+#include "exec/progress.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "streaming.h"
+#include "checkpoint.h"
+#include "shmem.h"
+#include "source/source.h"
+#include "worker/slots.h"
+#include "worker/worker.h"
+
+#define POLL_INTERVAL		100		/* ms; batches wake us, this is for the rest */
+#define DEADLOCK_INTERVAL	1000	/* ms between two looks for a deadlock */
+
+/* Where the view is to be in a Kafka or directory stream. */
+typedef struct Target
+{
+	Oid			stream;
+	StreamingSourceKind kind;
+	StreamingPositions end;
+	StreamingPositions start;	/* where a partition without checkpoint counts
+								 * from */
+} Target;
+
+/* A session's place in the slot of a view. */
+typedef struct Wait
+{
+	Oid			view;
+	int			index;			/* of the slot; -1: not yet there */
+	uint64		request;
+	uint64		errors;			/* the slot's, at the call */
+} Wait;
+
+/* What the slot says at one moment. */
+typedef struct Look
+{
+	bool		served;
+	bool		trouble;		/* an error since the call */
+	char		error[STREAMING_ERROR_LENGTH];
+	int			holder_pid;		/* 0: none */
+} Look;
+
+PG_FUNCTION_INFO_V1(streaming_drain);
+
+static int64 drain_view(Oid view, TimestampTz deadline);
+static StreamingView *check_view(Oid relid);
+static List *find_targets(StreamingView *view);
+static Target *find_target(StreamingView *view, Oid stream, StreamingSourceKind kind);
+static bool targets_reached(Oid view, List *targets);
+
+static void wait_for_view(StreamingView *view, List *targets, TimestampTz deadline);
+static void wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline);
+static void request_run(Wait *wait, StreamingView *view);
+static void stop_waiting(int code, Datum arg);
+static void look_at_slot(Wait *wait, Look *look);
+static void check_deadlock(int pid, const char *name);
+static void check_unslotted(const char *name);
+static void timed_out(const char *name, List *targets) pg_attribute_noreturn();
+static long wait_time(TimestampTz deadline);
+
+/*
+ * streaming.drain(view regclass, timeout interval) returns bigint: the number
+ * of input rows taken in meanwhile.  timeout NULL: waits without end.
+ */
+Datum
+streaming_drain(PG_FUNCTION_ARGS)
+{
+	TimestampTz deadline = DT_NOEND;
+	StreamingView *view;
+
+	streaming_require_loaded();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot drain continuous views during recovery")));
+	view = streaming_catalog_view(PG_GETARG_OID(0), false);
+	if (!object_ownercheck(RelationRelationId, view->view, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view->view));
+	if (!PG_ARGISNULL(1))
+		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+														   TimestampTzGetDatum(GetCurrentTimestamp()),
+														   PG_GETARG_DATUM(1)));
+	PG_RETURN_INT64(drain_view(view->view, deadline));
+}
+
+static int64
+drain_view(Oid relid, TimestampTz deadline)
+{
+	StreamingView *view;
+	List	   *targets;
+	ListCell   *lc;
+	int64		before;
+
+	/* Keeps it from being dropped or paused until the end of the transaction. */
+	LockRelationOid(relid, AccessShareLock);
+	view = check_view(relid);
+	foreach(lc, streaming_catalog_streams_of_view(relid))
+	{
+		if (streaming_catalog_view(lfirst_oid(lc), true))
+			drain_view(lfirst_oid(lc), deadline);
+	}
+	targets = find_targets(view);
+	before = streaming_progress_read(relid).input_rows;
+	wait_for_view(view, targets, deadline);
+	return Max(streaming_progress_read(relid).input_rows - before, 0);
+}
+
+/* Can relid be drained in this transaction? */
+static StreamingView *
+check_view(Oid relid)
+{
+	StreamingView *view = streaming_catalog_view(relid, false);
+	char	   *name = get_rel_name(relid);
+	Relation	rel;
+
+	if (!view->enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous view \"%s\" is paused", name),
+				 errhint("Resume it with ALTER VIEW ... SET (streaming.enabled = on).")));
+	if (view->restored)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous view \"%s\" is not restored completely yet", name)));
+
+	/* Made, altered or reset in this transaction: no batch can run before its end. */
+	rel = RelationIdGetRelation(relid);
+	if (CheckRelationLockedByMe(rel, ShareUpdateExclusiveLock, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot drain continuous view \"%s\" in the transaction that has made or changed it",
+						name)));
+	RelationClose(rel);
+	return view;
+}
+
+/* ---- Where the view is to be ---- */
+
+static List *
+find_targets(StreamingView *view)
+{
+	List	   *targets = NIL;
+	ListCell   *lc;
+
+	foreach(lc, streaming_catalog_streams_of_view(view->view))
+	{
+		StreamingSourceKind kind;
+
+		if (streaming_is_stream(lfirst_oid(lc), &kind) && kind != STREAMING_SOURCE_PUSH)
+			targets = lappend(targets, find_target(view, lfirst_oid(lc), kind));
+	}
+	return targets;
+}
+
+static Target *
+find_target(StreamingView *view, Oid relid, StreamingSourceKind kind)
+{
+	Target	   *target = palloc0(sizeof(Target));
+	StreamingStream *stream;
+	StreamingSource *source;
+	StreamingPositions begin;
+	const char *start;
+
+	LockRelationOid(relid, AccessShareLock);
+	stream = streaming_stream_open(relid, view->owner);
+	source = streaming_source_open(stream, STREAMING_READ_BATCH);
+	target->stream = relid;
+	target->kind = kind;
+	source->routine->bounds(source, streaming_connect_timeout, &begin, &target->end);
+	start = view->start ? view->start : stream->start;
+	if (start == NULL || strcmp(start, "earliest") == 0)
+		target->start = begin;
+	else
+		source->routine->start(source, start, streaming_connect_timeout, &target->start);
+	streaming_source_close(source);
+
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	streaming_wake_ingest(MyDatabaseId, relid);
+	LWLockRelease(streaming_slots->lock);
+	return target;
+}
+
+static bool
+targets_reached(Oid view, List *targets)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		Target	   *target = lfirst(lc);
+		StreamingPositions now;
+
+		streaming_positions_init(&now);
+		(void) streaming_checkpoint_read_positions(view, target->stream, target->kind, &now);
+		for (int i = 0; i < target->end.n; i++)
+		{
+			int32		partition = target->end.pos[i].partition;
+			int64		offset = streaming_positions_get(&now, partition);
+
+			if (offset < 0)
+				offset = streaming_positions_get(&target->start, partition);
+			if (offset < target->end.pos[i].offset)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* ---- Waiting ---- */
+
+static void
+wait_for_view(StreamingView *view, List *targets, TimestampTz deadline)
+{
+	Wait		wait = {view->view, -1, 0, 0};
+
+	PG_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&wait));
+	{
+		wait_loop(&wait, view, targets, deadline);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&wait));
+	stop_waiting(0, PointerGetDatum(&wait));
+}
+
+static void
+wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
+{
+	char	   *name = get_rel_name(view->view);
+	TimestampTz asked = GetCurrentTimestamp();
+	TimestampTz looked = asked;
+
+	for (;;)
+	{
+		Look		look = {0};
+		TimestampTz now = GetCurrentTimestamp();
+
+		CHECK_FOR_INTERRUPTS();
+		if (wait->index < 0)
+			request_run(wait, view);
+		else
+			ConditionVariablePrepareToSleep(&streaming_view_slots[wait->index].progressed);
+		look_at_slot(wait, &look);
+		if (look.trouble)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("continuous view \"%s\" has failed: %s", name, look.error)));
+		if (look.served)
+		{
+			if (targets_reached(view->view, targets))
+				break;
+			/* The rest has not come through the ingest worker yet. */
+			if (TimestampDifferenceExceeds(asked, now, POLL_INTERVAL))
+			{
+				request_run(wait, view);
+				asked = now;
+			}
+		}
+		if (now >= deadline)
+			timed_out(name, targets);
+		if (TimestampDifferenceExceeds(looked, now, DEADLOCK_INTERVAL))
+		{
+			looked = now;
+			if (look.holder_pid)
+				check_deadlock(look.holder_pid, name);
+			if (wait->index < 0)
+				check_unslotted(name);
+		}
+
+		if (wait->index >= 0)
+			ConditionVariableTimedSleep(&streaming_view_slots[wait->index].progressed,
+										wait_time(deadline), PG_WAIT_EXTENSION);
+		else
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 Min(wait_time(deadline), 10), PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+		}
+	}
+	ConditionVariableCancelSleep();
+}
+
+static long
+wait_time(TimestampTz deadline)
+{
+	long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	return Min(ms + 1, POLL_INTERVAL);
+}
+
+/*
+ * Asks for a run, the first time also enters the slot.  If the coordinator has
+ * not made one yet, that is tried again.
+ */
+static void
+request_run(Wait *wait, StreamingView *view)
+{
+	StreamingViewSlot *slot;
+	int			index;
+
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	index = streaming_view_slot_find(MyDatabaseId, view->view);
+	if (index >= 0)
+	{
+		slot = &streaming_view_slots[index];
+		if (wait->index < 0)
+		{
+			slot->drainers++;
+			wait->errors = slot->errors;
+			wait->index = index;
+		}
+		slot->generation = Max(slot->generation, view->generation);
+		wait->request = ++slot->requested;
+		streaming_slots->assignments++;
+		streaming_wake_worker(MyDatabaseId, STREAMING_QUERY, slot->worker);
+	}
+	LWLockRelease(streaming_slots->lock);
+}
+
+static void
+stop_waiting(int code, Datum arg)
+{
+	Wait	   *wait = (Wait *) DatumGetPointer(arg);
+	StreamingViewSlot *slot;
+
+	ConditionVariableCancelSleep();
+	if (wait->index < 0)
+		return;
+	slot = &streaming_view_slots[wait->index];
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	if (slot->dboid == MyDatabaseId && slot->view == wait->view && slot->drainers > 0)
+		slot->drainers--;
+	streaming_slots->assignments++;
+	LWLockRelease(streaming_slots->lock);
+}
+
+static void
+look_at_slot(Wait *wait, Look *look)
+{
+	StreamingViewSlot *slot;
+
+	if (wait->index < 0)
+		return;
+	slot = &streaming_view_slots[wait->index];
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	if (slot->dboid != MyDatabaseId || slot->view != wait->view)
+	{
+		look->trouble = true;
+		strlcpy(look->error, "it does not run any more", STREAMING_ERROR_LENGTH);
+	}
+	else
+	{
+		look->served = slot->served >= wait->request;
+		look->trouble = slot->errors != wait->errors && slot->status != STREAMING_VIEW_RUNNING;
+		strlcpy(look->error, slot->last_error, STREAMING_ERROR_LENGTH);
+		if (slot->holder >= 0)
+			look->holder_pid = streaming_worker_slots[slot->holder].pid;
+	}
+	LWLockRelease(streaming_slots->lock);
+}
+
+/* ---- Trouble ---- */
+
+/* Does the worker, pid, wait for a lock of ours? */
+static void
+check_deadlock(int pid, const char *name)
+{
+	ArrayType  *blockers = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids,
+																  Int32GetDatum(pid)));
+	int			n = ArrayGetNItems(ARR_NDIM(blockers), ARR_DIMS(blockers));
+	int32	   *pids = (int32 *) ARR_DATA_PTR(blockers);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (pids[i] == MyProcPid)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+					 errmsg("deadlock detected"),
+					 errdetail("Continuous view \"%s\" is being drained by a transaction that holds a lock which the view waits for.",
+							   name)));
+	}
+	pfree(blockers);
+}
+
+/* The view has no slot: why? */
+static void
+check_unslotted(const char *name)
+{
+	char		error[STREAMING_ERROR_LENGTH] = "";
+	StreamingDatabaseSlot *database;
+
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	database = streaming_database_slot(MyDatabaseId, false);
+	if (database)
+		strlcpy(error, database->last_error, STREAMING_ERROR_LENGTH);
+	LWLockRelease(streaming_slots->lock);
+	if (error[0])
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("continuous view \"%s\" is not run: %s", name, error)));
+}
+
+/* As lock_timeout, so that WHEN OTHERS of PL/pgSQL sees it. */
+static void
+timed_out(const char *name, List *targets)
+{
+	const char *trouble = NULL;
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		StreamingStreamStats *stats = palloc(sizeof(StreamingStreamStats));
+		Target	   *target = lfirst(lc);
+
+		if (streaming_stream_stats(target->stream, stats) && stats->last_error[0])
+			trouble = psprintf("Stream \"%s\": %s", get_rel_name(target->stream),
+							   stats->last_error);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("continuous view \"%s\" was not drained in time", name),
+			 trouble ? errdetail("%s", trouble) : 0));
+}

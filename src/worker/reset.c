@@ -1,0 +1,198 @@
+/*
+ * reset.c
+ *		streaming.reset: a view forgets all and begins again at its start.
+ *
+ * Views that read the view are reset with it, since their state is made of
+ * changes that will come a second time.  The caller must own all of them.
+ *
+ * The view is locked as its batches lock it, so none is under way and the next
+ * one begins after our commit, sees a new generation and opens the view anew.
+ *
+ * Rows in a table of the user's: in update mode those with the keys of the
+ * view's groups are deleted.  Rows that the view has appended cannot be told
+ * from others; they stay, and a notice says so.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "streaming.h"
+#include "command/command.h"
+#include "query/program.h"
+#include "sink/sink.h"
+#include "worker/worker.h"
+
+PG_FUNCTION_INFO_V1(streaming_reset);
+
+static List *with_dependents(List *views, Oid view);
+static void reset_view(Oid relid);
+static void forget_progress(Oid relid);
+static void run_as_owner(StreamingView *view, const char *sql, bool triggers);
+static char *truncate_sql(StreamingView *view);
+static char *sink_sql(StreamingView *view);
+
+/* streaming.reset(view regclass) */
+Datum
+streaming_reset(PG_FUNCTION_ARGS)
+{
+	List	   *views;
+	ListCell   *lc;
+
+	streaming_require_loaded();
+	views = with_dependents(NIL, PG_GETARG_OID(0));
+	foreach(lc, views)
+		reset_view(lfirst_oid(lc));
+	streaming_workers_notify();
+	PG_RETURN_VOID();
+}
+
+/* Checks and locks view and those that read it, each behind what it reads. */
+static List *
+with_dependents(List *views, Oid view)
+{
+	ListCell   *lc;
+
+	if (list_member_oid(views, view))
+		return views;
+	LockRelationOid(view, ShareUpdateExclusiveLock);
+	(void) streaming_catalog_view(view, false);
+	if (!object_ownercheck(RelationRelationId, view, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
+	views = lappend_oid(views, view);
+	foreach(lc, streaming_catalog_views_of_stream(view))
+		views = with_dependents(views, lfirst_oid(lc));
+	return views;
+}
+
+static void
+reset_view(Oid relid)
+{
+	StreamingView *view = streaming_catalog_view(relid, false);
+	char	   *sql = OidIsValid(view->sink) ? sink_sql(view) : NULL;
+
+	if (sql)
+		run_as_owner(view, sql, true);
+	sql = truncate_sql(view);
+	if (sql)
+		run_as_owner(view, sql, false);
+	forget_progress(relid);
+	streaming_catalog_update_view(view);
+}
+
+static void
+forget_progress(Oid relid)
+{
+	StreamingOwnerRights rights;
+
+	streaming_owner_rights_begin(&rights);
+	streaming_run_sql(psprintf("DELETE FROM streaming.checkpoints WHERE view = %u", relid));
+	streaming_run_sql(psprintf("DELETE FROM streaming.progress WHERE view = %u", relid));
+	streaming_owner_rights_end(&rights);
+}
+
+/* triggers: those that fire for ordinary sessions do. */
+static void
+run_as_owner(StreamingView *view, const char *sql, bool triggers)
+{
+	Oid			userid;
+	int			security_context;
+	int			guc_level = NewGUCNestLevel();
+
+	GetUserIdAndSecContext(&userid, &security_context);
+	SetUserIdAndSecContext(view->owner, security_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* The triggers that keep users from changing the view's tables must not fire. */
+	if (!triggers)
+		(void) set_config_option("session_replication_role", "replica", PGC_SUSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_run_sql(sql);
+	AtEOXact_GUC(true, guc_level);
+	SetUserIdAndSecContext(userid, security_context);
+}
+
+/* Of the view's own tables; NULL if there are none. */
+static char *
+truncate_sql(StreamingView *view)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, view->relations)
+	{
+		Oid			relid = get_relname_relid(lfirst(lc), streaming_internal_namespace());
+
+		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION)
+			appendStringInfo(&buf, "%s %s", buf.len == 0 ? "TRUNCATE" : ",",
+							 streaming_qualified_name(relid));
+	}
+	return buf.len ? buf.data : NULL;
+}
+
+static bool
+is_not_null(Oid relid, AttrNumber attno)
+{
+	HeapTuple	tuple = SearchSysCacheAttNum(relid, attno);
+	bool		result = HeapTupleIsValid(tuple) &&
+		((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
+}
+
+/* DELETE of the view's rows in its sink; NULL: they cannot be told. */
+static char *
+sink_sql(StreamingView *view)
+{
+	Relation	rel = relation_open(view->definition, AccessShareLock);
+	StreamingProgram *program = streaming_compile(get_view_query(rel), view->id, view->sink,
+												  view->output_mode);
+	StreamingStage *stage = streaming_last_stage(program);
+	StringInfoData buf;
+	ListCell   *lc;
+
+	relation_close(rel, NoLock);
+	if (program->sink_key == NIL || stage->table == NULL)
+	{
+		ereport(NOTICE,
+				(errmsg("rows that continuous view \"%s\" has appended to \"%s\" are not removed",
+						get_rel_name(view->view), get_rel_name(view->sink)),
+				 errhint("Delete them in the same transaction, unless they are to stay when the view appends them again.")));
+		return NULL;
+	}
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "DELETE FROM %s s USING %s.%s t WHERE ",
+					 streaming_qualified_name(view->sink), STREAMING_INTERNAL_SCHEMA,
+					 quote_identifier(stage->table));
+	foreach(lc, program->sink_key)
+	{
+		StreamingValue *output = &stage->outputs[lfirst_int(lc)];
+		AttrNumber	key = stage->keys[output->key].attno;
+		Oid			table = get_relname_relid(stage->table, streaming_internal_namespace());
+
+		appendStringInfo(&buf, "%ss.%s %s t.%s",
+						 foreach_current_index(lc) ? " AND " : "",
+						 quote_identifier(output->name),
+						 is_not_null(view->sink, get_attnum(view->sink, output->name)) ?
+						 "=" : "IS NOT DISTINCT FROM",
+						 quote_identifier(get_attname(table, key, false)));
+	}
+	return buf.data;
+}
