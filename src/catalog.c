@@ -578,9 +578,8 @@ is_continuous_view(Oid relid)
 	return found;
 }
 
-/* Relations that the query of an ordinary view names. */
-static List *
-relations_of_rule(Oid view)
+List *
+streaming_catalog_named_relations(Oid view)
 {
 	Oid			rule = GetSysCacheOid2(RULERELNAME, Anum_pg_rewrite_oid,
 									   ObjectIdGetDatum(view), CStringGetDatum("_RETURN"));
@@ -607,19 +606,13 @@ relations_of_rule(Oid view)
 	return relations;
 }
 
-bool
-streaming_catalog_view_reads(Oid view, Oid relid)
-{
-	return list_member_oid(relations_of_rule(view), relid);
-}
-
 /* Streams and continuous views among them, through other ordinary views. */
 static List *
 add_inputs_of_rule(List *inputs, Oid view)
 {
 	ListCell   *lc;
 
-	foreach(lc, relations_of_rule(view))
+	foreach(lc, streaming_catalog_named_relations(view))
 	{
 		Oid			relid = lfirst_oid(lc);
 		StreamingSourceKind kind;

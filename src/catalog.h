@@ -63,7 +63,8 @@ extern List *streaming_catalog_views_of_stream(Oid stream);	/* of Oid; by depend
 															 * view that is read as a stream */
 extern List *streaming_catalog_streams_of_view(Oid view);	/* of Oid: streams, and views
 															 * it reads as streams */
-extern bool streaming_catalog_view_reads(Oid view, Oid relid);	/* any view's query names it */
+extern List *streaming_catalog_named_relations(Oid view);	/* of Oid: those that the
+															 * query of any view names */
 extern List *streaming_catalog_inputs(Oid definition);	/* ditto, of an ordinary view */
 extern void streaming_catalog_insert_view(const StreamingView *view);
 extern void streaming_catalog_update_view(const StreamingView *view);	/* options, generation + 1 */

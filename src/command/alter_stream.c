@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 
 #include "streaming.h"
+#include "source/source_push.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
@@ -21,5 +22,7 @@ streaming_check_relation(Oid relid)
 	if (!streaming_is_stream(relid, &kind))
 		return;
 	(void) streaming_stream_open(relid, GetUserId());
+	if (kind == STREAMING_SOURCE_PUSH)
+		streaming_push_create_tables(relid);
 	streaming_workers_notify();
 }

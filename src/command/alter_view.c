@@ -11,7 +11,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -42,7 +41,7 @@ streaming_alters_view_options(AlterTableStmt *stmt)
 	return false;
 }
 
-/* As ALTER VIEW looks up its view; AccessShareLock is kept. */
+/* As ALTER VIEW looks up its view. */
 static void
 check_owner(const RangeVar *name, Oid relid, Oid old_relid, void *arg)
 {
@@ -52,26 +51,21 @@ check_owner(const RangeVar *name, Oid relid, Oid old_relid, void *arg)
 }
 
 /*
- * The lock on the definition keeps others from changing options at the same
- * time; batches, which may be long, do not take it.
+ * A batch holds the same lock: after the command none runs that does not know
+ * of it.  NULL if there is no such view, and that is no error.
  */
 static StreamingView *
 open_view(AlterTableStmt *stmt)
 {
-	Oid			relid = RangeVarGetRelidExtended(stmt->relation, AccessShareLock,
+	Oid			relid = RangeVarGetRelidExtended(stmt->relation, ShareUpdateExclusiveLock,
 												 stmt->missing_ok ? RVR_MISSING_OK : 0,
 												 check_owner, NULL);
-	StreamingView *view;
 
-	if (!OidIsValid(relid))
-	{
-		ereport(NOTICE,
-				(errmsg("relation \"%s\" does not exist, skipping", stmt->relation->relname)));
-		return NULL;
-	}
-	view = streaming_catalog_view(relid, false);
-	LockRelationOid(view->definition, ShareUpdateExclusiveLock);
-	return streaming_catalog_view(relid, false);
+	if (OidIsValid(relid))
+		return streaming_catalog_view(relid, false);
+	ereport(NOTICE,
+			(errmsg("relation \"%s\" does not exist, skipping", stmt->relation->relname)));
+	return NULL;
 }
 
 bool

@@ -41,6 +41,7 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
+#include "input.h"
 #include "query/query.h"
 #include "worker/worker.h"
 #include "command/command.h"
@@ -120,7 +121,14 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	view.max_files = options.max_files;
 	view.enabled = options.enabled;
 	view.relations = names_of_relations(view.definition, tables);
+	view.trigger = streaming_trigger_parse(view.trigger_text, &view.trigger_us);
+	view.owner = GetUserId();
 	streaming_catalog_insert_view(&view);
+	foreach(lc, spec->streams)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			streaming_input_initialize(&view, lfirst_oid(lc));
+	}
 	streaming_workers_notify();
 }
 

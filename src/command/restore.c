@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 
 #include "streaming.h"
 #include "worker/worker.h"
@@ -39,8 +40,8 @@ is_complete(StreamingView *view)
 	}
 
 	/* pg_dump makes the view twice: first as SELECT NULL, NULL ... */
-	return streaming_catalog_view_reads(view->view,
-										OidIsValid(view->sink) ? view->sink : view->result);
+	return list_member_oid(streaming_catalog_named_relations(view->view),
+						   OidIsValid(view->sink) ? view->sink : view->result);
 }
 
 static void
@@ -56,7 +57,40 @@ restore_view(StreamingView *view)
 			streaming_internal_adopt(relid, view->view);
 	}
 	streaming_catalog_settle_view(view->view);
-	streaming_workers_notify();
+}
+
+/* Does what it can for one view; an error is a warning to the log. */
+static void
+try_restore_view(Oid relid)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		StreamingView *view;
+
+		LockRelationOid(relid, AccessShareLock);
+		view = streaming_catalog_view(relid, true);
+		if (view && view->restored && OidIsValid(view->owner) && is_complete(view))
+			restore_view(view);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		ereport(WARNING,
+				(errmsg("could not restore continuous view %u: %s", relid, error->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
 }
 
 void
@@ -65,14 +99,7 @@ streaming_restore_views(void)
 	ListCell   *lc;
 
 	foreach(lc, streaming_catalog_restored_views())
-	{
-		StreamingView *view = lfirst(lc);
-
-		LockRelationOid(view->view, AccessShareLock);
-		view = streaming_catalog_view(view->view, true);
-		if (view && view->restored && OidIsValid(view->owner) && is_complete(view))
-			restore_view(view);
-	}
+		try_restore_view(((StreamingView *) lfirst(lc))->view);
 }
 
 /* Trigger on streaming.continuous_view. */
