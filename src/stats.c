@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -57,7 +58,7 @@ static void put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
 
 /*
  * streaming_internal.view_status(view oid, enabled boolean, out status text,
- * out last_error text)
+ * out last_error text).  On a standby all views are paused.
  */
 Datum
 streaming_view_status(PG_FUNCTION_ARGS)
@@ -75,7 +76,7 @@ streaming_view_status(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	if (!PG_GETARG_BOOL(1))
+	if (!PG_GETARG_BOOL(1) || RecoveryInProgress())
 		values[0] = CStringGetTextDatum("paused");
 	else
 	{

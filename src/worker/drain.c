@@ -51,7 +51,7 @@
 #include "worker/worker.h"
 
 #define POLL_INTERVAL		100		/* ms; batches wake us, this is for the rest */
-#define DEADLOCK_INTERVAL	1000	/* ms between two looks for a deadlock */
+#define TROUBLE_INTERVAL	1000	/* ms between two looks for deadlocks and such */
 
 /* Where the view is to be in a Kafka or directory stream. */
 typedef struct Target
@@ -96,7 +96,7 @@ static void stop_waiting(int code, Datum arg);
 static void look_at_slot(Wait *wait, Look *look);
 static void check_deadlock(int pid, const char *name);
 static void check_unslotted(const char *name);
-static void timed_out(const char *name, List *targets) pg_attribute_noreturn();
+static void timed_out(const char *name, List *targets);
 static long wait_time(TimestampTz deadline);
 
 /*
@@ -134,7 +134,7 @@ drain_view(Oid relid, TimestampTz deadline)
 	ListCell   *lc;
 	int64		before;
 
-	/* Keeps it from being dropped or paused until the end of the transaction. */
+	/* Keeps it from being dropped until the end of the transaction. */
 	LockRelationOid(relid, AccessShareLock);
 	view = check_view(relid);
 	foreach(lc, streaming_catalog_streams_of_view(relid))
@@ -299,13 +299,14 @@ wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
 		}
 		if (now >= deadline)
 			timed_out(name, targets);
-		if (TimestampDifferenceExceeds(looked, now, DEADLOCK_INTERVAL))
+		if (TimestampDifferenceExceeds(looked, now, TROUBLE_INTERVAL))
 		{
 			looked = now;
 			if (look.holder_pid)
 				check_deadlock(look.holder_pid, name);
 			if (wait->index < 0)
 				check_unslotted(name);
+			(void) check_view(view->view);	/* may have been paused */
 		}
 
 		if (wait->index >= 0)

@@ -1,0 +1,539 @@
+/*
+ * coordinator.c
+ *		One process a database: starts its ingest and query workers and deals
+ *		the views out to the query workers.
+ *
+ * The coordinator reads the catalogs when it starts and whenever it is told
+ * that they have changed; from them follow the slots of the views (slots.h)
+ * and the workers that there should be:
+ *
+ *	- an ingest worker for each Kafka or directory stream that an enabled view
+ *	  reads
+ *	- query workers 0 .. n - 1, n the smaller of streaming.query_workers and
+ *	  the number of enabled views
+ *
+ * A worker that has ended is started again, at once if it had run for a while,
+ * else with a delay that doubles.  Where the server has no room for another
+ * worker, that is logged once, shown as the last error of the views (no query
+ * worker at all) or the stream concerned, and tried again.  With fewer query
+ * workers than wanted the views are shared among those that are there.
+ *
+ * It stays as long as the database has the extension.  If not, it terminates
+ * its workers, frees the slots of the views, tells the launcher that it is not
+ * wanted any more, and exits.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "storage/procsignal.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "streaming.h"
+#include "stream.h"
+#include "command/command.h"
+#include "worker/slots.h"
+#include "worker/worker.h"
+
+#define RESTART_DELAY_MIN	100		/* ms, doubled up to */
+#define RESTART_DELAY_MAX	30000
+#define SETTLED				10000	/* ms after which the delay begins anew */
+#define FULL_DELAY			5000	/* ms until a full server is tried again */
+
+/* A worker that is wanted, or was and has not ended yet. */
+typedef struct Child
+{
+	StreamingWorkerType type;
+	Oid			stream;			/* ingest */
+	int			number;			/* query */
+	char		name[NAMEDATALEN * 2];	/* for ps */
+	bool		wanted;
+	BackgroundWorkerHandle *handle; /* NULL: not started */
+	int			index;			/* with a handle: the slot it has */
+	uint32		generation;
+	bool		terminated;		/* it has been told to go */
+	TimestampTz started_at;
+	TimestampTz due;			/* not to be started before */
+	int			delay;			/* ms, of the last restart */
+} Child;
+
+static List *children = NIL;	/* of Child *, in TopMemoryContext */
+static bool complained = false; /* about a server that is full */
+static char database_name[NAMEDATALEN];
+
+static bool read_catalogs(uint64 *changes);
+static void want_child(StreamingWorkerType type, Oid stream, int number);
+static void update_view_slots(List *views);
+static long tend_children(void);
+static void reap_child(Child *child, TimestampTz now);
+static bool start_child(Child *child, TimestampTz now);
+static void report_full(Child *child, const char *problem);
+static void assign_views(void);
+static bool depart(uint64 changes);
+static void terminate_children(int code, Datum arg);
+
+void
+streaming_coordinator_main(Datum arg)
+{
+	Oid			dboid = streaming_worker_attach()->dboid;
+	MemoryContext loop_context;
+	uint64		changes = 0;
+	bool		reread = true;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	before_shmem_exit(terminate_children, (Datum) 0);
+	loop_context = AllocSetContextCreate(TopMemoryContext, "streaming coordinator",
+										 ALLOCSET_DEFAULT_SIZES);
+	streaming_workers_clear(dboid);
+
+	while (!ShutdownRequestPending)
+	{
+		long		timeout;
+
+		MemoryContextReset(loop_context);
+		MemoryContextSwitchTo(loop_context);
+		while (reread && !read_catalogs(&changes))
+		{
+			if (depart(changes))
+				proc_exit(0);
+		}
+		timeout = tend_children();
+		assign_views();
+
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+						 timeout, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		reread = ConfigReloadPending;
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		LWLockAcquire(streaming_slots->lock, LW_SHARED);
+		reread |= streaming_database_slot(dboid, false)->changes != changes;
+		LWLockRelease(streaming_slots->lock);
+	}
+	proc_exit(0);
+}
+
+/* ---- What there should be ---- */
+
+/*
+ * Reads the definitions of the views, and sets what is wanted.  *changes: the
+ * number of changes that has been seen.  Returns false if the extension is
+ * not there; then nothing is wanted.
+ */
+static bool
+read_catalogs(uint64 *changes)
+{
+	MemoryContext context = CurrentMemoryContext;
+	StreamingDatabaseSlot *database;
+	List	   *views = NIL;
+	ListCell   *lc;
+	int			nenabled = 0;
+	bool		installed;
+
+	/* Before the snapshot, so that what comes later is read again. */
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	database = streaming_database_slot(MyDatabaseId, false);
+	*changes = database->changes;
+	LWLockRelease(streaming_slots->lock);
+
+	foreach(lc, children)
+		((Child *) lfirst(lc))->wanted = false;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(context);
+	strlcpy(database_name, get_database_name(MyDatabaseId), NAMEDATALEN);
+	installed = OidIsValid(streaming_catalog_owner());
+	if (installed)
+	{
+		streaming_restore_views();
+		views = streaming_catalog_views();
+	}
+	foreach(lc, views)
+	{
+		StreamingView *view = lfirst(lc);
+		ListCell   *ls;
+
+		if (!view->enabled)
+			continue;
+		nenabled++;
+		foreach(ls, streaming_catalog_streams_of_view(view->view))
+		{
+			StreamingSourceKind kind;
+
+			if (streaming_is_stream(lfirst_oid(ls), &kind) && kind != STREAMING_SOURCE_PUSH)
+				want_child(STREAMING_INGEST, lfirst_oid(ls), 0);
+		}
+	}
+	for (int i = 0; i < Min(nenabled, streaming_query_workers); i++)
+		want_child(STREAMING_QUERY, InvalidOid, i);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+
+	if (installed)
+		update_view_slots(views);
+	return installed;
+}
+
+static void
+want_child(StreamingWorkerType type, Oid stream, int number)
+{
+	Child	   *child;
+	ListCell   *lc;
+	MemoryContext old;
+
+	foreach(lc, children)
+	{
+		child = lfirst(lc);
+		if (child->type == type && child->stream == stream && child->number == number)
+		{
+			child->wanted = true;
+			return;
+		}
+	}
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	child = palloc0(sizeof(Child));
+	child->type = type;
+	child->stream = stream;
+	child->number = number;
+	child->wanted = true;
+	if (type == STREAMING_INGEST)
+	{
+		char	   *name = get_rel_name(stream);
+
+		snprintf(child->name, sizeof(child->name), "%s of %s", name ? name : "?",
+				 database_name);
+	}
+	else
+		snprintf(child->name, sizeof(child->name), "%d of %s", number, database_name);
+	children = lappend(children, child);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Makes the slots of this database those of views.  A slot that is held is
+ * freed when its holder, who sees that the view is not assigned to it any
+ * more, has let go of it.
+ */
+static void
+update_view_slots(List *views)
+{
+	StreamingDatabaseSlot *database;
+	ListCell   *lc;
+	int			nrefused = 0;
+	bool	   *present = palloc0(streaming_slots->nviews * sizeof(bool));
+
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	database = streaming_database_slot(MyDatabaseId, false);
+	database->confirmed = true;
+	database->full = complained;
+	database->last_error[0] = '\0';
+	for (int pass = 0; pass < 2; pass++)
+	{
+		/* Slots that are in use, then, after others are freed, new ones. */
+		foreach(lc, views)
+		{
+			StreamingView *view = lfirst(lc);
+			int			index = streaming_view_slot_find(MyDatabaseId, view->view);
+			StreamingViewSlot *slot;
+
+			if (index < 0 && pass == 1)
+				index = streaming_view_slot_make(MyDatabaseId, view->view);
+			if (index < 0)
+			{
+				nrefused += pass;
+				continue;
+			}
+			slot = &streaming_view_slots[index];
+			present[index] = true;
+			slot->enabled = view->enabled;
+			slot->trigger = view->trigger;
+			slot->trigger_us = view->trigger_us;
+			slot->generation = Max(slot->generation, view->generation);
+			if (slot->status == STREAMING_VIEW_FAILED)
+				slot->kicks++;
+			if (!view->enabled)
+			{
+				/* A paused view is in no trouble. */
+				slot->worker = -1;
+				slot->status = STREAMING_VIEW_RUNNING;
+				slot->last_error[0] = '\0';
+			}
+		}
+		for (int i = 0; i < streaming_slots->nviews && pass == 0; i++)
+		{
+			StreamingViewSlot *slot = &streaming_view_slots[i];
+
+			if (slot->dboid != MyDatabaseId || present[i])
+				continue;
+			slot->dboid = InvalidOid;
+			slot->worker = -1;
+		}
+	}
+	streaming_slots->assignments++;
+	if (nrefused > 0)
+		snprintf(database->last_error, STREAMING_ERROR_LENGTH,
+				 "more than streaming.max_views (%d) continuous views", streaming_max_views);
+	/* Probing is over for this database; another one may begin. */
+	streaming_wake_launcher();
+	for (int i = 0; i < streaming_slots->nworkers; i++)
+	{
+		StreamingWorkerSlot *worker = &streaming_worker_slots[i];
+
+		if (worker->state == STREAMING_WORKER_RUNNING && worker->dboid == MyDatabaseId &&
+			worker->type != STREAMING_COORDINATOR)
+			SetLatch(worker->latch);
+	}
+	LWLockRelease(streaming_slots->lock);
+
+	if (nrefused > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("%d continuous views of database \"%s\" are not run", nrefused,
+						database_name),
+				 errdetail("This server runs %d.", streaming_max_views),
+				 errhint("Increase streaming.max_views.")));
+}
+
+/* ---- What there is ---- */
+
+/*
+ * Starts and terminates workers until they are the ones that are wanted.
+ * Returns ms until something is to be tried again, or -1.
+ */
+static long
+tend_children(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long		timeout = -1;
+	ListCell   *lc;
+
+	foreach(lc, children)
+	{
+		Child	   *child = lfirst(lc);
+		pid_t		pid;
+
+		if (child->handle && GetBackgroundWorkerPid(child->handle, &pid) == BGWH_STOPPED)
+			reap_child(child, now);
+		if (child->handle && !child->wanted && !child->terminated)
+		{
+			TerminateBackgroundWorker(child->handle);
+			child->terminated = true;
+		}
+		if (child->handle == NULL && !child->wanted)
+		{
+			children = foreach_delete_current(children, lc);
+			pfree(child);
+		}
+		else if (child->handle == NULL)
+		{
+			long		ms;
+
+			if (child->due > now)
+				ms = TimestampDifferenceMilliseconds(now, child->due);
+			else if (!start_child(child, now))
+				ms = FULL_DELAY;
+			else
+				continue;
+			timeout = timeout < 0 ? ms : Min(timeout, ms);
+		}
+	}
+	return timeout;
+}
+
+static void
+reap_child(Child *child, TimestampTz now)
+{
+	streaming_worker_abandon(child->index, child->generation);
+	pfree(child->handle);
+	child->handle = NULL;
+	if (child->terminated ||
+		TimestampDifferenceExceeds(child->started_at, now, SETTLED))
+		child->delay = 0;
+	else
+		child->delay = Min(Max(child->delay * 2, RESTART_DELAY_MIN), RESTART_DELAY_MAX);
+	child->terminated = false;
+	child->due = TimestampTzPlusMilliseconds(now, child->delay);
+}
+
+/* False: tried in vain. */
+static bool
+start_child(Child *child, TimestampTz now)
+{
+	const char *problem;
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	child->handle = streaming_worker_start(child->type, MyDatabaseId, child->stream,
+										   child->number, child->name,
+										   &child->index, &child->generation, &problem);
+	MemoryContextSwitchTo(old);
+	if (child->handle)
+	{
+		child->started_at = now;
+		report_full(child, NULL);
+		return true;
+	}
+	child->due = TimestampTzPlusMilliseconds(now, FULL_DELAY);
+	if (problem)
+		report_full(child, problem);
+	return false;
+}
+
+/* The server has no room for child (problem: why), or has found some (NULL). */
+static void
+report_full(Child *child, const char *problem)
+{
+	if (complained != (problem != NULL))
+	{
+		LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+		streaming_database_slot(MyDatabaseId, false)->full = (problem != NULL);
+		LWLockRelease(streaming_slots->lock);
+	}
+	if (problem && !complained)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("could not start streaming %s worker %s: %s",
+						child->type == STREAMING_INGEST ? "ingest" : "query",
+						child->name, problem),
+				 errhint("Increase max_worker_processes; the start is tried again.")));
+	complained = (problem != NULL);
+}
+
+/*
+ * Deals the enabled views out to the query workers that have been started.  A
+ * view keeps its worker as long as that one is there and has at most one view
+ * more than any other.
+ */
+static void
+assign_views(void)
+{
+	bool	   *live = palloc0(sizeof(bool) * (streaming_query_workers + 1));
+	int		   *load = palloc0(sizeof(int) * (streaming_query_workers + 1));
+	int			nlive = 0;
+	bool		changed = false;
+	ListCell   *lc;
+
+	foreach(lc, children)
+	{
+		Child	   *child = lfirst(lc);
+
+		if (child->type == STREAMING_QUERY && child->handle && child->wanted &&
+			!child->terminated && child->number < streaming_query_workers)
+		{
+			live[child->number] = true;
+			nlive++;
+		}
+	}
+
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < streaming_slots->nviews; i++)
+	{
+		StreamingViewSlot *slot = &streaming_view_slots[i];
+
+		if (slot->dboid != MyDatabaseId || slot->worker < 0)
+			continue;
+		if (slot->worker >= streaming_query_workers || !live[slot->worker])
+		{
+			slot->worker = -1;
+			changed = true;
+		}
+		else
+			load[slot->worker]++;
+	}
+	for (int i = 0; i < streaming_slots->nviews; i++)
+	{
+		StreamingViewSlot *slot = &streaming_view_slots[i];
+		int			best = -1;
+
+		if (slot->dboid != MyDatabaseId || !slot->enabled)
+			continue;
+		for (int n = 0; n < streaming_query_workers; n++)
+		{
+			if (live[n] && (best < 0 || load[n] < load[best]))
+				best = n;
+		}
+		if (best < 0 && complained && slot->last_error[0] == '\0')
+		{
+			slot->status = STREAMING_VIEW_RETRYING;
+			strlcpy(slot->last_error, STREAMING_FULL_MESSAGE, STREAMING_ERROR_LENGTH);
+			slot->errors++;
+			ConditionVariableBroadcast(&slot->progressed);
+		}
+		if (best < 0 || (slot->worker >= 0 && load[slot->worker] <= load[best] + 1))
+			continue;
+		if (slot->worker >= 0)
+			load[slot->worker]--;
+		slot->worker = best;
+		load[best]++;
+		changed = true;
+	}
+	if (changed)
+	{
+		streaming_slots->assignments++;
+		for (int n = 0; n < streaming_query_workers; n++)
+			streaming_wake_worker(MyDatabaseId, STREAMING_QUERY, n);
+	}
+	LWLockRelease(streaming_slots->lock);
+}
+
+/* ---- Leaving ---- */
+
+/*
+ * The database has no extension.  Returns false if that may have changed since
+ * the number of changes was changes.
+ */
+static bool
+depart(uint64 changes)
+{
+	StreamingDatabaseSlot *database;
+	bool		leave;
+
+	terminate_children(0, (Datum) 0);
+	streaming_workers_clear(MyDatabaseId);
+
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	database = streaming_database_slot(MyDatabaseId, false);
+	leave = database->changes == changes;
+	if (leave)
+		streaming_database_forget(MyDatabaseId);
+	LWLockRelease(streaming_slots->lock);
+	return leave;
+}
+
+/* Before exit: nobody else would look after them. */
+static void
+terminate_children(int code, Datum arg)
+{
+	ListCell   *lc;
+
+	foreach(lc, children)
+	{
+		Child	   *child = lfirst(lc);
+
+		if (child->handle)
+			TerminateBackgroundWorker(child->handle);
+		child->wanted = false;
+		child->terminated = true;
+	}
+}
