@@ -117,9 +117,9 @@ streaming_internal_namespace(void)
 	return get_namespace_oid(STREAMING_INTERNAL_SCHEMA, true);
 }
 
-/* Of relation relid, or with InvalidOid all rows. */
+/* Rows of *relid, or if that is NULL all rows. */
 static void
-table_scan_begin(TableScan *scan, const char *table, const char *index, Oid relid,
+table_scan_begin(TableScan *scan, const char *table, const char *index, const Oid *relid,
 				 LOCKMODE lockmode)
 {
 	Oid			namespace = streaming_catalog_namespace();
@@ -132,12 +132,12 @@ table_scan_begin(TableScan *scan, const char *table, const char *index, Oid reli
 	if (scan->relation == NULL)
 		return;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	if (OidIsValid(relid))
+	if (relid)
 	{
 		/* while the extension is being dropped the index may be gone */
 		Oid			index_oid = get_relname_relid(index, namespace);
 
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(*relid));
 		scan->scan = systable_beginscan(scan->relation, index_oid, OidIsValid(index_oid),
 										NULL, 1, &key);
 	}
@@ -162,7 +162,7 @@ table_scan_end(TableScan *scan)
 }
 
 static void
-view_scan_begin(TableScan *scan, Oid view, LOCKMODE lockmode)
+view_scan_begin(TableScan *scan, const Oid *view, LOCKMODE lockmode)
 {
 	table_scan_begin(scan, tables_by_relation[0].table, tables_by_relation[0].index,
 					 view, lockmode);
@@ -369,7 +369,7 @@ streaming_catalog_view(Oid view, bool missing_ok)
 	HeapTuple	tuple;
 	StreamingView *result = NULL;
 
-	view_scan_begin(&scan, view, AccessShareLock);
+	view_scan_begin(&scan, &view, AccessShareLock);
 	tuple = table_scan_next(&scan);
 	if (tuple)
 		result = view_from_tuple(tuple, RelationGetDescr(scan.relation));
@@ -407,7 +407,7 @@ views_of_kind(bool restored)
 	HeapTuple	tuple;
 	List	   *result = NIL;
 
-	view_scan_begin(&scan, InvalidOid, AccessShareLock);
+	view_scan_begin(&scan, NULL, AccessShareLock);
 	while ((tuple = table_scan_next(&scan)) != NULL)
 	{
 		StreamingView *view = view_from_tuple(tuple, RelationGetDescr(scan.relation));
@@ -464,7 +464,7 @@ rewrite_view(Oid relid, const StreamingView *view, char *relation)
 	Datum		values[Natts_continuous_view];
 	bool		nulls[Natts_continuous_view];
 
-	view_scan_begin(&scan, relid, RowExclusiveLock);
+	view_scan_begin(&scan, &relid, RowExclusiveLock);
 	tuple = table_scan_next(&scan);
 	if (tuple == NULL)
 		elog(ERROR, "continuous view %u does not exist", relid);
@@ -529,7 +529,7 @@ streaming_catalog_forget(Oid relid)
 		HeapTuple	tuple;
 
 		table_scan_begin(&scan, tables_by_relation[i].table, tables_by_relation[i].index,
-						 relid, RowExclusiveLock);
+						 &relid, RowExclusiveLock);
 		while ((tuple = table_scan_next(&scan)) != NULL)
 			CatalogTupleDelete(scan.relation, &tuple->t_self);
 		table_scan_end(&scan);
@@ -549,7 +549,7 @@ streaming_watermark(PG_FUNCTION_ARGS)
 
 	streaming_require_loaded();
 	(void) streaming_catalog_view(view, false);
-	table_scan_begin(&scan, "progress", "progress_pkey", view, AccessShareLock);
+	table_scan_begin(&scan, "progress", "progress_pkey", &view, AccessShareLock);
 	tuple = table_scan_next(&scan);
 	if (tuple)
 		watermark = heap_getattr(tuple, Anum_progress_watermark,
@@ -572,7 +572,7 @@ is_continuous_view(Oid relid)
 	TableScan	scan;
 	bool		found;
 
-	view_scan_begin(&scan, relid, AccessShareLock);
+	view_scan_begin(&scan, &relid, AccessShareLock);
 	found = table_scan_next(&scan) != NULL;
 	table_scan_end(&scan);
 	return found;
@@ -653,7 +653,7 @@ streaming_catalog_views_of_stream(Oid stream)
 	List	   *result = NIL;
 	ListCell   *lc;
 
-	view_scan_begin(&scan, InvalidOid, AccessShareLock);
+	view_scan_begin(&scan, NULL, AccessShareLock);
 	while ((tuple = table_scan_next(&scan)) != NULL)
 		rows = lappend(rows, view_from_tuple(tuple, RelationGetDescr(scan.relation)));
 	table_scan_end(&scan);

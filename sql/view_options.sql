@@ -1,0 +1,69 @@
+-- Options of continuous views: CREATE VIEW ... WITH, ALTER VIEW ... SET and RESET.
+CREATE FOREIGN TABLE s (a int, b text) SERVER streaming;
+CREATE VIEW options AS
+    SELECT v.view, output_mode, trigger, start, max_rows_per_trigger AS rows, max_files_per_trigger AS files, enabled
+    FROM streaming.continuous_view v ORDER BY id;
+
+-- defaults, and all of them
+SET timezone = 'UTC';
+CREATE VIEW plain WITH (streaming.continuous) AS SELECT a FROM s;
+CREATE VIEW counted WITH (streaming.trigger = '10 seconds') AS SELECT a, count(*) FROM s GROUP BY a;
+CREATE VIEW full_options (x, y) WITH (streaming.trigger = manual, streaming.output_mode = 'append',
+    streaming.start = '2024-01-01', streaming.max_rows_per_trigger = 1000, streaming.max_files_per_trigger = 10,
+    streaming.enabled = off, security_barrier) AS SELECT a, b FROM s WHERE a > 0;
+SELECT * FROM options;
+SELECT * FROM full_options;
+SELECT reloptions FROM pg_class WHERE oid = 'full_options'::regclass;
+
+-- what is wrong is refused
+CREATE VIEW bad WITH (streaming.triger = 'asap') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.nonsense) AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.trigger = 'asap', streaming.trigger = 'asap') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.trigger = 'soon') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.trigger = '0 seconds') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.output_mode = 'upsert') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.start = 'soon') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.max_rows_per_trigger = 0) AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.max_files_per_trigger = 'some') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.enabled = 'perhaps') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.continuous = off) AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.continuous, security_invoker) AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.continuous, check_option = local) AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.continuous) AS SELECT a FROM s WITH CHECK OPTION;
+CREATE VIEW bad WITH (streaming.continuous, nonsense) AS SELECT a FROM s;
+CREATE TEMPORARY VIEW bad WITH (streaming.continuous) AS SELECT a FROM s;
+CREATE OR REPLACE VIEW bad WITH (streaming.continuous) AS SELECT a FROM s;
+CREATE OR REPLACE VIEW plain AS SELECT 1 AS a;
+CREATE VIEW plain WITH (streaming.continuous) AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.continuous) AS SELECT nothing FROM s;
+CREATE TEMPORARY TABLE lookup (a int);
+CREATE VIEW bad WITH (streaming.continuous) AS SELECT a FROM s JOIN lookup USING (a);
+
+-- ALTER changes what can be changed
+ALTER VIEW plain SET (streaming.trigger = '1 s', streaming.enabled = off, security_barrier);
+ALTER VIEW counted SET (streaming.max_rows_per_trigger = 100, streaming.max_files_per_trigger = 5);
+ALTER TABLE full_options SET (streaming.enabled = on), ALTER COLUMN x SET DEFAULT 1;
+SELECT * FROM options;
+ALTER VIEW counted RESET (streaming.max_rows_per_trigger, streaming.trigger);
+ALTER VIEW plain RESET (streaming.enabled, security_barrier);
+SELECT * FROM options;
+ALTER VIEW plain SET (streaming.output_mode = 'update');
+ALTER VIEW plain SET (streaming.start = 'latest');
+ALTER VIEW plain RESET (streaming.continuous);
+ALTER VIEW plain SET (streaming.trigger = 'soon');
+ALTER VIEW plain SET (streaming.enable = on);
+ALTER VIEW plain SET (security_invoker);
+ALTER VIEW options SET (streaming.enabled = on);
+ALTER VIEW nothing SET (streaming.enabled = on);
+ALTER VIEW IF EXISTS nothing SET (streaming.enabled = on);
+
+-- all or nothing
+BEGIN;
+ALTER VIEW plain SET (streaming.trigger = 'manual');
+DROP VIEW counted;
+ROLLBACK;
+SELECT * FROM options;
+
+DROP VIEW options;
+DROP FOREIGN TABLE s CASCADE;
+DROP TABLE lookup;

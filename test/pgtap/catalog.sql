@@ -1,0 +1,70 @@
+-- The extension's objects: names, columns, privileges and comments.
+SELECT * FROM no_plan();
+
+SELECT has_extension('streaming');
+SELECT schemas_are(ARRAY['public', 'streaming', 'streaming_internal']);
+
+-- what users may rely on
+SELECT columns_are('streaming', 'checkpoints', ARRAY['view', 'stream', 'partition', 'position', 'batch_id', 'committed_at']);
+SELECT columns_are('streaming', 'rejected_rows', ARRAY['stream', 'partition', 'position', 'payload', 'error', 'rejected_at']);
+SELECT is(
+    ARRAY(SELECT column_name || ' ' || data_type FROM information_schema.columns
+          WHERE table_schema = 'streaming' AND table_name = 'views' ORDER BY ordinal_position LIMIT 8),
+    ARRAY['view regclass', 'query text', 'sink text', 'output_mode text', 'trigger text', 'enabled boolean', 'status text', 'last_error text'],
+    'columns of streaming.views');
+SELECT has_function('streaming', 'explain', ARRAY['regclass']);
+SELECT function_returns('streaming', 'explain', ARRAY['regclass'], 'setof text');
+SELECT function_returns('streaming', 'watermark', ARRAY['regclass'], 'timestamp with time zone');
+
+SELECT set_eq(
+    'SELECT fdwname FROM pg_foreign_data_wrapper', ARRAY['kafka', 'directory', 'streaming'], 'wrappers');
+SELECT set_eq('SELECT srvname FROM pg_foreign_server', ARRAY['streaming'], 'servers');
+
+-- everything has a comment
+SELECT is_empty($$
+    SELECT pg_describe_object(classid, objid, 0)
+    FROM pg_depend d
+    WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+      AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'streaming')
+      AND coalesce(obj_description(objid, classid::regclass::name), '') = ''
+      AND classid <> 'pg_type'::regclass AND classid <> 'pg_am'::regclass
+$$, 'every object has a comment');
+
+-- functions of the library say so where it is not preloaded, and are no way around privileges
+SELECT is_empty($$
+    SELECT oid::regprocedure FROM pg_proc WHERE pronamespace::regnamespace::text LIKE 'streaming%' AND prosecdef
+$$, 'no function runs with the rights of its owner');
+SELECT is_empty($$
+    SELECT oid::regprocedure FROM pg_proc
+    WHERE pronamespace::regnamespace::text LIKE 'streaming%' AND 'internal'::regtype = ANY (proargtypes)
+$$, 'no function takes internal arguments');
+
+-- nobody but the extension writes its tables
+CREATE ROLE streaming_test_nobody;
+SELECT table_privs_are('streaming', t, 'streaming_test_nobody', ARRAY['SELECT'])
+FROM unnest(ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'views']) t;
+SELECT table_privs_are('streaming', 'rejected_rows', 'streaming_test_nobody', ARRAY['SELECT', 'DELETE']);
+SELECT schema_privs_are('streaming', 'streaming_test_nobody', ARRAY['USAGE']);
+SELECT schema_privs_are('streaming_internal', 'streaming_test_nobody', ARRAY['USAGE']);
+SELECT fdw_privs_are(f, 'streaming_test_nobody', ARRAY[]::text[]) FROM unnest(ARRAY['kafka', 'directory', 'streaming']) f;
+SELECT server_privs_are('streaming', 'streaming_test_nobody', ARRAY['USAGE']);
+DROP ROLE streaming_test_nobody;
+
+-- pg_dump takes the tables
+SELECT set_eq(
+    $$SELECT c.relname FROM pg_extension e, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'streaming'$$,
+    ARRAY['continuous_view_id', 'continuous_view', 'checkpoints', 'progress', 'files', 'rejected_rows'],
+    'tables in dumps');
+
+-- settings
+SELECT is_empty($$
+    SELECT name FROM pg_settings WHERE name LIKE 'streaming.%' AND coalesce(short_desc, '') = ''
+$$, 'every setting is described');
+SELECT is_empty($$
+    SELECT name FROM pg_settings WHERE name LIKE 'streaming.%' AND vartype = 'integer' AND unit IS NULL
+      AND name NOT IN ('streaming.max_streams', 'streaming.max_views', 'streaming.query_workers', 'streaming.batch_rows', 'streaming.batches_kept')
+$$, 'every size and time has a unit');
+SELECT throws_ok('SET streaming.nonsense = 1', '42602', NULL, 'names of settings are checked');
+SELECT throws_ok('SET streaming.work_mem = ''1GB''', '55P02', NULL, 'settings of workers are not the session''s');
+
+SELECT * FROM finish();
