@@ -30,6 +30,7 @@
 #include <zstd.h>
 #endif
 
+#include "commands/defrem.h"
 #include "directory_files.h"
 #include "directory_reader.h"
 #include "format/format.h"
@@ -64,6 +65,7 @@ struct StreamingReader
 	StreamingStream *stream;
 	StreamingSource *source;
 	StreamingDecoder *decoder;	/* for its split; made with the first file */
+	bool		check_header;	/* each file's first record is never skipped */
 
 	char	   *buffer;
 	size_t		capacity;		/* without the padding */
@@ -99,6 +101,7 @@ struct StreamingReader
 	char		trouble[STREAMING_FILE_MAX_PATH + 256];
 };
 
+static bool wants_header(const StreamingStream *stream);
 static Compression compression_of(StreamingReader *reader, const char *path);
 static bool make_room(StreamingReader *reader, bool fresh);
 static bool fill(StreamingReader *reader);
@@ -118,6 +121,7 @@ streaming_reader_open(StreamingStream *stream, StreamingSource *source)
 	reader->context = CurrentMemoryContext;
 	reader->stream = stream;
 	reader->source = source;
+	reader->check_header = wants_header(stream);
 	reader->fd = -1;
 	reader->capacity = BLOCK_SIZE;
 	reader->buffer = palloc(reader->capacity + STREAMING_RECORD_PADDING);
@@ -307,6 +311,26 @@ streaming_reader_trouble(const StreamingReader *reader)
 	return reader->trouble;
 }
 
+/*
+ * Must a decoder that begins in the middle of a file see the file's header?
+ * With header 'match' it decides whether the other records are any good, and a
+ * restart must not change that.
+ */
+static bool
+wants_header(const StreamingStream *stream)
+{
+	ListCell   *lc;
+
+	foreach(lc, stream->copy_options)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (strcmp(option->defname, "header") == 0)
+			return option->arg != NULL && pg_strcasecmp(defGetString(option), "match") == 0;
+	}
+	return false;
+}
+
 /* The option "compression", or what the name says. */
 static Compression
 compression_of(StreamingReader *reader, const char *path)
@@ -423,7 +447,7 @@ deliver(StreamingReader *reader, StreamingRecord *record, size_t length,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("file \"%s\" has more than %u records", reader->path, PG_UINT32_MAX)));
 	reader->count++;
-	if (reader->count <= reader->skip ||
+	if ((reader->count <= reader->skip && !(reader->count == 1 && reader->check_header)) ||
 		(length == 0 && framing_error == NULL && !reader->decoder->routine->empty_records))
 		return false;
 

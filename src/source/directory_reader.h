@@ -33,10 +33,12 @@ extern StreamingReader *streaming_reader_open(StreamingStream *stream, Streaming
 extern void streaming_reader_close(StreamingReader *reader);
 
 /*
- * Begins a file, behind its first skip records; path must live as long as its
- * records are looked at.  Records delivered before stay valid.  Returns false, with errno set, if it cannot be opened; trouble is
- * then the message (errno 0: a compression that is not built in).  *st is set
- * to what the file is now.
+ * Begins a file, behind its first skip records (with CSV's header 'match' the
+ * header is delivered all the same, for the decoder to check it).  path must
+ * live as long as its records are looked at; records delivered before stay
+ * valid.  Returns false, with errno set, if the file cannot be opened; trouble
+ * is then the message (errno 0: a compression that is not built in).  *st is
+ * set to what the file is now.
  */
 struct stat;
 extern bool streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip,

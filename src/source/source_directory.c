@@ -474,7 +474,7 @@ read_records(DirectorySource *source, StreamingRecord *records, int max)
 		else
 		{
 			records[n].offset += POSITION(source->current.number, 0);
-			source->position = records[n].offset + 1;
+			source->position = Max(source->position, records[n].offset + 1);
 			n++;
 		}
 	}
