@@ -13,7 +13,8 @@
  * Locks: a batch holds ShareUpdateExclusiveLock on the view from its beginning
  * to its commit.  Whoever makes a view that reads this one, resets it or changes
  * its options takes the same lock, so that none of this happens in the middle
- * of a batch, and the next batch sees it.
+ * of a batch, and the next batch sees it.  With it it takes, all or none at a
+ * time, AccessShareLock on what it reads, so as not to deadlock with DROP.
  */
 #include "postgres.h"
 
@@ -24,7 +25,6 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "rewrite/rewriteHandler.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -37,6 +37,7 @@
 #include "exec/progress.h"
 #include "exec/stage.h"
 #include "input.h"
+#include "relation_locks.h"
 #include "sink/sink.h"
 
 struct StreamingViewState
@@ -53,6 +54,7 @@ struct StreamingViewState
 	Oid			change_stream;	/* Invalid: nobody reads the view as a stream */
 	StreamingStatement write_changes;
 	List	   *relations;		/* of Oid: those the program depends on */
+	List	   *locks;			/* of Oid: those a batch locks; the view first */
 	StreamingProgress progress;
 };
 
@@ -91,6 +93,7 @@ close_program(StreamingViewState *state)
 	streaming_statement_free(&state->write_changes);
 	state->program = NULL;
 	state->relations = NIL;
+	state->locks = NIL;
 	state->valid = false;
 	MemoryContextReset(state->program_context);
 }
@@ -126,6 +129,8 @@ open_program(StreamingViewState *state)
 
 	close_program(state);
 	old = MemoryContextSwitchTo(state->program_context);
+	state->locks = streaming_relations_of_view(state->view);
+	streaming_lock_relations(state->locks, AccessShareLock);
 	state->definition = streaming_catalog_view(state->view, false);
 	rel = relation_open(state->definition->definition, AccessShareLock);
 	state->program = streaming_compile(get_view_query(rel), state->definition->id,
@@ -321,7 +326,8 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 	INSTR_TIME_SET_CURRENT(start);
 	begin_block();
 	result->started_at = GetCurrentTransactionStartTimestamp();
-	LockRelationOid(state->view, ShareUpdateExclusiveLock);
+	streaming_lock_relations(state->locks ? state->locks : list_make1_oid(state->view),
+							 ShareUpdateExclusiveLock);
 	refresh_program(state);
 
 	streaming_input_prepare(state->input);
