@@ -71,6 +71,7 @@ static List *children = NIL;	/* of Child *, in TopMemoryContext */
 static bool complained = false; /* about a server that is full */
 static char database_name[NAMEDATALEN];
 
+static uint64 count_changes(void);
 static bool read_catalogs(uint64 *changes);
 static void want_child(StreamingWorkerType type, Oid stream, int number);
 static void update_view_slots(List *views);
@@ -125,11 +126,29 @@ streaming_coordinator_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		LWLockAcquire(streaming_slots->lock, LW_SHARED);
-		reread |= streaming_database_slot(dboid, false)->changes != changes;
-		LWLockRelease(streaming_slots->lock);
+		reread |= count_changes() != changes;
 	}
 	proc_exit(0);
+}
+
+/*
+ * The number of changes in this database.  Exits if the launcher has given it
+ * up: it has become a template, or refuses connections.
+ */
+static uint64
+count_changes(void)
+{
+	StreamingDatabaseSlot *database;
+	uint64		changes = 0;
+
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	database = streaming_database_slot(MyDatabaseId, false);
+	if (database)
+		changes = database->changes;
+	LWLockRelease(streaming_slots->lock);
+	if (database == NULL)
+		proc_exit(0);
+	return changes;
 }
 
 /* ---- What there should be ---- */
@@ -143,17 +162,13 @@ static bool
 read_catalogs(uint64 *changes)
 {
 	MemoryContext context = CurrentMemoryContext;
-	StreamingDatabaseSlot *database;
 	List	   *views = NIL;
 	ListCell   *lc;
 	int			nenabled = 0;
 	bool		installed;
 
 	/* Before the snapshot, so that what comes later is read again. */
-	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
-	database = streaming_database_slot(MyDatabaseId, false);
-	*changes = database->changes;
-	LWLockRelease(streaming_slots->lock);
+	*changes = count_changes();
 
 	foreach(lc, children)
 		((Child *) lfirst(lc))->wanted = false;
@@ -246,9 +261,12 @@ update_view_slots(List *views)
 
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
 	database = streaming_database_slot(MyDatabaseId, false);
-	database->confirmed = true;
-	database->full = complained;
-	database->last_error[0] = '\0';
+	if (database)
+	{
+		database->confirmed = true;
+		database->full = complained;
+		database->last_error[0] = '\0';
+	}
 	for (int pass = 0; pass < 2; pass++)
 	{
 		/* Slots that are in use, then, after others are freed, new ones. */
@@ -292,7 +310,7 @@ update_view_slots(List *views)
 		}
 	}
 	streaming_slots->assignments++;
-	if (nrefused > 0)
+	if (nrefused > 0 && database)
 		snprintf(database->last_error, STREAMING_ERROR_LENGTH,
 				 "more than streaming.max_views (%d) continuous views", streaming_max_views);
 	/* Probing is over for this database; another one may begin. */
@@ -406,8 +424,12 @@ report_full(Child *child, const char *problem)
 {
 	if (complained != (problem != NULL))
 	{
+		StreamingDatabaseSlot *database;
+
 		LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
-		streaming_database_slot(MyDatabaseId, false)->full = (problem != NULL);
+		database = streaming_database_slot(MyDatabaseId, false);
+		if (database)
+			database->full = (problem != NULL);
 		LWLockRelease(streaming_slots->lock);
 	}
 	if (problem && !complained)
@@ -485,6 +507,11 @@ assign_views(void)
 		if (slot->worker >= 0)
 			load[slot->worker]--;
 		slot->worker = best;
+		if (strcmp(slot->last_error, STREAMING_FULL_MESSAGE) == 0)
+		{
+			slot->status = STREAMING_VIEW_RUNNING;
+			slot->last_error[0] = '\0';
+		}
 		load[best]++;
 		changed = true;
 	}
@@ -514,7 +541,7 @@ depart(uint64 changes)
 
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
 	database = streaming_database_slot(MyDatabaseId, false);
-	leave = database->changes == changes;
+	leave = database == NULL || database->changes == changes;
 	if (leave)
 		streaming_database_forget(MyDatabaseId);
 	LWLockRelease(streaming_slots->lock);

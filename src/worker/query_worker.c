@@ -1,0 +1,680 @@
+/*
+ * query_worker.c
+ *		Runs the batches of the views that its database's coordinator has
+ *		assigned to it.
+ *
+ * One pass of the main loop takes up views that are newly assigned, lets go of
+ * those that are not any more, and runs at most one batch of each view that is
+ * due.  So a view with endless input starves no other one, and a view that is
+ * in trouble costs the others nothing but its failed attempts.  When no view is
+ * due the worker sleeps until its latch is set (by a reader's stream, the
+ * coordinator, a drain) or a trigger or a retry is due; without those, without
+ * a timeout.
+ *
+ * When a view is due:
+ *
+ *	asap		there is input
+ *	interval	there is input, and a multiple of the interval has passed since
+ *				the last batch began.  As in Spark, batches are aligned to
+ *				multiples of the interval, and one that took longer than the
+ *				interval is followed by the next at once.
+ *	manual		never by itself
+ *	any			a drain has asked for a run that has not been made yet; while a
+ *				drain waits, the view runs as if asap
+ *
+ * A view that fails is tried again after a delay that begins with RETRY_MIN and
+ * doubles up to streaming.retry_max; where trying again cannot help, only when
+ * its definition changes or a drain asks.  The error is in streaming.views, and
+ * in the log when it is a new one.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "streaming.h"
+#include "exec/exec.h"
+#include "worker/slots.h"
+#include "worker/worker.h"
+
+#define RETRY_MIN			100		/* ms */
+#define RELOG_INTERVAL		600000	/* ms after which an error is logged again */
+#define POSTMASTER_CHECK	1000	/* ms, while a batch runs */
+
+/* A view that this worker holds. */
+typedef struct Run
+{
+	int			index;			/* of its slot */
+	Oid			view;
+	char		name[NAMEDATALEN];
+	char		activity[NAMEDATALEN + 32]; /* for pg_stat_activity */
+
+	/* copied from the slot at each pass */
+	bool		assigned;
+	StreamingTriggerKind trigger;
+	int64		trigger_us;
+	int64		wanted_generation;
+	uint64		kicks;
+	bool		drained;		/* somebody waits */
+	uint64		requested;
+	uint64		served;
+
+	MemoryContext context;		/* holds state */
+	StreamingViewState *state;	/* NULL: not open */
+	int64		generation;		/* state's */
+	bool		limited;		/* has a limit of rows or files per trigger */
+
+	bool		more;			/* the last batch left something */
+	TimestampTz due;			/* interval: not before */
+	bool		input_seen;		/* interval: there was input before it was due */
+
+	uint64		seen_kicks;
+	int			failures;		/* in a row */
+	bool		failed;			/* trying again cannot help */
+	uint64		failed_request; /* the request that was open then */
+	TimestampTz retry_at;
+	TimestampTz logged_at;
+	char	   *logged;			/* message logged last, in TopMemoryContext */
+} Run;
+
+static List *runs = NIL;		/* of Run *, in TopMemoryContext */
+static uint64 seen_assignments = 0;
+static MemoryContext loop_context;
+static TimeoutId postmaster_check;
+static long stats_timeout = -1; /* ms until statistics are to be reported */
+
+/* The process */
+static void query_worker_connect(Oid dboid);
+static void set_session_settings(void);
+static void query_worker_interrupts(void);
+static void check_postmaster(void);
+
+/* Which views */
+static void take_assignments(void);
+static void hold_views(void);
+static void read_slot(Run *run);
+static void release_view(Run *run);
+
+/* When */
+static long run_due_views(void);
+static bool run_is_due(Run *run, TimestampTz now, long *timeout);
+static bool interval_is_due(Run *run, TimestampTz now, long *timeout);
+static void due_at(TimestampTz due, TimestampTz now, long *timeout);
+static TimestampTz next_multiple(TimestampTz at, int64 us);
+
+/* Running */
+static void run_view(Run *run);
+static void run_batch(Run *run);
+static void error_context(void *arg);
+static void open_view(Run *run);
+static void close_view(Run *run);
+static void note_success(Run *run, const StreamingBatchResult *result, uint64 request);
+static void note_error(Run *run);
+static bool is_dropped(Run *run, int sqlerrcode);
+static bool is_incurable(int sqlerrcode);
+static bool log_is_due(Run *run, const char *message);
+
+void
+streaming_query_main(Datum arg)
+{
+	StreamingWorkerSlot *me = streaming_worker_attach();
+
+	query_worker_connect(me->dboid);
+
+	for (;;)
+	{
+		long		timeout;
+
+		query_worker_interrupts();
+		MemoryContextReset(loop_context);
+		MemoryContextSwitchTo(loop_context);
+		take_assignments();
+		timeout = run_due_views();
+
+		if (timeout != 0)
+		{
+			if (stats_timeout >= 0 && (timeout < 0 || stats_timeout < timeout))
+				timeout = stats_timeout;
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout > 0 ? WL_TIMEOUT : 0),
+							 timeout, PG_WAIT_EXTENSION);
+		}
+		else if (!PostmasterIsAlive())
+			proc_exit(1);
+		ResetLatch(MyLatch);
+	}
+}
+
+/* ---- The process ---- */
+
+static void
+query_worker_connect(Oid dboid)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	set_session_settings();
+	postmaster_check = RegisterTimeout(USER_TIMEOUT, check_postmaster);
+	loop_context = AllocSetContextCreate(TopMemoryContext, "streaming query worker",
+										 ALLOCSET_DEFAULT_SIZES);
+}
+
+/*
+ * Settings of the database or of the superuser we connect as must not leak
+ * into the views.
+ *
+ * synchronous_commit stays as configured.  Turned off, a batch's commit would
+ * still be atomic, but others act on what it says: rows of a pushed stream are
+ * removed, and a drain returns, as soon as the batch is committed; after a
+ * crash they would be gone and the batch, too.
+ *
+ * read committed: a batch is read under one snapshot that is taken explicitly,
+ * and what it writes into a user's table must not fail because somebody else
+ * updates that table.
+ */
+static void
+set_session_settings(void)
+{
+	static const struct
+	{
+		const char *name;
+		const char *value;
+	}			settings[] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"jit", "off"},
+		{"row_security", "on"},
+		{"session_replication_role", "origin"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"statement_timeout", "0"},
+		{"transaction_timeout", "0"},	/* PostgreSQL 17 */
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		if (GetConfigOption(settings[i].name, true, false))
+			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+	}
+	SetConfigOption("work_mem", psprintf("%d", streaming_work_mem), PGC_USERSET, PGC_S_OVERRIDE);
+}
+
+/* Between batches. */
+static void
+query_worker_interrupts(void)
+{
+	/* A cancel that comes now comes too late for the batch it was meant for. */
+	QueryCancelPending = false;
+	if (ProcDiePending)
+		proc_exit(0);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		set_session_settings();
+	}
+	if (stats_timeout >= 0)
+		stats_timeout = pgstat_report_stat(false);
+	if (stats_timeout == 0)
+		stats_timeout = -1;
+}
+
+/*
+ * Timeout handler: a batch that computes for long must not outlive the
+ * postmaster for long.  Its next CHECK_FOR_INTERRUPTS ends it.
+ */
+static void
+check_postmaster(void)
+{
+	if (!PostmasterIsAlive())
+	{
+		ProcDiePending = true;
+		InterruptPending = true;
+	}
+}
+
+/* ---- Which views ---- */
+
+/*
+ * Takes up the views that are assigned to this worker and held by nobody, reads
+ * what the slots say, and lets go of what is assigned to others now.
+ */
+static void
+take_assignments(void)
+{
+	ListCell   *lc;
+
+	/* Without the lock: who raises it sets our latch afterwards. */
+	if (seen_assignments == streaming_slots->assignments)
+		return;
+	hold_views();
+
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	foreach(lc, runs)
+		read_slot(lfirst(lc));
+	LWLockRelease(streaming_slots->lock);
+
+	foreach(lc, runs)
+	{
+		Run		   *run = lfirst(lc);
+
+		if (!run->assigned)
+		{
+			runs = foreach_delete_current(runs, lc);
+			release_view(run);
+		}
+		else if (run->generation < run->wanted_generation || run->kicks != run->seen_kicks)
+		{
+			/* Another chance for one that has failed. */
+			if (run->generation < run->wanted_generation)
+				close_view(run);
+			run->seen_kicks = run->kicks;
+			run->retry_at = 0;
+			run->failed = false;
+		}
+	}
+}
+
+static void
+hold_views(void)
+{
+	int		   *taken = palloc(sizeof(int) * streaming_slots->nviews);
+	int			ntaken = 0;
+	MemoryContext old;
+
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	seen_assignments = streaming_slots->assignments;
+	for (int i = 0; i < streaming_slots->nviews; i++)
+	{
+		StreamingViewSlot *slot = &streaming_view_slots[i];
+
+		if (slot->dboid == MyDatabaseId && slot->holder < 0 &&
+			slot->worker == streaming_my_worker->number)
+		{
+			slot->holder = streaming_my_worker_index();
+			taken[ntaken++] = i;
+		}
+	}
+	LWLockRelease(streaming_slots->lock);
+
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	for (int i = 0; i < ntaken; i++)
+	{
+		Run		   *run = palloc0(sizeof(Run));
+
+		run->index = taken[i];
+		run->view = streaming_view_slots[taken[i]].view;	/* ours now */
+		run->seen_kicks = streaming_view_slots[taken[i]].kicks;
+		run->input_seen = true;
+		/* What failed in another worker's hands is tried, not waited for. */
+		run->failures = streaming_view_slots[taken[i]].status != STREAMING_VIEW_RUNNING;
+		snprintf(run->name, NAMEDATALEN, "%u", run->view);
+		runs = lappend(runs, run);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* Caller holds the lock. */
+static void
+read_slot(Run *run)
+{
+	StreamingViewSlot *slot = &streaming_view_slots[run->index];
+
+	run->assigned = slot->dboid == MyDatabaseId && slot->view == run->view &&
+		slot->worker == streaming_my_worker->number;
+	run->trigger = slot->trigger;
+	run->trigger_us = slot->trigger_us;
+	run->wanted_generation = slot->generation;
+	run->kicks = slot->kicks;
+	run->drained = slot->drainers > 0;
+	run->requested = slot->requested;
+	run->served = slot->served;
+}
+
+static void
+release_view(Run *run)
+{
+	StreamingViewSlot *slot = &streaming_view_slots[run->index];
+
+	close_view(run);
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	slot->holder = -1;
+	streaming_slots->assignments++;
+	if (slot->dboid == MyDatabaseId && slot->worker >= 0)
+		streaming_wake_worker(MyDatabaseId, STREAMING_QUERY, slot->worker);
+	LWLockRelease(streaming_slots->lock);
+	if (run->logged)
+		pfree(run->logged);
+	pfree(run);
+}
+
+/* ---- When ---- */
+
+/*
+ * Runs a batch of each view that is due.  Returns ms until the next one is: 0
+ * if some view may be due again at once, -1 if only the latch will tell.
+ */
+static long
+run_due_views(void)
+{
+	static uint32 first = 0;
+	int			n = list_length(runs);
+	long		timeout = -1;
+
+	for (int i = 0; i < n; i++)
+	{
+		Run		   *run = list_nth(runs, (first + (uint32) i) % n);
+
+		query_worker_interrupts();
+		if (run_is_due(run, GetCurrentTimestamp(), &timeout))
+		{
+			run_view(run);
+			timeout = 0;
+		}
+	}
+	first++;
+	return timeout;
+}
+
+static void
+due_at(TimestampTz due, TimestampTz now, long *timeout)
+{
+	long		ms = TimestampDifferenceMilliseconds(now, due);
+
+	*timeout = *timeout < 0 ? ms : Min(*timeout, ms);
+}
+
+/* If it is not due, lowers *timeout to the time it will be, if that is known. */
+static bool
+run_is_due(Run *run, TimestampTz now, long *timeout)
+{
+	if (run->requested > run->failed_request && run->requested > run->served)
+		return true;			/* a new request */
+	if (run->failed)
+		return false;
+	if (run->retry_at > now)
+	{
+		due_at(run->retry_at, now, timeout);
+		return false;
+	}
+	if (run->state == NULL)
+		return true;			/* to be opened */
+	if (run->drained && (run->failures > 0 || run->requested > run->served))
+		return true;
+	if (run->trigger == STREAMING_TRIGGER_MANUAL && !run->drained)
+		return false;
+	if (run->failures > 0)
+		return true;
+	if (run->more && !(run->limited && run->trigger == STREAMING_TRIGGER_INTERVAL))
+		return true;
+	if (run->trigger == STREAMING_TRIGGER_INTERVAL && !run->drained)
+		return interval_is_due(run, now, timeout);
+	return run->more || streaming_view_has_input(run->state);
+}
+
+/*
+ * Input that was there when the last batch ended waits for the time that is due
+ * since then; what arrives later than that waits for the next multiple.  So
+ * nothing needs to wake us while there is no input.
+ */
+static bool
+interval_is_due(Run *run, TimestampTz now, long *timeout)
+{
+	if (!run->more && !streaming_view_has_input(run->state))
+		return false;
+	if (run->due <= now && run->input_seen)
+		return true;
+	if (run->due <= now)
+		run->due = next_multiple(now, run->trigger_us);
+	run->input_seen = true;
+	due_at(run->due, now, timeout);
+	return false;
+}
+
+/* The first multiple of us, counted from the Unix epoch, after at. */
+static TimestampTz
+next_multiple(TimestampTz at, int64 us)
+{
+	const int64 epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+
+	return ((at + epoch) / us + 1) * us - epoch;
+}
+
+/* ---- Running ---- */
+
+/* Opens the view, or runs one batch; an error is noted, not thrown. */
+static void
+run_view(Run *run)
+{
+	ErrorContextCallback callback;
+
+	callback.callback = error_context;
+	callback.arg = run;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	PG_TRY();
+	{
+		if (run->state)
+			run_batch(run);
+		else
+			open_view(run);
+	}
+	PG_CATCH();
+	{
+		error_context_stack = callback.previous;
+		note_error(run);
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	MemoryContextSwitchTo(loop_context);
+	stats_timeout = pgstat_report_stat(false);
+}
+
+static void
+run_batch(Run *run)
+{
+	StreamingBatchResult result;
+	uint64		request = run->requested;
+	TimestampTz now;
+	bool		ran;
+
+	SetCurrentStatementStartTimestamp();
+	now = GetCurrentStatementStartTimestamp();
+	pgstat_report_activity(STATE_RUNNING, run->activity);
+	if (run->trigger == STREAMING_TRIGGER_INTERVAL)
+		run->due = next_multiple(now, run->trigger_us);
+	enable_timeout_every(postmaster_check,
+						 TimestampTzPlusMilliseconds(now, POSTMASTER_CHECK),
+						 POSTMASTER_CHECK);
+	ran = streaming_batch_run(run->state, &result);
+	disable_timeout(postmaster_check, false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	note_success(run, ran ? &result : NULL, request);
+}
+
+static void
+error_context(void *arg)
+{
+	errcontext("batch of continuous view %s", ((Run *) arg)->name);
+}
+
+static void
+open_view(Run *run)
+{
+	StreamingView *view;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	view = streaming_catalog_view(run->view, false);
+	strlcpy(run->name, get_rel_name(run->view), NAMEDATALEN);
+	snprintf(run->activity, sizeof(run->activity), "continuous view %s", run->name);
+	run->generation = view->generation;
+	run->limited = view->max_rows > 0 || view->max_files > 0;
+	run->more = false;
+	run->context = AllocSetContextCreate(TopMemoryContext, "streaming view",
+										 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(run->context);
+	run->state = streaming_view_open(run->view);
+	MemoryContextSwitchTo(loop_context);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(loop_context);
+}
+
+/* Also what an open that failed has left. */
+static void
+close_view(Run *run)
+{
+	if (run->state)
+		streaming_view_close(run->state);
+	run->state = NULL;
+	if (run->context)
+		MemoryContextDelete(run->context);
+	run->context = NULL;
+}
+
+/* result: NULL if there was nothing to do. */
+static void
+note_success(Run *run, const StreamingBatchResult *result, uint64 request)
+{
+	run->more = result && result->more;
+	run->failures = 0;
+	run->failed = false;
+	if (!run->more)
+		run->served = Max(run->served, request);
+	run->input_seen = run->trigger == STREAMING_TRIGGER_INTERVAL &&
+		(run->more || streaming_view_has_input(run->state));
+	streaming_view_slot_committed(run->index, result, run->more ? 0 : request);
+	if (run->logged)
+	{
+		pfree(run->logged);
+		run->logged = NULL;
+		ereport(LOG, (errmsg("continuous view %s runs again", run->name)));
+	}
+}
+
+/* In PG_CATCH. */
+static void
+note_error(Run *run)
+{
+	ErrorData  *error;
+	StringInfoData message;
+	int			delay;
+
+	HOLD_INTERRUPTS();
+	disable_timeout(postmaster_check, false);
+	AbortOutOfAnyTransaction();
+	LWLockReleaseAll();
+	if (run->state)
+		streaming_view_aborted(run->state);
+	MemoryContextSwitchTo(loop_context);
+	error = CopyErrorData();
+	if (is_dropped(run, error->sqlerrcode))
+	{
+		/* The coordinator is about to take it from us. */
+		FlushErrorState();
+		run->failed = true;
+		close_view(run);
+		RESUME_INTERRUPTS();
+		return;
+	}
+
+	initStringInfo(&message);
+	appendStringInfoString(&message, error->message ? error->message : "unknown error");
+	if (error->detail)
+		appendStringInfo(&message, "\nDETAIL:  %s", error->detail);
+	if (error->hint)
+		appendStringInfo(&message, "\nHINT:  %s", error->hint);
+	if (log_is_due(run, message.data))
+		EmitErrorReport();
+	FlushErrorState();
+
+	run->failures++;
+	run->failed = is_incurable(error->sqlerrcode);
+	run->failed_request = run->requested;
+	delay = RETRY_MIN << Min(run->failures - 1, 16);
+	run->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												Min(delay, streaming_retry_max));
+	/* What failed twice is opened anew, in case it is the open state's fault. */
+	if (run->state == NULL || run->failures > 1)
+		close_view(run);
+	streaming_view_slot_error(run->index,
+							  run->failed ? STREAMING_VIEW_FAILED : STREAMING_VIEW_RETRYING,
+							  message.data);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	RESUME_INTERRUPTS();
+}
+
+/* Is the error that the view is no more? */
+static bool
+is_dropped(Run *run, int sqlerrcode)
+{
+	bool		dropped;
+
+	if (sqlerrcode != ERRCODE_UNDEFINED_TABLE && sqlerrcode != ERRCODE_WRONG_OBJECT_TYPE &&
+		sqlerrcode != ERRCODE_INTERNAL_ERROR)
+		return false;
+	StartTransactionCommand();
+	dropped = streaming_catalog_view(run->view, true) == NULL;
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(loop_context);
+	return dropped;
+}
+
+/*
+ * The query cannot be kept, or names what does not exist.  Missing rights are
+ * not among them: a GRANT cures that, and nobody tells us of it.
+ */
+static bool
+is_incurable(int sqlerrcode)
+{
+	switch (sqlerrcode)
+	{
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_SYNTAX_ERROR:
+		case ERRCODE_UNDEFINED_OBJECT:
+		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_UNDEFINED_COLUMN:
+		case ERRCODE_UNDEFINED_FUNCTION:
+		case ERRCODE_WRONG_OBJECT_TYPE:
+		case ERRCODE_DATATYPE_MISMATCH:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* An error is logged when it is another one than before, or time has passed. */
+static bool
+log_is_due(Run *run, const char *message)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (run->logged && strcmp(run->logged, message) == 0 &&
+		!TimestampDifferenceExceeds(run->logged_at, now, RELOG_INTERVAL))
+		return false;
+	if (run->logged)
+		pfree(run->logged);
+	run->logged = MemoryContextStrdup(TopMemoryContext, message);
+	run->logged_at = now;
+	return true;
+}

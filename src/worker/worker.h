@@ -1,0 +1,44 @@
+/*
+ * worker.h
+ *		Who runs it: the launcher, a coordinator per database, ingest and
+ *		query workers.
+ */
+#ifndef STREAMING_WORKER_H
+#define STREAMING_WORKER_H
+
+#include "postgres.h"
+
+/* entry points named in RegisterBackgroundWorker; in the file of that name */
+extern PGDLLEXPORT void streaming_launcher_main(Datum arg);
+extern PGDLLEXPORT void streaming_coordinator_main(Datum arg);
+extern PGDLLEXPORT void streaming_ingest_main(Datum arg);
+extern PGDLLEXPORT void streaming_query_main(Datum arg);
+
+/* in launcher.c */
+extern void streaming_launcher_register(void);	/* from _PG_init */
+
+/* in slots.c */
+
+extern void streaming_slots_init(void); /* from _PG_init, after the settings */
+
+/*
+ * Something changed that the workers of this database should know of (a view
+ * or stream was made, altered, dropped, enabled, reset; the extension was made
+ * or dropped): at commit of the current transaction the coordinator, started
+ * if there is none, reads the catalogs anew and tells the workers.  Cheap; may
+ * be called many times.
+ */
+extern void streaming_workers_notify(void);
+
+/*
+ * The current transaction is about to do something to a database that must
+ * have no connections: DROP DATABASE, ALTER DATABASE ... RENAME or SET
+ * TABLESPACE, or CREATE DATABASE, whose template it is.  Waits until our
+ * workers have left it and keeps them out until the end of the transaction;
+ * then they come back, if the database is still there, and databases that are
+ * new are looked at.  Does nothing for a database the user does not own: the
+ * command will fail.
+ */
+extern void streaming_workers_leave_database(Oid dboid);
+
+#endif							/* STREAMING_WORKER_H */
