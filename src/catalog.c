@@ -88,6 +88,7 @@ static const struct
 	{"checkpoints", "checkpoints_pkey"},
 	{"progress", "progress_pkey"},
 	{"files", "files_pkey"},
+	{"push_segments", "push_segments_pkey"},
 	{"rejected_rows", "rejected_rows_stream_partition_position_key"},
 };
 
@@ -412,8 +413,8 @@ views_of_kind(bool restored)
 	{
 		StreamingView *view = view_from_tuple(tuple, RelationGetDescr(scan.relation));
 
-		/* a view dropped while the hooks were not there has no owner */
-		if (view->restored == restored && OidIsValid(view->owner))
+		/* one that was dropped while the library was not loaded has no owner */
+		if ((view->restored || !OidIsValid(view->owner)) == restored)
 			result = lappend(result, view);
 	}
 	table_scan_end(&scan);

@@ -57,7 +57,8 @@ typedef struct StreamingView
 extern StreamingView *streaming_catalog_view(Oid view, bool missing_ok);
 extern List *streaming_catalog_views(void); /* of StreamingView *, by id; without
 											 * the restored ones */
-extern List *streaming_catalog_restored_views(void);	/* likewise, only those */
+extern List *streaming_catalog_restored_views(void);	/* likewise, only those and
+														 * those that are no more */
 extern List *streaming_catalog_views_of_stream(Oid stream);	/* of Oid; by dependency of
 															 * the definition; also of a
 															 * view that is read as a stream */

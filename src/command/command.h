@@ -126,6 +126,7 @@ extern void streaming_refuse_internal(Oid relid);
 /*
  * Views that came from a dump or from another database begin to run when all
  * that belongs to them is there: what pg_dump does not know of is made good.
+ * Rows of views that are no more go.
  * For the coordinator, in a transaction, before it reads the catalog.
  */
 extern void streaming_restore_views(void);

@@ -10,7 +10,8 @@
  *
  * A row tells that it was copied (StreamingView.restored).  Its view waits until
  * all that it is made of is there, then the dependencies are recorded anew and
- * it begins to run, from the checkpoint that came with it.
+ * it begins to run, from the checkpoint that came with it.  On the same way rows
+ * are removed whose views were dropped while the library was not loaded.
  */
 #include "postgres.h"
 
@@ -73,7 +74,9 @@ try_restore_view(Oid relid)
 
 		LockRelationOid(relid, AccessShareLock);
 		view = streaming_catalog_view(relid, true);
-		if (view && view->restored && OidIsValid(view->owner) && is_complete(view))
+		if (view && !OidIsValid(view->owner))
+			streaming_catalog_forget(relid);
+		else if (view && view->restored && is_complete(view))
 			restore_view(view);
 		ReleaseCurrentSubTransaction();
 	}
