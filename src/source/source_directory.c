@@ -141,8 +141,8 @@ static void leave_file(DirectorySource *source);
 
 /* trouble */
 static void verify_position(DirectorySource *source);
-static void lost_position(DirectorySource *source) pg_attribute_noreturn();
-static void vanished(DirectorySource *source) pg_attribute_noreturn();
+static void lost_position(DirectorySource *source);
+static void vanished(DirectorySource *source);
 static void set_trouble(DirectorySource *source, const char *message, int error, bool quiet);
 static void clear_trouble(DirectorySource *source);
 
