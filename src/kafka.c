@@ -22,6 +22,9 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
@@ -39,7 +42,15 @@
 #include "kafka.h"
 
 #define LOG_LINES	16			/* kept between two calls of serve */
-#define CLOSE_WAIT	300			/* ms, see streaming_kafka_close */
+
+/*
+ * How long (ms) a close waits for the client's end: not long, since librdkafka
+ * may take a second, but longer where several reapers are at work already.
+ */
+#define CLOSE_WAIT	20
+#define BUSY_CLOSE_WAIT 300
+#define BUSY_REAPERS 2
+
 #define EXIT_WAIT	1000		/* ms, for all clients together */
 
 struct StreamingKafka
@@ -543,7 +554,7 @@ streaming_kafka_on_close(StreamingKafka *client,
 void
 streaming_kafka_close(StreamingKafka *client)
 {
-	struct timespec deadline = deadline_after(CLOSE_WAIT);
+	struct timespec deadline;
 	bool		destroyed;
 
 	dlist_delete(&client->node);
@@ -554,6 +565,7 @@ streaming_kafka_close(StreamingKafka *client)
 	pthread_mutex_unlock(&client->lock);
 
 	pthread_mutex_lock(&reapers_lock);
+	deadline = deadline_after(reapers < BUSY_REAPERS ? CLOSE_WAIT : BUSY_CLOSE_WAIT);
 	reapers++;
 	pthread_mutex_unlock(&reapers_lock);
 	if (!start_thread(reaper_main, client))
@@ -590,6 +602,10 @@ reap(StreamingKafka *client)
 	if (client->release != NULL)
 		client->release(client->release_argument);
 	rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+#ifdef __GLIBC__
+	/* the queue lay in the arenas of threads that have gone; a worker stays */
+	malloc_trim(0);
+#endif
 
 	pthread_mutex_lock(&reapers_lock);
 	reapers--;

@@ -23,9 +23,12 @@
 /* ms a topic may take to be known everywhere after it has been created */
 #define TOPIC_GRACE		1000
 
-/* ms the first question waits; each that got no answer doubles it */
-#define FIRST_PATIENCE	500
-#define LAST_PATIENCE	4000
+/*
+ * ms the first question waits for an answer, besides fetch.wait.max.ms: a broker
+ * serves the requests of a connection in turn, and a fetch may be before it.
+ * Each question that got no answer doubles it, up to 4 times.
+ */
+#define PATIENCE		1000
 
 /* ms a topic may seem to have fewer partitions than it had */
 #define SHRUNK_GRACE	10000
@@ -39,6 +42,7 @@ typedef struct TopicQuestion
 	StreamingKafkaCall call;	/* must be first */
 	char	   *topic;
 	int			timeout;
+	int			patience;
 	bool		want_begin;
 	bool		want_end;
 	bool		want_at;
@@ -59,6 +63,7 @@ struct StreamingKafkaWatch
 
 	/* immutable */
 	char	   *topic;
+	int			patience;
 	int			interval;
 	int			retry_max;
 
@@ -81,6 +86,7 @@ static int	ask_partitions(StreamingKafka *client, rd_kafka_topic_t *topic, int t
 static bool ask_offsets(StreamingKafka *client, const char *topic, int n, int64 when,
 						int timeout, int64 *offsets, char *text);
 static bool ask_all_offsets(StreamingKafka *client, TopicQuestion *question, int timeout);
+static int	first_patience(StreamingKafka *client);
 static int64 clock_ms(void);
 static void take_positions(StreamingPositions *positions, int n, const int64 *offsets);
 
@@ -108,6 +114,7 @@ streaming_kafka_topic_offsets(StreamingKafka *client, StreamingStream *stream,
 	question->call.run = run_question;
 	question->call.dispose = dispose_question;
 	question->timeout = timeout;
+	question->patience = first_patience(client);
 	question->want_begin = begin != NULL;
 	question->want_end = end != NULL || at != NULL;
 	question->want_at = at != NULL;
@@ -175,7 +182,7 @@ run_question(StreamingKafka *client, StreamingKafkaCall *call)
 {
 	TopicQuestion *question = (TopicQuestion *) call;
 	int64		begun = clock_ms();
-	int			patience = FIRST_PATIENCE;
+	int			patience = question->patience;
 	rd_kafka_topic_t *topic;
 
 	topic = rd_kafka_topic_new(streaming_kafka_handle(client), question->topic, NULL);
@@ -204,7 +211,7 @@ run_question(StreamingKafka *client, StreamingKafkaCall *call)
 		}
 		if (question->missing && clock_ms() - begun >= TOPIC_GRACE)
 			break;
-		patience = Min(patience * 2, LAST_PATIENCE);
+		patience = Min(patience * 2, question->patience * 4);
 		number = streaming_kafka_trouble_number(client, &troubled);
 		if (!streaming_kafka_sleep(client, 50, number))
 			break;
@@ -271,6 +278,7 @@ streaming_kafka_watch_topic(StreamingKafka *client, const char *topic,
 	}
 	watch->call.run = run_watch;
 	watch->call.dispose = dispose_watch;
+	watch->patience = first_patience(client);
 	watch->interval = interval;
 	watch->retry_max = Max(retry_max, FIRST_RETRY);
 	streaming_kafka_start(client, &watch->call);
@@ -324,7 +332,7 @@ run_watch(StreamingKafka *client, StreamingKafkaCall *call)
 {
 	StreamingKafkaWatch *watch = (StreamingKafkaWatch *) call;
 	rd_kafka_topic_t *topic;
-	int			patience = FIRST_PATIENCE;
+	int			patience = watch->patience;
 	int			retry = FIRST_RETRY;
 	int64		short_since = 0;	/* clock_ms, 0: it is not */
 	bool		open = true;
@@ -374,14 +382,14 @@ run_watch(StreamingKafka *client, StreamingKafkaCall *call)
 
 		if (ok)
 		{
-			patience = FIRST_PATIENCE;
+			patience = watch->patience;
 			retry = FIRST_RETRY;
 			open = streaming_kafka_sleep(client, watch->interval, number);
 		}
 		else
 		{
 			/* not cut short by new trouble, or it would not be a back-off */
-			patience = Min(patience * 2, LAST_PATIENCE);
+			patience = Min(patience * 2, watch->patience * 4);
 			open = streaming_kafka_sleep(client, retry, UINT64_MAX);
 			retry = Min(retry * 2, watch->retry_max);
 		}
@@ -477,6 +485,15 @@ ask_offsets(StreamingKafka *client, const char *topic, int n, int64 when,
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* Of the backend's thread. */
+static int
+first_patience(StreamingKafka *client)
+{
+	char	   *wait = streaming_kafka_property(client, "fetch.wait.max.ms");
+
+	return PATIENCE + (wait ? atoi(wait) : 0);
 }
 
 static int64
