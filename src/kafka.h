@@ -85,9 +85,8 @@ extern void streaming_kafka_on_close(StreamingKafka *client,
 									 void (*release) (void *argument), void *argument);
 
 /*
- * Ends the client: stops its calls, releases, destroys the handle.  Returns
- * when that is done, at the latest after 0.3 seconds; the rest then happens by
- * itself.  Never ereports.
+ * Ends the client: stops its calls, releases, destroys the handle.  What of it
+ * takes longer than a moment goes on after the return.  Never ereports.
  */
 extern void streaming_kafka_close(StreamingKafka *client);
 

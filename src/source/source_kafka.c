@@ -215,6 +215,7 @@ open_client(StreamingStream *stream)
 		{"fetch.wait.max.ms", "500"},	/* the broker answers earlier if it can */
 		{"fetch.min.bytes", "1"},
 		{"fetch.error.backoff.ms", "100"},
+		{"socket.nagle.disable", "true"},
 		{"fetch.queue.backoff.ms", "10", false, true},
 		{"isolation.level", "read_committed"},
 		{"allow.auto.create.topics", "false", true},
