@@ -726,28 +726,18 @@ kafka_headers_json(StreamingSource *source, const StreamingRecord *record)
 		const char *name;
 		const char *other;
 		const void *value;
+		const void *other_value;
 		size_t		size;
+		size_t		other_size;
 		bool		seen = false;
-		bool		again = false;
 
 		CHECK_FOR_INTERRUPTS();
 		if (rd_kafka_header_get_all(headers, i, &name, &value, &size) !=
 			RD_KAFKA_RESP_ERR_NO_ERROR)
 			break;
-		for (size_t j = 0; j < n && !seen && !again; j++)
-		{
-			const void *other_value;
-			size_t		other_size;
-
-			if (j != i &&
-				rd_kafka_header_get_all(headers, j, &other, &other_value,
-										&other_size) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-				strcmp(name, other) == 0)
-			{
-				seen = j < i;
-				again = j > i;
-			}
-		}
+		for (size_t j = 0; j < i && !seen; j++)
+			seen = rd_kafka_header_get_all(headers, j, &other, &other_value, &other_size) ==
+				RD_KAFKA_RESP_ERR_NO_ERROR && strcmp(name, other) == 0;
 		if (seen)
 			continue;			/* it is in the array of the first */
 
@@ -755,8 +745,9 @@ kafka_headers_json(StreamingSource *source, const StreamingRecord *record)
 			appendStringInfoString(&json, ", ");
 		append_header_value(&json, name, strlen(name));
 		appendStringInfoString(&json, ": ");
-		if (!again)
-		{
+		if (rd_kafka_header_get(headers, 1, name, &other_value, &other_size) !=
+			RD_KAFKA_RESP_ERR_NO_ERROR)
+		{						/* there is no second of this name */
 			append_header_value(&json, value, size);
 			continue;
 		}
@@ -765,6 +756,7 @@ kafka_headers_json(StreamingSource *source, const StreamingRecord *record)
 			 rd_kafka_header_get(headers, j, name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
 			 j++)
 		{
+			CHECK_FOR_INTERRUPTS();
 			if (j > 0)
 				appendStringInfoString(&json, ", ");
 			append_header_value(&json, value, size);
