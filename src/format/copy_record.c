@@ -41,13 +41,14 @@ static struct
 	const char *data;
 	size_t		length;
 	bool		newline;		/* and a \n after that */
+	bool		ended;			/* has been told that nothing follows */
 }			copy_input;
 
 static void make_parser(StreamingCopyReader *reader);
 static int	read_input(void *buffer, int minread, int maxread);
 static size_t one_record(StreamingCopyReader *reader, const char *data, size_t length);
-static bool ends_in_mark(const char *data, size_t length);
-static void report_mark(void) pg_attribute_noreturn();
+static bool ends_in_backslash(const char *data, size_t length);
+pg_noreturn static void report_mark(void);
 
 const char *
 streaming_copy_option(const StreamingStream *stream, const char *name)
@@ -117,7 +118,8 @@ streaming_copy_reader_read(StreamingCopyReader *reader,
 		length = one_record(reader, data, length);
 
 	/* Before 18, COPY drops the mark if it ends a line, and reads on. */
-	if (!reader->csv && ends_in_mark(data, length))
+	if (!reader->csv && length > 0 && data[length - 1] == '.' &&
+		ends_in_backslash(data, length - 1))
 		report_mark();
 
 	if (reader->reading || reader->parser == NULL)
@@ -125,13 +127,17 @@ streaming_copy_reader_read(StreamingCopyReader *reader,
 	reader->reading = true;
 	copy_input.data = data;
 	copy_input.length = length;
-	copy_input.newline = true;
+	copy_input.ended = false;
+
+	/* In text format, a \n must not become part of a last, lone backslash. */
+	copy_input.newline = reader->csv || !ends_in_backslash(data, length);
 	found = NextCopyFromRawFields(reader->parser, fields, &nfields);
 
-	/* reading is still set: a parser that has seen the end reads no more. */
 	if (!found)
 		report_mark();
-	reader->reading = false;
+
+	/* A parser that has seen the end reads no more. */
+	reader->reading = copy_input.ended;
 	return nfields;
 }
 
@@ -247,6 +253,7 @@ make_parser(StreamingCopyReader *reader)
 	copy_input.data = "";
 	copy_input.length = 0;
 	copy_input.newline = true;
+	copy_input.ended = false;
 	if (!NextCopyFromRawFields(reader->parser, &fields, &nfields))
 		elog(ERROR, "COPY's parser takes no empty line");
 	reader->reading = false;
@@ -266,7 +273,10 @@ read_input(void *buffer, int minread, int maxread)
 		return 1;
 	}
 	if (n == 0)
+	{
+		copy_input.ended = true;
 		return 0;
+	}
 	memcpy(buffer, copy_input.data, n);
 	copy_input.data += n;
 	copy_input.length -= n;
@@ -296,15 +306,13 @@ one_record(StreamingCopyReader *reader, const char *data, size_t length)
 	return record_length;
 }
 
-/* Does the line end in \., where the backslash is not escaped itself? */
+/* Does the line end in a backslash that is not escaped itself? */
 static bool
-ends_in_mark(const char *data, size_t length)
+ends_in_backslash(const char *data, size_t length)
 {
 	size_t		n = 0;
 
-	if (length < 2 || data[length - 1] != '.')
-		return false;
-	while (n < length - 1 && data[length - 2 - n] == '\\')
+	while (n < length && data[length - 1 - n] == '\\')
 		n++;
 	return n & 1;
 }

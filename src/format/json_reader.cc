@@ -495,8 +495,11 @@ walk_root(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values)
 	bool		escaped;
 	char		c;
 
-	if (w->data[*w->token] != '{')
+	c = w->data[*w->token];
+	if (c == '[' || c == '"' || c == '-' || is_digit(c) || c == 't' || c == 'f' || c == 'n')
 		return fail(w->error, STREAMING_JSON_NOT_OBJECT, "A record must be a JSON object", *w->token);
+	if (c != '{')
+		return fail_at_token(w, "Token is invalid");
 	w->token++;
 	if (w->token < w->end && w->data[*w->token] == '}')
 	{
@@ -748,7 +751,7 @@ streaming_json_unescape(const char *data, size_t length,
 		{
 			if (high != 0)
 				return fail(error, STREAMING_JSON_SYNTAX,
-							"Unicode high surrogate must not follow a high surrogate", escape - data);
+							"Unicode high surrogate must not follow a high surrogate", (size_t) -1);
 			high = c;
 			continue;
 		}
@@ -768,7 +771,7 @@ streaming_json_unescape(const char *data, size_t length,
 			goto lone;
 		if (c == 0)
 			return fail(error, STREAMING_JSON_UNTRANSLATABLE, "\\u0000 cannot be converted to text",
-						escape - data);
+						(size_t) -1);
 		if (c < 0x80)
 			*o++ = (char) c;
 		else if (c < 0x800)
@@ -791,5 +794,5 @@ streaming_json_unescape(const char *data, size_t length,
 
 lone:
 	return fail(error, STREAMING_JSON_SYNTAX, "Unicode low surrogate must follow a high surrogate",
-				p - data);
+				(size_t) -1);
 }
