@@ -22,7 +22,7 @@ EXTRA_CLEAN = test/kafka/kafka_admin
 PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -Wextra
-SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++
+SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lz -lzstd
 
 # JIT could inline our functions from bitcode, but none of them is worth it,
 # and making bitcode would need a clang of the server's version.

@@ -92,4 +92,28 @@
 	heap_form_minimal_tuple(desc, values, isnull, extra)
 #endif
 
+/* fdw_restrictinfo came with 9e9931d2b (17), disabled_nodes with e22253467 (18). */
+#if PG_VERSION_NUM < 170000
+#define streaming_create_foreignscan_path(root, rel, rows, startup, total, outer) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, outer, NULL, NIL)
+#elif PG_VERSION_NUM < 180000
+#define streaming_create_foreignscan_path(root, rel, rows, startup, total, outer) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, outer, NULL, NIL, NIL)
+#else
+#define streaming_create_foreignscan_path(root, rel, rows, startup, total, outer) \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, NIL, outer, NULL, NIL, NIL)
+#endif
+
+/* The user a foreign scan runs as is in its plan node since 599b33b94 (16). */
+#if PG_VERSION_NUM < 160000
+#define streaming_scan_check_as_user(node) \
+	(exec_rt_fetch(((Scan *) (node)->ss.ps.plan)->scanrelid, (node)->ss.ps.state)->checkAsUser)
+#else
+#define streaming_scan_check_as_user(node) \
+	(((ForeignScan *) (node)->ss.ps.plan)->checkAsUser)
+#endif
+#define streaming_scan_userid(node) \
+	(OidIsValid(streaming_scan_check_as_user(node)) ? \
+	 streaming_scan_check_as_user(node) : GetUserId())
+
 #endif							/* STREAMING_COMPAT_H */

@@ -110,7 +110,7 @@ int
 streaming_copy_reader_read(StreamingCopyReader *reader,
 						   const char *data, size_t length, char ***fields)
 {
-	int			nfields;
+	int			nfields = 0;
 	bool		found;
 
 	/* A message can have a terminator, or contain one where it must not. */

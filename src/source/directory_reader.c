@@ -26,9 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
-#ifdef STREAMING_WITH_ZSTD
 #include <zstd.h>
-#endif
 
 #include "commands/defrem.h"
 #include "directory_files.h"
@@ -94,9 +92,7 @@ struct StreamingReader
 	List	   *damages;		/* texts of damage, see damaged() */
 	z_stream	zlib;
 	bool		zlib_made;
-#ifdef STREAMING_WITH_ZSTD
 	ZSTD_DCtx  *zstd;
-#endif
 
 	char		trouble[STREAMING_FILE_MAX_PATH + 256];
 };
@@ -135,10 +131,8 @@ streaming_reader_close(StreamingReader *reader)
 	if (reader->zlib_made)
 		(void) inflateEnd(&reader->zlib);
 	reader->zlib_made = false;
-#ifdef STREAMING_WITH_ZSTD
 	ZSTD_freeDCtx(reader->zstd);
 	reader->zstd = NULL;
-#endif
 }
 
 bool
@@ -165,16 +159,6 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 	reader->damage = NULL;
 	reader->members = 0;
 	reader->input_start = reader->input_end = 0;
-
-#ifndef STREAMING_WITH_ZSTD
-	if (reader->compression == COMPRESSION_ZSTD)
-	{
-		snprintf(reader->trouble, sizeof(reader->trouble),
-				 "file \"%s\" is compressed with zstd, which this build does not support", path);
-		errno = 0;
-		return false;
-	}
-#endif
 
 	if (!AcquireExternalFD())
 	{
@@ -565,7 +549,6 @@ decompress_gzip(StreamingReader *reader)
 static void
 decompress_zstd(StreamingReader *reader)
 {
-#ifdef STREAMING_WITH_ZSTD
 	ZSTD_inBuffer in = {reader->input, reader->input_end, reader->input_start};
 	ZSTD_outBuffer out = {reader->buffer + reader->end, reader->capacity - reader->end, 0};
 	size_t		result;
@@ -597,7 +580,6 @@ decompress_zstd(StreamingReader *reader)
 		reader->member_open = false;
 	else if (reader->input_eof && out.pos == 0)
 		damaged(reader, "unexpected end");
-#endif
 }
 
 /*

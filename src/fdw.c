@@ -1,0 +1,475 @@
+/*
+ * fdw.c
+ *		Streams as foreign tables: SELECT, INSERT and COPY.
+ *
+ * A scan of a stream means one of two things.  In a worker that runs a batch of
+ * a continuous view, it returns the rows of the batch (input.h says that a
+ * reader of the stream is bound).  Everywhere else it is a batch read: all that
+ * the source holds now, or the rows of a pushed stream that are still there.
+ *
+ * Rows come in slots of the reader's own, so that nothing is copied: the
+ * executor takes whatever slot an FDW returns.
+ *
+ * INSERT and COPY go to pushed streams only.  Rows are collected by
+ * source_push.c and written in blocks, so that a statement costs about what it
+ * costs on a table.  UPDATE, DELETE and TRUNCATE are refused by PostgreSQL
+ * itself, since there are no callbacks for them.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/table.h"
+#include "commands/explain.h"
+#if __has_include("commands/explain_format.h")
+#include "commands/explain_format.h"
+#endif
+#include "fmgr.h"
+#include "foreign/fdwapi.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/plancat.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "storage/bufmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "input_internal.h"
+#include "shift_slot.h"
+#include "source/source_push.h"
+
+/* Rows of a source that nobody has counted. */
+#define UNKNOWN_ROWS	100000
+
+/* What a row costs before the plan sees it, in units of cpu_tuple_cost. */
+#define BUFFERED_ROW_COST	1.0
+#define DECODED_ROW_COST	20.0
+
+/* A scan. */
+typedef struct StreamScan
+{
+	StreamingSourceKind kind;
+	MemoryContext context;		/* the query's */
+	StreamingInputScan *bound;	/* of a batch, or NULL */
+
+	/* batch read of a source */
+	StreamingStream *stream;
+	StreamingSourceScan *source;
+
+	/* batch read of a pushed stream */
+	StreamingStreamShared *shared;
+	StreamingPushScan push;
+	bool		pushing;		/* push has begun */
+	TupleTableSlot *stored;
+	TupleTableSlot *slot;
+} StreamScan;
+
+PG_FUNCTION_INFO_V1(streaming_fdw_handler);
+
+/* Planning */
+static void get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid);
+static double estimate_rows(RelOptInfo *baserel, Oid relid);
+static double pushed_rows(Oid relid);
+static void get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid);
+static ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
+							 ForeignPath *best_path, List *tlist, List *clauses,
+							 Plan *outer_plan);
+static Bitmapset *needed_columns(ForeignScanState *node);
+
+/* Scanning */
+static void begin_scan(ForeignScanState *node, int eflags);
+static TupleTableSlot *iterate_scan(ForeignScanState *node);
+static void open_scan(ForeignScanState *node, StreamScan *state);
+static void open_source(ForeignScanState *node, StreamScan *state);
+static void open_pushed(ForeignScanState *node, StreamScan *state);
+static TupleTableSlot *next_source_row(StreamScan *state);
+static void rescan(ForeignScanState *node);
+static void end_scan(ForeignScanState *node);
+static void explain_scan(ForeignScanState *node, ExplainState *es);
+static Oid	scan_user(ForeignScanState *node);
+
+/* Inserting */
+static int	is_updatable(Relation rel);
+static List *plan_modify(PlannerInfo *root, ModifyTable *plan, Index index, int subplan);
+static void begin_modify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *fdw_private,
+						 int subplan, int eflags);
+static void begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo);
+static TupleTableSlot *exec_insert(EState *estate, ResultRelInfo *rinfo,
+								   TupleTableSlot *slot, TupleTableSlot *plan_slot);
+static void end_insert(EState *estate, ResultRelInfo *rinfo);
+
+Datum
+streaming_fdw_handler(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	routine->GetForeignRelSize = get_rel_size;
+	routine->GetForeignPaths = get_paths;
+	routine->GetForeignPlan = get_plan;
+	routine->BeginForeignScan = begin_scan;
+	routine->IterateForeignScan = iterate_scan;
+	routine->ReScanForeignScan = rescan;
+	routine->EndForeignScan = end_scan;
+	routine->ExplainForeignScan = explain_scan;
+
+	routine->IsForeignRelUpdatable = is_updatable;
+	routine->PlanForeignModify = plan_modify;
+	routine->BeginForeignModify = begin_modify;
+	routine->ExecForeignInsert = exec_insert;
+	routine->EndForeignModify = end_insert;
+	routine->BeginForeignInsert = begin_insert;
+	routine->EndForeignInsert = end_insert;
+
+	PG_RETURN_POINTER(routine);
+}
+
+/* ----------
+ * Planning
+ * ----------
+ */
+
+static void
+get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+{
+	baserel->tuples = estimate_rows(baserel, relid);
+	set_baserel_size_estimates(root, baserel);
+}
+
+static double
+estimate_rows(RelOptInfo *baserel, Oid relid)
+{
+	StreamingSourceKind kind;
+	double		rows;
+
+	if (streaming_input_estimate(relid, &rows))
+		return rows;
+	if (streaming_is_stream(relid, &kind) && kind == STREAMING_SOURCE_PUSH)
+		return pushed_rows(relid);
+	return UNKNOWN_ROWS;
+}
+
+/* As for a table that was never analyzed: by its size and its columns. */
+static double
+pushed_rows(Oid relid)
+{
+	Relation	stream = table_open(relid, NoLock);
+	int32		width = get_relation_data_width(relid, NULL) + 40;
+	double		rows = 0;
+
+	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
+	{
+		Oid			table_oid = streaming_push_table(relid, i);
+		Relation	table = OidIsValid(table_oid) ?
+			try_table_open(table_oid, AccessShareLock) : NULL;
+
+		if (table == NULL)
+			continue;
+		rows += (double) RelationGetNumberOfBlocks(table) * (BLCKSZ / width);
+		table_close(table, AccessShareLock);
+	}
+	table_close(stream, NoLock);
+	return Max(rows, 1);
+}
+
+static void
+get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+{
+	StreamingSourceKind kind = STREAMING_SOURCE_PUSH;
+	double		ignored;
+	double		row_cost = BUFFERED_ROW_COST;
+	Cost		startup = baserel->baserestrictcost.startup;
+	Cost		total;
+
+	(void) streaming_is_stream(relid, &kind);
+	if (kind != STREAMING_SOURCE_PUSH && !streaming_input_estimate(relid, &ignored))
+		row_cost = DECODED_ROW_COST;
+	total = startup + baserel->tuples *
+		(cpu_tuple_cost * row_cost + baserel->baserestrictcost.per_tuple);
+	add_path(baserel, (Path *)
+			 streaming_create_foreignscan_path(root, baserel, baserel->rows, startup, total,
+											   baserel->lateral_relids));
+}
+
+static ForeignScan *
+get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *best_path,
+		 List *tlist, List *clauses, Plan *outer_plan)
+{
+	return make_foreignscan(tlist, extract_actual_clauses(clauses, false), baserel->relid,
+							NIL, NIL, NIL, NIL, outer_plan);
+}
+
+/* Columns that the plan reads; as streaming_decoder_open wants them. */
+static Bitmapset *
+needed_columns(ForeignScanState *node)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	Bitmapset  *attrs = NULL;
+	Bitmapset  *needed = bms_make_singleton(0);
+	int			attr = -1;
+
+	pull_varattnos((Node *) plan->scan.plan.targetlist, plan->scan.scanrelid, &attrs);
+	pull_varattnos((Node *) plan->scan.plan.qual, plan->scan.scanrelid, &attrs);
+	while ((attr = bms_next_member(attrs, attr)) >= 0)
+	{
+		AttrNumber	attno = attr + FirstLowInvalidHeapAttributeNumber;
+
+		if (attno == InvalidAttrNumber)
+			return NULL;		/* the whole row */
+		if (attno > 0)
+			needed = bms_add_member(needed, attno);
+	}
+	return needed;
+}
+
+/* ----------
+ * Scanning
+ * ----------
+ */
+
+static void
+begin_scan(ForeignScanState *node, int eflags)
+{
+	StreamScan  *state;
+
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+	streaming_require_loaded();
+	state = palloc0(sizeof(StreamScan));
+	state->context = CurrentMemoryContext;
+	(void) streaming_is_stream(RelationGetRelid(node->ss.ss_currentRelation), &state->kind);
+	node->fdw_state = state;
+}
+
+static TupleTableSlot *
+iterate_scan(ForeignScanState *node)
+{
+	StreamScan  *state = node->fdw_state;
+
+	if (state->bound == NULL && state->source == NULL && !state->pushing)
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->context);
+
+		open_scan(node, state);
+		MemoryContextSwitchTo(old);
+	}
+	if (state->bound)
+		return streaming_input_scan_next(state->bound);
+	if (state->source)
+		return next_source_row(state);
+	if (!streaming_push_scan_next(&state->push))
+		return NULL;
+	streaming_shift_slot_set(state->slot);
+	return state->slot;
+}
+
+static void
+open_scan(ForeignScanState *node, StreamScan *state)
+{
+	StreamingInput *input =
+		streaming_input_bound(RelationGetRelid(node->ss.ss_currentRelation));
+
+	if (input)
+		state->bound = streaming_input_scan_open(input);
+	else if (state->kind == STREAMING_SOURCE_PUSH)
+		open_pushed(node, state);
+	else
+		open_source(node, state);
+}
+
+/* The role whose rights, and user mapping, the scan uses. */
+static Oid
+scan_user(ForeignScanState *node)
+{
+	Oid			user = streaming_scan_check_as_user(node);
+
+	return OidIsValid(user) ? user : GetUserId();
+}
+
+static void
+open_source(ForeignScanState *node, StreamScan *state)
+{
+	state->stream = streaming_stream_open(RelationGetRelid(node->ss.ss_currentRelation),
+										  scan_user(node));
+	state->slot = MakeSingleTupleTableSlot(state->stream->tupdesc, &TTSOpsVirtual);
+	state->source = streaming_source_scan_open(state->stream, STREAMING_READ_BATCH,
+											   needed_columns(node));
+
+	/* From the earliest of every partition. */
+	{
+		StreamingPositions none;
+
+		streaming_positions_init(&none);
+		streaming_source_scan_start(state->source, &none);
+	}
+}
+
+static TupleTableSlot *
+next_source_row(StreamScan *state)
+{
+	TupleTableSlot *slot = state->slot;
+	int			natts = state->stream->tupdesc->natts;
+
+	ExecClearTuple(slot);
+	if (!streaming_source_scan_next(state->source, PG_INT64_MAX))
+		return NULL;
+	memcpy(slot->tts_values, state->source->values, sizeof(Datum) * natts);
+	memcpy(slot->tts_isnull, state->source->isnull, sizeof(bool) * natts);
+	return ExecStoreVirtualTuple(slot);
+}
+
+static void
+open_pushed(ForeignScanState *node, StreamScan *state)
+{
+	Relation	stream = node->ss.ss_currentRelation;
+	Relation	table = NULL;
+
+	state->pushing = true;
+	state->shared = streaming_stream_use(RelationGetRelid(stream));
+	streaming_push_scan_lock(&state->push, state->shared);
+	streaming_stream_release(state->shared);
+	for (int i = 0; i < 2 && table == NULL; i++)
+		if (OidIsValid(state->push.tables[i]))
+			table = table_open(state->push.tables[i], NoLock);
+	if (table == NULL)
+	{
+		state->push.table = 2;	/* nobody has ever pushed */
+		return;
+	}
+	state->stored = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(table)),
+											 &TTSOpsBufferHeapTuple);
+	table_close(table, NoLock);
+	state->slot = streaming_shift_slot_make(CreateTupleDescCopy(RelationGetDescr(stream)),
+											state->stored, STREAMING_PUSH_SHIFT);
+	streaming_push_scan_begin(&state->push, node->ss.ps.state->es_snapshot, NULL,
+							  state->stored);
+}
+
+static void
+rescan(ForeignScanState *node)
+{
+	StreamScan  *state = node->fdw_state;
+
+	if (state->bound)
+		streaming_input_scan_rescan(state->bound);
+	else if (state->source)
+	{
+		StreamingPositions none;
+
+		streaming_positions_init(&none);
+		streaming_source_scan_start(state->source, &none);
+	}
+	else if (state->pushing && state->stored)
+	{
+		streaming_push_scan_end(&state->push);
+		streaming_push_scan_begin(&state->push, node->ss.ps.state->es_snapshot, NULL,
+								  state->stored);
+	}
+}
+
+static void
+end_scan(ForeignScanState *node)
+{
+	StreamScan  *state = node->fdw_state;
+
+	if (state == NULL)
+		return;
+	if (state->bound)
+		streaming_input_scan_close(state->bound);
+	if (state->source)
+		streaming_source_scan_close(state->source);
+	if (state->pushing)
+		streaming_push_scan_end(&state->push);
+}
+
+static void
+explain_scan(ForeignScanState *node, ExplainState *es)
+{
+	Oid			relid = RelationGetRelid(node->ss.ss_currentRelation);
+	StreamingStream *stream = streaming_stream_open(relid, scan_user(node));
+
+	switch (stream->kind)
+	{
+		case STREAMING_SOURCE_KAFKA:
+			ExplainPropertyText("Source", "kafka", es);
+			ExplainPropertyText("Topic", stream->topic, es);
+			break;
+		case STREAMING_SOURCE_DIRECTORY:
+			ExplainPropertyText("Source", "directory", es);
+			ExplainPropertyText("Path", stream->path, es);
+			break;
+		case STREAMING_SOURCE_PUSH:
+			ExplainPropertyText("Source", "pushed rows", es);
+			break;
+	}
+}
+
+/* ----------
+ * Inserting
+ * ----------
+ */
+
+static int
+is_updatable(Relation rel)
+{
+	StreamingSourceKind kind;
+
+	return streaming_is_stream(RelationGetRelid(rel), &kind) &&
+		kind == STREAMING_SOURCE_PUSH ? 1 << CMD_INSERT : 0;
+}
+
+static List *
+plan_modify(PlannerInfo *root, ModifyTable *plan, Index index, int subplan)
+{
+	if (plan->onConflictAction != ONCONFLICT_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("INSERT with an ON CONFLICT clause is not supported for streams")));
+	return NIL;
+}
+
+static void
+begin_modify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *fdw_private,
+			 int subplan, int eflags)
+{
+	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+		begin_insert(mtstate, rinfo);
+}
+
+static void
+begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
+{
+	Relation	rel = rinfo->ri_RelationDesc;
+	StreamingSourceKind kind;
+
+	if (!streaming_is_stream(RelationGetRelid(rel), &kind) || kind != STREAMING_SOURCE_PUSH)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot insert into stream \"%s\"", RelationGetRelationName(rel)),
+				 errdetail("It is read from %s.",
+						   kind == STREAMING_SOURCE_KAFKA ? "a Kafka topic" : "a directory"),
+				 errhint("Rows can be inserted into streams of the server \"streaming\".")));
+	rinfo->ri_FdwState = streaming_push_begin(rel);
+}
+
+static TupleTableSlot *
+exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
+			TupleTableSlot *plan_slot)
+{
+	streaming_push_row(rinfo->ri_FdwState, slot);
+	return slot;
+}
+
+static void
+end_insert(EState *estate, ResultRelInfo *rinfo)
+{
+	if (rinfo->ri_FdwState)
+		streaming_push_end(rinfo->ri_FdwState);
+	rinfo->ri_FdwState = NULL;
+}
