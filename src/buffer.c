@@ -204,6 +204,7 @@ streaming_buffer_advance(StreamingBufferWriter *writer, const StreamingPositions
 	ItemPointerSetInvalid(&shared->segments[index].end);
 	shared->segments[index].rows = shared->published_rows;
 	shared->segments[index].columns = *columns;
+	shared->columns = *columns;
 	shared->ingest_waits = false;
 	shared->full_since = 0;
 	LWLockRelease(shared->lock);

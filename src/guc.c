@@ -25,6 +25,7 @@ int			streaming_scan_interval = 10 * 1000;
 int			streaming_connect_timeout = 10 * 1000;
 int			streaming_batches_kept = 100;
 int			streaming_source_memory = 64 * 1024;
+int			streaming_push_limit = 1024 * 1024;
 
 static void define_size_settings(void);
 static void define_worker_settings(void);
@@ -114,6 +115,14 @@ define_source_settings(void)
 							NULL,
 							&streaming_buffer_size,
 							256 * 1024, 1024, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.push_limit",
+							"Rows that views have not taken yet, above which INSERT and COPY into a stream wait.",
+							"A statement waits before it inserts, until the slowest view that runs has caught up. 0: never.",
+							&streaming_push_limit,
+							1024 * 1024, 0, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 

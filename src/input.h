@@ -108,22 +108,19 @@ extern void streaming_input_committed(StreamingInput *input);
 extern void streaming_input_aborted(StreamingInput *input);
 
 /*
- * For streaming.drain: remembers what the stream holds now as the goal, in a
- * transaction, outside a batch; waits for the source at most
- * streaming.connect_timeout.  Errors: the source's.
- */
-extern void streaming_input_set_goal(StreamingInput *input);
-
-/* Have the committed batches reached it?  Also true if none was set. */
-extern bool streaming_input_reached(StreamingInput *input);
-
-/*
  * A view was made, in the current transaction: where view->start or the
  * stream's start is "latest" and the stream is a pushed one, fixes the place
  * where it begins, so that rows pushed after the view's creation are never
  * missed.  Does nothing for other streams.
  */
 extern void streaming_input_initialize(const StreamingView *view, Oid stream);
+
+/*
+ * Number of committed rows of a pushed stream that view has not taken; as
+ * expensive as reading them.  In a transaction with an active snapshot.  -1: view
+ * does not read it.
+ */
+extern int64 streaming_input_push_lag(Oid view, Oid stream);
 
 /* For fdw.c: the reader bound to relation relid in this process, or NULL. */
 extern StreamingInput *streaming_input_bound(Oid relid);

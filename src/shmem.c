@@ -177,9 +177,12 @@ make_entry(Oid stream)
 	shared->head = 0;
 	memset(shared->segments, 0, sizeof(shared->segments));
 	shared->published_rows = 0;
+	memset(&shared->columns, 0, sizeof(shared->columns));
 	memset(&shared->wanted, 0, sizeof(shared->wanted));
 	shared->push_number = 0;
+	shared->push_identity = 0;
 	shared->push_old_empty = false;
+	shared->push_tried = 0;
 	shared->npartitions = 0;
 	shared->rest_lag = 0;
 	shared->last_error[0] = '\0';

@@ -97,12 +97,14 @@ typedef struct StreamingStreamShared
 	uint64		head;			/* number of the segment that is written */
 	StreamingSegment segments[STREAMING_MAX_SEGMENTS];
 	int64		published_rows; /* since the server started */
-	StreamingColumnSet wanted;	/* columns that readers ask for */
+	StreamingColumnSet columns; /* that are decoded into the head */
+	StreamingColumnSet wanted;	/* that readers ask for */
 
-	/* pushed rows: the segments are two tables used in turn */
-	uint64		push_number;	/* of the segment for new rows; 0: not yet read
-								 * from the catalog */
+	/* pushed rows (source_push.c); 0: not yet read from the catalog */
+	uint64		push_number;	/* of the segment for new rows */
+	uint32		push_identity;	/* of the stream's tables */
 	bool		push_old_empty; /* the other table is known to be empty */
+	TimestampTz push_tried;		/* last attempt to empty it */
 
 	/*
 	 * Rises with every change that a reader may want to look at: rows,
@@ -148,11 +150,13 @@ typedef struct StreamingViewReader
 
 	/* lock of the stream */
 	StreamingInputMode mode;
-	StreamingPlace place;		/* all before it is committed */
+	StreamingPlace place;		/* all before it is committed; SNAPSHOT: was
+								 * looked at */
 	int64		rows;			/* published_rows at place */
 	bool		running;		/* a batch is under way */
 	bool		failing;		/* the last batch failed */
 	bool		detached;		/* held the others back: must leave the ring */
+	StreamingColumnSet columns; /* that it needs; also in the stream's wanted */
 } StreamingViewReader;
 
 typedef struct StreamingStreams

@@ -98,7 +98,15 @@ CREATE TABLE rejected_rows (
 );
 COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the reason; shown to the owner of the stream';
 
-GRANT SELECT ON continuous_view, checkpoints, progress, files TO PUBLIC;
+CREATE TABLE push_segments (
+    stream          regclass PRIMARY KEY,
+    segment         bigint   NOT NULL,
+    since           timestamptz NOT NULL,
+    made            timestamptz NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE push_segments IS 'which of their tables new rows of pushed streams go to; positions in these are of no use in another database, so it is not dumped';
+
+GRANT SELECT ON continuous_view, checkpoints, progress, files, push_segments TO PUBLIC;
 GRANT SELECT ON SEQUENCE continuous_view_id TO PUBLIC;
 
 -- payloads are as secret as the stream: its owner may see and delete them

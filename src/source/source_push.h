@@ -6,10 +6,10 @@
 #define STREAMING_SOURCE_PUSH_H
 
 #include "executor/tuptable.h"
-#include "nodes/execnodes.h"
 #include "shmem.h"
+#include "utils/relcache.h"
 
-/* Columns that a pushed stream's table has before the stream's own. */
+/* Columns that a pushed stream's table has before the stream's: "$xid". */
 #define STREAMING_PUSH_SHIFT	1
 
 /* Tables of a pushed stream, used in turn: segment n is in table n % 2. */
@@ -25,7 +25,7 @@ typedef struct StreamingPush StreamingPush;
  */
 extern StreamingPush *streaming_push_begin(Relation stream);
 
-/* Takes a copy of the row; written at the latest by flush or end. */
+/* Takes a copy of the row; it is written by flush or end at the latest. */
 extern void streaming_push_row(StreamingPush *push, TupleTableSlot *slot);
 extern void streaming_push_flush(StreamingPush *push);
 extern void streaming_push_end(StreamingPush *push);
@@ -39,18 +39,30 @@ extern void streaming_push_end(StreamingPush *push);
  */
 extern void streaming_push_create_tables(Oid stream);
 
-/* Oid of table number (0 or 1), Invalid if there is none. */
-extern Oid	streaming_push_table(Oid stream, int number);
-
-/* Number of the segment for new rows, from shared memory or the catalog. */
-extern uint64 streaming_push_current(StreamingStreamShared *shared, Oid stream);
+/* The table of segment number, Invalid if there is none. */
+extern Oid	streaming_push_table(Oid stream, uint64 number);
 
 /*
- * Forgets what all views have taken: lets new rows go to the other table when
- * this one is large (or old, with retention), empties the other one when
- * nobody needs it.  Outside a transaction; runs its own.  Cheap if there is
- * nothing to do.  Never waits for a lock.
+ * Number of the segment for new rows, from shared memory or the catalog; 0: the
+ * stream has no tables yet.  Can only rise.
  */
-extern void streaming_push_trim(Oid stream);
+extern uint64 streaming_push_current(StreamingStreamShared *shared);
+
+/*
+ * Forgets what all views have taken: empties the old table if nobody needs it,
+ * lets new rows go to it if the current one is large (or old, with retention).
+ * In a transaction with an active snapshot.  Never waits for a lock.  Returns
+ * the number of the segment for new rows, which the caller makes known by
+ * streaming_push_switched after the commit; 0: nothing has changed.
+ */
+extern uint64 streaming_push_trim(StreamingStreamShared *shared);
+extern void streaming_push_switched(StreamingStreamShared *shared, uint64 number);
+
+/*
+ * Is there something to trim, as far as shared memory and the size of the
+ * current table (blocks) tell?
+ */
+extern bool streaming_push_wants_trim(StreamingStreamShared *shared, BlockNumber blocks,
+									  bool old_passed);
 
 #endif							/* STREAMING_SOURCE_PUSH_H */

@@ -1,0 +1,638 @@
+/*
+ * input.c
+ *		A view's reader of one stream, see input.h.
+ *
+ * Here is what all ways of reading have in common: opening and closing, which
+ * way a batch takes, scans, checkpoints.
+ *
+ * Kafka and directory streams: how a reader finds its way
+ *
+ *		             no checkpoint
+ *		UNDECIDED ───────────────────▶ asks the source where "latest" (...) is:
+ *		                               a batch without rows writes it down
+ *		             the ring is being made
+ *		WAITING ◀────────────────────▶ nothing to take until it is
+ *		             it begins at or before what I have
+ *		BUFFER  ◀────────────────────▶ reads the ring
+ *		             it begins behind it, or I was detached
+ *		SOURCE  ◀────────────────────▶ reads the source, batch after batch, and
+ *		                               tries the ring again before each
+ *
+ * All of it is decided anew at the beginning of each batch.  If the stream has
+ * stopped at a record that cannot be decoded (on_error 'stop'), a reader that
+ * finds nothing more to take raises the error.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "checkpoint.h"
+#include "input_internal.h"
+#include "read_columns.h"
+#include "shift_slot.h"
+#include "source/source_push.h"
+
+/* Rows of a batch, for a plan that is made before they are known. */
+#define ESTIMATED_ROWS 10000
+
+/* Readers open in this process. */
+static List *open_inputs = NIL;
+
+static Oid	relation_owner(Oid relid);
+static void read_checkpoint(StreamingInput *input);
+static AttrNumber find_sign(TupleDesc desc);
+static bool begin_buffered(StreamingInput *input);
+static void raise_stop_error(StreamingInput *input);
+static void reset_batch(StreamingInput *input);
+
+/* ----------
+ * Opening and closing
+ * ----------
+ */
+
+StreamingInput *
+streaming_input_open(const StreamingView *view, Oid stream)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "streaming input",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	StreamingInput *input = palloc0(sizeof(StreamingInput));
+
+	streaming_require_loaded();
+	LockRelationOid(stream, AccessShareLock);
+	input->context = context;
+	input->view = view->view;
+	input->start = view->start ? pstrdup(view->start) : NULL;
+	input->stream = streaming_stream_open(stream, relation_owner(stream));
+	input->sign_attno = find_sign(input->stream->tupdesc);
+	streaming_read_columns(view->definition, input->stream, &input->columns);
+	input->shared = streaming_stream_use(stream);
+	PG_TRY();
+	{
+		input->reader = streaming_reader_enter(input->shared, view->view);
+		if (input->stream->kind == STREAMING_SOURCE_PUSH)
+			streaming_snapshot_open(input);
+		else
+			read_checkpoint(input);
+	}
+	PG_CATCH();
+	{
+		if (input->reader)
+			streaming_reader_leave(input->reader);
+		streaming_stream_release(input->shared);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(TopMemoryContext);
+	open_inputs = lappend(open_inputs, input);
+	MemoryContextSwitchTo(old);
+	return input;
+}
+
+static Oid
+relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("stream with OID %u does not exist", relid)));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Where to go on; and asks the ingest worker for the columns needed. */
+static void
+read_checkpoint(StreamingInput *input)
+{
+	StreamingStream *stream = input->stream;
+	const char *start = input->start ? input->start : stream->start;
+	StreamingPositions positions;
+	Latch	   *wake;
+
+	input->stored_desc = streaming_buffer_desc(stream->tupdesc);
+	streaming_positions_init(&positions);
+	input->written = streaming_checkpoint_read_positions(input->view, stream->relid,
+														 stream->kind, &positions);
+	for (int i = 0; i < positions.n; i++)
+		streaming_offsets_set(&input->next, positions.pos[i].partition,
+							  positions.pos[i].offset);
+
+	/* All of a topic needs no asking: a partition not known is taken whole. */
+	input->decided = input->written ||
+		(stream->kind == STREAMING_SOURCE_KAFKA &&
+		 (start == NULL || strcmp(start, "earliest") == 0));
+
+	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
+	input->reader->columns = input->columns;
+	streaming_columns_union(&input->shared->wanted, &input->columns);
+	wake = input->shared->ingest_latch;
+	LWLockRelease(input->shared->lock);
+	if (wake)
+		SetLatch(wake);
+}
+
+static AttrNumber
+find_sign(TupleDesc desc)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), "$sign") == 0)
+			return att->attnum;
+	}
+	return 0;
+}
+
+void
+streaming_input_close(StreamingInput *input)
+{
+	open_inputs = list_delete_ptr(open_inputs, input);
+	if (input->source)
+		streaming_source_scan_close(input->source);
+	streaming_reader_leave(input->reader);
+	streaming_stream_release(input->shared);
+	MemoryContextDelete(input->context);
+}
+
+/* ----------
+ * Offsets
+ * ----------
+ */
+
+void
+streaming_offsets_set(StreamingOffsets *offsets, int32 partition, int64 offset)
+{
+	if (unlikely(partition >= offsets->n))
+	{
+		int			n = Max(partition + 1, 16);
+
+		/* A partition number is small: brokers count them from 0. */
+		if (partition < 0 || partition > MaxAllocSize / sizeof(int64) - 1)
+			elog(ERROR, "invalid partition number %d", partition);
+		if (offsets->next == NULL)
+			offsets->next = palloc(sizeof(int64) * n);
+		else
+			offsets->next = repalloc(offsets->next, sizeof(int64) * n);
+		while (offsets->n < n)
+			offsets->next[offsets->n++] = -1;
+	}
+	offsets->next[partition] = offset;
+}
+
+/* to keeps its memory context, or gets the current one. */
+void
+streaming_offsets_copy(StreamingOffsets *to, const StreamingOffsets *from)
+{
+	if (from->n > 0)
+	{
+		if (to->n < from->n)
+			streaming_offsets_set(to, from->n - 1, -1);
+		memcpy(to->next, from->next, sizeof(int64) * from->n);
+	}
+	for (int i = from->n; i < to->n; i++)
+		to->next[i] = -1;
+}
+
+/* ----------
+ * The batch
+ * ----------
+ */
+
+bool
+streaming_input_available(StreamingInput *input)
+{
+	return input->more || !input->decided ||
+		pg_atomic_read_u64(&input->shared->changes) != input->seen_changes;
+}
+
+void
+streaming_input_prepare(StreamingInput *input)
+{
+	LockRelationOid(input->stream->relid, AccessShareLock);
+	if (input->stream->kind == STREAMING_SOURCE_PUSH)
+		streaming_snapshot_prepare(input);
+}
+
+bool
+streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
+{
+	MemoryContext old;
+	bool		begun;
+
+	Assert(!input->bound);
+	Assert(ActiveSnapshotSet());
+	input->max_rows = max_rows;
+	input->max_files = max_files;
+	input->done = false;
+	input->own_scan = NULL;
+	input->batch_context = AllocSetContextCreate(TopTransactionContext, "streaming batch",
+												 ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(input->batch_context);
+
+	/* Before looking, so that what comes now is looked at next time. */
+	input->seen_changes = pg_atomic_read_u64(&input->shared->changes);
+	pg_read_barrier();
+	input->more = false;
+
+	if (input->stream->kind == STREAMING_SOURCE_PUSH)
+		begun = streaming_snapshot_begin(input);
+	else
+		begun = begin_buffered(input);
+	MemoryContextSwitchTo(old);
+	input->bound = begun;
+	if (!begun)
+		reset_batch(input);
+	return begun;
+}
+
+static bool
+begin_buffered(StreamingInput *input)
+{
+	bool		waits;
+
+	input->initial = !input->decided;
+	if (input->initial)
+	{
+		streaming_source_decide(input);
+		return true;
+	}
+
+	if (streaming_buffer_begin(input))
+	{
+		streaming_source_leave(input);
+		return true;
+	}
+	/* Nothing new in the ring, or a ring for us is about to be made? */
+	LWLockAcquire(input->shared->lock, LW_SHARED);
+	waits = input->shared->ingest_latch == NULL ||
+		input->shared->state != STREAMING_INGEST_RUNNING ||
+		!streaming_columns_subset(&input->columns, &input->shared->columns);
+	LWLockRelease(input->shared->lock);
+	if (input->reader->mode == STREAMING_INPUT_BUFFER || waits)
+	{
+		raise_stop_error(input);
+		return false;
+	}
+	if (streaming_source_begin(input))
+		return true;
+	raise_stop_error(input);
+	return false;
+}
+
+/* The stream has stopped: say so once everything before has been taken. */
+static void
+raise_stop_error(StreamingInput *input)
+{
+	char		message[STREAMING_MESSAGE_LENGTH];
+	int			sqlerrcode;
+
+	LWLockAcquire(input->shared->lock, LW_SHARED);
+	strlcpy(message, input->shared->stop_error, STREAMING_MESSAGE_LENGTH);
+	sqlerrcode = input->shared->stop_sqlerrcode;
+	LWLockRelease(input->shared->lock);
+	if (message[0] == '\0')
+		return;
+	ereport(ERROR,
+			(errcode(sqlerrcode),
+			 errmsg("stream %s has stopped at a record that cannot be decoded",
+					input->stream->name),
+			 errdetail_internal("%s", message),
+			 errhint("Set the stream's option on_error to 'reject' or 'null' to go on.")));
+}
+
+int64
+streaming_input_end(StreamingInput *input, bool *more)
+{
+	Assert(input->bound);
+	if (!input->done)
+	{
+		StreamingInputScan *scan = input->own_scan;
+
+		if (scan == NULL)
+			scan = streaming_input_scan_open(input);
+		while (streaming_input_scan_next(scan) != NULL)
+			CHECK_FOR_INTERRUPTS();
+		input->own_scan = scan;
+	}
+	if (input->own_scan)
+		streaming_input_scan_close(input->own_scan);
+	input->own_scan = NULL;
+	input->bound = false;
+	*more = input->batch_more;
+	return input->batch_rows;
+}
+
+void
+streaming_scan_done(StreamingInputScan *scan, bool more)
+{
+	StreamingInput *input = scan->input;
+
+	scan->finished = true;
+	if (input->done)
+		return;
+	input->done = true;
+	input->batch_rows = scan->rows;
+	input->batch_more = more;
+}
+
+void
+streaming_input_checkpoint(StreamingInput *input, int64 batch_id)
+{
+	const StreamingOffsets *after = &input->after;
+	char	  **partitions;
+	char	  **positions;
+	int			n = 0;
+
+	if (input->stream->kind == STREAMING_SOURCE_PUSH)
+	{
+		streaming_snapshot_checkpoint(input, batch_id);
+		return;
+	}
+	partitions = palloc(sizeof(char *) * (after->n + 1));
+	positions = palloc(sizeof(char *) * (after->n + 1));
+	for (int i = 0; i < after->n; i++)
+	{
+		if (after->next[i] < 0 ||
+			(input->written && streaming_offsets_get(&input->next, i) == after->next[i]))
+			continue;
+		partitions[n] = psprintf("%d", i);
+		positions[n++] = streaming_position_out(input->stream->kind, after->next[i]);
+	}
+	streaming_checkpoint_write(input->view, input->stream->relid, batch_id, n,
+							   partitions, positions);
+}
+
+void
+streaming_input_committed(StreamingInput *input)
+{
+	MemoryContext old = MemoryContextSwitchTo(input->context);
+	Latch	   *wake = NULL;
+
+	if (input->stream->kind == STREAMING_SOURCE_PUSH)
+		streaming_snapshot_committed(input);
+	else
+	{
+		streaming_offsets_copy(&input->next, &input->after);
+		input->written = true;
+		input->decided = true;
+		if (input->mode == STREAMING_INPUT_BUFFER)
+			streaming_buffer_advance_reader(input->shared, input->reader, input->place,
+											input->place_rows);
+		else
+		{
+			LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
+			input->reader->failing = false;
+			if (input->initial)
+				wake = input->shared->ingest_latch; /* may wait for this */
+			LWLockRelease(input->shared->lock);
+		}
+	}
+	if (wake)
+		SetLatch(wake);
+	input->more = input->batch_more || input->initial;
+	input->initial = false;
+	reset_batch(input);
+	MemoryContextSwitchTo(old);
+}
+
+void
+streaming_input_aborted(StreamingInput *input)
+{
+	/* What was opened in the transaction has gone with it. */
+	input->bound = false;
+	input->own_scan = NULL;
+	input->seek = true;
+	input->prepared = 0;
+	input->seen_changes = 0;
+
+	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
+	input->reader->running = false;
+	input->reader->failing = true;
+	LWLockRelease(input->shared->lock);
+	reset_batch(input);
+}
+
+/* The context has gone already if the transaction has ended. */
+static void
+reset_batch(StreamingInput *input)
+{
+	input->batch_context = NULL;
+	input->store = NULL;
+	input->prepared = 0;
+	input->mode = STREAMING_INPUT_NONE;
+	memset(&input->after, 0, sizeof(input->after));
+	memset(&input->push, 0, sizeof(input->push));
+	memset(&input->new_position, 0, sizeof(input->new_position));
+	input->range.n = 0;
+}
+
+/* ----------
+ * Rows
+ * ----------
+ */
+
+bool
+streaming_input_next(StreamingInput *input, TupleTableSlot **slot, int *sign)
+{
+	TupleTableSlot *row;
+
+	if (input->own_scan == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(input->batch_context);
+
+		input->own_scan = streaming_input_scan_open(input);
+		MemoryContextSwitchTo(old);
+	}
+	row = streaming_input_scan_next(input->own_scan);
+	if (row == NULL)
+		return false;
+	*slot = row;
+	*sign = 1;
+	if (input->sign_attno > 0)
+	{
+		bool		isnull;
+
+		*sign = DatumGetInt16(slot_getattr(row, input->sign_attno, &isnull));
+	}
+	return true;
+}
+
+void
+streaming_input_rescan(StreamingInput *input)
+{
+	if (input->own_scan)
+		streaming_input_scan_rescan(input->own_scan);
+}
+
+StreamingInput *
+streaming_input_bound(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, open_inputs)
+	{
+		StreamingInput *input = lfirst(lc);
+
+		if (input->bound && input->stream->relid == relid)
+			return input;
+	}
+	return NULL;
+}
+
+bool
+streaming_input_estimate(Oid relid, double *rows)
+{
+	ListCell   *lc;
+
+	foreach(lc, open_inputs)
+	{
+		StreamingInput *input = lfirst(lc);
+
+		if (input->stream->relid == relid)
+		{
+			/* Plans are kept from batch to batch, so not this batch's. */
+			*rows = ESTIMATED_ROWS;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* In CurrentMemoryContext and with the current resource owner. */
+StreamingInputScan *
+streaming_input_scan_open(StreamingInput *input)
+{
+	StreamingInputScan *scan = palloc0(sizeof(StreamingInputScan));
+	TupleDesc	desc = input->stream->tupdesc;
+
+	Assert(input->bound);
+	scan->input = input;
+	switch (input->mode)
+	{
+		case STREAMING_INPUT_NONE:
+			break;
+		case STREAMING_INPUT_BUFFER:
+			scan->stored = MakeSingleTupleTableSlot(input->stored_desc, &TTSOpsBufferHeapTuple);
+			scan->slot = streaming_shift_slot_make(desc, scan->stored, STREAMING_BUFFER_SHIFT);
+			streaming_buffer_scan_open(scan);
+			break;
+		case STREAMING_INPUT_SOURCE:
+			scan->slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+			streaming_store_scan_open(scan);
+			break;
+		case STREAMING_INPUT_SNAPSHOT:
+			scan->stored = MakeSingleTupleTableSlot(input->stored_desc, &TTSOpsBufferHeapTuple);
+			scan->slot = streaming_shift_slot_make(desc, scan->stored, STREAMING_PUSH_SHIFT);
+			streaming_snapshot_scan_open(scan);
+			break;
+	}
+	if (scan->slot)
+		scan->slot->tts_tableOid = input->stream->relid;
+	return scan;
+}
+
+TupleTableSlot *
+streaming_input_scan_next(StreamingInputScan *scan)
+{
+	if (scan->finished)
+		return NULL;
+	switch (scan->input->mode)
+	{
+		case STREAMING_INPUT_BUFFER:
+			return streaming_buffer_scan_next(scan);
+		case STREAMING_INPUT_SOURCE:
+			return streaming_store_scan_next(scan);
+		case STREAMING_INPUT_SNAPSHOT:
+			return streaming_snapshot_scan_next(scan);
+		case STREAMING_INPUT_NONE:
+			break;
+	}
+	streaming_scan_done(scan, false);
+	return NULL;
+}
+
+static void
+reset_scan(StreamingInputScan *scan)
+{
+	switch (scan->input->mode)
+	{
+		case STREAMING_INPUT_BUFFER:
+			streaming_buffer_scan_reset(scan);
+			break;
+		case STREAMING_INPUT_SOURCE:
+			streaming_store_scan_reset(scan);
+			break;
+		case STREAMING_INPUT_SNAPSHOT:
+			streaming_snapshot_scan_reset(scan);
+			break;
+		case STREAMING_INPUT_NONE:
+			break;
+	}
+	scan->rows = 0;
+	scan->finished = false;
+}
+
+void
+streaming_input_scan_rescan(StreamingInputScan *scan)
+{
+	reset_scan(scan);
+}
+
+void
+streaming_input_scan_close(StreamingInputScan *scan)
+{
+	reset_scan(scan);
+	if (scan->slot)
+		ExecDropSingleTupleTableSlot(scan->slot);
+	if (scan->stored)
+		ExecDropSingleTupleTableSlot(scan->stored);
+	pfree(scan);
+}
+
+/* ----------
+ * A view is made
+ * ----------
+ */
+
+void
+streaming_input_initialize(const StreamingView *view, Oid stream)
+{
+	StreamingSourceKind kind;
+	StreamingSnapshotPosition position;
+	StreamingStreamShared *shared;
+	StreamingPushScan scan = {0};
+	char	   *text;
+	char	   *partition = "0";
+
+	if (!streaming_is_stream(stream, &kind) || kind != STREAMING_SOURCE_PUSH ||
+		view->start == NULL || strcmp(view->start, "earliest") == 0)
+		return;
+	if (strcmp(view->start, "latest") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a continuous view cannot begin at a time in a stream fed by INSERT"),
+				 errhint("Set streaming.start to 'earliest' or 'latest'.")));
+
+	shared = streaming_stream_use(stream);
+	streaming_push_scan_lock(&scan, shared);
+	streaming_snapshot_position_now(&scan, shared, &position);
+	text = streaming_snapshot_position_out(&position, shared->push_identity);
+	streaming_checkpoint_write(view->view, stream, 0, 1, &partition, &text);
+	streaming_stream_release(shared);
+}

@@ -1,0 +1,193 @@
+/*
+ * input_internal.h
+ *		What the files of the reader share: input.c, input_buffer.c,
+ *		input_source.c, input_snapshot.c.
+ */
+#ifndef STREAMING_INPUT_INTERNAL_H
+#define STREAMING_INPUT_INTERNAL_H
+
+#include "buffer.h"
+#include "input.h"
+#include "shmem.h"
+#include "source/source_scan.h"
+#include "storage/block.h"
+#include "utils/tuplestore.h"
+
+/* The next offset of each partition, dense; -1: not known. */
+typedef struct StreamingOffsets
+{
+	int			n;
+	int64	   *next;
+} StreamingOffsets;
+
+/*
+ * Position in a pushed stream: all rows that a snapshot saw have been taken,
+ * and those that it did not see are at (number, block) or behind it.
+ */
+typedef struct StreamingSnapshotPosition
+{
+	uint64		number;			/* of the segment */
+	BlockNumber block;
+	uint64		xmin;			/* of the snapshot; 64-bit transaction ids */
+	uint64		xmax;			/* 0: nothing has been taken */
+	int			nxip;
+	uint64	   *xip;			/* sorted */
+} StreamingSnapshotPosition;
+
+/* The rows of a pushed stream's tables that a position has not taken. */
+typedef struct StreamingPushScan
+{
+	/* old and current segment */
+	Oid			tables[2];
+	uint64		numbers[2];
+	const StreamingSnapshotPosition *position;	/* NULL: all rows are wanted */
+	Snapshot	snapshot;
+	TupleTableSlot *slot;		/* the row found */
+
+	int			table;			/* index of the one that is scanned, 2: end */
+	ItemPointerData from;		/* where to begin in it */
+	Relation	rel;
+	TableScanDesc scan;
+} StreamingPushScan;
+
+struct StreamingInput
+{
+	MemoryContext context;		/* of the input and all it keeps */
+	Oid			view;
+	char	   *start;			/* NULL: the stream's */
+	StreamingStream *stream;
+	TupleDesc	stored_desc;	/* of a segment or a pushed stream's table */
+	StreamingColumnSet columns; /* that the view reads */
+	AttrNumber	sign_attno;		/* of "$sign", 0: none */
+	StreamingStreamShared *shared;
+	StreamingViewReader *reader;
+	uint64		seen_changes;	/* shared->changes when it looked last */
+	bool		more;			/* the last batch left something */
+
+	/* the batch */
+	bool		bound;
+	StreamingInputMode mode;	/* NONE: no rows, only a position */
+	MemoryContext batch_context;
+	int64		max_rows;		/* 0: none */
+	int64		max_files;
+	StreamingInputScan *own_scan;	/* of streaming_input_next */
+
+	/* set by the first scan that came to the end */
+	bool		done;
+	int64		batch_rows;
+	bool		batch_more;
+
+	/* kafka, directory */
+	bool		decided;		/* next is where it is to go on */
+	bool		written;		/* there is a checkpoint */
+	bool		initial;		/* the batch only decides where to begin */
+	StreamingOffsets next;		/* committed */
+	StreamingOffsets after;		/* of the batch, when done */
+
+	/* mode BUFFER */
+	StreamingBufferRange range;
+	StreamingPlace place;		/* when done */
+	int64		place_rows;
+
+	/* mode SOURCE */
+	StreamingSourceScan *source;	/* NULL: not open */
+	bool		seek;			/* it is not where next is */
+	Tuplestorestate *store;		/* rows of the batch */
+
+	/* mode SNAPSHOT */
+	StreamingSnapshotPosition position; /* committed */
+	StreamingSnapshotPosition new_position; /* of the batch */
+	uint64		prepared;		/* number of the current segment; 0: not prepared */
+	StreamingPlace looked_at;	/* the end when it was prepared */
+	StreamingPushScan push;		/* begins with the batch's first row */
+};
+
+/* One way through the rows of a batch. */
+struct StreamingInputScan
+{
+	StreamingInput *input;
+	TupleTableSlot *stored;		/* as it lies in a table */
+	TupleTableSlot *slot;		/* as a row of the stream */
+	bool		finished;
+	int64		rows;
+
+	/* mode BUFFER */
+	StreamingOffsets next;
+	int			part;			/* of the range; -1: before the first */
+	Relation	rel;
+	TableScanDesc scan;
+	ItemPointerData last;		/* taken or passed over */
+	int64		file;
+	int64		files;
+
+	/* mode SOURCE */
+	int			read_pointer;
+
+	/* mode SNAPSHOT */
+	StreamingPushScan push;
+};
+
+/* in input.c */
+extern void streaming_offsets_set(StreamingOffsets *offsets, int32 partition, int64 offset);
+extern void streaming_offsets_copy(StreamingOffsets *to, const StreamingOffsets *from);
+
+static inline int64
+streaming_offsets_get(const StreamingOffsets *offsets, int32 partition)
+{
+	return likely(partition < offsets->n) ? offsets->next[partition] : -1;
+}
+
+/* The first scan that comes to the end tells the batch's size. */
+extern void streaming_scan_done(StreamingInputScan *scan, bool more);
+
+/* in input_buffer.c */
+extern bool streaming_buffer_begin(StreamingInput *input);
+extern void streaming_buffer_scan_open(StreamingInputScan *scan);
+extern TupleTableSlot *streaming_buffer_scan_next(StreamingInputScan *scan);
+extern void streaming_buffer_scan_reset(StreamingInputScan *scan);
+
+/* in input_source.c */
+extern void streaming_source_decide(StreamingInput *input);
+extern bool streaming_source_begin(StreamingInput *input);
+extern void streaming_source_leave(StreamingInput *input);
+extern void streaming_store_scan_open(StreamingInputScan *scan);
+extern TupleTableSlot *streaming_store_scan_next(StreamingInputScan *scan);
+extern void streaming_store_scan_reset(StreamingInputScan *scan);
+
+/* in input_snapshot.c */
+
+/* What a snapshot taken now sees; the tables are locked. */
+extern void streaming_snapshot_position_now(StreamingPushScan *scan,
+											StreamingStreamShared *shared,
+											StreamingSnapshotPosition *position);
+extern void streaming_snapshot_open(StreamingInput *input);
+extern void streaming_snapshot_prepare(StreamingInput *input);
+extern bool streaming_snapshot_begin(StreamingInput *input);
+extern void streaming_snapshot_checkpoint(StreamingInput *input, int64 batch_id);
+extern void streaming_snapshot_committed(StreamingInput *input);
+extern void streaming_snapshot_scan_open(StreamingInputScan *scan);
+extern TupleTableSlot *streaming_snapshot_scan_next(StreamingInputScan *scan);
+extern void streaming_snapshot_scan_reset(StreamingInputScan *scan);
+
+/*
+ * Text form of a position, palloc'd; identity is that of the stream's tables.
+ * in: false if the text is of other tables (a restored dump).
+ */
+extern char *streaming_snapshot_position_out(const StreamingSnapshotPosition *position,
+											 uint32 identity);
+extern bool streaming_snapshot_position_in(const char *text, uint32 identity,
+										   StreamingSnapshotPosition *position);
+
+/*
+ * Locks the tables of a pushed stream and prepares to scan them; slot is of
+ * their type.  begin sets the snapshot; rows that position has taken are left
+ * out, NULL: none.
+ */
+extern void streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared);
+extern void streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
+									  const StreamingSnapshotPosition *position,
+									  TupleTableSlot *slot);
+extern bool streaming_push_scan_next(StreamingPushScan *scan);
+extern void streaming_push_scan_end(StreamingPushScan *scan);
+
+#endif							/* STREAMING_INPUT_INTERNAL_H */

@@ -1,0 +1,508 @@
+/*
+ * input_snapshot.c
+ *		Reading a batch of pushed rows: what this snapshot sees and the last one
+ *		did not.
+ *
+ * source_push.c tells how rows get there and proves that the place kept with a
+ * snapshot lies before every row that the snapshot did not see.
+ *
+ * The position, in streaming.checkpoints as partition 0, is the text
+ *
+ *		segment:block:xmin:xmax:xid,xid,...@identity
+ *
+ * a place and a snapshot as pg_snapshot shows it.  The identity is that of the
+ * stream's tables, made when they were: a position that a dump has carried to
+ * another database, where the rows are others and transaction ids mean
+ * nothing, is no position.
+ *
+ * Both tables are locked before the batch's snapshot is taken.  Since the
+ * current segment changes only under AccessExclusiveLock on the old table, it
+ * stays the current one for the batch.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "checkpoint.h"
+#include "input_internal.h"
+#include "shift_slot.h"
+#include "source/source_push.h"
+
+static TupleDesc push_desc(TupleDesc stream);
+static void low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
+					  StreamingSnapshotPosition *position, StreamingPlace *end);
+static void set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot);
+static int	compare_xids(const void *a, const void *b);
+static bool has_seen(const StreamingSnapshotPosition *position, uint64 xid);
+static void copy_position(StreamingSnapshotPosition *to, const StreamingSnapshotPosition *from);
+static void begin_table(StreamingPushScan *scan);
+static void trim(StreamingInput *input);
+
+/* ----------
+ * Positions
+ * ----------
+ */
+
+char *
+streaming_snapshot_position_out(const StreamingSnapshotPosition *position, uint32 identity)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, UINT64_FORMAT ":%u:" UINT64_FORMAT ":" UINT64_FORMAT ":",
+					 position->number, position->block, position->xmin, position->xmax);
+	for (int i = 0; i < position->nxip; i++)
+		appendStringInfo(&buf, "%s" UINT64_FORMAT, i > 0 ? "," : "", position->xip[i]);
+	appendStringInfo(&buf, "@%08x", identity);
+	return buf.data;
+}
+
+bool
+streaming_snapshot_position_in(const char *text, uint32 identity,
+							   StreamingSnapshotPosition *position)
+{
+	const char *at = strchr(text, '@');
+	char	   *end;
+	int			max;
+
+	memset(position, 0, sizeof(*position));
+	if (at == NULL || strtoul(at + 1, NULL, 16) != identity)
+		return false;
+	position->number = strtou64(text, &end, 10);
+	if (*end != ':')
+		return false;
+	position->block = strtoul(end + 1, &end, 10);
+	if (*end != ':')
+		return false;
+	position->xmin = strtou64(end + 1, &end, 10);
+	if (*end != ':')
+		return false;
+	position->xmax = strtou64(end + 1, &end, 10);
+	if (*end != ':')
+		return false;
+	max = (at - end) / 2 + 1;
+	position->xip = palloc(sizeof(uint64) * max);
+	while (end + 1 < at && position->nxip < max)
+		position->xip[position->nxip++] = strtou64(end + 1, &end, 10);
+	return true;
+}
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	uint64		x = *(const uint64 *) a;
+	uint64		y = *(const uint64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The 64-bit ids of a snapshot's are those next to the one to come. */
+static void
+set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot)
+{
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint64		epoch = EpochFromFullTransactionId(next);
+	TransactionId next_xid = XidFromFullTransactionId(next);
+	FullTransactionId own = GetTopFullTransactionIdIfAny();
+
+#define WIDEN(xid) ((((xid) > next_xid ? epoch - 1 : epoch) << 32) | (xid))
+	position->xmin = WIDEN(snapshot->xmin);
+	position->xmax = WIDEN(snapshot->xmax);
+	position->nxip = snapshot->xcnt;
+	position->xip = palloc(sizeof(uint64) * (snapshot->xcnt + 1));
+	for (uint32 i = 0; i < snapshot->xcnt; i++)
+		position->xip[i] = WIDEN(snapshot->xip[i]);
+#undef WIDEN
+
+	/* A snapshot leaves its own transaction out; it has not ended. */
+	if (FullTransactionIdIsValid(own))
+	{
+		position->xip[position->nxip++] = U64FromFullTransactionId(own);
+		position->xmin = Min(position->xmin, U64FromFullTransactionId(own));
+	}
+	qsort(position->xip, position->nxip, sizeof(uint64), compare_xids);
+}
+
+static bool
+has_seen(const StreamingSnapshotPosition *position, uint64 xid)
+{
+	if (xid >= position->xmax)
+		return false;
+	if (xid < position->xmin)
+		return true;
+	return bsearch(&xid, position->xip, position->nxip, sizeof(uint64), compare_xids) == NULL;
+}
+
+/* Into CurrentMemoryContext; what to had there is freed. */
+static void
+copy_position(StreamingSnapshotPosition *to, const StreamingSnapshotPosition *from)
+{
+	if (to->xip)
+		pfree(to->xip);
+	*to = *from;
+	to->xip = palloc(sizeof(uint64) * (from->nxip + 1));
+	if (from->nxip > 0)
+		memcpy(to->xip, from->xip, sizeof(uint64) * from->nxip);
+}
+
+/* ----------
+ * Scanning the tables
+ * ----------
+ */
+
+static TupleDesc
+push_desc(TupleDesc stream)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(stream->natts + STREAMING_PUSH_SHIFT);
+	TupleDesc	segment = streaming_buffer_desc(stream);
+
+	TupleDescInitEntry(desc, 1, "$xid", XID8OID, -1, 0);
+	for (int i = 0; i < stream->natts; i++)
+		TupleDescCopyEntry(desc, i + 1 + STREAMING_PUSH_SHIFT,
+						   segment, i + 1 + STREAMING_BUFFER_SHIFT);
+	FreeTupleDesc(segment);
+	return desc;
+}
+
+void
+streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared)
+{
+	for (;;)
+	{
+		uint64		number = streaming_push_current(shared);
+
+		for (int i = 0; i < 2 && number > 0; i++)
+		{
+			scan->numbers[i] = number - 1 + i;
+			scan->tables[i] = streaming_push_table(shared->stream, scan->numbers[i]);
+			if (OidIsValid(scan->tables[i]))
+				LockRelationOid(scan->tables[i], AccessShareLock);
+		}
+		if (number == 0 || streaming_push_current(shared) == number)
+			break;
+	}
+}
+
+void
+streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
+						  const StreamingSnapshotPosition *position, TupleTableSlot *slot)
+{
+	scan->snapshot = snapshot;
+	scan->position = position;
+	scan->slot = slot;
+	scan->rel = NULL;
+	scan->scan = NULL;
+	scan->table = 0;
+	ItemPointerSet(&scan->from, 0, FirstOffsetNumber);
+	if (position && position->number == scan->numbers[0])
+		ItemPointerSet(&scan->from, position->block, FirstOffsetNumber);
+	else if (position && position->number >= scan->numbers[1])
+	{
+		scan->table = 1;
+		if (position->number == scan->numbers[1])
+			ItemPointerSet(&scan->from, position->block, FirstOffsetNumber);
+	}
+}
+
+static void
+begin_table(StreamingPushScan *scan)
+{
+	ItemPointerData to;
+
+	ItemPointerSet(&to, MaxBlockNumber, MaxOffsetNumber);
+	scan->rel = table_open(scan->tables[scan->table], NoLock);
+	scan->scan = table_beginscan_tidrange(scan->rel, scan->snapshot, &scan->from, &to);
+}
+
+/* The row is in scan->slot. */
+bool
+streaming_push_scan_next(StreamingPushScan *scan)
+{
+	while (scan->table < 2)
+	{
+		if (scan->scan == NULL && OidIsValid(scan->tables[scan->table]))
+			begin_table(scan);
+		while (scan->scan &&
+			   table_scan_getnextslot_tidrange(scan->scan, ForwardScanDirection, scan->slot))
+		{
+			HeapTuple	tuple;
+			uint64		xid;
+
+			if (scan->position == NULL)
+				return true;
+
+			/* "$xid" comes first and is never NULL: it is where data begin. */
+			tuple = ((HeapTupleTableSlot *) scan->slot)->tuple;
+			memcpy(&xid, (char *) tuple->t_data + tuple->t_data->t_hoff, sizeof(xid));
+			if (!has_seen(scan->position, xid))
+				return true;
+		}
+		streaming_push_scan_end(scan);
+		scan->table++;
+		ItemPointerSet(&scan->from, 0, FirstOffsetNumber);
+	}
+	return false;
+}
+
+void
+streaming_push_scan_end(StreamingPushScan *scan)
+{
+	if (scan->scan == NULL)
+		return;
+	ExecClearTuple(scan->slot);
+	table_endscan(scan->scan);
+	table_close(scan->rel, NoLock);
+	scan->scan = NULL;
+	scan->rel = NULL;
+}
+
+/* ----------
+ * Batches
+ * ----------
+ */
+
+void
+streaming_snapshot_open(StreamingInput *input)
+{
+	ListCell   *lc;
+
+	input->stored_desc = push_desc(input->stream->tupdesc);
+	input->decided = true;
+	(void) streaming_push_current(input->shared);
+	foreach(lc, streaming_checkpoint_read(input->view, input->stream->relid))
+	{
+		StreamingCheckpoint *row = lfirst(lc);
+
+		input->written |= streaming_snapshot_position_in(row->position,
+														 input->shared->push_identity,
+														 &input->position);
+	}
+	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
+	input->reader->mode = STREAMING_INPUT_SNAPSHOT;
+	LWLockRelease(input->shared->lock);
+}
+
+/*
+ * Steps r1 and r2 of source_push.c.  *end: where the current segment ends.  The
+ * tables are locked.
+ */
+static void
+low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
+		  StreamingSnapshotPosition *position, StreamingPlace *end)
+{
+	Relation	rel;
+	BlockNumber blocks;
+	uint64		place;
+	uint64		lowest;
+
+	/* The number was read, under the stream's lock, before the tables' lock. */
+	rel = table_open(scan->tables[1], NoLock);
+	blocks = RelationGetNumberOfBlocks(rel);
+	table_close(rel, NoLock);
+	end->number = scan->numbers[1];
+	ItemPointerSet(&end->tid, blocks, FirstOffsetNumber);
+
+	place = streaming_pack_place(scan->numbers[1], blocks > 0 ? blocks - 1 : 0);
+	pg_read_barrier();
+	lowest = streaming_lowest_push(shared);
+	place = Min(place, lowest);
+	position->number = place >> 32;
+	position->block = (BlockNumber) place;
+}
+
+void
+streaming_snapshot_prepare(StreamingInput *input)
+{
+	if (input->stored_desc->natts != input->stream->tupdesc->natts + STREAMING_PUSH_SHIFT)
+		elog(ERROR, "stream %s has changed", input->stream->name);
+	memset(&input->push, 0, sizeof(input->push));
+	streaming_push_scan_lock(&input->push, input->shared);
+	if (!OidIsValid(input->push.tables[1]))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("stream %s has no tables for its rows", input->stream->name)));
+	low_bound(&input->push, input->shared, &input->new_position, &input->looked_at);
+	input->prepared = input->push.numbers[1];
+}
+
+void
+streaming_snapshot_position_now(StreamingPushScan *scan, StreamingStreamShared *shared,
+								StreamingSnapshotPosition *position)
+{
+	StreamingPlace end;
+
+	low_bound(scan, shared, position, &end);
+	set_snapshot(position, GetLatestSnapshot());
+}
+
+/*
+ * Looks for the first row, and lets scans of the batch begin there.  If there
+ * is none, what the snapshot sees has been taken all the same.
+ */
+bool
+streaming_snapshot_begin(StreamingInput *input)
+{
+	StreamingPushScan *push = &input->push;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(input->stored_desc, &TTSOpsBufferHeapTuple);
+	bool		found;
+
+	if (input->prepared == 0)
+		elog(ERROR, "streaming_input_prepare was not called");
+	set_snapshot(&input->new_position, GetActiveSnapshot());
+
+	streaming_push_scan_begin(push, GetActiveSnapshot(), &input->position, slot);
+	found = streaming_push_scan_next(push);
+	if (found)
+		push->from = slot->tts_tid;
+	streaming_push_scan_end(push);
+	ExecDropSingleTupleTableSlot(slot);
+
+	if (found)
+	{
+		input->mode = STREAMING_INPUT_SNAPSHOT;
+		return true;
+	}
+	streaming_snapshot_committed(input);
+	return false;
+}
+
+void
+streaming_snapshot_scan_open(StreamingInputScan *scan)
+{
+	scan->push = scan->input->push;
+	scan->push.slot = scan->stored;
+}
+
+TupleTableSlot *
+streaming_snapshot_scan_next(StreamingInputScan *scan)
+{
+	if (streaming_push_scan_next(&scan->push))
+	{
+		scan->rows++;
+		streaming_shift_slot_set(scan->slot);
+		return scan->slot;
+	}
+	streaming_scan_done(scan, false);
+	return NULL;
+}
+
+void
+streaming_snapshot_scan_reset(StreamingInputScan *scan)
+{
+	streaming_push_scan_end(&scan->push);
+	streaming_snapshot_scan_open(scan);
+}
+
+void
+streaming_snapshot_checkpoint(StreamingInput *input, int64 batch_id)
+{
+	char	   *partition = "0";
+	char	   *position = streaming_snapshot_position_out(&input->new_position,
+														   input->shared->push_identity);
+
+	streaming_checkpoint_write(input->view, input->stream->relid, batch_id, 1,
+							   &partition, &position);
+}
+
+/* Also when a batch found nothing. */
+void
+streaming_snapshot_committed(StreamingInput *input)
+{
+	MemoryContext old = MemoryContextSwitchTo(input->context);
+
+	copy_position(&input->position, &input->new_position);
+	MemoryContextSwitchTo(old);
+	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
+	input->reader->place = input->looked_at;
+	input->reader->failing = false;
+	LWLockRelease(input->shared->lock);
+	if (!IsTransactionState())
+		trim(input);
+}
+
+/*
+ * After a batch, when it is worth it: makes room in a transaction of its own.
+ * The batch is committed, so trouble here is not its trouble.
+ */
+static void
+trim(StreamingInput *input)
+{
+	StreamingStreamShared *shared = input->shared;
+	BlockNumber blocks = ItemPointerGetBlockNumberNoCheck(&input->looked_at.tid);
+	MemoryContext context = CurrentMemoryContext;
+
+	if (!streaming_push_wants_trim(shared, blocks,
+								   input->position.number >= input->looked_at.number))
+		return;
+
+	PG_TRY();
+	{
+		uint64		number;
+
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		number = streaming_push_trim(shared);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		if (number > 0)
+			streaming_push_switched(shared, number);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+}
+
+int64
+streaming_input_push_lag(Oid view, Oid stream)
+{
+	StreamingStreamShared *shared = streaming_stream_use(stream);
+	StreamingSnapshotPosition position = {0};
+	StreamingPushScan scan = {0};
+	TupleTableSlot *slot;
+	Relation	rel;
+	ListCell   *lc;
+	int64		rows = 0;
+
+	streaming_push_scan_lock(&scan, shared);
+	foreach(lc, streaming_checkpoint_read(view, stream))
+	{
+		StreamingCheckpoint *row = lfirst(lc);
+
+		(void) streaming_snapshot_position_in(row->position, shared->push_identity, &position);
+	}
+	if (OidIsValid(scan.tables[1]))
+	{
+		rel = table_open(scan.tables[1], NoLock);
+		slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
+										&TTSOpsBufferHeapTuple);
+		table_close(rel, NoLock);
+		streaming_push_scan_begin(&scan, GetActiveSnapshot(), &position, slot);
+		while (streaming_push_scan_next(&scan))
+		{
+			rows++;
+			CHECK_FOR_INTERRUPTS();
+		}
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	streaming_stream_release(shared);
+	return rows;
+}

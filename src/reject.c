@@ -1,0 +1,111 @@
+/*
+ * reject.c
+ *		streaming.rejected_rows: records that could not be decoded.
+ *
+ * Who reads a record first, the ingest worker or a view that reads the source
+ * on its own, writes it here; the unique key (stream, partition, position)
+ * keeps those that are read again from coming twice.  The ingest worker's
+ * commit comes before rows behind the record are shown to a reader, so in WAL
+ * it precedes every checkpoint that passes the record: no crash can leave a
+ * checkpoint behind a record that is neither taken nor kept here.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "catalog.h"
+#include "reject.h"
+
+/* A statement takes no more than this; an array must stay below 1 GB. */
+#define MAX_ROWS	1000
+#define MAX_BYTES	(16 * 1024 * 1024)
+
+static int64 insert_some(const StreamingStream *stream, const StreamingReject *rejects,
+						 int n);
+static Datum make_array(Datum *values, bool *isnull, int n, Oid type);
+
+int64
+streaming_reject(const StreamingStream *stream, const StreamingReject *rejects, int nrejects)
+{
+	Oid			userid;
+	int			sec_context;
+	int64		inserted = 0;
+
+	if (nrejects == 0)
+		return 0;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(streaming_catalog_owner(),
+						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	for (int from = 0; from < nrejects;)
+	{
+		int			n = 0;
+		size_t		bytes = 0;
+
+		while (from + n < nrejects && n < MAX_ROWS && (n == 0 || bytes < MAX_BYTES))
+			bytes += rejects[from + n++].length;
+		inserted += insert_some(stream, rejects + from, n);
+		from += n;
+	}
+	SetUserIdAndSecContext(userid, sec_context);
+	return inserted;
+}
+
+static int64
+insert_some(const StreamingStream *stream, const StreamingReject *rejects, int n)
+{
+	static const char *const sql =
+		"INSERT INTO " STREAMING_SCHEMA ".rejected_rows (stream, partition, position, payload, error)"
+		" SELECT $1, r.partition, r.position, r.payload, r.error"
+		" FROM pg_catalog.unnest($2, $3, $4, $5) AS r(partition, position, payload, error)"
+		" ON CONFLICT DO NOTHING";
+	Oid			types[5] = {OIDOID, TEXTARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID};
+	Datum		args[5];
+	Datum	   *values[4];
+	bool	   *isnull = palloc0(sizeof(bool) * n);
+	int64		inserted;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	for (int i = 0; i < 4; i++)
+		values[i] = palloc(sizeof(Datum) * n);
+	for (int i = 0; i < n; i++)
+	{
+		const StreamingReject *reject = &rejects[i];
+
+		values[0][i] = CStringGetTextDatum(psprintf("%d", reject->partition));
+		values[1][i] = CStringGetTextDatum(streaming_position_out(stream->kind, reject->offset));
+		isnull[i] = reject->payload == NULL;
+		values[2][i] = isnull[i] ? (Datum) 0 :
+			PointerGetDatum(cstring_to_text_with_len(reject->payload, reject->length));
+		values[3][i] = CStringGetTextDatum(reject->message);
+	}
+	args[0] = ObjectIdGetDatum(stream->relid);
+	args[1] = make_array(values[0], NULL, n, TEXTOID);
+	args[2] = make_array(values[1], NULL, n, TEXTOID);
+	args[3] = make_array(values[2], isnull, n, BYTEAOID);
+	args[4] = make_array(values[3], NULL, n, TEXTOID);
+	if (SPI_execute_with_args(sql, 5, types, args, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write to %s.rejected_rows", STREAMING_SCHEMA);
+	inserted = SPI_processed;
+	SPI_finish();
+	pfree(isnull);
+	return inserted;
+}
+
+/* isnull NULL: none is.  Both types are varlena with alignment 'i'. */
+static Datum
+make_array(Datum *values, bool *isnull, int n, Oid type)
+{
+	int			dim = n;
+	int			lower = 1;
+
+	return PointerGetDatum(construct_md_array(values, isnull, 1, &dim, &lower, type,
+											  -1, false, TYPALIGN_INT));
+}

@@ -1,0 +1,541 @@
+/*
+ * source_push.c
+ *		Rows that sessions push into a stream with INSERT and COPY.
+ *
+ * The rows go straight into a table (push_tables.c) in the session's own
+ * transaction, so they join the stream if and when it commits, savepoints and
+ * all, and are as durable as any row.  What is left to do is to tell readers
+ * cheaply which rows are new; they become visible in the order of commits, not
+ * in the order in which they lie in the table.  So a reader takes, with each
+ * batch, the rows that its new snapshot sees and the one before it did not.
+ * For that each row carries "$xid", the 64-bit number of its top-level
+ * transaction: xmin may be that of a subtransaction, which a stored snapshot
+ * does not know, and it wraps around.
+ *
+ * Where to look
+ * -------------
+ * A reader does not want to scan what it has taken.  With each snapshot S it
+ * keeps a place L (segment, block) such that every row not seen by S lies at L
+ * or behind it.  Rows are only ever added at the end of the table: a session
+ * forgets the page it inserted into before (RelationSetTargetBlock) when it
+ * first pushes in a transaction, and never asks the free space map
+ * (TABLE_INSERT_SKIP_FSM), so its first row goes to the page that is the last
+ * one then, or to a new one, and later rows behind it.
+ *
+ * In shared memory each backend has an entry per stream.  To push, a
+ * transaction T does
+ *
+ *	p1	reads the number of the current segment and locks its table
+ *	p2	reads the table's length
+ *	p3	under the stream's lock: if the number is still current, sets its entry
+ *		to (number, last block); otherwise starts over
+ *	p4	inserts
+ *	p5	ends: its xid leaves the array of running transactions, then (in the
+ *		transaction callback, which runs after that) its entry is cleared
+ *
+ * and the reader, before it takes S,
+ *
+ *	r1	reads the number of the current segment (under the stream's lock), then
+ *		the last block of its table: E
+ *	r2	reads all entries; their minimum is M
+ *	r3	takes S
+ *	L = min(E, M)
+ *
+ * Let T be a transaction whose rows S does not see: it ends after r3 or starts
+ * after it.
+ *
+ *	- T's entry was set before r2 read it, and is not cleared yet: M is not
+ *	  behind T's first row.
+ *	- It was set before and is cleared already: then T had ended before r2, so
+ *	  before S, and S sees its rows.  Not the case.
+ *	- It is set after r2 read it.  Then p3 came after r1: the number T uses is
+ *	  that of r1 or a later one (the number changes only under the stream's
+ *	  lock, exclusively).  If it is later, T's rows are behind E.  If it is the
+ *	  same, T's first row is inserted after r1 and goes to the last page at that
+ *	  time or to a new one: at or behind E.
+ *
+ * So in all cases L is not behind T's first row.  Places are in tables that
+ * grow only; VACUUM is kept from truncating them (vacuum_truncate).
+ *
+ * A transaction that pushes for an hour keeps L where it began, so that batches
+ * meanwhile scan what came since; they pass over rows taken before by "$xid".
+ *
+ * Back-pressure: a statement that begins to push waits while more than
+ * streaming.push_limit has been committed and not looked at by the slowest view
+ * that runs.  It does not wait if its transaction has written already, since
+ * the views might be waiting for that transaction, nor in a worker.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/heapam.h"
+#include "access/hio.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/wait_event.h"
+#include "utils/xid8.h"
+
+#include "buffer.h"
+#include "source/source_push.h"
+
+/* Rows are written when there are so many, or so many bytes. */
+#define BUFFERED_ROWS	1000
+#define BUFFERED_BYTES	65536
+
+/* How often a session that has to wait looks again. */
+#define WAIT_INTERVAL	20		/* ms */
+
+struct StreamingPush
+{
+	MemoryContext context;
+	Relation	table;
+	BulkInsertState bistate;
+	FullTransactionId xid;
+	struct PushedStream *pushed;
+	MemoryContext tuples;
+	int			natts;			/* of the stream */
+	Datum	   *values;			/* of a row of the table */
+	bool	   *isnull;
+	TupleTableSlot **slots;
+	int			nslots;			/* made */
+	int			nrows;			/* buffered */
+	Size		bytes;
+};
+
+/* A stream that the current transaction has pushed to. */
+typedef struct PushedStream
+{
+	StreamingStreamShared *shared;
+	uint64		place;			/* its entry, STREAMING_NOT_PUSHING: not yet */
+	uint64		segment;		/* newest it has pushed to */
+	uint64		switch_to;		/* segment to make known at commit, 0: none */
+	List	   *counts;			/* of RowCount */
+} PushedStream;
+
+/* Rows pushed by a subtransaction that has not ended. */
+typedef struct RowCount
+{
+	SubTransactionId subid;
+	int64		rows;
+} RowCount;
+
+static List *pushed_streams = NIL;	/* in TopTransactionContext */
+static bool callbacks_registered = false;
+
+static PushedStream *pushed_stream(Oid stream);
+static Relation lock_segment(PushedStream *pushed, Relation stream);
+static void register_push(PushedStream *pushed, Relation table, uint64 number, bool *current);
+static void wait_for_views(StreamingStreamShared *shared);
+static bool is_behind(StreamingStreamShared *shared);
+static uint64 blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n);
+static void trim_without_views(PushedStream *pushed, Relation table);
+static void count_rows(PushedStream *pushed, int64 rows);
+static void transaction_ends(XactEvent event, void *arg);
+static void subtransaction_ends(SubXactEvent event, SubTransactionId subid,
+								SubTransactionId parent, void *arg);
+
+/* ----------
+ * Pushing
+ * ----------
+ */
+
+StreamingPush *
+streaming_push_begin(Relation stream)
+{
+	StreamingPush *push;
+	PushedStream *pushed;
+
+	streaming_require_loaded();
+	pushed = pushed_stream(RelationGetRelid(stream));
+	wait_for_views(pushed->shared);
+
+	push = palloc0(sizeof(StreamingPush));
+	push->context = CurrentMemoryContext;
+	push->pushed = pushed;
+	push->table = lock_segment(pushed, stream);
+	push->natts = RelationGetDescr(stream)->natts;
+	push->values = palloc(sizeof(Datum) * (push->natts + STREAMING_PUSH_SHIFT));
+	push->isnull = palloc(sizeof(bool) * (push->natts + STREAMING_PUSH_SHIFT));
+	push->isnull[0] = false;
+	push->slots = palloc(sizeof(TupleTableSlot *) * BUFFERED_ROWS);
+	push->tuples = AllocSetContextCreate(CurrentMemoryContext, "streaming pushed rows",
+										 ALLOCSET_DEFAULT_SIZES);
+	trim_without_views(pushed, push->table);
+	return push;
+}
+
+void
+streaming_push_row(StreamingPush *push, TupleTableSlot *slot)
+{
+	HeapTuple	tuple;
+	MemoryContext old;
+
+	old = MemoryContextSwitchTo(push->context);
+	if (push->bistate == NULL)
+	{
+		/* The first row of the statement. */
+		push->xid = GetTopFullTransactionId();
+		push->bistate = GetBulkInsertState();
+
+		/* No ring of buffers: the rows are read soon, by others. */
+		FreeAccessStrategy(push->bistate->strategy);
+		push->bistate->strategy = NULL;
+	}
+	if (push->nrows == push->nslots)
+		push->slots[push->nslots++] =
+			MakeSingleTupleTableSlot(RelationGetDescr(push->table), &TTSOpsHeapTuple);
+
+	slot_getallattrs(slot);
+	push->values[0] = FullTransactionIdGetDatum(push->xid);
+	memcpy(push->values + STREAMING_PUSH_SHIFT, slot->tts_values, sizeof(Datum) * push->natts);
+	memcpy(push->isnull + STREAMING_PUSH_SHIFT, slot->tts_isnull, sizeof(bool) * push->natts);
+
+	MemoryContextSwitchTo(push->tuples);
+	tuple = heap_form_tuple(RelationGetDescr(push->table), push->values, push->isnull);
+	MemoryContextSwitchTo(old);
+
+	/* Owned by the slot, so that writing it does not copy it once more. */
+	ExecStoreHeapTuple(tuple, push->slots[push->nrows++], true);
+	push->bytes += tuple->t_len;
+	if (push->nrows == BUFFERED_ROWS || push->bytes >= BUFFERED_BYTES)
+		streaming_push_flush(push);
+}
+
+void
+streaming_push_flush(StreamingPush *push)
+{
+	MemoryContext old;
+
+	if (push->nrows == 0)
+		return;
+
+	old = MemoryContextSwitchTo(push->tuples);
+	table_multi_insert(push->table, push->slots, push->nrows, GetCurrentCommandId(true),
+					   TABLE_INSERT_SKIP_FSM, push->bistate);
+	MemoryContextSwitchTo(old);
+	count_rows(push->pushed, push->nrows);
+
+	/* All tuples go at once with their context, not one by one. */
+	for (int i = 0; i < push->nrows; i++)
+	{
+		push->slots[i]->tts_flags &= ~TTS_FLAG_SHOULDFREE;
+		ExecClearTuple(push->slots[i]);
+	}
+	MemoryContextReset(push->tuples);
+	push->nrows = 0;
+	push->bytes = 0;
+}
+
+void
+streaming_push_end(StreamingPush *push)
+{
+	streaming_push_flush(push);
+	for (int i = 0; i < push->nslots; i++)
+		ExecDropSingleTupleTableSlot(push->slots[i]);
+	if (push->bistate)
+		FreeBulkInsertState(push->bistate);
+	table_close(push->table, NoLock);
+	MemoryContextDelete(push->tuples);
+	pfree(push);
+}
+
+/* ----------
+ * The registry
+ * ----------
+ */
+
+/* The transaction's entry for stream; made with its first statement. */
+static PushedStream *
+pushed_stream(Oid stream)
+{
+	ListCell   *lc;
+	PushedStream *pushed;
+	MemoryContext old;
+
+	foreach(lc, pushed_streams)
+	{
+		pushed = lfirst(lc);
+		if (pushed->shared && pushed->shared->stream == stream)
+			return pushed;
+	}
+
+	if (!callbacks_registered)
+	{
+		RegisterXactCallback(transaction_ends, NULL);
+		RegisterSubXactCallback(subtransaction_ends, NULL);
+		callbacks_registered = true;
+	}
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	pushed = palloc0(sizeof(PushedStream));
+	pushed->place = STREAMING_NOT_PUSHING;
+	pushed_streams = lappend(pushed_streams, pushed);
+	pushed->shared = streaming_stream_use(stream);
+	MemoryContextSwitchTo(old);
+	return pushed;
+}
+
+/* Steps p1 to p3: the table for new rows, open and locked. */
+static Relation
+lock_segment(PushedStream *pushed, Relation stream)
+{
+	Oid			relid = RelationGetRelid(stream);
+	bool		adapted = false;
+
+	for (;;)
+	{
+		uint64		number = streaming_push_current(pushed->shared);
+		Oid			table_oid = streaming_push_table(relid, number);
+		Relation	table;
+		bool		current;
+
+		if (!adapted &&
+			(number == 0 || !OidIsValid(table_oid) ||
+			 !streaming_table_matches(table_oid, RelationGetDescr(stream),
+									  STREAMING_PUSH_SHIFT)))
+		{
+			streaming_push_create_tables(relid);
+			adapted = true;
+			continue;
+		}
+		table = table_open(table_oid, RowExclusiveLock);
+		register_push(pushed, table, number, &current);
+		if (current)
+			return table;
+
+		/* Another segment has begun in between; the lock stays, no harm. */
+		table_close(table, NoLock);
+	}
+}
+
+static void
+register_push(PushedStream *pushed, Relation table, uint64 number, bool *current)
+{
+	StreamingStreamShared *shared = pushed->shared;
+	BlockNumber blocks;
+
+	if (pushed->segment != number)
+		RelationSetTargetBlock(table, InvalidBlockNumber);
+	blocks = RelationGetNumberOfBlocks(table);
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	*current = shared->push_number == number;
+	if (*current && pushed->place == STREAMING_NOT_PUSHING)
+	{
+		pushed->place = streaming_pack_place(number, blocks > 0 ? blocks - 1 : 0);
+		pg_atomic_write_u64(streaming_my_push(shared), pushed->place);
+	}
+	LWLockRelease(shared->lock);
+	if (*current)
+		pushed->segment = number;
+}
+
+/* ----------
+ * Waiting and trimming
+ * ----------
+ */
+
+static void
+wait_for_views(StreamingStreamShared *shared)
+{
+	if (streaming_push_limit == 0 || MyBackendType != B_BACKEND)
+		return;
+	while (!TransactionIdIsValid(GetTopTransactionIdIfAny()) && is_behind(shared))
+	{
+		/* A view that has nothing to take says so when it is asked. */
+		streaming_stream_wake_readers(shared);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 WAIT_INTERVAL, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Is a view that runs further behind than streaming.push_limit? */
+static bool
+is_behind(StreamingStreamShared *shared)
+{
+	StreamingPlace places[64];
+	int			n = 0;
+
+	/* Without the lock: a hint, as the number of users is. */
+	if (shared->users < 2)
+		return false;
+
+	LWLockAcquire(streaming_streams->lock, LW_SHARED);
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < streaming_streams->nreaders && n < lengthof(places); i++)
+	{
+		StreamingViewReader *reader = &streaming_readers[i];
+
+		if (OidIsValid(reader->database) &&
+			&streaming_stream_entries[reader->stream] == shared &&
+			reader->mode == STREAMING_INPUT_SNAPSHOT && !reader->failing &&
+			reader->place.number > 0)
+			places[n++] = reader->place;
+	}
+	LWLockRelease(shared->lock);
+	LWLockRelease(streaming_streams->lock);
+
+	return n > 0 &&
+		blocks_behind(shared, places, n) * (BLCKSZ / 1024) > (uint64) streaming_push_limit;
+}
+
+/* Of the furthest behind of n places. */
+static uint64
+blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
+{
+	uint64		number = streaming_push_current(shared);
+	uint64		blocks[STREAMING_PUSH_TABLES];
+	uint64		most = 0;
+
+	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
+	{
+		Oid			relid = streaming_push_table(shared->stream, number + i);
+		Relation	table = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
+
+		blocks[i] = table ? RelationGetNumberOfBlocks(table) : 0;
+		if (table)
+			table_close(table, AccessShareLock);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		uint64		block = ItemPointerGetBlockNumberNoCheck(&places[i].tid);
+		uint64		behind = places[i].number < number ? blocks[0] + blocks[1] : blocks[0];
+
+		most = Max(most, behind - Min(block, behind));
+	}
+	return most;
+}
+
+/* Rows that no view reads: the statement that meets too many makes room. */
+static void
+trim_without_views(PushedStream *pushed, Relation table)
+{
+	StreamingStreamShared *shared = pushed->shared;
+	bool		read = false;
+
+	if (pushed->switch_to != 0 ||
+		!streaming_push_wants_trim(shared, RelationGetNumberOfBlocks(table), true))
+		return;
+	LWLockAcquire(streaming_streams->lock, LW_SHARED);
+	for (int i = 0; i < streaming_streams->nreaders; i++)
+		if (OidIsValid(streaming_readers[i].database) &&
+			&streaming_stream_entries[streaming_readers[i].stream] == shared)
+			read = true;
+	LWLockRelease(streaming_streams->lock);
+	if (read)
+		return;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	pushed->switch_to = streaming_push_trim(shared);
+	PopActiveSnapshot();
+}
+
+/* ----------
+ * The end of the transaction
+ * ----------
+ */
+
+static void
+count_rows(PushedStream *pushed, int64 rows)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	RowCount   *count = pushed->counts ? llast(pushed->counts) : NULL;
+
+	if (count == NULL || count->subid != subid)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+		count = palloc0(sizeof(RowCount));
+		count->subid = subid;
+		pushed->counts = lappend(pushed->counts, count);
+		MemoryContextSwitchTo(old);
+	}
+	count->rows += rows;
+}
+
+static void
+transaction_ends(XactEvent event, void *arg)
+{
+	ListCell   *lc;
+
+	if (pushed_streams == NIL)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_PRE_PREPARE:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot PREPARE a transaction that has inserted into a stream")));
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+			break;
+		default:
+			return;
+	}
+
+	foreach(lc, pushed_streams)
+	{
+		PushedStream *pushed = lfirst(lc);
+		int64		rows = 0;
+		ListCell   *lr;
+
+		if (pushed->shared == NULL)
+			continue;
+		if (pushed->place != STREAMING_NOT_PUSHING)
+			pg_atomic_write_u64(streaming_my_push(pushed->shared), STREAMING_NOT_PUSHING);
+		foreach(lr, pushed->counts)
+			rows += ((RowCount *) lfirst(lr))->rows;
+		if (event == XACT_EVENT_COMMIT)
+		{
+			if (pushed->switch_to != 0)
+				streaming_push_switched(pushed->shared, pushed->switch_to);
+			if (rows > 0)
+			{
+				pg_atomic_fetch_add_u64(&pushed->shared->rows_read, rows);
+				streaming_stream_wake_readers(pushed->shared);
+			}
+		}
+		streaming_stream_release(pushed->shared);
+	}
+	pushed_streams = NIL;
+}
+
+static void
+subtransaction_ends(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					void *arg)
+{
+	ListCell   *lc;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	foreach(lc, pushed_streams)
+	{
+		PushedStream *pushed = lfirst(lc);
+		ListCell   *lr;
+
+		foreach(lr, pushed->counts)
+		{
+			RowCount   *count = lfirst(lr);
+
+			if (count->subid != subid)
+				continue;
+			count->subid = parent;
+			if (event == SUBXACT_EVENT_ABORT_SUB)
+				count->rows = 0;
+		}
+	}
+}

@@ -1,0 +1,59 @@
+/*
+ * ingest.h
+ *		An attempt to read a stream: what ingest_worker.c and ingest_start.c
+ *		share.
+ */
+#ifndef STREAMING_INGEST_H
+#define STREAMING_INGEST_H
+
+#include "buffer.h"
+#include "format/format.h"
+#include "shmem.h"
+
+/*
+ * From opening the source to the next error or change of the definition.
+ * Lives in context, and goes with it.
+ */
+typedef struct StreamingIngest
+{
+	Oid			relid;
+	StreamingStreamShared *shared;
+
+	MemoryContext context;
+	MemoryContext block_context;	/* values of a block of rows */
+	StreamingStream *stream;
+	Oid			owner;			/* of the stream: decodes as this role */
+	StreamingSource *source;
+	StreamingDecoder *decoder;
+	StreamingColumnSet columns; /* that are decoded */
+	StreamingBufferWriter *writer;
+	StreamingPositions positions;	/* read up to here */
+	StreamingPositions marked;	/* positions that markers have told */
+
+	StreamingRecord *records;	/* of one poll */
+	Datum	   *values;			/* of one block */
+	bool	   *isnull;
+	bool	   *result;
+
+	/* of the chunk under way */
+	int64		rows;
+	int64		bytes;
+	int64		rejected;
+	ErrorData  *stopped;		/* on_error 'stop' has met a bad record */
+} StreamingIngest;
+
+/* in ingest_start.c */
+
+/*
+ * Where to begin, from the checkpoints of the enabled views and what the
+ * source holds; *earliest is set to the begin of the source's partitions.  In a
+ * transaction that may write.  Returns false if no view has said yet where it
+ * begins.  Errors: the source's.
+ */
+extern bool streaming_ingest_positions(StreamingIngest *ingest, StreamingPositions *start,
+									   StreamingPositions *earliest);
+
+/* Columns that the enabled views, and the readers there are, ask for. */
+extern void streaming_ingest_columns(StreamingIngest *ingest, StreamingColumnSet *columns);
+
+#endif							/* STREAMING_INGEST_H */

@@ -1,0 +1,705 @@
+/*
+ * ingest_worker.c
+ *		Reads one Kafka or directory stream for all the views that need it.
+ *
+ * The coordinator starts one such process per stream with enabled views, and
+ * terminates it when there are none.  It makes attempts: an attempt opens the
+ * source where the views are (ingest_start.c), begins a new ring of buffer
+ * segments (buffer.c), and then moves chunks of records from the source into
+ * the buffer until something fails or the definition of the stream changes.
+ * An error ends the attempt, never the process; it is shown as the stream's
+ * last error, logged, and followed by the next attempt after a pause.
+ *
+ * A chunk is what the source has at hand, up to CHUNK_RECORDS or CHUNK_TIME: a
+ * single record is passed on at once, under load the costs of a transaction
+ * are shared by many.  One transaction each:
+ *
+ *		lock the stream, see whether it has changed
+ *		poll, decode, append to the segment        (again while there is more)
+ *		rejected records into streaming.rejected_rows
+ *		markers of positions
+ *		commit
+ *		publish: readers may read up to here; wake them
+ *
+ * The commit writes to disk only if something logged was written: rejected
+ * records, numbers of files.  Readers see nothing before it, so whatever they
+ * commit comes later in WAL.
+ *
+ * When the segments are all in use the worker waits until a reader moves on
+ * (back-pressure: the source keeps what is not read).  When there is nothing
+ * to read it waits for its latch or the source's descriptor, without a timeout
+ * unless the source has no descriptor; an idle stream costs no CPU.
+ *
+ * With on_error 'stop', a record that cannot be decoded ends the attempt.  The
+ * next attempts are careful: they decode record by record, so that everything
+ * before the bad one is passed on and the views stop exactly there.  The views
+ * themselves raise the error (input.c), as long as stop_error is set.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/wait_event.h"
+
+#include "reject.h"
+#include "read_columns.h"
+#include "worker/ingest.h"
+#include "worker/slots.h"
+#include "worker/worker.h"
+
+#define POLL_RECORDS	1000	/* of one poll */
+#define CHUNK_RECORDS	10000	/* of one transaction, at most, or */
+#define CHUNK_TIME		10.0	/* ms after which it is committed */
+#define ROOM_INTERVAL	1000	/* ms between looks for readers to detach */
+#define RETRY_MIN		100		/* ms, doubled up to streaming.retry_max */
+#define STATS_INTERVAL	100		/* ms between looks at the source's ends */
+
+static StreamingStreamShared *shared = NULL;
+static bool definition_changed = false;
+static bool careful = false;	/* see above */
+static bool progressed = false; /* the attempt has passed something on */
+static TimestampTz stats_at = 0;
+
+/* The process */
+static void ingest_connect(Oid dboid, Oid relid);
+static void set_session_settings(void);
+static void ingest_leave(int code, Datum arg);
+static void ingest_interrupts(void);
+static void relation_changed(Datum arg, Oid relid);
+static void catalog_changed(Datum arg, int cacheid, uint32 hashvalue);
+
+/* Attempts */
+static bool run_attempt(Oid relid);
+static void show_error(StreamingIngest *ingest, ErrorData *error);
+static void pause_after_error(int failures);
+static void read_stream(StreamingIngest *ingest);
+static bool begin_attempt(StreamingIngest *ingest);
+static bool define_stream(StreamingIngest *ingest);
+static void seek_source(StreamingIngest *ingest);
+
+/* Chunks */
+static bool begin_transaction(StreamingIngest *ingest);
+static bool make_room(StreamingIngest *ingest);
+static int	move_chunk(StreamingIngest *ingest);
+static void take_records(StreamingIngest *ingest, int n);
+static void take_block(StreamingIngest *ingest, StreamingRecord *records, int n);
+static void decode_block(StreamingIngest *ingest, StreamingRecord *records, int n,
+						 StreamingReject **rejects, int *nrejects);
+static bool decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
+							 StreamingReject **rejects, int *nrejects);
+static void publish(StreamingIngest *ingest);
+static void show_state(StreamingIngest *ingest);
+static void wait_for_more(StreamingIngest *ingest);
+
+void
+streaming_ingest_main(Datum arg)
+{
+	StreamingWorkerSlot *me = streaming_worker_attach();
+	Oid			relid = me->stream;
+	int			failures = 0;
+
+	ingest_connect(me->dboid, relid);
+	for (;;)
+	{
+		bool		failed;
+
+		ingest_interrupts();
+		progressed = false;
+		failed = !run_attempt(relid);
+		if (progressed)
+			failures = 0;
+		if (failed)
+			pause_after_error(failures++);
+	}
+}
+
+/* ----------
+ * The process
+ * ----------
+ */
+
+static void
+ingest_connect(Oid dboid, Oid relid)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	set_session_settings();
+
+	CacheRegisterRelcacheCallback(relation_changed, ObjectIdGetDatum(relid));
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
+
+	shared = streaming_stream_use(relid);
+	before_shmem_exit(ingest_leave, (Datum) 0);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->ingest_latch = MyLatch;
+	shared->state = STREAMING_INGEST_STARTING;
+	LWLockRelease(shared->lock);
+}
+
+/* Settings of the database or of a role must not leak into decoding. */
+static void
+set_session_settings(void)
+{
+	static const struct
+	{
+		const char *name;
+		const char *value;
+	}			settings[] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"jit", "off"},
+		{"session_replication_role", "origin"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"statement_timeout", "0"},
+		{"transaction_timeout", "0"},	/* PostgreSQL 17 */
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		if (GetConfigOption(settings[i].name, true, false))
+			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static void
+ingest_leave(int code, Datum arg)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->ingest_latch = NULL;
+	shared->ingest_waits = false;
+	shared->state = STREAMING_INGEST_NONE;
+	LWLockRelease(shared->lock);
+}
+
+/* Between transactions. */
+static void
+ingest_interrupts(void)
+{
+	if (ProcDiePending)
+		proc_exit(0);
+	QueryCancelPending = false;
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		set_session_settings();
+	}
+}
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == DatumGetObjectId(arg))
+		definition_changed = true;
+}
+
+static void
+catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	definition_changed = true;
+}
+
+/* ----------
+ * Attempts
+ * ----------
+ */
+
+/* Returns true if the next attempt should follow at once. */
+static bool
+run_attempt(Oid relid)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "streaming ingest",
+												  ALLOCSET_DEFAULT_SIZES);
+	StreamingIngest *ingest = MemoryContextAllocZero(context, sizeof(StreamingIngest));
+	volatile bool failed = false;
+
+	ingest->relid = relid;
+	ingest->shared = shared;
+	ingest->context = context;
+	MemoryContextSwitchTo(context);
+
+	PG_TRY();
+	{
+		read_stream(ingest);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		show_error(ingest, error);
+		failed = true;
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(TopMemoryContext);
+	if (ingest->source)
+		streaming_source_close(ingest->source);
+	MemoryContextDelete(context);
+	return !failed;
+}
+
+static void
+show_error(StreamingIngest *ingest, ErrorData *error)
+{
+	bool		stopped = ingest->stopped != NULL;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->ingest_waits = false;
+	if (stopped)
+	{
+		snprintf(shared->stop_error, STREAMING_MESSAGE_LENGTH, "%s%s%s", error->message,
+				 error->detail ? ": " : "", error->detail ? error->detail : "");
+		shared->stop_sqlerrcode = error->sqlerrcode;
+	}
+	else
+		strlcpy(shared->last_error, error->message, STREAMING_MESSAGE_LENGTH);
+	LWLockRelease(shared->lock);
+	streaming_stream_wake_readers(shared);
+}
+
+static void
+pause_after_error(int failures)
+{
+	long		delay = RETRY_MIN;
+
+	for (int i = 0; i < failures && delay < streaming_retry_max; i++)
+		delay *= 2;
+	delay = Min(delay, streaming_retry_max);
+
+	while (delay > 0)
+	{
+		TimestampTz start = GetCurrentTimestamp();
+
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 delay, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		ingest_interrupts();
+		if (definition_changed)
+			return;
+		AcceptInvalidationMessages();
+		delay -= TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
+	}
+}
+
+static void
+read_stream(StreamingIngest *ingest)
+{
+	while (!begin_attempt(ingest))
+	{
+		/* A view will say where it begins, and wake us. */
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		ingest_interrupts();
+	}
+
+	while (!definition_changed)
+	{
+		int			n = 0;
+
+		ingest_interrupts();
+		if (!make_room(ingest))
+			continue;
+		n = move_chunk(ingest);
+		if (ingest->stopped)
+			ReThrowError(ingest->stopped);
+		if (n == 0 && !definition_changed)
+			wait_for_more(ingest);
+	}
+}
+
+/*
+ * Opens the stream and begins a ring.  Returns false if no view knows yet
+ * where it begins.
+ */
+static bool
+begin_attempt(StreamingIngest *ingest)
+{
+	StreamingPositions start;
+	StreamingPositions earliest;
+	MemoryContext old = CurrentMemoryContext;
+
+	if (!begin_transaction(ingest))
+		proc_exit(0);
+	definition_changed = false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(ingest->context);
+	if (!define_stream(ingest))
+		proc_exit(0);
+	streaming_positions_init(&start);
+	streaming_positions_init(&earliest);
+	if (!streaming_ingest_positions(ingest, &start, &earliest))
+	{
+		streaming_source_close(ingest->source);
+		ingest->source = NULL;
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(old);
+		return false;
+	}
+	streaming_ingest_columns(ingest, &ingest->columns);
+
+	ingest->decoder = streaming_decoder_open(ingest->stream, ingest->source,
+											 streaming_columns_bitmap(&ingest->columns));
+	streaming_positions_init(&ingest->positions);
+	streaming_positions_copy(&ingest->positions, &start);
+	streaming_positions_init(&ingest->marked);
+	seek_source(ingest);
+
+	ingest->writer = streaming_buffer_open(shared, ingest->stream);
+	streaming_positions_copy(&ingest->writer->earliest, &earliest);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* False: it has been dropped. */
+static bool
+define_stream(StreamingIngest *ingest)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(ingest->relid));
+	int			natts;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	ingest->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+
+	ingest->stream = streaming_stream_open(ingest->relid, ingest->owner);
+	ingest->source = streaming_source_open(ingest->stream, STREAMING_READ_FOLLOW);
+
+	natts = ingest->stream->tupdesc->natts;
+	ingest->records = palloc(sizeof(StreamingRecord) * POLL_RECORDS);
+	ingest->values = palloc(sizeof(Datum) * (natts + 1) * STREAMING_BUFFER_BLOCK);
+	ingest->isnull = palloc(sizeof(bool) * (natts + 1) * STREAMING_BUFFER_BLOCK);
+	ingest->result = palloc(sizeof(bool) * STREAMING_BUFFER_BLOCK);
+	ingest->block_context = AllocSetContextCreate(ingest->context, "streaming ingest block",
+												  ALLOCSET_DEFAULT_SIZES);
+	return true;
+}
+
+static void
+seek_source(StreamingIngest *ingest)
+{
+	ingest->source->routine->seek(ingest->source, &ingest->positions);
+}
+
+/* ----------
+ * Chunks
+ * ----------
+ */
+
+/*
+ * Starts a transaction with the stream locked.  False: the stream is gone;
+ * definition_changed: it has changed, and the caller commits.
+ */
+static bool
+begin_transaction(StreamingIngest *ingest)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	LockRelationOid(ingest->relid, AccessShareLock);
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(ingest->relid));
+}
+
+/*
+ * Makes sure that there is a segment to write to, waiting for the readers if
+ * need be.  False: look again.
+ */
+static bool
+make_room(StreamingIngest *ingest)
+{
+	StreamingBufferWriter *writer = ingest->writer;
+	bool		wider;
+	bool		advanced;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	wider = !streaming_columns_subset(&shared->wanted, &ingest->columns);
+	LWLockRelease(shared->lock);
+	if (wider)
+	{
+		/* A view asks for more columns: begin anew. */
+		definition_changed = true;
+		return false;
+	}
+	if (writer->segment >= 0 && !writer->full)
+		return true;
+
+	if (!begin_transaction(ingest))
+		proc_exit(0);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	advanced = streaming_buffer_advance(writer, &ingest->positions, &ingest->columns);
+	streaming_buffer_release(writer);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(ingest->context);
+	if (advanced)
+	{
+		streaming_positions_copy(&ingest->marked, &ingest->positions);
+		streaming_buffer_publish(writer);
+		return true;
+	}
+
+	show_state(ingest);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 ROOM_INTERVAL, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	return false;
+}
+
+/* Returns the number of records that the source delivered, 0: nothing new. */
+static int
+move_chunk(StreamingIngest *ingest)
+{
+	int			total = 0;
+	bool		moved = false;
+	instr_time	start;
+	instr_time	now;
+
+	if (!begin_transaction(ingest))
+		proc_exit(0);
+	if (definition_changed)
+	{
+		CommitTransactionCommand();
+		return 0;
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ingest->rows = ingest->bytes = ingest->rejected = 0;
+
+	INSTR_TIME_SET_CURRENT(start);
+	do
+	{
+		int			n = ingest->source->routine->poll(ingest->source, ingest->records,
+													  POLL_RECORDS, &ingest->positions);
+
+		if (n == 0)
+			break;
+		MemoryContextSwitchTo(ingest->block_context);
+		take_records(ingest, n);
+		MemoryContextSwitchTo(CurTransactionContext);
+		total += n;
+		INSTR_TIME_SET_CURRENT(now);
+		INSTR_TIME_SUBTRACT(now, start);
+	} while (total < CHUNK_RECORDS && !ingest->writer->full && !ingest->stopped &&
+			 INSTR_TIME_GET_MILLISEC(now) < CHUNK_TIME);
+
+	streaming_buffer_mark(ingest->writer, &ingest->marked, &ingest->positions);
+	moved = ingest->writer->rel != NULL;
+	streaming_buffer_release(ingest->writer);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(ingest->context);
+	if (moved)
+		publish(ingest);
+	return moved ? Max(total, 1) : total;
+}
+
+static void
+take_records(StreamingIngest *ingest, int n)
+{
+	int			block = careful ? 1 : STREAMING_BUFFER_BLOCK;
+
+	for (int from = 0; from < n; from += block)
+	{
+		take_block(ingest, ingest->records + from, Min(block, n - from));
+		if (!ingest->stopped)
+			continue;
+
+		/* What has not been taken has not been read. */
+		for (int i = n - 1; i >= from; i--)
+			streaming_positions_set(&ingest->positions, ingest->records[i].partition,
+									ingest->records[i].offset);
+		return;
+	}
+}
+
+static void
+take_block(StreamingIngest *ingest, StreamingRecord *records, int n)
+{
+	int			natts = ingest->stream->tupdesc->natts;
+	StreamingReject *rejects = NULL;
+	int			nrejects = 0;
+
+	MemoryContextReset(ingest->block_context);
+	decode_block(ingest, records, n, &rejects, &nrejects);
+	if (ingest->stopped)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		ingest->bytes += records[i].length;
+		if (!ingest->result[i])
+			continue;
+		streaming_buffer_append(ingest->writer, records[i].partition, records[i].offset,
+								ingest->values + i * natts, ingest->isnull + i * natts);
+		ingest->rows++;
+	}
+	streaming_buffer_flush(ingest->writer);
+	if (nrejects > 0)
+		ingest->rejected += streaming_reject(ingest->stream, rejects, nrejects);
+}
+
+/*
+ * Input functions and checks of domains run with the rights of the stream's
+ * owner, not with ours.
+ */
+static void
+decode_block(StreamingIngest *ingest, StreamingRecord *records, int n,
+			 StreamingReject **rejects, int *nrejects)
+{
+	Oid			userid;
+	int			sec_context;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(ingest->owner, sec_context | SECURITY_RESTRICTED_OPERATION);
+	if (careful)
+		(void) decode_carefully(ingest, records, rejects, nrejects);
+	else if (ingest->stream->on_error == STREAMING_ON_ERROR_STOP)
+	{
+		PG_TRY();
+		{
+			streaming_decode(ingest->decoder, records, n, ingest->values, ingest->isnull,
+							 ingest->result, rejects, nrejects);
+		}
+		PG_CATCH();
+		{
+			careful = true;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
+	else
+		streaming_decode(ingest->decoder, records, n, ingest->values, ingest->isnull,
+						 ingest->result, rejects, nrejects);
+	SetUserIdAndSecContext(userid, sec_context);
+}
+
+/* One record; an error is kept in ingest->stopped.  Returns false after one. */
+static bool
+decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
+				 StreamingReject **rejects, int *nrejects)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		streaming_decode(ingest->decoder, record, 1, ingest->values, ingest->isnull,
+						 ingest->result, rejects, nrejects);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(ingest->context);
+		ingest->stopped = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return ingest->stopped == NULL;
+}
+
+static void
+publish(StreamingIngest *ingest)
+{
+	progressed = true;
+	streaming_positions_copy(&ingest->marked, &ingest->positions);
+	pg_atomic_fetch_add_u64(&shared->rows_read, ingest->rows);
+	pg_atomic_fetch_add_u64(&shared->bytes_read, ingest->bytes);
+	pg_atomic_fetch_add_u64(&shared->rejected_rows, ingest->rejected);
+	if (ingest->stopped == NULL && careful && ingest->rows > 0)
+	{
+		/* Past the record that stopped us, or it has been mended. */
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		shared->stop_error[0] = '\0';
+		LWLockRelease(shared->lock);
+		careful = false;
+	}
+	streaming_buffer_publish(ingest->writer);
+	if (TimestampDifferenceExceeds(stats_at, GetCurrentTimestamp(), STATS_INTERVAL))
+		show_state(ingest);
+}
+
+/* Positions, ends and the source's trouble, for people. */
+static void
+show_state(StreamingIngest *ingest)
+{
+	const char *error = ingest->source->routine->last_error(ingest->source);
+	StreamingPositions end;
+
+	stats_at = GetCurrentTimestamp();
+	streaming_positions_init(&end);
+	ingest->source->routine->known_end(ingest->source, &end);
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	strlcpy(shared->last_error, error ? error : "", STREAMING_MESSAGE_LENGTH);
+	shared->npartitions = ingest->positions.n;
+	shared->rest_lag = 0;
+	for (int i = 0; i < ingest->positions.n; i++)
+	{
+		StreamingPosition *p = &ingest->positions.pos[i];
+		int64		p_end = streaming_positions_get(&end, p->partition);
+
+		if (i < STREAMING_MAX_PARTITIONS)
+			shared->partitions[i] = (StreamingPartitionStats) {p->partition, p->offset, p_end};
+		else
+			shared->rest_lag += Max(p_end - p->offset, 0);
+	}
+	LWLockRelease(shared->lock);
+	pfree(end.pos);
+}
+
+static void
+wait_for_more(StreamingIngest *ingest)
+{
+	int			fd = ingest->source->routine->wait_fd(ingest->source);
+	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
+	long		timeout = pgstat_report_stat(false);
+
+	show_state(ingest);
+	if (fd >= 0)
+		events |= WL_SOCKET_READABLE;
+	else if (timeout == 0 || timeout > streaming_scan_interval)
+		timeout = streaming_scan_interval;
+	if (timeout > 0)
+		events |= WL_TIMEOUT;
+	(void) WaitLatchOrSocket(MyLatch, events, fd >= 0 ? fd : PGINVALID_SOCKET, timeout,
+							 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
