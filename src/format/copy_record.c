@@ -47,7 +47,7 @@ static struct
 static void make_parser(StreamingCopyReader *reader);
 static int	read_input(void *buffer, int minread, int maxread);
 static size_t one_record(StreamingCopyReader *reader, const char *data, size_t length);
-static bool ends_in_backslash(const char *data, size_t length);
+static bool ends_in_backslash(const StreamingSplitRule *rule, const char *data, size_t length);
 pg_noreturn static void report_mark(void);
 
 const char *
@@ -119,7 +119,7 @@ streaming_copy_reader_read(StreamingCopyReader *reader,
 
 	/* Before 18, COPY drops the mark if it ends a line, and reads on. */
 	if (!reader->csv && length > 0 && data[length - 1] == '.' &&
-		ends_in_backslash(data, length - 1))
+		ends_in_backslash(&reader->rule, data, length - 1))
 		report_mark();
 
 	if (reader->reading || reader->parser == NULL)
@@ -130,7 +130,7 @@ streaming_copy_reader_read(StreamingCopyReader *reader,
 	copy_input.ended = false;
 
 	/* In text format, a \n must not become part of a last, lone backslash. */
-	copy_input.newline = reader->csv || !ends_in_backslash(data, length);
+	copy_input.newline = reader->csv || !ends_in_backslash(&reader->rule, data, length);
 	found = NextCopyFromRawFields(reader->parser, fields, &nfields);
 
 	if (!found)
@@ -308,13 +308,29 @@ one_record(StreamingCopyReader *reader, const char *data, size_t length)
 
 /* Does the line end in a backslash that is not escaped itself? */
 static bool
-ends_in_backslash(const char *data, size_t length)
+ends_in_backslash(const StreamingSplitRule *rule, const char *data, size_t length)
 {
-	size_t		n = 0;
+	bool		result = false;
 
-	while (n < length && data[length - 1 - n] == '\\')
-		n++;
-	return n & 1;
+	if (length == 0 || data[length - 1] != '\\')
+		return false;
+	if (rule->char_length == NULL)
+	{
+		for (; length > 0 && data[length - 1] == '\\'; length--)
+			result = !result;
+		return result;
+	}
+
+	/* It may be half a character, also of one that is escaped. */
+	for (size_t at = 0; at < length;)
+	{
+		result = data[at] == '\\' && !result;
+		if ((data[at] & 0x80) && length - at >= 2)
+			at += rule->char_length(rule->encoding, data + at);
+		else
+			at++;
+	}
+	return result;
 }
 
 /* COPY's end-of-data mark would end the stream, silently. */

@@ -65,20 +65,26 @@ streaming_split_text(const StreamingSplitRule *rule,
 	while (at < length)
 	{
 		size_t		step = 1;
+		bool		backslash = data[at] == '\\';
 
 		if (data[at] == '\n')
 			return found(data, at, state & STATE_ESCAPE, record_length);
-		if (data[at] == '\\')
-			step = 2;
-		else if (data[at] & 0x80)
+		if (backslash)
 		{
+			/* It takes a whole character with it. */
+			step++;
 			if (length - at < 2)
 				break;
-			step = rule->char_length(rule->encoding, data + at);
+		}
+		if (data[at + step - 1] & 0x80)
+		{
+			if (length - at < step + 1)
+				break;
+			step += rule->char_length(rule->encoding, data + at + step - 1) - 1;
 		}
 		if (length - at < step)
 			break;
-		state = data[at] == '\\' ? STATE_ESCAPE : 0;
+		state = backslash ? STATE_ESCAPE : 0;
 		at += step;
 	}
 	return not_found(length, at, state, eof, scanned, record_length);
