@@ -241,7 +241,8 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	input->max_files = max_files;
 	input->done = false;
 	input->own_scan = NULL;
-	input->batch_context = AllocSetContextCreate(TopTransactionContext, "streaming batch",
+	/* committed() still needs what is in it, when the transaction has ended */
+	input->batch_context = AllocSetContextCreate(input->context, "streaming batch",
 												 ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(input->batch_context);
 
@@ -428,10 +429,11 @@ streaming_input_aborted(StreamingInput *input)
 	reset_batch(input);
 }
 
-/* The context has gone already if the transaction has ended. */
 static void
 reset_batch(StreamingInput *input)
 {
+	if (input->batch_context)
+		MemoryContextDelete(input->batch_context);
 	input->batch_context = NULL;
 	input->store = NULL;
 	input->prepared = 0;
