@@ -63,7 +63,8 @@ insert_some(const StreamingStream *stream, const StreamingReject *rejects, int n
 	static const char *const sql =
 		"INSERT INTO " STREAMING_SCHEMA ".rejected_rows (stream, partition, position, payload, error)"
 		" SELECT $1, r.partition, r.position, r.payload, r.error"
-		" FROM pg_catalog.unnest($2, $3, $4, $5) AS r(partition, position, payload, error)"
+		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3),"
+		" pg_catalog.unnest($4), pg_catalog.unnest($5)) AS r(partition, position, payload, error)"
 		" ON CONFLICT DO NOTHING";
 	Oid			types[5] = {OIDOID, TEXTARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID};
 	Datum		args[5];
