@@ -32,6 +32,7 @@
 #include "streaming.h"
 #include "catalog.h"
 #include "checkpoint.h"
+#include "input.h"
 #include "query/program.h"
 #include "shmem.h"
 #include "source/source.h"
@@ -190,7 +191,7 @@ stream_lag(Oid view, Oid stream, StreamingSourceKind kind, int64 *lag)
 static bool
 push_lag(Oid view, Oid stream, int64 *lag)
 {
-	*lag = streaming_reader_lag(view, stream);
+	*lag = streaming_input_push_lag(view, stream);
 	return *lag >= 0;
 }
 
