@@ -1,5 +1,5 @@
 -- Every built-in type that can be grouped is a key. For each: two batches with
--- two values and NULL.
+-- two values and NULL; 2, 3 and 3 rows.
 CREATE TEMP TABLE sample (type text, a text, b text);
 INSERT INTO sample VALUES
     ('boolean', 't', 'f'), ('smallint', '1', '2'), ('integer', '1', '2'), ('bigint', '1', '2'),
@@ -20,15 +20,14 @@ INSERT INTO sample VALUES
 \set ECHO none
 \t on
 SET client_min_messages = warning;
-SELECT format($q$
-CREATE FOREIGN TABLE keyed (k %1$s) SERVER streaming;
-CREATE VIEW counted WITH (streaming.trigger = 'manual') AS SELECT k, count(*) AS n FROM keyed GROUP BY k;
-INSERT INTO keyed VALUES (%2$L), (%3$L), (NULL), (%2$L);
-SELECT streaming.drain('counted');
-INSERT INTO keyed VALUES (%3$L), (%2$L), (NULL), (%3$L);
-SELECT streaming.drain('counted');
-SELECT '%4$s', string_agg(n::text, ' ' ORDER BY n) FROM counted;
-DROP FOREIGN TABLE keyed CASCADE;
-$q$, type, a, b, replace(type, '''', '')) FROM sample
+SELECT format('CREATE FOREIGN TABLE keyed (k %s) SERVER streaming', type),
+       'CREATE VIEW counted WITH (streaming.trigger = ''manual'') AS SELECT k, count(*) AS n FROM keyed GROUP BY k',
+       format('INSERT INTO keyed VALUES (%1$L), (%2$L), (NULL), (%1$L)', a, b),
+       'SELECT streaming.drain(''counted'')',
+       format('INSERT INTO keyed VALUES (%2$L), (%1$L), (NULL), (%2$L)', a, b),
+       'SELECT streaming.drain(''counted'')',
+       format('SELECT %L, string_agg(n::text, '' '' ORDER BY n) FROM counted', type),
+       'DROP FOREIGN TABLE keyed CASCADE'
+FROM sample
 \gexec
 \t off

@@ -9,7 +9,7 @@ SET timezone = 'UTC';
 CREATE VIEW plain WITH (streaming.continuous) AS SELECT a FROM s;
 CREATE VIEW counted WITH (streaming.trigger = '10 seconds') AS SELECT a, count(*) FROM s GROUP BY a;
 CREATE VIEW full_options (x, y) WITH (streaming.trigger = manual, streaming.output_mode = 'append',
-    streaming.start = '2024-01-01', streaming.max_rows_per_trigger = 1000, streaming.max_files_per_trigger = 10,
+    streaming.start = 'latest', streaming.max_rows_per_trigger = 1000, streaming.max_files_per_trigger = 10,
     streaming.enabled = off, security_barrier) AS SELECT a, b FROM s WHERE a > 0;
 SELECT * FROM options;
 SELECT * FROM full_options;

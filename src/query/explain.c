@@ -11,6 +11,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
@@ -30,6 +31,13 @@ names(const StreamingValue *values, int n)
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&buf, "%s%s", i ? ", " : "", values[i].name);
 	return buf.data;
+}
+
+/* The deparser begins a statement with a blank. */
+static const char *
+trimmed(const char *sql)
+{
+	return sql + strspn(sql, " ");
 }
 
 /* How each aggregate is kept. */
@@ -61,9 +69,9 @@ explain_stage(List *lines, StreamingStage *stage)
 	lines = lappend(lines, psprintf("    Input: %s",
 									stage->signed_input ? "rows that appear and disappear" :
 									"rows that appear"));
-	lines = lappend(lines, psprintf("    SQL: %s", stage->sql ? stage->sql : "(none yet)"));
+	lines = lappend(lines, psprintf("    SQL: %s", stage->sql ? trimmed(stage->sql) : "(none yet)"));
 	if (stage->initial_sql)
-		lines = lappend(lines, psprintf("    First batch: %s", stage->initial_sql));
+		lines = lappend(lines, psprintf("    First batch: %s", trimmed(stage->initial_sql)));
 	if (stage->table && stage->kind != STREAMING_STAGE_APPEND)
 		lines = lappend(lines, psprintf("    State: %s.%s (key: %s)", STREAMING_INTERNAL_SCHEMA,
 										stage->table, names(stage->keys, stage->nkeys)));
@@ -71,7 +79,7 @@ explain_stage(List *lines, StreamingStage *stage)
 	{
 		lines = lappend(lines, psprintf("    Rows: %s.%s", STREAMING_INTERNAL_SCHEMA,
 										stage->bag_table));
-		lines = lappend(lines, psprintf("    Recompute: %s", stage->recompute_sql));
+		lines = lappend(lines, psprintf("    Recompute: %s", trimmed(stage->recompute_sql)));
 	}
 	return explain_aggregates(lines, stage);
 }
@@ -80,10 +88,16 @@ List *
 streaming_query_explain(const StreamingView *view)
 {
 	Relation	rel = relation_open(view->definition, AccessShareLock);
-	StreamingProgram *program = streaming_compile(get_view_query(rel), view->id, view->sink,
-												  view->output_mode);
+	StreamingProgram *program;
 	List	   *lines = NIL;
+	int			nest_level = NewGUCNestLevel();
 
+	/* names are written out as the workers do it: qualified */
+	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	program = streaming_compile(get_view_query(rel), view->id, view->sink,
+								view->output_mode);
+	AtEOXact_GUC(true, nest_level);
 	relation_close(rel, NoLock);
 	lines = lappend(lines, psprintf("Source: %s%s", streaming_qualified_name(program->input),
 									program->input_is_view ? " (changes of a continuous view)" : ""));
