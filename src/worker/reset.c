@@ -32,6 +32,7 @@
 
 #include "streaming.h"
 #include "command/command.h"
+#include "input.h"
 #include "query/program.h"
 #include "sink/sink.h"
 #include "worker/worker.h"
@@ -83,6 +84,7 @@ reset_view(Oid relid)
 {
 	StreamingView *view = streaming_catalog_view(relid, false);
 	char	   *sql = OidIsValid(view->sink) ? sink_sql(view) : NULL;
+	ListCell   *lc;
 
 	if (sql)
 		run_as_owner(view, sql, true);
@@ -91,6 +93,13 @@ reset_view(Oid relid)
 		run_as_owner(view, sql, false);
 	forget_progress(relid);
 	streaming_catalog_update_view(view);
+
+	/* As CREATE VIEW: "latest" is now, for a stream whose rows nobody can read again. */
+	foreach(lc, streaming_catalog_streams_of_view(relid))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			streaming_input_initialize(view, lfirst_oid(lc));
+	}
 }
 
 static void
