@@ -357,8 +357,11 @@ put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
 	if (!nulls[2])
 		values[2] = CStringGetTextDatum(streaming_position_out(kind, partition->end));
 
-	/* Offsets of a directory do not tell how many records lie between them. */
-	nulls[3] = index < 0 ? stats->nhidden == 0 : nulls[2];
+	/*
+	 * Offsets of a directory do not tell how many records lie between them;
+	 * pushed rows are in their buffer at once.
+	 */
+	nulls[3] = index < 0 ? stats->nhidden == 0 && kind != STREAMING_SOURCE_PUSH : nulls[2];
 	if (index < 0)
 		values[3] = Int64GetDatum(stats->hidden_lag);
 	else if (!nulls[3])
