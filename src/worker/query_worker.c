@@ -340,6 +340,8 @@ read_slot(Run *run)
 
 	run->assigned = slot->dboid == MyDatabaseId && slot->view == run->view &&
 		slot->worker == streaming_my_worker->number;
+	if (run->trigger_us != slot->trigger_us)
+		run->due = 0;			/* of another interval, maybe a much longer one */
 	run->trigger = slot->trigger;
 	run->trigger_us = slot->trigger_us;
 	run->wanted_generation = slot->generation;
