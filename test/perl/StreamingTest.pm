@@ -109,7 +109,9 @@ sub wait_for
 	my $pattern = ref $expected eq 'Regexp' ? $expected : qr/\A\Q$expected\E\z/;
 	return 1 if wait_until(
 		sub {
-			$node->psql('postgres', $sql, stdout => \$out, stderr => \$err);
+			# psql that ends before it has read its input is an exception.
+			eval { $node->psql('postgres', $sql, stdout => \$out, stderr => \$err); 1 }
+			  or return 0;
 			return $err eq '' && $out =~ $pattern;
 		});
 	diag("waited $deadline s for: $sql\nexpected: $expected\nlast answer: $out\nlast error: $err");
