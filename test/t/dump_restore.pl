@@ -1,0 +1,105 @@
+# A database with streams and views in a dump, and in a new place.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Utils;
+use StreamingTest;
+use Test::More;
+
+my $node = new_node('main', 'streaming.scan_interval = 200ms');
+my $dir = $node->basedir . '/landing';
+mkdir $dir;
+
+$node->safe_psql('postgres', <<SQL);
+CREATE SCHEMA app;
+CREATE FOREIGN TABLE app.s (k int, v int) SERVER streaming;
+CREATE SERVER landing FOREIGN DATA WRAPPER directory OPTIONS (path '$dir');
+CREATE FOREIGN TABLE f (k int, v int) SERVER landing OPTIONS (path '*.json');
+CREATE VIEW app.sums WITH (streaming.trigger = '50 ms') AS SELECT k, count(*) AS n, sum(v), avg(v) FROM app.s GROUP BY k;
+CREATE VIEW "odd ""name""" WITH (streaming.continuous) AS SELECT k, v FROM app.s WHERE v > 5;
+CREATE VIEW over WITH (streaming.continuous) AS SELECT n, count(*) AS keys FROM app.sums GROUP BY n;
+CREATE VIEW files WITH (streaming.continuous) AS SELECT k, sum(v) FROM f GROUP BY k;
+CREATE VIEW sleeping WITH (streaming.enabled = off) AS SELECT max(v) FROM app.s;
+CREATE ROLE reader;
+GRANT SELECT ON "odd ""name""" TO reader;
+COMMENT ON VIEW app.sums IS 'sums of v';
+INSERT INTO app.s SELECT i % 4, i FROM generate_series(1, 10) i;
+SQL
+put_file($dir, 'a.json', qq({"k": 1, "v": 1}\n{"k": 2, "v": 2}\n));
+drain($node, $_) foreach 'app.sums', '"odd ""name"""', 'over', 'files';
+
+my @shown = (
+	'SELECT * FROM app.sums ORDER BY 1', 'SELECT * FROM "odd ""name""" ORDER BY 1, 2',
+	'SELECT * FROM over ORDER BY 1', 'SELECT * FROM files ORDER BY 1');
+my %before = map { $_ => $node->safe_psql('postgres', $_) } @shown;
+my $listing = 'SELECT view, query, sink, output_mode, trigger, enabled FROM streaming.views ORDER BY view::text';
+my $views = $node->safe_psql('postgres', $listing);
+
+my $dump = $node->basedir . '/dump.sql';
+command_ok([ 'pg_dump', '-f', $dump, '-d', $node->connstr('postgres') ], 'pg_dump');
+
+# Into another database of the same server: both live side by side.
+$node->safe_psql('postgres', 'CREATE DATABASE copy');
+command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $node->connstr('copy'), '-f', $dump ], 'restore');
+is($node->safe_psql('copy', $listing), $views, 'definitions are the same');
+is($node->safe_psql('copy', $_), $before{$_}, "same rows: $_") foreach @shown;
+is($node->safe_psql('copy', q(SELECT has_table_privilege('reader', '"odd ""name"""', 'SELECT'), obj_description('app.sums'::regclass))),
+	't|sums of v', 'grants and comments too');
+
+$node->safe_psql('copy', 'INSERT INTO app.s SELECT i % 4, i FROM generate_series(11, 20) i');
+put_file($dir, 'b.json', qq({"k": 1, "v": 10}\n));
+$node->safe_psql('copy', "SELECT streaming.drain('$_', '60 s')") foreach 'app.sums', '"odd ""name"""', 'over', 'files';
+is($node->safe_psql('copy', 'SELECT sum(n), sum(sum) FROM app.sums'), '20|210', 'restored views go on from where they were');
+is($node->safe_psql('copy', 'SELECT count(*) FROM "odd ""name"""'), 15, 'without a row');
+is($node->safe_psql('copy', 'SELECT * FROM over ORDER BY n'), '5|4', 'and those over them');
+is($node->safe_psql('copy', 'SELECT * FROM files ORDER BY k'), "1|11\n2|2", 'files are not taken again');
+drain($node, 'app.sums');
+is($node->safe_psql('postgres', 'SELECT sum(n) FROM app.sums'), 10, 'the first database has its own stream');
+drain($node, 'files');
+is($node->safe_psql('postgres', 'SELECT * FROM files ORDER BY k'), "1|11\n2|2", 'and its own reading of the directory');
+
+# A dump of the copy is the same again, and restores in another server by pg_restore.
+command_ok([ 'pg_dump', '-Fc', '-f', "$dump.custom", '-d', $node->connstr('copy') ], 'pg_dump of the restored database');
+my $other = PostgreSQL::Test::Cluster->new('other');
+$other->init;
+$other->append_conf('postgresql.conf', PostgreSQL::Test::Utils::slurp_file($ENV{STREAMING_CONF}));
+$other->start;
+$other->safe_psql('postgres', 'CREATE ROLE reader');
+command_ok([ 'pg_restore', '--exit-on-error', '-d', $other->connstr('postgres'), "$dump.custom" ], 'pg_restore');
+$other->safe_psql('postgres', 'INSERT INTO app.s VALUES (0, 1000)');
+drain($other, 'app.sums');
+is($other->safe_psql('postgres', 'SELECT sum(n), sum(sum) FROM app.sums'), '21|1210', 'views go on in the other server');
+$other->stop;
+
+# DROP DATABASE and ALTER DATABASE RENAME with workers in it; CREATE DATABASE from it.
+$node->safe_psql('postgres', 'ALTER DATABASE copy RENAME TO moved');
+$node->safe_psql('moved', q(INSERT INTO app.s VALUES (0, 1); SELECT streaming.drain('app.sums', '60 s')));
+is($node->safe_psql('moved', 'SELECT sum(n) FROM app.sums'), 21, 'workers come back after a rename');
+$node->safe_psql('postgres', 'CREATE DATABASE clone TEMPLATE moved');
+$node->safe_psql('clone', q(INSERT INTO app.s VALUES (0, 1); SELECT streaming.drain('app.sums', '60 s')));
+is($node->safe_psql('clone', 'SELECT sum(n) FROM app.sums'), 22, 'a copied database has views of its own');
+$node->safe_psql('postgres', 'DROP DATABASE clone');
+$node->safe_psql('postgres', 'DROP DATABASE moved');
+ok(wait_for($node, q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streaming coordinator'), '1'), 'and are gone with it');
+
+# DROP EXTENSION takes all, and may be made again.
+my ($ret, $out, $err) = $node->psql('postgres', 'DROP EXTENSION streaming');
+isnt($ret, 0, 'the extension is not dropped while there are streams');
+$node->safe_psql('postgres', 'DROP EXTENSION streaming CASCADE');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_class WHERE relname IN ('s', 'f', 'sums', 'over', 'files') OR relnamespace = 0)),
+	0, 'CASCADE takes streams and views');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'streaming%')), 0, 'and the schemas');
+ok(wait_for($node, q(SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'streaming %' AND backend_type <> 'streaming launcher'), '0'),
+	'the workers leave');
+$node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION streaming;
+CREATE FOREIGN TABLE s (v int) SERVER streaming;
+CREATE VIEW total WITH (streaming.continuous) AS SELECT sum(v) FROM s;
+INSERT INTO s VALUES (1), (2);
+SQL
+drain($node, 'total');
+is($node->safe_psql('postgres', 'SELECT * FROM total'), 3, 'and come back with it');
+
+$node->stop;
+done_testing();
