@@ -437,7 +437,10 @@ streaming_buffer_flush(StreamingBufferWriter *writer)
 	if (writer->rel == NULL)
 	{
 		writer->rel = table_open(segment->relid, RowExclusiveLock);
+		/* Longer than the rows of a block, whose memory this is called in. */
+		old = MemoryContextSwitchTo(GetMemoryChunkContext(writer));
 		writer->bistate = GetBulkInsertState();
+		MemoryContextSwitchTo(old);
 		FreeAccessStrategy(writer->bistate->strategy);
 		writer->bistate->strategy = NULL;
 	}

@@ -552,21 +552,30 @@ streaming_input_scan_open(StreamingInput *input)
 TupleTableSlot *
 streaming_input_scan_next(StreamingInputScan *scan)
 {
+	TupleTableSlot *row = NULL;
+	MemoryContext old;
+
 	if (scan->finished)
 		return NULL;
+	/* The executor asks in the memory of a single row. */
+	old = MemoryContextSwitchTo(scan->input->batch_context);
 	switch (scan->input->mode)
 	{
 		case STREAMING_INPUT_BUFFER:
-			return streaming_buffer_scan_next(scan);
+			row = streaming_buffer_scan_next(scan);
+			break;
 		case STREAMING_INPUT_SOURCE:
-			return streaming_store_scan_next(scan);
+			row = streaming_store_scan_next(scan);
+			break;
 		case STREAMING_INPUT_SNAPSHOT:
-			return streaming_snapshot_scan_next(scan);
+			row = streaming_snapshot_scan_next(scan);
+			break;
 		case STREAMING_INPUT_NONE:
+			streaming_scan_done(scan, false);
 			break;
 	}
-	streaming_scan_done(scan, false);
-	return NULL;
+	MemoryContextSwitchTo(old);
+	return row;
 }
 
 static void

@@ -42,6 +42,7 @@ typedef struct StreamingPushScan
 	uint64		numbers[2];
 	const StreamingSnapshotPosition *position;	/* NULL: all rows are wanted */
 	Snapshot	snapshot;
+	uint64		next_xid;		/* when the scan began */
 	TupleTableSlot *slot;		/* the row found */
 
 	int			table;			/* index of the one that is scanned, 2: end */

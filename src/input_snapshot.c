@@ -200,6 +200,7 @@ streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
 {
 	scan->snapshot = snapshot;
 	scan->position = position;
+	scan->next_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 	scan->slot = slot;
 	scan->rel = NULL;
 	scan->scan = NULL;
@@ -219,10 +220,14 @@ static void
 begin_table(StreamingPushScan *scan)
 {
 	ItemPointerData to;
+	MemoryContext old;
 
 	ItemPointerSet(&to, MaxBlockNumber, MaxOffsetNumber);
 	scan->rel = table_open(scan->tables[scan->table], NoLock);
+	/* The caller's context may be that of a single row. */
+	old = MemoryContextSwitchTo(scan->slot->tts_mcxt);
 	scan->scan = table_beginscan_tidrange(scan->rel, scan->snapshot, &scan->from, &to);
+	MemoryContextSwitchTo(old);
 }
 
 /* The row is in scan->slot. */
@@ -236,16 +241,10 @@ streaming_push_scan_next(StreamingPushScan *scan)
 		while (scan->scan &&
 			   table_scan_getnextslot_tidrange(scan->scan, ForwardScanDirection, scan->slot))
 		{
-			HeapTuple	tuple;
-			uint64		xid;
+			HeapTuple	tuple = ((HeapTupleTableSlot *) scan->slot)->tuple;
 
-			if (scan->position == NULL)
-				return true;
-
-			/* "$xid" comes first and is never NULL: it is where data begin. */
-			tuple = ((HeapTupleTableSlot *) scan->slot)->tuple;
-			memcpy(&xid, (char *) tuple->t_data + tuple->t_data->t_hoff, sizeof(xid));
-			if (!has_seen(scan->position, xid))
+			if (scan->position == NULL ||
+				!has_seen(scan->position, streaming_push_row_xid(tuple, scan->next_xid)))
 				return true;
 		}
 		streaming_push_scan_end(scan);

@@ -331,7 +331,8 @@ register_exit(void)
 		return;
 	local_uses = MemoryContextAllocZero(TopMemoryContext,
 										sizeof(int) * streaming_streams->nstreams);
-	before_shmem_exit(leave_all, (Datum) 0);
+	/* After the transaction has been aborted, which releases uses of its own. */
+	on_shmem_exit(leave_all, (Datum) 0);
 	exit_registered = true;
 }
 

@@ -274,7 +274,7 @@ static void
 make_table(StreamingStream *stream, int index)
 {
 	(void) streaming_internal_table(table_name(stream->relid, index), stream->relid,
-									stream->tupdesc, "\"$xid\" pg_catalog.xid8 NOT NULL, ",
+									stream->tupdesc, "\"$xid\" pg_catalog.xid8, ",
 									stream->durable);
 }
 

@@ -8,9 +8,10 @@
  * cheaply which rows are new; they become visible in the order of commits, not
  * in the order in which they lie in the table.  So a reader takes, with each
  * batch, the rows that its new snapshot sees and the one before it did not.
- * For that each row carries "$xid", the 64-bit number of its top-level
- * transaction: xmin may be that of a subtransaction, which a stored snapshot
- * does not know, and it wraps around.
+ * A stored snapshot knows top-level transactions only, so a row that comes from
+ * a subtransaction carries the number of its top-level one in "$xid".  In all
+ * other rows that column is NULL, which costs nothing in a row of up to seven
+ * columns, and xmin is meant (streaming_push_row_xid).
  *
  * Where to look
  * -------------
@@ -70,7 +71,6 @@
 #include "streaming.h"
 
 #include "access/heapam.h"
-#include "access/hio.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -102,7 +102,6 @@ struct StreamingPush
 	MemoryContext context;
 	Relation	table;
 	BulkInsertState bistate;
-	FullTransactionId xid;
 	struct PushedStream *pushed;
 	MemoryContext tuples;
 	int			natts;			/* of the stream */
@@ -168,7 +167,6 @@ streaming_push_begin(Relation stream)
 	push->natts = RelationGetDescr(stream)->natts;
 	push->values = palloc(sizeof(Datum) * (push->natts + STREAMING_PUSH_SHIFT));
 	push->isnull = palloc(sizeof(bool) * (push->natts + STREAMING_PUSH_SHIFT));
-	push->isnull[0] = false;
 	push->slots = palloc(sizeof(TupleTableSlot *) * BUFFERED_ROWS);
 	push->tuples = AllocSetContextCreate(CurrentMemoryContext, "streaming pushed rows",
 										 ALLOCSET_DEFAULT_SIZES);
@@ -186,19 +184,15 @@ streaming_push_row(StreamingPush *push, TupleTableSlot *slot)
 	if (push->bistate == NULL)
 	{
 		/* The first row of the statement. */
-		push->xid = GetTopFullTransactionId();
+		push->values[0] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+		push->isnull[0] = GetCurrentTransactionNestLevel() == 1;
 		push->bistate = GetBulkInsertState();
-
-		/* No ring of buffers: the rows are read soon, by others. */
-		FreeAccessStrategy(push->bistate->strategy);
-		push->bistate->strategy = NULL;
 	}
 	if (push->nrows == push->nslots)
 		push->slots[push->nslots++] =
 			MakeSingleTupleTableSlot(RelationGetDescr(push->table), &TTSOpsHeapTuple);
 
 	slot_getallattrs(slot);
-	push->values[0] = FullTransactionIdGetDatum(push->xid);
 	memcpy(push->values + STREAMING_PUSH_SHIFT, slot->tts_values, sizeof(Datum) * push->natts);
 	memcpy(push->isnull + STREAMING_PUSH_SHIFT, slot->tts_isnull, sizeof(bool) * push->natts);
 
@@ -229,10 +223,7 @@ streaming_push_flush(StreamingPush *push)
 
 	/* All tuples go at once with their context, not one by one. */
 	for (int i = 0; i < push->nrows; i++)
-	{
 		push->slots[i]->tts_flags &= ~TTS_FLAG_SHOULDFREE;
-		ExecClearTuple(push->slots[i]);
-	}
 	MemoryContextReset(push->tuples);
 	push->nrows = 0;
 	push->bytes = 0;

@@ -5,12 +5,35 @@
 #ifndef STREAMING_SOURCE_PUSH_H
 #define STREAMING_SOURCE_PUSH_H
 
+#include "access/htup_details.h"
+#include "access/tupmacs.h"
 #include "executor/tuptable.h"
 #include "shmem.h"
 #include "utils/relcache.h"
 
 /* Columns that a pushed stream's table has before the stream's: "$xid". */
 #define STREAMING_PUSH_SHIFT	1
+
+/*
+ * The top-level transaction that has pushed a row: "$xid", or if that is NULL,
+ * xmin.  That keeps its value when the row is frozen; it is the latest such
+ * number before next, which is wrong only for a row older than 2^32
+ * transactions.  "$xid" comes first, so a value is where the data begin.
+ */
+static inline uint64
+streaming_push_row_xid(HeapTuple tuple, uint64 next)
+{
+	HeapTupleHeader header = tuple->t_data;
+	uint64		xid;
+
+	if ((header->t_infomask & HEAP_HASNULL) && att_isnull(0, header->t_bits))
+	{
+		xid = (next & ~UINT64CONST(0xFFFFFFFF)) | HeapTupleHeaderGetRawXmin(header);
+		return xid < next ? xid : xid - (UINT64CONST(1) << 32);
+	}
+	memcpy(&xid, (char *) header + header->t_hoff, sizeof(xid));
+	return xid;
+}
 
 /* Tables of a pushed stream, used in turn: segment n is in table n % 2. */
 #define STREAMING_PUSH_TABLES	2
