@@ -262,6 +262,24 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	return begun;
 }
 
+void
+streaming_input_begin_empty(StreamingInput *input)
+{
+	Assert(!input->bound);
+	input->mode = STREAMING_INPUT_NONE;
+	input->done = true;
+	input->batch_rows = 0;
+	input->batch_more = false;
+	input->bound = true;
+}
+
+void
+streaming_input_end_empty(StreamingInput *input)
+{
+	input->bound = false;
+	reset_batch(input);
+}
+
 static bool
 begin_buffered(StreamingInput *input)
 {

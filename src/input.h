@@ -84,6 +84,14 @@ extern void streaming_input_prepare(StreamingInput *input);
 extern bool streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files);
 
 /*
+ * Binds the reader with no rows, after begin has returned false, for a batch
+ * that runs without input.  The position does not move; nothing is to be
+ * checkpointed or committed.
+ */
+extern void streaming_input_begin_empty(StreamingInput *input);
+extern void streaming_input_end_empty(StreamingInput *input);
+
+/*
  * Next row of the batch, as a row of the stream's row type, in a slot of the
  * reader's own, valid until the next call.  False at the end.  *sign is the
  * row's column "$sign" if the stream has one, else 1.  By-reference values may

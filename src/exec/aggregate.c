@@ -127,8 +127,9 @@ unpack(StreamingAggregateOps *ops, Datum kept, bool kept_null)
 static Datum
 pack(StreamingAggregateOps *ops, NullableDatum state, bool *isnull)
 {
-	*isnull = state.isnull;
-	if (!ops->internal || state.isnull)
+	/* Combining nothing with nothing may give a null pointer that is not NULL. */
+	*isnull = state.isnull || (ops->internal && DatumGetPointer(state.value) == NULL);
+	if (!ops->internal || *isnull)
 		return state.value;
 	return call(ops, &ops->serial, 1, &state, isnull);
 }

@@ -341,9 +341,13 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 		MemoryContextSwitchTo(caller);
 		return false;
 	}
+	if (!input)
+		streaming_input_begin_empty(state->input);
 	run_as_owner(state, result);
 	result->read_ms = since_ms(start);
-	if (input)
+	if (!input)
+		streaming_input_end_empty(state->input);
+	else
 	{
 		result->input_rows = streaming_input_end(state->input, &result->more);
 		streaming_input_checkpoint(state->input, state->progress.batch_id + 1);

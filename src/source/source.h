@@ -1,0 +1,206 @@
+/*
+ * source.h
+ *		Where bytes arrive: the interface of a source that can be read again.
+ *
+ * A source has partitions, named by a number; a partition is an ever-growing
+ * sequence of records, numbered by an offset that rises (not always by one).
+ * A position is the offset of the next record not yet taken.  Kafka's
+ * partitions and offsets are Kafka's own.  A directory has the one partition 0
+ * and offset = file number << 32 | record number in the file (see
+ * source_directory.c for how files get their numbers).
+ *
+ * Pushed streams are no such source: their rows are in their buffer already.
+ *
+ * All functions run in an ordinary backend or worker, in any memory context
+ * unless stated, and may ereport(ERROR); a source that was opened is closed by
+ * streaming_source_close or by the reset of the memory context it was opened
+ * in (sources register a reset callback), so an error leaks nothing.  No
+ * function waits longer than it is told, and every wait reacts to interrupts
+ * and to the death of the postmaster.
+ */
+#ifndef STREAMING_SOURCE_H
+#define STREAMING_SOURCE_H
+
+#include "stream.h"
+
+typedef struct StreamingPosition
+{
+	int32		partition;
+	int64		offset;			/* the next to take */
+} StreamingPosition;
+
+/* Sorted by partition, each partition once. */
+typedef struct StreamingPositions
+{
+	int			n;
+	int			allocated;
+	StreamingPosition *pos;
+} StreamingPositions;
+
+/*
+ * One record as its source delivers it.  Pointers belong to the source and
+ * are valid until its next poll or close.  payload may be NULL (a Kafka
+ * tombstone).  At least STREAMING_RECORD_PADDING readable bytes follow
+ * payload + length only if padded is true (simdjson wants them).
+ */
+#define STREAMING_RECORD_PADDING 64
+
+typedef struct StreamingRecord
+{
+	int32		partition;
+	int64		offset;
+	const char *payload;
+	size_t		length;
+	bool		padded;
+	const char *key;			/* NULL: none */
+	size_t		key_length;
+	int64		timestamp_ms;	/* of the message, Unix epoch; -1: none */
+	const char *path;			/* directory: of the file */
+	void	   *headers;		/* source's own, for headers_json */
+	const char *framing_error;	/* not NULL: the source could not tell the
+								 * record's bounds or read it; payload holds
+								 * what there is, to be rejected */
+} StreamingRecord;
+
+typedef struct StreamingSource StreamingSource;
+
+/*
+ * What a source is opened for.  Kafka knows no difference but that only a
+ * follower keeps asking the broker; a directory, which numbers its files
+ * itself, does (source_directory.c tells its rules about transactions).
+ */
+typedef enum StreamingReadMode
+{
+	/*
+	 * What is durable, up to an end: a view that reads the source on its own
+	 * until it has caught up.  Trouble with reading is an error.
+	 */
+	STREAMING_READ_CATCHUP = 0,
+
+	/*
+	 * Without end: an ingest worker.  The one mode that registers new files;
+	 * poll and bounds want a transaction that may write.
+	 */
+	STREAMING_READ_FOLLOW = 1,
+
+	/*
+	 * All that is there now, for a SELECT: writes nothing, works on a
+	 * standby.  Positions are of no use after the source is closed.
+	 */
+	STREAMING_READ_BATCH = 2
+} StreamingReadMode;
+
+typedef struct StreamingSourceRoutine
+{
+	const char *name;
+
+	/*
+	 * Opens the source of a stream, in CurrentMemoryContext, without waiting
+	 * for anything outside.  The stream must outlive the source.
+	 */
+	StreamingSource *(*open) (StreamingStream *stream, StreamingReadMode mode);
+
+	/*
+	 * What the source holds now: for each partition the first offset that can
+	 * still be read (begin) and the position behind the last (end).  begin
+	 * and end are set in CurrentMemoryContext.  Waits at most timeout ms;
+	 * errors: ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION.
+	 */
+	void		(*bounds) (StreamingSource *source, int timeout,
+						   StreamingPositions *begin, StreamingPositions *end);
+
+	/*
+	 * Positions for the option value start: "earliest", "latest", or what
+	 * timestamptz_in reads (the first record at or after it; for a directory
+	 * the files modified at or after it).  Waits and fails as bounds does.
+	 * A directory registers new files here except in batch mode, so that the
+	 * positions are durable if the caller's transaction commits.
+	 */
+	void		(*start) (StreamingSource *source, const char *start,
+						  int timeout, StreamingPositions *positions);
+
+	/*
+	 * May be NULL (Kafka's broker does it).  Called where a view begins
+	 * without a checkpoint, before start, in a transaction that may write:
+	 * what has been deleted before the positions needed may be passed over
+	 * from now on without an error.  needed: the smallest checkpoint of the
+	 * stream's views; a partition not named there is needed by nobody.
+	 */
+	void		(*forget) (StreamingSource *source, const StreamingPositions *needed);
+
+	/*
+	 * Begins to deliver records from the given positions; a partition that
+	 * is not named there, and one that appears later, begins at its earliest
+	 * offset.  After an abort of the transaction of a poll, seek before the
+	 * next one.  Where an offset is no longer there (retention), poll fails
+	 * with ERRCODE_DATA_EXCEPTION and a hint that names the choices
+	 * (streaming.reset, option start).
+	 */
+	void		(*seek) (StreamingSource *source, const StreamingPositions *positions);
+
+	/*
+	 * Delivers at most max records that have arrived, at least none, without
+	 * waiting.  *positions (in/out; in the context it was made in) is moved
+	 * forward to what has been delivered or skipped: after the records of
+	 * this call have been taken, it is the position to continue from.
+	 * (The header of a CSV file that is read on in the middle may be delivered
+	 * again, for the decoder; it is never a row.)
+	 * Connection trouble is no error: it is told by last_error and cleared by
+	 * success, while the source itself tries again with back-off.
+	 */
+	int			(*poll) (StreamingSource *source, StreamingRecord *records, int max,
+						 StreamingPositions *positions);
+
+	/*
+	 * A descriptor that becomes readable when poll may have something to
+	 * deliver, or -1: then ask at least every streaming.scan_interval.
+	 */
+	int			(*wait_fd) (StreamingSource *source);
+
+	/*
+	 * The last known ends of the partitions without asking anybody, for lag;
+	 * partitions not known are absent.
+	 */
+	void		(*known_end) (StreamingSource *source, StreamingPositions *end);
+
+	/* The trouble it is in now, or NULL.  Valid until the next call. */
+	const char *(*last_error) (StreamingSource *source);
+
+	/* Headers of a record as the text of a JSON object, palloc'd; or NULL. */
+	char	   *(*headers_json) (StreamingSource *source, const StreamingRecord *record);
+
+	/* Frees everything; must not ereport. */
+	void		(*close) (StreamingSource *source);
+} StreamingSourceRoutine;
+
+/* Each source's own struct begins with this. */
+struct StreamingSource
+{
+	const StreamingSourceRoutine *routine;
+	StreamingStream *stream;
+};
+
+/* in source.c */
+extern StreamingSource *streaming_source_open(StreamingStream *stream,
+											  StreamingReadMode mode);
+extern void streaming_source_close(StreamingSource *source);
+
+/* Position vectors: get returns -1 for a partition that is not there. */
+extern void streaming_positions_init(StreamingPositions *positions);
+extern int64 streaming_positions_get(const StreamingPositions *positions, int32 partition);
+extern void streaming_positions_set(StreamingPositions *positions, int32 partition, int64 offset);
+extern void streaming_positions_copy(StreamingPositions *to, const StreamingPositions *from);
+
+/*
+ * Text form of a partition and a position for streaming.checkpoints and
+ * stat_streams, and back: Kafka "3" and "12345"; directory "0" and
+ * "file:record" such as "17:250".
+ */
+extern char *streaming_position_out(StreamingSourceKind kind, int64 offset);
+extern int64 streaming_position_in(StreamingSourceKind kind, const char *text);
+
+/* in source_kafka.c, source_directory.c */
+extern const StreamingSourceRoutine streaming_source_kafka;
+extern const StreamingSourceRoutine streaming_source_directory;
+
+#endif							/* STREAMING_SOURCE_H */
