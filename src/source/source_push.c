@@ -88,6 +88,7 @@
 #include "utils/xid8.h"
 
 #include "buffer.h"
+#include "catalog.h"
 #include "source/source_push.h"
 
 /* Rows are written when there are so many, or so many bytes. */
@@ -366,14 +367,10 @@ is_behind(StreamingStreamShared *shared)
 
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
 	LWLockAcquire(shared->lock, LW_SHARED);
-	for (int i = 0; i < streaming_streams->nreaders && n < lengthof(places); i++)
+	streaming_foreach_reader(reader, shared)
 	{
-		StreamingViewReader *reader = &streaming_readers[i];
-
-		if (OidIsValid(reader->database) &&
-			&streaming_stream_entries[reader->stream] == shared &&
-			reader->mode == STREAMING_INPUT_SNAPSHOT && !reader->failing &&
-			reader->place.number > 0)
+		if (n < lengthof(places) && reader->mode == STREAMING_INPUT_SNAPSHOT &&
+			!reader->failing && reader->place.number > 0)
 			places[n++] = reader->place;
 	}
 	LWLockRelease(shared->lock);
@@ -415,18 +412,16 @@ static void
 trim_without_views(PushedStream *pushed, Relation table)
 {
 	StreamingStreamShared *shared = pushed->shared;
-	bool		read = false;
+	bool		read;
 
 	if (pushed->switch_to != 0 ||
 		!streaming_push_wants_trim(shared, RelationGetNumberOfBlocks(table), true))
 		return;
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
-	for (int i = 0; i < streaming_streams->nreaders; i++)
-		if (OidIsValid(streaming_readers[i].database) &&
-			&streaming_stream_entries[streaming_readers[i].stream] == shared)
-			read = true;
+	read = shared->first_reader >= 0;
 	LWLockRelease(streaming_streams->lock);
-	if (read)
+	/* a view that has just been made, or is paused, has no reader yet */
+	if (read || streaming_catalog_views_of_stream(shared->stream) != NIL)
 		return;
 
 	PushActiveSnapshot(GetLatestSnapshot());
