@@ -326,9 +326,8 @@ advance_reader_limits(StreamingStreamShared *shared)
 	uint64		needed = shared->head;
 	bool		starved = false;
 
-	for (int i = 0; i < streaming_streams->nreaders; i++)
+	streaming_foreach_reader(reader, shared)
 	{
-		StreamingViewReader *reader = &streaming_readers[i];
 		StreamingSegment *segment;
 
 		if (!holds_segment(reader, shared, &segment))
@@ -351,9 +350,8 @@ advance_reader_limits(StreamingStreamShared *shared)
 
 	starved = starved && shared->full_since != 0 &&
 		TimestampDifferenceExceeds(shared->full_since, GetCurrentTimestamp(), DETACH_AFTER);
-	for (int i = 0; i < streaming_streams->nreaders; i++)
+	streaming_foreach_reader(reader, shared)
 	{
-		StreamingViewReader *reader = &streaming_readers[i];
 		StreamingSegment *segment;
 
 		if (!holds_segment(reader, shared, &segment))
@@ -371,9 +369,7 @@ static bool
 holds_segment(StreamingViewReader *reader, StreamingStreamShared *shared,
 			  StreamingSegment **segment)
 {
-	if (!OidIsValid(reader->database) ||
-		&streaming_stream_entries[reader->stream] != shared ||
-		reader->mode != STREAMING_INPUT_BUFFER || reader->detached)
+	if (reader->mode != STREAMING_INPUT_BUFFER || reader->detached)
 		return false;
 	*segment = find_segment(shared, reader->place.number);
 	return *segment != NULL;

@@ -81,6 +81,15 @@
 #define streaming_my_proc_number() MyProcNumber
 #endif
 
+/* Wait event sets belong to a resource owner since 50c67c201 (17). */
+#if PG_VERSION_NUM < 170000
+#define streaming_create_wait_event_set(nevents) \
+	CreateWaitEventSet(TopMemoryContext, nevents)
+#else
+#define streaming_create_wait_event_set(nevents) \
+	CreateWaitEventSet(NULL, nevents)
+#endif
+
 /* Room in front of a copied tuple came with cc5ef90ed (18). */
 #if PG_VERSION_NUM < 180000
 #define STREAMING_COPY_MINIMAL_ARGS TupleTableSlot *slot

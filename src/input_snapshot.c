@@ -45,6 +45,7 @@ static void low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
 static void set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot);
 static int	compare_xids(const void *a, const void *b);
 static bool has_seen(const StreamingSnapshotPosition *position, uint64 xid);
+static void apply_floor(StreamingSnapshotPosition *position, StreamingStreamShared *shared);
 static void copy_position(StreamingSnapshotPosition *to, const StreamingSnapshotPosition *from);
 static void begin_table(StreamingPushScan *scan);
 static void trim(StreamingInput *input);
@@ -287,9 +288,27 @@ streaming_snapshot_open(StreamingInput *input)
 														 input->shared->push_identity,
 														 &input->position);
 	}
+	apply_floor(&input->position, input->shared);
 	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
 	input->reader->mode = STREAMING_INPUT_SNAPSHOT;
 	LWLockRelease(input->shared->lock);
+}
+
+/*
+ * A table can be shorter after a crash than it was when the position was
+ * written: pages that held nothing durable are gone, and of an unlogged table
+ * all of them.  Rows that came since are no further back than the floor.
+ */
+static void
+apply_floor(StreamingSnapshotPosition *position, StreamingStreamShared *shared)
+{
+	uint64		place = streaming_pack_place(position->number, position->block);
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	place = Min(place, shared->push_floor);
+	LWLockRelease(shared->lock);
+	position->number = place >> 32;
+	position->block = (BlockNumber) place;
 }
 
 /*
@@ -487,6 +506,7 @@ streaming_input_push_lag(Oid view, Oid stream)
 		StreamingCheckpoint *row = lfirst(lc);
 
 		(void) streaming_snapshot_position_in(row->position, shared->push_identity, &position);
+		apply_floor(&position, shared);
 	}
 	if (OidIsValid(scan.tables[1]))
 	{

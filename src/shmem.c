@@ -117,6 +117,7 @@ layout_entries(void)
 		StreamingStreamShared *shared = &streaming_stream_entries[i];
 
 		shared->lock = &locks[i + 1].lock;
+		shared->first_reader = -1;
 		pg_atomic_init_u64(&shared->changes, 1);
 		pg_atomic_init_u64(&shared->rows_read, 0);
 		pg_atomic_init_u64(&shared->bytes_read, 0);
@@ -180,6 +181,7 @@ make_entry(Oid stream)
 	memset(&shared->columns, 0, sizeof(shared->columns));
 	memset(&shared->wanted, 0, sizeof(shared->wanted));
 	shared->push_number = 0;
+	shared->push_floor = 0;
 	shared->push_identity = 0;
 	shared->push_old_empty = false;
 	shared->push_tried = 0;
@@ -269,6 +271,8 @@ streaming_reader_enter(StreamingStreamShared *shared, Oid view)
 			reader->database = MyDatabaseId;
 			reader->view = view;
 			reader->stream = shared - streaming_stream_entries;
+			reader->next = shared->first_reader;
+			shared->first_reader = i;
 			reader->latch = &MyProc->procLatch;
 			shared->users++;
 			break;
@@ -289,9 +293,13 @@ void
 streaming_reader_leave(StreamingViewReader *reader)
 {
 	StreamingStreamShared *shared = &streaming_stream_entries[reader->stream];
+	int		   *link = &shared->first_reader;
 	Latch	   *wake = NULL;
 
 	LWLockAcquire(streaming_streams->lock, LW_EXCLUSIVE);
+	while (*link != reader - streaming_readers)
+		link = &streaming_readers[*link].next;
+	*link = reader->next;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (shared->ingest_waits)
 		wake = shared->ingest_latch;
@@ -309,18 +317,11 @@ streaming_reader_leave(StreamingViewReader *reader)
 void
 streaming_stream_wake_readers(StreamingStreamShared *shared)
 {
-	int			index = shared - streaming_stream_entries;
-
 	pg_atomic_fetch_add_u64(&shared->changes, 1);
 
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
-	for (int i = 0; i < streaming_streams->nreaders; i++)
-	{
-		StreamingViewReader *reader = &streaming_readers[i];
-
-		if (OidIsValid(reader->database) && reader->stream == index)
-			SetLatch(reader->latch);
-	}
+	streaming_foreach_reader(reader, shared)
+		SetLatch(reader->latch);
 	LWLockRelease(streaming_streams->lock);
 }
 
@@ -450,20 +451,15 @@ int64
 streaming_reader_lag(Oid view, Oid stream)
 {
 	StreamingStreamShared *shared = streaming_stream_lookup(stream);
-	int			index;
 	int64		lag = -1;
 
 	if (shared == NULL)
 		return -1;
-	index = shared - streaming_stream_entries;
 
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
-	for (int i = 0; i < streaming_streams->nreaders && lag < 0; i++)
+	streaming_foreach_reader(reader, shared)
 	{
-		StreamingViewReader *reader = &streaming_readers[i];
-
-		if (reader->database != MyDatabaseId || reader->view != view ||
-			reader->stream != index)
+		if (reader->view != view)
 			continue;
 		LWLockAcquire(shared->lock, LW_SHARED);
 		if (reader->mode == STREAMING_INPUT_BUFFER)

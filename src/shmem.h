@@ -88,6 +88,7 @@ typedef struct StreamingStreamShared
 	Oid			database;		/* Invalid: the entry is free */
 	Oid			stream;
 	int			users;			/* readers, ingest worker, sessions that look */
+	int			first_reader;	/* index of a reader, -1: none */
 
 	/* the ring (kafka, directory) */
 	StreamingIngestState state;
@@ -102,6 +103,8 @@ typedef struct StreamingStreamShared
 
 	/* pushed rows (source_push.c); 0: not yet read from the catalog */
 	uint64		push_number;	/* of the segment for new rows */
+	uint64		push_floor;		/* the place behind which all rows are that were
+								 * pushed since push_number was read */
 	uint32		push_identity;	/* of the stream's tables */
 	bool		push_old_empty; /* the other table is known to be empty */
 	TimestampTz push_tried;		/* last attempt to empty it */
@@ -146,6 +149,7 @@ typedef struct StreamingViewReader
 	Oid			database;		/* Invalid: the slot is free */
 	Oid			view;
 	int			stream;			/* index of the stream's entry */
+	int			next;			/* index of its next reader, -1: none */
 	Latch	   *latch;			/* of the process; a stale one does no harm */
 
 	/* lock of the stream */
@@ -184,6 +188,12 @@ extern void streaming_stream_release(StreamingStreamShared *shared);
 
 /* Ditto, NULL if there is none. */
 extern StreamingStreamShared *streaming_stream_lookup(Oid stream);
+
+/* The readers of a stream, one by one; the caller holds streaming_streams->lock. */
+#define streaming_foreach_reader(reader, shared) \
+	for (StreamingViewReader *reader = streaming_reader_at((shared)->first_reader); \
+		 reader != NULL; reader = streaming_reader_at(reader->next))
+#define streaming_reader_at(index) ((index) < 0 ? NULL : &streaming_readers[index])
 
 /* A slot for view's reader, mode NONE; the process leaves it at its exit. */
 extern StreamingViewReader *streaming_reader_enter(StreamingStreamShared *shared, Oid view);

@@ -165,6 +165,9 @@ streaming_push_current(StreamingStreamShared *shared)
 {
 	SegmentRow	row;
 	uint64		number;
+	Oid			relid;
+	Relation	table = NULL;
+	BlockNumber blocks = 0;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	number = shared->push_number;
@@ -175,10 +178,19 @@ streaming_push_current(StreamingStreamShared *shared)
 	/* Whoever switches tells it in shared memory, too, so old news do no harm. */
 	if (!read_segment(shared->stream, &row))
 		return 0;
+	relid = streaming_push_table(shared->stream, row.segment);
+	if (OidIsValid(relid))
+		table = try_table_open(relid, AccessShareLock);
+	if (table)
+	{
+		blocks = RelationGetNumberOfBlocks(table);
+		table_close(table, NoLock);
+	}
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (shared->push_number == 0)
 	{
 		shared->push_number = row.segment;
+		shared->push_floor = streaming_pack_place(row.segment, blocks > 0 ? blocks - 1 : 0);
 		shared->push_identity = (uint32) row.made;
 	}
 	number = shared->push_number;

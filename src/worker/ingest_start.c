@@ -171,14 +171,8 @@ streaming_ingest_columns(StreamingIngest *ingest, StreamingColumnSet *columns)
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	memset(&shared->wanted, 0, sizeof(shared->wanted));
-	for (int i = 0; i < streaming_streams->nreaders; i++)
-	{
-		StreamingViewReader *reader = &streaming_readers[i];
-
-		if (OidIsValid(reader->database) &&
-			&streaming_stream_entries[reader->stream] == shared)
-			streaming_columns_union(&shared->wanted, &reader->columns);
-	}
+	streaming_foreach_reader(reader, shared)
+		streaming_columns_union(&shared->wanted, &reader->columns);
 	streaming_columns_union(columns, &shared->wanted);
 	LWLockRelease(shared->lock);
 	LWLockRelease(streaming_streams->lock);

@@ -74,11 +74,24 @@
 #define RETRY_MIN		100		/* ms, doubled up to streaming.retry_max */
 #define STATS_INTERVAL	100		/* ms between looks at the source's ends */
 
+/*
+ * Rows that trickle in are passed on in small groups: a chunk of fewer than
+ * PACE_RECORDS is followed by the next no sooner than PACE_INTERVAL, so that a
+ * thousand records a second cost a few hundred transactions in this process
+ * and in each view, not a thousand.  A record that comes alone does not wait.
+ */
+#define PACE_RECORDS	100
+#define PACE_INTERVAL	5		/* ms */
+
 static StreamingStreamShared *shared = NULL;
 static bool definition_changed = false;
 static bool careful = false;	/* see above */
 static bool progressed = false; /* the attempt has passed something on */
 static TimestampTz stats_at = 0;
+
+/* What wait_for_more waits for; of the source of the present attempt. */
+static WaitEventSet *wait_set = NULL;
+static int	wait_set_fd = -1;
 
 /* The process */
 static void ingest_connect(Oid dboid, Oid relid);
@@ -110,6 +123,8 @@ static bool decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
 static void publish(StreamingIngest *ingest);
 static void show_state(StreamingIngest *ingest);
 static void wait_for_more(StreamingIngest *ingest);
+static void wait_for_company(StreamingIngest *ingest);
+static void forget_wait_set(void);
 
 void
 streaming_ingest_main(Datum arg)
@@ -265,6 +280,7 @@ run_attempt(Oid relid)
 	PG_END_TRY();
 
 	MemoryContextSwitchTo(TopMemoryContext);
+	forget_wait_set();
 	if (ingest->source)
 		streaming_source_close(ingest->source);
 	MemoryContextDelete(context);
@@ -337,6 +353,8 @@ read_stream(StreamingIngest *ingest)
 			ReThrowError(ingest->stopped);
 		if (n == 0 && !definition_changed)
 			wait_for_more(ingest);
+		else if (n < PACE_RECORDS)
+			wait_for_company(ingest);
 	}
 }
 
@@ -689,17 +707,45 @@ static void
 wait_for_more(StreamingIngest *ingest)
 {
 	int			fd = ingest->source->routine->wait_fd(ingest->source);
-	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
 	long		timeout = pgstat_report_stat(false);
+	WaitEvent	event;
 
-	show_state(ingest);
-	if (fd >= 0)
-		events |= WL_SOCKET_READABLE;
-	else if (timeout == 0 || timeout > streaming_scan_interval)
+	if (TimestampDifferenceExceeds(stats_at, GetCurrentTimestamp(), STATS_INTERVAL))
+		show_state(ingest);
+	else if (timeout == 0 || timeout > STATS_INTERVAL)
+		timeout = STATS_INTERVAL;	/* show it when nothing more comes */
+	if (fd < 0 && (timeout == 0 || timeout > streaming_scan_interval))
 		timeout = streaming_scan_interval;
-	if (timeout > 0)
-		events |= WL_TIMEOUT;
-	(void) WaitLatchOrSocket(MyLatch, events, fd >= 0 ? fd : PGINVALID_SOCKET, timeout,
-							 PG_WAIT_EXTENSION);
+
+	if (wait_set == NULL || fd != wait_set_fd)
+	{
+		forget_wait_set();
+		wait_set = streaming_create_wait_event_set(3);
+		wait_set_fd = fd;
+		AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+		AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+		if (fd >= 0)
+			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fd, NULL, NULL);
+	}
+	(void) WaitEventSetWait(wait_set, timeout > 0 ? timeout : -1, &event, 1,
+							PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
+
+/* The source may close its descriptor after this. */
+static void
+forget_wait_set(void)
+{
+	if (wait_set)
+		FreeWaitEventSet(wait_set);
+	wait_set = NULL;
+}
+
+/* Rows that trickle in, see PACE_INTERVAL. */
+static void
+wait_for_company(StreamingIngest *ingest)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 PACE_INTERVAL, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 }
