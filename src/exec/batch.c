@@ -256,6 +256,7 @@ run_stages(StreamingViewState *state, StreamingBatchResult *result)
 			exec->writes = streaming_delta_make(exec, "changes");
 
 		streaming_stage_run(exec, delta, i == 0 && first && program->input_is_view);
+		result->merge_ms += INSTR_TIME_GET_MILLISEC(exec->merge_time);
 		if (exec->table)
 			state->progress.state_rows += exec->table->rows_added;
 		delta = exec->changes;
@@ -319,6 +320,7 @@ bool
 streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 {
 	instr_time	start;
+	double		read_and_merge;
 	bool		input;
 	MemoryContext caller = CurrentMemoryContext;
 
@@ -344,7 +346,8 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 	if (!input)
 		streaming_input_begin_empty(state->input);
 	run_as_owner(state, result);
-	result->read_ms = since_ms(start);
+	read_and_merge = since_ms(start);
+	result->read_ms = read_and_merge - result->merge_ms;
 	if (!input)
 		streaming_input_end_empty(state->input);
 	else
@@ -364,7 +367,7 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 	if (input)
 		streaming_input_committed(state->input);
 	result->duration_ms = since_ms(start);
-	result->commit_ms = result->duration_ms - result->read_ms;
+	result->commit_ms = result->duration_ms - read_and_merge;
 	return true;
 }
 

@@ -183,10 +183,14 @@ compare_pending(const void *a, const void *b)
 static void
 merge_chunk(StreamingStageExec *exec)
 {
+	instr_time	start;
+	instr_time	end;
+
 	if (exec->npending == 0)
 		return;
 	if (!PostmasterIsAlive())
 		proc_exit(1);
+	INSTR_TIME_SET_CURRENT(start);
 	qsort(exec->pending, exec->npending, sizeof(StreamingPendingRow), compare_pending);
 	if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
 		streaming_merge_bag(exec);
@@ -194,6 +198,8 @@ merge_chunk(StreamingStageExec *exec)
 		streaming_merge_pending(exec);
 	exec->npending = 0;
 	MemoryContextReset(exec->pending_context);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_ACCUM_DIFF(exec->merge_time, end, start);
 }
 
 /* A row of a stage with state waits for its chunk. */
@@ -275,6 +281,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->touched = NULL;
 	exec->ntouched = exec->max_touched = 0;
 	exec->output_rows = 0;
+	INSTR_TIME_SET_ZERO(exec->merge_time);
 	exec->table = stage->table ? streaming_state_open(stage->table, stage->hash_attno) : NULL;
 	exec->bag = stage->bag_table ?
 		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage)) : NULL;

@@ -6,6 +6,7 @@
 #define STREAMING_STAGE_H
 
 #include "exec/aggregate.h"
+#include "portability/instr_time.h"
 #include "state/group_key.h"
 #include "state/state_table.h"
 #include "statement.h"
@@ -48,6 +49,7 @@ typedef struct StreamingStageExec
 	int			ntouched;
 	int			max_touched;
 	int64		output_rows;	/* rows that changed in the result */
+	instr_time	merge_time;		/* spent in merging, of the stage's run */
 } StreamingStageExec;
 
 /* in stage.c */

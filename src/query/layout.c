@@ -117,6 +117,12 @@ column_ddl(const char *name, Oid type, int32 typmod, Oid collation)
 {
 	StringInfoData buf;
 
+	if (get_typtype(type) == TYPTYPE_PSEUDO)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support values of type %s, which no table can hold",
+						format_type_be(type)),
+				 errhint("Use the columns themselves, or cast to a composite type.")));
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "%s %s", quote_identifier(name),
 					 format_type_extended(type, typmod,
