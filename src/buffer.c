@@ -88,7 +88,7 @@ static bool is_current_ring(StreamingStreamShared *shared, StreamingViewReader *
 static StreamingSegment *find_segment(StreamingStreamShared *shared, uint64 number);
 static StreamingSegment *oldest_segment(StreamingStreamShared *shared, uint64 at_least);
 static bool covers(Oid relid, TupleDesc desc, ItemPointer upto, const int64 *next,
-				   int npartitions);
+				   int npartitions, ItemPointer begin);
 static void put_row(StreamingBufferWriter *writer, int32 partition, int64 offset,
 					const Datum *values, const bool *isnull);
 static void put_marker(StreamingBufferWriter *writer, int32 partition, int64 offset,
@@ -550,6 +550,7 @@ streaming_buffer_enter(StreamingStreamShared *shared, StreamingViewReader *reade
 {
 	StreamingSegment *segment;
 	StreamingSegment candidates[STREAMING_MAX_SEGMENTS];
+	ItemPointerData begin;
 	int			n = 0;
 	bool		entered = false;
 
@@ -580,13 +581,14 @@ streaming_buffer_enter(StreamingStreamShared *shared, StreamingViewReader *reade
 	while (n > 0 && !entered)
 	{
 		segment = &candidates[--n];
-		entered = covers(segment->relid, desc, &segment->end, next, npartitions);
+		entered = covers(segment->relid, desc, &segment->end, next, npartitions, &begin);
 	}
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (entered && is_current_ring(shared, reader))
 	{
 		reader->place.number = segment->number;
+		reader->place.tid = begin;
 		reader->running = false;
 		reader->rows = shared->published_rows;	/* a guess, until a batch is
 												 * committed */
@@ -603,10 +605,13 @@ streaming_buffer_enter(StreamingStreamShared *shared, StreamingViewReader *reade
 
 /*
  * Does a reader that has everything before next need nothing from before the
- * segment in table relid?
+ * segment in table relid?  *begin is set to the last of the markers that tell
+ * it: what they say the reader knows, and a ring that has nothing but them has
+ * nothing for it.
  */
 static bool
-covers(Oid relid, TupleDesc desc, ItemPointer upto, const int64 *next, int npartitions)
+covers(Oid relid, TupleDesc desc, ItemPointer upto, const int64 *next, int npartitions,
+	   ItemPointer begin)
 {
 	Relation	rel = try_table_open(relid, AccessShareLock);
 	StreamingBufferPart part = {.relid = relid, .upto = *upto};
@@ -614,6 +619,7 @@ covers(Oid relid, TupleDesc desc, ItemPointer upto, const int64 *next, int npart
 	TableScanDesc scan;
 	bool		covered = true;
 
+	ItemPointerSetInvalid(begin);
 	if (rel == NULL)
 		return false;
 	if (RelationGetDescr(rel)->natts != desc->natts)
@@ -631,6 +637,7 @@ covers(Oid relid, TupleDesc desc, ItemPointer upto, const int64 *next, int npart
 		streaming_buffer_row(slot, &row);
 		if (!row.marker)
 			break;				/* that was the segment's beginning */
+		*begin = row.tid;
 		mine = row.partition < npartitions ? next[row.partition] : -1;
 		covered = mine < 0 ? row.earliest : mine >= row.offset;
 	}

@@ -321,6 +321,8 @@ raise_stop_error(StreamingInput *input)
 	char		message[STREAMING_MESSAGE_LENGTH];
 	int			sqlerrcode;
 
+	if (input->stream->on_error != STREAMING_ON_ERROR_STOP)
+		return;					/* no longer; the ingest worker will see */
 	LWLockAcquire(input->shared->lock, LW_SHARED);
 	strlcpy(message, input->shared->stop_error, STREAMING_MESSAGE_LENGTH);
 	sqlerrcode = input->shared->stop_sqlerrcode;

@@ -121,6 +121,7 @@ static void decode_block(StreamingIngest *ingest, StreamingRecord *records, int 
 static bool decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
 							 StreamingReject **rejects, int *nrejects);
 static void publish(StreamingIngest *ingest);
+static void forget_stop(void);
 static void show_state(StreamingIngest *ingest);
 static void wait_for_more(StreamingIngest *ingest);
 static void wait_for_company(StreamingIngest *ingest);
@@ -323,9 +324,9 @@ pause_after_error(int failures)
 						 delay, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		ingest_interrupts();
+		AcceptInvalidationMessages();
 		if (definition_changed)
 			return;
-		AcceptInvalidationMessages();
 		delay -= TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
 	}
 }
@@ -371,6 +372,8 @@ begin_attempt(StreamingIngest *ingest)
 
 	if (!begin_transaction(ingest))
 		proc_exit(0);
+	if (definition_changed)
+		forget_stop();
 	definition_changed = false;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(ingest->context);
@@ -662,16 +665,19 @@ publish(StreamingIngest *ingest)
 	pg_atomic_fetch_add_u64(&shared->bytes_read, ingest->bytes);
 	pg_atomic_fetch_add_u64(&shared->rejected_rows, ingest->rejected);
 	if (ingest->stopped == NULL && careful && ingest->rows > 0)
-	{
-		/* Past the record that stopped us, or it has been mended. */
-		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-		shared->stop_error[0] = '\0';
-		LWLockRelease(shared->lock);
-		careful = false;
-	}
+		forget_stop();			/* past the record that stopped us */
 	streaming_buffer_publish(ingest->writer);
 	if (TimestampDifferenceExceeds(stats_at, GetCurrentTimestamp(), STATS_INTERVAL))
 		show_state(ingest);
+}
+
+static void
+forget_stop(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->stop_error[0] = '\0';
+	LWLockRelease(shared->lock);
+	careful = false;
 }
 
 /* Positions, ends and the source's trouble, for people. */
