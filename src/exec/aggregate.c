@@ -104,7 +104,8 @@ call(StreamingAggregateOps *ops, FmgrInfo *flinfo, int nargs,
 
 /*
  * What the table holds -> what support functions take.  They may change a state
- * in place, so it is never the table's own copy.
+ * in place, so it is never the table's own copy; and some read it as it is in
+ * memory, so it is neither compressed, nor out of line, nor has a short header.
  */
 static NullableDatum
 unpack(StreamingAggregateOps *ops, Datum kept, bool kept_null)
@@ -113,11 +114,13 @@ unpack(StreamingAggregateOps *ops, Datum kept, bool kept_null)
 
 	if (kept_null)
 		return state;
-	if (!ops->internal)
-		state.value = datumCopy(kept, ops->typbyval, ops->typlen);
+	if (ops->typlen == -1)
+		state.value = PointerGetDatum(PG_DETOAST_DATUM_COPY(kept));
 	else
+		state.value = datumCopy(kept, ops->typbyval, ops->typlen);
+	if (ops->internal)
 	{
-		NullableDatum args[2] = {{kept, false}, {(Datum) 0, false}};
+		NullableDatum args[2] = {{state.value, false}, {(Datum) 0, false}};
 
 		state.value = call(ops, &ops->deserial, 2, args, &state.isnull);
 	}
