@@ -21,8 +21,9 @@
 
 #include "access/table.h"
 #include "commands/explain.h"
-#if __has_include("commands/explain_format.h")
+#if __has_include("commands/explain_state.h")	/* split from it in 18 */
 #include "commands/explain_format.h"
+#include "commands/explain_state.h"
 #endif
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
