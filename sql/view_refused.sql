@@ -20,7 +20,7 @@ CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM s ORDER BY a;
 CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM t WHERE a IN (SELECT a FROM s);
 CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM hiding;
 CREATE VIEW v WITH (streaming.continuous) AS SELECT a, (SELECT max(t.a) FROM t) FROM s GROUP BY a;
-CREATE VIEW v WITH (streaming.continuous) AS SELECT a, array_agg(j) FROM s GROUP BY a;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a, array_agg(j ORDER BY b) FROM s GROUP BY a;
 CREATE VIEW v WITH (streaming.continuous) AS SELECT count(*) FROM s GROUP BY ROW(a, b);
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT a, count(*) FROM s GROUP BY a;
 CREATE VIEW v WITH (streaming.output_mode = 'complete') AS SELECT a, count(*) FROM s GROUP BY a;
