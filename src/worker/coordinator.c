@@ -452,7 +452,6 @@ assign_views(void)
 {
 	bool	   *live = palloc0(sizeof(bool) * (streaming_query_workers + 1));
 	int		   *load = palloc0(sizeof(int) * (streaming_query_workers + 1));
-	int			nlive = 0;
 	bool		changed = false;
 	ListCell   *lc;
 
@@ -464,7 +463,6 @@ assign_views(void)
 			!child->terminated && child->number < streaming_query_workers)
 		{
 			live[child->number] = true;
-			nlive++;
 		}
 	}
 
