@@ -15,10 +15,9 @@
  * another database, where the rows are others and transaction ids mean
  * nothing, is no position.
  *
- * What is read is locked before the batch's snapshot is taken: the table of the
- * current segment, and the old one only if it may have something for the
- * reader.  So readers that are not behind leave the old table free for being
- * emptied, which nobody ever waits for.
+ * Both tables are locked before the batch's snapshot is taken.  Since the
+ * current segment changes only under AccessExclusiveLock on the old table, it
+ * stays the current one for the batch.
  */
 #include "postgres.h"
 
@@ -42,9 +41,7 @@
 
 static TupleDesc push_desc(TupleDesc stream);
 static void low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
-					  StreamingSnapshotPosition *position, StreamingPlace *end,
-					  BlockNumber *size);
-static void follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared);
+					  StreamingSnapshotPosition *position, StreamingPlace *end);
 static void set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot);
 static int	compare_xids(const void *a, const void *b);
 static bool has_seen(const StreamingSnapshotPosition *position, uint64 xid);
@@ -180,8 +177,7 @@ push_desc(TupleDesc stream)
 }
 
 void
-streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared,
-						 uint64 from)
+streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared)
 {
 	for (;;)
 	{
@@ -190,9 +186,6 @@ streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared,
 		for (int i = 0; i < 2 && number > 0; i++)
 		{
 			scan->numbers[i] = number - 1 + i;
-			scan->tables[i] = InvalidOid;
-			if (i == 0 && from >= number)
-				continue;
 			scan->tables[i] = streaming_push_table(shared->stream, scan->numbers[i]);
 			if (OidIsValid(scan->tables[i]))
 				LockRelationOid(scan->tables[i], AccessShareLock);
@@ -200,26 +193,6 @@ streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared,
 		if (number == 0 || streaming_push_current(shared) == number)
 			break;
 	}
-}
-
-/*
- * The snapshot has been taken: should another segment have begun since the
- * tables were locked, it sees rows there, too.  That is one segment at most,
- * because the next one would need the table that we have locked.
- */
-static void
-follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared)
-{
-	uint64		number = streaming_push_current(shared);
-
-	if (number == scan->numbers[1])
-		return;
-	Assert(number == scan->numbers[1] + 1);
-	scan->numbers[0] = scan->numbers[1];
-	scan->tables[0] = scan->tables[1];
-	scan->numbers[1] = number;
-	scan->tables[1] = streaming_push_table(shared->stream, number);
-	LockRelationOid(scan->tables[1], AccessShareLock);
 }
 
 void
@@ -318,11 +291,6 @@ streaming_snapshot_open(StreamingInput *input)
 	apply_floor(&input->position, input->shared);
 	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
 	input->reader->mode = STREAMING_INPUT_SNAPSHOT;
-	if (input->holds_pushers)
-	{
-		input->reader->place.number = Max(input->position.number, 1);
-		ItemPointerSet(&input->reader->place.tid, input->position.block, FirstOffsetNumber);
-	}
 	LWLockRelease(input->shared->lock);
 }
 
@@ -344,12 +312,12 @@ apply_floor(StreamingSnapshotPosition *position, StreamingStreamShared *shared)
 }
 
 /*
- * Steps r1 and r2 of source_push.c.  *end: where the current segment ends; *size:
- * of its table, all told.  The tables are locked.
+ * Steps r1 and r2 of source_push.c.  *end: where the current segment ends.  The
+ * tables are locked.
  */
 static void
 low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
-		  StreamingSnapshotPosition *position, StreamingPlace *end, BlockNumber *size)
+		  StreamingSnapshotPosition *position, StreamingPlace *end)
 {
 	Relation	rel;
 	BlockNumber blocks;
@@ -359,7 +327,6 @@ low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
 	/* The number was read, under the stream's lock, before the tables' lock. */
 	rel = table_open(scan->tables[1], NoLock);
 	blocks = RelationGetNumberOfBlocks(rel);
-	*size = streaming_table_blocks(rel);
 	table_close(rel, NoLock);
 	end->number = scan->numbers[1];
 	ItemPointerSet(&end->tid, blocks, FirstOffsetNumber);
@@ -378,13 +345,12 @@ streaming_snapshot_prepare(StreamingInput *input)
 	if (input->stored_desc->natts != input->stream->tupdesc->natts + STREAMING_PUSH_SHIFT)
 		elog(ERROR, "stream %s has changed", input->stream->name);
 	memset(&input->push, 0, sizeof(input->push));
-	streaming_push_scan_lock(&input->push, input->shared, input->position.number);
+	streaming_push_scan_lock(&input->push, input->shared);
 	if (!OidIsValid(input->push.tables[1]))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("stream %s has no tables for its rows", input->stream->name)));
-	low_bound(&input->push, input->shared, &input->new_position, &input->looked_at,
-			  &input->table_size);
+	low_bound(&input->push, input->shared, &input->new_position, &input->looked_at);
 	input->prepared = input->push.numbers[1];
 }
 
@@ -393,9 +359,8 @@ streaming_snapshot_position_now(StreamingPushScan *scan, StreamingStreamShared *
 								StreamingSnapshotPosition *position)
 {
 	StreamingPlace end;
-	BlockNumber size;
 
-	low_bound(scan, shared, position, &end, &size);
+	low_bound(scan, shared, position, &end);
 	set_snapshot(position, GetLatestSnapshot());
 }
 
@@ -412,7 +377,6 @@ streaming_snapshot_begin(StreamingInput *input)
 
 	if (input->prepared == 0)
 		elog(ERROR, "streaming_input_prepare was not called");
-	follow_switch(push, input->shared);
 	set_snapshot(&input->new_position, GetActiveSnapshot());
 
 	streaming_push_scan_begin(push, GetActiveSnapshot(), &input->position, slot);
@@ -478,8 +442,7 @@ streaming_snapshot_committed(StreamingInput *input)
 	copy_position(&input->position, &input->new_position);
 	MemoryContextSwitchTo(old);
 	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
-	if (input->holds_pushers)
-		input->reader->place = input->looked_at;
+	input->reader->place = input->looked_at;
 	input->reader->failing = false;
 	LWLockRelease(input->shared->lock);
 	if (!IsTransactionState())
@@ -494,9 +457,10 @@ static void
 trim(StreamingInput *input)
 {
 	StreamingStreamShared *shared = input->shared;
+	BlockNumber blocks = ItemPointerGetBlockNumberNoCheck(&input->looked_at.tid);
 	MemoryContext context = CurrentMemoryContext;
 
-	if (!streaming_push_wants_trim(shared, input->table_size,
+	if (!streaming_push_wants_trim(shared, blocks,
 								   input->position.number >= input->looked_at.number))
 		return;
 
@@ -536,7 +500,7 @@ streaming_input_push_lag(Oid view, Oid stream)
 	ListCell   *lc;
 	int64		rows = 0;
 
-	streaming_push_scan_lock(&scan, shared, 0);
+	streaming_push_scan_lock(&scan, shared);
 	foreach(lc, streaming_checkpoint_read(view, stream))
 	{
 		StreamingCheckpoint *row = lfirst(lc);

@@ -155,7 +155,7 @@ typedef struct StreamingViewReader
 	/* lock of the stream */
 	StreamingInputMode mode;
 	StreamingPlace place;		/* all before it is committed; SNAPSHOT: was
-								 * looked at (0: pushers need not care) */
+								 * looked at */
 	int64		rows;			/* published_rows at place */
 	bool		running;		/* a batch is under way */
 	bool		failing;		/* the last batch failed */

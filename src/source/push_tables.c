@@ -366,7 +366,7 @@ static BlockNumber
 table_blocks(Oid relid)
 {
 	Relation	rel = table_open(relid, NoLock);
-	BlockNumber blocks = streaming_table_blocks(rel);
+	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 
 	table_close(rel, NoLock);
 	return blocks;

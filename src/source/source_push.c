@@ -380,13 +380,12 @@ is_behind(StreamingStreamShared *shared)
 		blocks_behind(shared, places, n) * (BLCKSZ / 1024) > (uint64) streaming_push_limit;
 }
 
-/* Of the furthest behind of n places; large values count like the rows' pages. */
+/* Of the furthest behind of n places. */
 static uint64
 blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
 {
 	uint64		number = streaming_push_current(shared);
 	uint64		blocks[STREAMING_PUSH_TABLES];
-	uint64		total = 0;
 	uint64		most = 0;
 
 	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
@@ -395,7 +394,6 @@ blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
 		Relation	table = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
 
 		blocks[i] = table ? RelationGetNumberOfBlocks(table) : 0;
-		total += table ? streaming_table_blocks(table) : 0;
 		if (table)
 			table_close(table, AccessShareLock);
 	}
@@ -406,7 +404,7 @@ blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
 
 		most = Max(most, behind - Min(block, behind));
 	}
-	return blocks[0] + blocks[1] > 0 ? most * (total / (blocks[0] + blocks[1])) : 0;
+	return most;
 }
 
 /* Rows that no view reads: the statement that meets too many makes room. */
@@ -416,11 +414,14 @@ trim_without_views(PushedStream *pushed, Relation table)
 	StreamingStreamShared *shared = pushed->shared;
 	bool		read;
 
+	if (pushed->switch_to != 0 ||
+		!streaming_push_wants_trim(shared, RelationGetNumberOfBlocks(table), true))
+		return;
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
 	read = shared->first_reader >= 0;
 	LWLockRelease(streaming_streams->lock);
-	if (read || pushed->switch_to != 0 ||
-		!streaming_push_wants_trim(shared, streaming_table_blocks(table), true))
+	/* a view that has just been made, or is paused, has no reader yet */
+	if (read || streaming_catalog_views_of_stream(shared->stream) != NIL)
 		return;
 
 	PushActiveSnapshot(GetLatestSnapshot());

@@ -83,7 +83,7 @@ extern void streaming_push_switched(StreamingStreamShared *shared, uint64 number
 
 /*
  * Is there something to trim, as far as shared memory and the size of the
- * current table (streaming_table_blocks) tell?
+ * current table (blocks) tell?
  */
 extern bool streaming_push_wants_trim(StreamingStreamShared *shared, BlockNumber blocks,
 									  bool old_passed);

@@ -68,8 +68,8 @@
 #include "worker/worker.h"
 
 #define POLL_RECORDS	1000	/* of one poll */
-#define CHUNK_RECORDS	25000	/* of one transaction, at most, or */
-#define CHUNK_TIME		25.0	/* ms after which it is committed */
+#define CHUNK_RECORDS	10000	/* of one transaction, at most, or */
+#define CHUNK_TIME		10.0	/* ms after which it is committed */
 #define ROOM_INTERVAL	1000	/* ms between looks for readers to detach */
 #define RETRY_MIN		100		/* ms, doubled up to streaming.retry_max */
 #define STATS_INTERVAL	100		/* ms between looks at the source's ends */
