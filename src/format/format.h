@@ -175,4 +175,10 @@ extern const StreamingFormatRoutine streaming_format_json;
 extern const StreamingFormatRoutine streaming_format_csv;
 extern const StreamingFormatRoutine streaming_format_text;
 
+/* Do files of a CSV stream begin with a line of names?  In format_csv.c. */
+extern bool streaming_csv_has_header(const StreamingStream *stream);
+
+/* Is each line of a text stream one value, as it is?  In format_text.c. */
+extern bool streaming_text_takes_lines(const StreamingStream *stream);
+
 #endif							/* STREAMING_FORMAT_H */

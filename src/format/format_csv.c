@@ -140,6 +140,12 @@ match_header(StreamingDecoder *decoder, const StreamingRecord *record)
 	state->bad_file = -1;
 }
 
+bool
+streaming_csv_has_header(const StreamingStream *stream)
+{
+	return header_option(streaming_copy_option(stream, "header")) != CSV_HEADER_NONE;
+}
+
 static CsvHeader
 header_option(const char *value)
 {

@@ -44,19 +44,25 @@ const StreamingFormatRoutine streaming_format_text = {
 static void
 text_begin(StreamingDecoder *decoder)
 {
-	StreamingStream *stream = decoder->stream;
 	TextState  *state = palloc0(sizeof(TextState));
+
+	state->whole_line = streaming_text_takes_lines(decoder->stream);
+	streaming_copy_split_rule(decoder->stream, &state->rule);
+	decoder->state = state;
+}
+
+bool
+streaming_text_takes_lines(const StreamingStream *stream)
+{
 	int			ncolumns = 0;
 
 	for (int i = 0; i < stream->tupdesc->natts; i++)
 		if (!stream->columns[i].dropped && stream->columns[i].metadata == STREAMING_META_NONE &&
 			TupleDescAttr(stream->tupdesc, i)->attgenerated == '\0')
 			ncolumns++;
-	state->whole_line = ncolumns == 1 &&
+	return ncolumns == 1 &&
 		streaming_copy_option(stream, "delimiter") == NULL &&
 		streaming_copy_option(stream, "null") == NULL;
-	streaming_copy_split_rule(stream, &state->rule);
-	decoder->state = state;
 }
 
 static size_t
