@@ -450,7 +450,7 @@ streaming_buffer_flush(StreamingBufferWriter *writer)
 	writer->nslots = 0;
 	MemoryContextReset(writer->form_context);
 
-	if ((uint64) ItemPointerGetBlockNumber(&writer->end) * (BLCKSZ / 1024) >=
+	if ((uint64) streaming_table_blocks(writer->rel) * (BLCKSZ / 1024) >=
 		streaming_buffer_size / LIVE_SEGMENTS)
 		writer->full = true;
 }

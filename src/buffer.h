@@ -162,6 +162,9 @@ extern char *streaming_buffer_name(Oid stream, int index);
 extern Oid	streaming_internal_table(const char *name, Oid stream, TupleDesc desc,
 									 const char *own_columns, bool logged);
 
+/* Size of a table in blocks, with what is out of line. */
+extern BlockNumber streaming_table_blocks(Relation rel);
+
 /* Does a table of ours hold rows of desc behind shift columns of its own? */
 extern bool streaming_table_matches(Oid relid, TupleDesc desc, int shift);
 

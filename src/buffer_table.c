@@ -168,6 +168,21 @@ streaming_table_matches(Oid relid, TupleDesc desc, int shift)
 	return matches;
 }
 
+BlockNumber
+streaming_table_blocks(Relation rel)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+	{
+		Relation	toast = table_open(rel->rd_rel->reltoastrelid, AccessShareLock);
+
+		blocks += RelationGetNumberOfBlocks(toast);
+		table_close(toast, NoLock);
+	}
+	return blocks;
+}
+
 bool
 streaming_table_clear(Oid relid)
 {

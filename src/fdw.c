@@ -333,7 +333,7 @@ open_pushed(ForeignScanState *node, StreamScan *state)
 
 	state->pushing = true;
 	state->shared = streaming_stream_use(RelationGetRelid(stream));
-	streaming_push_scan_lock(&state->push, state->shared);
+	streaming_push_scan_lock(&state->push, state->shared, 0);
 	streaming_stream_release(state->shared);
 	for (int i = 0; i < 2 && table == NULL; i++)
 		if (OidIsValid(state->push.tables[i]))

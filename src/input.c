@@ -72,6 +72,7 @@ streaming_input_open(const StreamingView *view, Oid stream)
 	LockRelationOid(stream, AccessShareLock);
 	input->context = context;
 	input->view = view->view;
+	input->holds_pushers = view->trigger != STREAMING_TRIGGER_MANUAL;
 	input->start = view->start ? pstrdup(view->start) : NULL;
 	input->stream = streaming_stream_open(stream, relation_owner(stream));
 	input->sign_attno = find_sign(input->stream->tupdesc);
@@ -661,9 +662,12 @@ streaming_input_initialize(const StreamingView *view, Oid stream)
 				 errhint("Set streaming.start to 'earliest' or 'latest'.")));
 
 	shared = streaming_stream_use(stream);
-	streaming_push_scan_lock(&scan, shared);
-	streaming_snapshot_position_now(&scan, shared, &position);
-	text = streaming_snapshot_position_out(&position, shared->push_identity);
-	streaming_checkpoint_write(view->view, stream, 0, 1, &partition, &text);
+	streaming_push_scan_lock(&scan, shared, PG_UINT64_MAX);
+	if (OidIsValid(scan.tables[1]))
+	{
+		streaming_snapshot_position_now(&scan, shared, &position);
+		text = streaming_snapshot_position_out(&position, shared->push_identity);
+		streaming_checkpoint_write(view->view, stream, 0, 1, &partition, &text);
+	}
 	streaming_stream_release(shared);
 }

@@ -62,6 +62,8 @@ struct StreamingInput
 	AttrNumber	sign_attno;		/* of "$sign", 0: none */
 	StreamingStreamShared *shared;
 	StreamingViewReader *reader;
+	bool		holds_pushers;	/* streaming.push_limit is about it: it does not
+								 * wait to be drained */
 	uint64		seen_changes;	/* shared->changes when it looked last */
 	bool		more;			/* the last batch left something */
 
@@ -100,6 +102,7 @@ struct StreamingInput
 	StreamingSnapshotPosition new_position; /* of the batch */
 	uint64		prepared;		/* number of the current segment; 0: not prepared */
 	StreamingPlace looked_at;	/* the end when it was prepared */
+	BlockNumber table_size;		/* of the current segment then */
 	StreamingPushScan push;		/* begins with the batch's first row */
 };
 
@@ -180,11 +183,19 @@ extern bool streaming_snapshot_position_in(const char *text, uint32 identity,
 										   StreamingSnapshotPosition *position);
 
 /*
- * Locks the tables of a pushed stream and prepares to scan them; slot is of
- * their type.  begin sets the snapshot; rows that position has taken are left
- * out, NULL: none.
+ * Has the active snapshot rows in table, of segment number, that position has
+ * not taken?  The caller has a lock on the table.
  */
-extern void streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared);
+extern bool streaming_snapshot_needs(const char *position, StreamingStreamShared *shared,
+									 Oid table, uint64 number);
+
+/*
+ * Locks the tables of a pushed stream's segments from number from on, and
+ * prepares to scan them; slot is of their type.  begin sets the snapshot; rows
+ * that position has taken are left out, NULL: none.
+ */
+extern void streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared,
+									 uint64 from);
 extern void streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
 									  const StreamingSnapshotPosition *position,
 									  TupleTableSlot *slot);

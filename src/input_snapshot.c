@@ -15,9 +15,10 @@
  * another database, where the rows are others and transaction ids mean
  * nothing, is no position.
  *
- * Both tables are locked before the batch's snapshot is taken.  Since the
- * current segment changes only under AccessExclusiveLock on the old table, it
- * stays the current one for the batch.
+ * What is read is locked before the batch's snapshot is taken: the table of the
+ * current segment, and the old one only if it may have something for the
+ * reader.  So readers that are not behind leave the old table free for being
+ * emptied, which nobody ever waits for.
  */
 #include "postgres.h"
 
@@ -41,14 +42,15 @@
 
 static TupleDesc push_desc(TupleDesc stream);
 static void low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
-					  StreamingSnapshotPosition *position, StreamingPlace *end);
+					  StreamingSnapshotPosition *position, StreamingPlace *end,
+					  BlockNumber *size);
+static void follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared);
 static void set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot);
 static int	compare_xids(const void *a, const void *b);
 static bool has_seen(const StreamingSnapshotPosition *position, uint64 xid);
 static void apply_floor(StreamingSnapshotPosition *position, StreamingStreamShared *shared);
 static void copy_position(StreamingSnapshotPosition *to, const StreamingSnapshotPosition *from);
 static void begin_table(StreamingPushScan *scan);
-static void trim(StreamingInput *input);
 
 /* ----------
  * Positions
@@ -177,7 +179,8 @@ push_desc(TupleDesc stream)
 }
 
 void
-streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared)
+streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared,
+						 uint64 from)
 {
 	for (;;)
 	{
@@ -186,6 +189,9 @@ streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared)
 		for (int i = 0; i < 2 && number > 0; i++)
 		{
 			scan->numbers[i] = number - 1 + i;
+			scan->tables[i] = InvalidOid;
+			if (i == 0 && from >= number)
+				continue;
 			scan->tables[i] = streaming_push_table(shared->stream, scan->numbers[i]);
 			if (OidIsValid(scan->tables[i]))
 				LockRelationOid(scan->tables[i], AccessShareLock);
@@ -193,6 +199,26 @@ streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared)
 		if (number == 0 || streaming_push_current(shared) == number)
 			break;
 	}
+}
+
+/*
+ * The snapshot has been taken: should another segment have begun since the
+ * tables were locked, it sees rows there, too.  That is one segment at most,
+ * because the next one would need the table that we have locked.
+ */
+static void
+follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared)
+{
+	uint64		number = streaming_push_current(shared);
+
+	if (number == scan->numbers[1])
+		return;
+	Assert(number == scan->numbers[1] + 1);
+	scan->numbers[0] = scan->numbers[1];
+	scan->tables[0] = scan->tables[1];
+	scan->numbers[1] = number;
+	scan->tables[1] = streaming_push_table(shared->stream, number);
+	LockRelationOid(scan->tables[1], AccessShareLock);
 }
 
 void
@@ -291,6 +317,11 @@ streaming_snapshot_open(StreamingInput *input)
 	apply_floor(&input->position, input->shared);
 	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
 	input->reader->mode = STREAMING_INPUT_SNAPSHOT;
+	if (input->holds_pushers)
+	{
+		input->reader->place.number = Max(input->position.number, 1);
+		ItemPointerSet(&input->reader->place.tid, input->position.block, FirstOffsetNumber);
+	}
 	LWLockRelease(input->shared->lock);
 }
 
@@ -312,12 +343,12 @@ apply_floor(StreamingSnapshotPosition *position, StreamingStreamShared *shared)
 }
 
 /*
- * Steps r1 and r2 of source_push.c.  *end: where the current segment ends.  The
- * tables are locked.
+ * Steps r1 and r2 of source_push.c.  *end: where the current segment ends; *size:
+ * of its table, all told.  The tables are locked.
  */
 static void
 low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
-		  StreamingSnapshotPosition *position, StreamingPlace *end)
+		  StreamingSnapshotPosition *position, StreamingPlace *end, BlockNumber *size)
 {
 	Relation	rel;
 	BlockNumber blocks;
@@ -327,6 +358,7 @@ low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
 	/* The number was read, under the stream's lock, before the tables' lock. */
 	rel = table_open(scan->tables[1], NoLock);
 	blocks = RelationGetNumberOfBlocks(rel);
+	*size = streaming_table_blocks(rel);
 	table_close(rel, NoLock);
 	end->number = scan->numbers[1];
 	ItemPointerSet(&end->tid, blocks, FirstOffsetNumber);
@@ -345,12 +377,13 @@ streaming_snapshot_prepare(StreamingInput *input)
 	if (input->stored_desc->natts != input->stream->tupdesc->natts + STREAMING_PUSH_SHIFT)
 		elog(ERROR, "stream %s has changed", input->stream->name);
 	memset(&input->push, 0, sizeof(input->push));
-	streaming_push_scan_lock(&input->push, input->shared);
+	streaming_push_scan_lock(&input->push, input->shared, input->position.number);
 	if (!OidIsValid(input->push.tables[1]))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("stream %s has no tables for its rows", input->stream->name)));
-	low_bound(&input->push, input->shared, &input->new_position, &input->looked_at);
+	low_bound(&input->push, input->shared, &input->new_position, &input->looked_at,
+			  &input->table_size);
 	input->prepared = input->push.numbers[1];
 }
 
@@ -359,8 +392,9 @@ streaming_snapshot_position_now(StreamingPushScan *scan, StreamingStreamShared *
 								StreamingSnapshotPosition *position)
 {
 	StreamingPlace end;
+	BlockNumber size;
 
-	low_bound(scan, shared, position, &end);
+	low_bound(scan, shared, position, &end, &size);
 	set_snapshot(position, GetLatestSnapshot());
 }
 
@@ -377,6 +411,7 @@ streaming_snapshot_begin(StreamingInput *input)
 
 	if (input->prepared == 0)
 		elog(ERROR, "streaming_input_prepare was not called");
+	follow_switch(push, input->shared);
 	set_snapshot(&input->new_position, GetActiveSnapshot());
 
 	streaming_push_scan_begin(push, GetActiveSnapshot(), &input->position, slot);
@@ -442,51 +477,35 @@ streaming_snapshot_committed(StreamingInput *input)
 	copy_position(&input->position, &input->new_position);
 	MemoryContextSwitchTo(old);
 	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
-	input->reader->place = input->looked_at;
+	if (input->holds_pushers)
+		input->reader->place = input->looked_at;
 	input->reader->failing = false;
 	LWLockRelease(input->shared->lock);
-	if (!IsTransactionState())
-		trim(input);
+	streaming_push_ask_trim(input->shared, input->table_size);
 }
 
-/*
- * After a batch, when it is worth it: makes room in a transaction of its own.
- * The batch is committed, so trouble here is not its trouble.
- */
-static void
-trim(StreamingInput *input)
+bool
+streaming_snapshot_needs(const char *position, StreamingStreamShared *shared, Oid table,
+						 uint64 number)
 {
-	StreamingStreamShared *shared = input->shared;
-	BlockNumber blocks = ItemPointerGetBlockNumberNoCheck(&input->looked_at.tid);
-	MemoryContext context = CurrentMemoryContext;
+	StreamingSnapshotPosition taken;
+	StreamingPushScan scan = {.tables = {table}, .numbers = {number, number + 1}};
+	TupleTableSlot *slot;
+	Relation	rel;
+	bool		needs;
 
-	if (!streaming_push_wants_trim(shared, blocks,
-								   input->position.number >= input->looked_at.number))
-		return;
-
-	PG_TRY();
-	{
-		uint64		number;
-
-		StartTransactionCommand();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		number = streaming_push_trim(shared);
-		PopActiveSnapshot();
-		CommitTransactionCommand();
-		if (number > 0)
-			streaming_push_switched(shared, number);
-	}
-	PG_CATCH();
-	{
-		HOLD_INTERRUPTS();
-		MemoryContextSwitchTo(context);
-		EmitErrorReport();
-		FlushErrorState();
-		AbortCurrentTransaction();
-		RESUME_INTERRUPTS();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
+	if (!streaming_snapshot_position_in(position, shared->push_identity, &taken))
+		return true;
+	apply_floor(&taken, shared);
+	rel = table_open(table, NoLock);
+	slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
+									&TTSOpsBufferHeapTuple);
+	table_close(rel, NoLock);
+	streaming_push_scan_begin(&scan, GetActiveSnapshot(), &taken, slot);
+	needs = streaming_push_scan_next(&scan);
+	streaming_push_scan_end(&scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return needs;
 }
 
 int64
@@ -500,7 +519,7 @@ streaming_input_push_lag(Oid view, Oid stream)
 	ListCell   *lc;
 	int64		rows = 0;
 
-	streaming_push_scan_lock(&scan, shared);
+	streaming_push_scan_lock(&scan, shared, 0);
 	foreach(lc, streaming_checkpoint_read(view, stream))
 	{
 		StreamingCheckpoint *row = lfirst(lc);

@@ -184,7 +184,8 @@ make_entry(Oid stream)
 	shared->push_floor = 0;
 	shared->push_identity = 0;
 	shared->push_old_empty = false;
-	shared->push_tried = 0;
+	shared->push_trim = false;
+	shared->push_due = 0;
 	shared->npartitions = 0;
 	shared->rest_lag = 0;
 	shared->last_error[0] = '\0';

@@ -107,7 +107,8 @@ typedef struct StreamingStreamShared
 								 * pushed since push_number was read */
 	uint32		push_identity;	/* of the stream's tables */
 	bool		push_old_empty; /* the other table is known to be empty */
-	TimestampTz push_tried;		/* last attempt to empty it */
+	bool		push_trim;		/* the coordinator is to look for what can go */
+	TimestampTz push_due;		/* but not before */
 
 	/*
 	 * Rises with every change that a reader may want to look at: rows,
@@ -155,7 +156,7 @@ typedef struct StreamingViewReader
 	/* lock of the stream */
 	StreamingInputMode mode;
 	StreamingPlace place;		/* all before it is committed; SNAPSHOT: was
-								 * looked at */
+								 * looked at (0: pushers need not care) */
 	int64		rows;			/* published_rows at place */
 	bool		running;		/* a batch is under way */
 	bool		failing;		/* the last batch failed */

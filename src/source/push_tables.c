@@ -5,30 +5,14 @@
  * A pushed stream has two tables, push_<oid>_0 and _1, used in turn.  Rows of
  * segment n, the current one, go to table n % 2; the other table holds what is
  * left of segment n - 1.  The number is in streaming.push_segments, where it
- * survives everything, and in shared memory, where everybody looks:
+ * survives everything, and in shared memory, where everybody looks.  push_trim.c
+ * empties tables and begins segments.
  *
- *	1. The old table is not empty and all views have passed it (and, with
- *	   retention, its last row is old enough): empty it.
- *	2. The old table is empty and the current one large: n + 1 is committed to
- *	   the catalog, then told in shared memory.
- *
- * If the server dies between the commit and the telling, the catalog counts;
- * nobody has written to the new current table before.  If only the process
- * dies, others go on with n, which then is one that the catalog calls old:
- * readers read both tables anyhow, and "all views have passed it" is decided by
- * where they really are.
- *
- * Both steps are taken under AccessExclusiveLock on the old table, which is
- * only ever tried for.  It keeps two processes from doing it at once, and since
- * writers keep their lock on the table they write to until their end, it means
- * that no transaction is under way that could add rows.
- *
- * A logged table is emptied by TRUNCATE: a new file, so that a crash leaves
- * either one whole.  That is once per half of streaming.buffer_size of rows.
- *
- * A view that has no checkpoint yet begins with all that there is, so while
- * there is such a view nothing is emptied.  Views that are paused or have failed
- * keep their rows, too.
+ * If the server dies between the commit of a new number and its telling, the
+ * catalog counts; nobody has written to the new current table before.  If only
+ * the process dies, others go on with n, which then is one that the catalog
+ * calls old: readers read both tables anyhow, and what views have passed is
+ * decided by where they really are.
  *
  * Tables that come from a dump (pg_dump knows nothing of us) do not depend on
  * the stream whose number their name has; they are dropped when met.
@@ -72,27 +56,10 @@ typedef enum SegmentColumn
 #define COLUMN_COUNT COLUMN_MADE
 } SegmentColumn;
 
-typedef struct SegmentRow
-{
-	int64		segment;
-	TimestampTz since;			/* when it began */
-	TimestampTz made;
-} SegmentRow;
-
-/* Pause between attempts to empty a table that was in use. */
-#define TRIM_INTERVAL 1000		/* ms */
-
-static bool read_segment(Oid stream, SegmentRow *row);
-static void write_segment(Oid stream, const SegmentRow *row);
 static Oid	own_table(const char *name, Oid stream);
 static void make_table(StreamingStream *stream, int index);
 static void adapt_table(StreamingStream *stream, Oid relid, int index);
-static void run_as_owner(const char *sql);
-static BlockNumber table_blocks(Oid relid);
-static bool is_needed(StreamingStreamShared *shared, uint64 number);
-static List *reading_views(Oid stream);
-static void empty_table(Oid relid);
-static int64 interval_us(const Interval *interval);
+static bool is_empty(Oid relid);
 
 /* ----------
  * streaming.push_segments
@@ -113,8 +80,8 @@ open_segments(Oid stream, LOCKMODE mode, SysScanDesc *scan)
 	return rel;
 }
 
-static bool
-read_segment(Oid stream, SegmentRow *row)
+bool
+streaming_push_read_segment(Oid stream, StreamingPushSegment *row)
 {
 	SysScanDesc scan;
 	Relation	rel = open_segments(stream, AccessShareLock, &scan);
@@ -136,8 +103,8 @@ read_segment(Oid stream, SegmentRow *row)
 	return found;
 }
 
-static void
-write_segment(Oid stream, const SegmentRow *row)
+void
+streaming_push_write_segment(Oid stream, const StreamingPushSegment *row)
 {
 	SysScanDesc scan;
 	Relation	rel = open_segments(stream, RowExclusiveLock, &scan);
@@ -163,7 +130,7 @@ write_segment(Oid stream, const SegmentRow *row)
 uint64
 streaming_push_current(StreamingStreamShared *shared)
 {
-	SegmentRow	row;
+	StreamingPushSegment row;
 	uint64		number;
 	Oid			relid;
 	Relation	table = NULL;
@@ -176,7 +143,7 @@ streaming_push_current(StreamingStreamShared *shared)
 		return number;
 
 	/* Whoever switches tells it in shared memory, too, so old news do no harm. */
-	if (!read_segment(shared->stream, &row))
+	if (!streaming_push_read_segment(shared->stream, &row))
 		return 0;
 	relid = streaming_push_table(shared->stream, row.segment);
 	if (OidIsValid(relid))
@@ -220,7 +187,7 @@ void
 streaming_push_create_tables(Oid stream)
 {
 	StreamingStream *definition;
-	SegmentRow	row;
+	StreamingPushSegment row;
 
 	/* One at a time; conflicts with itself, not with those who push. */
 	LockRelationOid(stream, ShareUpdateExclusiveLock);
@@ -234,11 +201,11 @@ streaming_push_create_tables(Oid stream)
 		else
 			adapt_table(definition, relid, i);
 	}
-	if (!read_segment(stream, &row))
+	if (!streaming_push_read_segment(stream, &row))
 	{
 		row.segment = 1;
 		row.since = row.made = GetCurrentTimestamp();
-		write_segment(stream, &row);
+		streaming_push_write_segment(stream, &row);
 	}
 }
 
@@ -306,7 +273,7 @@ adapt_table(StreamingStream *stream, Oid relid, int index)
 		return;
 
 	LockRelationOid(relid, AccessExclusiveLock);
-	if (table_blocks(relid) == 0)
+	if (is_empty(relid))
 	{
 		ObjectAddress table;
 
@@ -328,11 +295,12 @@ adapt_table(StreamingStream *stream, Oid relid, int index)
 
 		if (!att->attisdropped)
 			type = getBaseTypeAndTypmod(att->atttypid, &typmod);
-		run_as_owner(psprintf("ALTER TABLE %s.%s ADD COLUMN c%d %s",
-							  STREAMING_INTERNAL_SCHEMA, get_rel_name(relid), natts + 1,
-							  format_type_extended(type, typmod,
-												   FORMAT_TYPE_TYPEMOD_GIVEN |
-												   FORMAT_TYPE_FORCE_QUALIFY)));
+		streaming_push_run_as_owner(psprintf("ALTER TABLE %s.%s ADD COLUMN c%d %s",
+											 STREAMING_INTERNAL_SCHEMA,
+											 get_rel_name(relid), natts + 1,
+											 format_type_extended(type, typmod,
+																  FORMAT_TYPE_TYPEMOD_GIVEN |
+																  FORMAT_TYPE_FORCE_QUALIFY)));
 	}
 	CommandCounterIncrement();
 	if (!streaming_table_matches(relid, stream->tupdesc, STREAMING_PUSH_SHIFT))
@@ -343,9 +311,19 @@ adapt_table(StreamingStream *stream, Oid relid, int index)
 				 errhint("Make another stream, or add a column of the new type.")));
 }
 
-/* Runs one statement on our own tables. */
-static void
-run_as_owner(const char *sql)
+/* The caller has a lock. */
+static bool
+is_empty(Oid relid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	bool		empty = RelationGetNumberOfBlocks(rel) == 0;
+
+	table_close(rel, NoLock);
+	return empty;
+}
+
+void
+streaming_push_run_as_owner(const char *sql)
 {
 	Oid			userid;
 	int			sec_context;
@@ -359,166 +337,4 @@ run_as_owner(const char *sql)
 		elog(ERROR, "could not execute \"%s\"", sql);
 	SPI_finish();
 	SetUserIdAndSecContext(userid, sec_context);
-}
-
-/* The caller has a lock. */
-static BlockNumber
-table_blocks(Oid relid)
-{
-	Relation	rel = table_open(relid, NoLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
-
-	table_close(rel, NoLock);
-	return blocks;
-}
-
-/* ----------
- * Trimming
- * ----------
- */
-
-static BlockNumber
-segment_limit(void)
-{
-	return (BlockNumber) Max(streaming_buffer_size / 2 / (BLCKSZ / 1024), 1);
-}
-
-bool
-streaming_push_wants_trim(StreamingStreamShared *shared, BlockNumber blocks, bool old_passed)
-{
-	bool		wants;
-	TimestampTz now = GetCurrentTimestamp();
-
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	wants = (shared->push_old_empty ? blocks >= segment_limit() : old_passed) &&
-		TimestampDifferenceExceeds(shared->push_tried, now, TRIM_INTERVAL);
-	if (wants)
-		shared->push_tried = now;
-	LWLockRelease(shared->lock);
-	return wants;
-}
-
-uint64
-streaming_push_trim(StreamingStreamShared *shared)
-{
-	Oid			stream = shared->stream;
-	StreamingStream *definition;
-	SegmentRow	row;
-	uint64		number;
-	Oid			old;
-	Oid			current;
-	int64		retention = 0;
-	int64		age;
-	BlockNumber blocks;
-
-	if (!ConditionalLockRelationOid(stream, AccessShareLock) ||
-		get_rel_relkind(stream) != RELKIND_FOREIGN_TABLE ||
-		!read_segment(stream, &row))
-		return 0;
-	number = streaming_push_current(shared);
-	old = streaming_push_table(stream, number + 1);
-	current = streaming_push_table(stream, number);
-	if (!OidIsValid(old) || !OidIsValid(current) ||
-		!ConditionalLockRelationOid(old, AccessExclusiveLock))
-		return 0;
-
-	definition = streaming_stream_open(stream, GetUserId());
-	if (definition->retention)
-		retention = interval_us(definition->retention);
-	age = GetCurrentTimestamp() - row.since;
-
-	if (table_blocks(old) > 0)
-	{
-		/* Its last row came when the current segment began, or soon after. */
-		if (age < retention || is_needed(shared, number))
-			return 0;
-		empty_table(old);
-	}
-
-	LockRelationOid(current, AccessShareLock);
-	blocks = table_blocks(current);
-	if (blocks < segment_limit() && (retention == 0 || age < retention || blocks == 0))
-		return number;
-	row.segment = number + 1;
-	row.since = GetCurrentTimestamp();
-	write_segment(stream, &row);
-	return number + 1;
-}
-
-void
-streaming_push_switched(StreamingStreamShared *shared, uint64 number)
-{
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (shared->push_number < number)
-	{
-		shared->push_number = number;
-		shared->push_old_empty = false;
-	}
-	else if (shared->push_number == number)
-		shared->push_old_empty = true;
-	LWLockRelease(shared->lock);
-}
-
-/* Does some view need rows of segments before number? */
-static bool
-is_needed(StreamingStreamShared *shared, uint64 number)
-{
-	List	   *checkpoints = streaming_checkpoint_read(InvalidOid, shared->stream);
-	ListCell   *lv;
-
-	foreach(lv, reading_views(shared->stream))
-	{
-		bool		passed = false;
-		ListCell   *lc;
-
-		foreach(lc, checkpoints)
-		{
-			StreamingCheckpoint *checkpoint = lfirst(lc);
-			StreamingSnapshotPosition position;
-
-			if (checkpoint->view == lfirst_oid(lv) &&
-				streaming_snapshot_position_in(checkpoint->position, shared->push_identity,
-											   &position))
-				passed = position.number >= number;
-		}
-		if (!passed)
-			return true;
-	}
-	return false;
-}
-
-/* Views that read stream; of a change stream, those that read its view. */
-static List *
-reading_views(Oid stream)
-{
-	ListCell   *lc;
-
-	if (get_rel_namespace(stream) != streaming_internal_namespace())
-		return streaming_catalog_views_of_stream(stream);
-
-	foreach(lc, streaming_catalog_views())
-	{
-		StreamingView *view = lfirst(lc);
-
-		if (strcmp(streaming_change_stream_name(view->id), get_rel_name(stream)) == 0)
-			return streaming_catalog_views_of_stream(view->view);
-	}
-	return NIL;
-}
-
-static void
-empty_table(Oid relid)
-{
-	if (get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED)
-		(void) streaming_table_clear(relid);
-	else
-		run_as_owner(psprintf("TRUNCATE %s.%s", STREAMING_INTERNAL_SCHEMA,
-							  get_rel_name(relid)));
-}
-
-static int64
-interval_us(const Interval *interval)
-{
-	return interval->time +
-		((int64) interval->month * DAYS_PER_MONTH + interval->day) * USECS_PER_DAY;
 }

@@ -88,7 +88,6 @@
 #include "utils/xid8.h"
 
 #include "buffer.h"
-#include "catalog.h"
 #include "source/source_push.h"
 
 /* Rows are written when there are so many, or so many bytes. */
@@ -120,7 +119,6 @@ typedef struct PushedStream
 	StreamingStreamShared *shared;
 	uint64		place;			/* its entry, STREAMING_NOT_PUSHING: not yet */
 	uint64		segment;		/* newest it has pushed to */
-	uint64		switch_to;		/* segment to make known at commit, 0: none */
 	List	   *counts;			/* of RowCount */
 } PushedStream;
 
@@ -140,7 +138,6 @@ static void register_push(PushedStream *pushed, Relation table, uint64 number, b
 static void wait_for_views(StreamingStreamShared *shared);
 static bool is_behind(StreamingStreamShared *shared);
 static uint64 blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n);
-static void trim_without_views(PushedStream *pushed, Relation table);
 static void count_rows(PushedStream *pushed, int64 rows);
 static void transaction_ends(XactEvent event, void *arg);
 static void subtransaction_ends(SubXactEvent event, SubTransactionId subid,
@@ -171,7 +168,8 @@ streaming_push_begin(Relation stream)
 	push->slots = palloc(sizeof(TupleTableSlot *) * BUFFERED_ROWS);
 	push->tuples = AllocSetContextCreate(CurrentMemoryContext, "streaming pushed rows",
 										 ALLOCSET_DEFAULT_SIZES);
-	trim_without_views(pushed, push->table);
+	/* Views ask, too; but there may be none. */
+	streaming_push_ask_trim(pushed->shared, streaming_table_blocks(push->table));
 	return push;
 }
 
@@ -334,7 +332,7 @@ register_push(PushedStream *pushed, Relation table, uint64 number, bool *current
 }
 
 /* ----------
- * Waiting and trimming
+ * Waiting
  * ----------
  */
 
@@ -380,12 +378,14 @@ is_behind(StreamingStreamShared *shared)
 		blocks_behind(shared, places, n) * (BLCKSZ / 1024) > (uint64) streaming_push_limit;
 }
 
-/* Of the furthest behind of n places. */
+/* Of the furthest behind of n places; values out of line count like their rows. */
 static uint64
 blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
 {
 	uint64		number = streaming_push_current(shared);
 	uint64		blocks[STREAMING_PUSH_TABLES];
+	uint64		rows;			/* blocks of rows */
+	uint64		total = 0;		/* with what is out of line */
 	uint64		most = 0;
 
 	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
@@ -394,9 +394,11 @@ blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
 		Relation	table = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
 
 		blocks[i] = table ? RelationGetNumberOfBlocks(table) : 0;
+		total += table ? streaming_table_blocks(table) : 0;
 		if (table)
 			table_close(table, AccessShareLock);
 	}
+	rows = blocks[0] + blocks[1];
 	for (int i = 0; i < n; i++)
 	{
 		uint64		block = ItemPointerGetBlockNumberNoCheck(&places[i].tid);
@@ -404,29 +406,7 @@ blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
 
 		most = Max(most, behind - Min(block, behind));
 	}
-	return most;
-}
-
-/* Rows that no view reads: the statement that meets too many makes room. */
-static void
-trim_without_views(PushedStream *pushed, Relation table)
-{
-	StreamingStreamShared *shared = pushed->shared;
-	bool		read;
-
-	if (pushed->switch_to != 0 ||
-		!streaming_push_wants_trim(shared, RelationGetNumberOfBlocks(table), true))
-		return;
-	LWLockAcquire(streaming_streams->lock, LW_SHARED);
-	read = shared->first_reader >= 0;
-	LWLockRelease(streaming_streams->lock);
-	/* a view that has just been made, or is paused, has no reader yet */
-	if (read || streaming_catalog_views_of_stream(shared->stream) != NIL)
-		return;
-
-	PushActiveSnapshot(GetLatestSnapshot());
-	pushed->switch_to = streaming_push_trim(shared);
-	PopActiveSnapshot();
+	return rows > 0 ? most * total / rows : 0;
 }
 
 /* ----------
@@ -485,15 +465,10 @@ transaction_ends(XactEvent event, void *arg)
 			pg_atomic_write_u64(streaming_my_push(pushed->shared), STREAMING_NOT_PUSHING);
 		foreach(lr, pushed->counts)
 			rows += ((RowCount *) lfirst(lr))->rows;
-		if (event == XACT_EVENT_COMMIT)
+		if (event == XACT_EVENT_COMMIT && rows > 0)
 		{
-			if (pushed->switch_to != 0)
-				streaming_push_switched(pushed->shared, pushed->switch_to);
-			if (rows > 0)
-			{
-				pg_atomic_fetch_add_u64(&pushed->shared->rows_read, rows);
-				streaming_stream_wake_readers(pushed->shared);
-			}
+			pg_atomic_fetch_add_u64(&pushed->shared->rows_read, rows);
+			streaming_stream_wake_readers(pushed->shared);
 		}
 		streaming_stream_release(pushed->shared);
 	}

@@ -55,6 +55,21 @@ extern void streaming_push_end(StreamingPush *push);
 
 /* in push_tables.c */
 
+/* Row of streaming.push_segments. */
+typedef struct StreamingPushSegment
+{
+	int64		segment;		/* the current one's number */
+	TimestampTz since;			/* when it began */
+	TimestampTz made;			/* the stream's tables */
+} StreamingPushSegment;
+
+/* read: false if the stream has no tables yet. */
+extern bool streaming_push_read_segment(Oid stream, StreamingPushSegment *row);
+extern void streaming_push_write_segment(Oid stream, const StreamingPushSegment *row);
+
+/* Runs one statement on our own tables. */
+extern void streaming_push_run_as_owner(const char *sql);
+
 /*
  * Makes the tables of a pushed stream, or adapts them to its columns if they
  * are there; the caller holds a lock on the stream.  Called when a stream has
@@ -71,21 +86,22 @@ extern Oid	streaming_push_table(Oid stream, uint64 number);
  */
 extern uint64 streaming_push_current(StreamingStreamShared *shared);
 
-/*
- * Forgets what all views have taken: empties the old table if nobody needs it,
- * lets new rows go to it if the current one is large (or old, with retention).
- * In a transaction with an active snapshot.  Never waits for a lock.  Returns
- * the number of the segment for new rows, which the caller makes known by
- * streaming_push_switched after the commit; 0: nothing has changed.
- */
-extern uint64 streaming_push_trim(StreamingStreamShared *shared);
-extern void streaming_push_switched(StreamingStreamShared *shared, uint64 number);
+/* in push_trim.c */
 
 /*
- * Is there something to trim, as far as shared memory and the size of the
- * current table (blocks) tell?
+ * If something might be forgotten, as far as shared memory and the size of the
+ * current table (streaming_table_blocks) tell, asks the coordinator to look.
  */
-extern bool streaming_push_wants_trim(StreamingStreamShared *shared, BlockNumber blocks,
-									  bool old_passed);
+extern void streaming_push_ask_trim(StreamingStreamShared *shared, BlockNumber blocks);
+
+/* The coordinator: is to look at all streams of this database, for whatever reason. */
+extern void streaming_push_ask_trim_all(void);
+
+/*
+ * The coordinator, outside a transaction: forgets, in the streams it has been
+ * asked to look at, what all views have taken.  Never waits for a lock.
+ * Returns ms until it is to be called again, -1: when it is asked.
+ */
+extern long streaming_push_trim(void);
 
 #endif							/* STREAMING_SOURCE_PUSH_H */

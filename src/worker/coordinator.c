@@ -18,6 +18,8 @@
  * worker at all) or the stream concerned, and tried again.  With fewer query
  * workers than wanted the views are shared among those that are there.
  *
+ * It also forgets pushed rows that all views have taken (source/push_trim.c).
+ *
  * It stays as long as the database has the extension.  If not, it terminates
  * its workers, frees the slots of the views, tells the launcher that it is not
  * wanted any more, and exits.
@@ -42,6 +44,7 @@
 #include "streaming.h"
 #include "stream.h"
 #include "command/command.h"
+#include "source/source_push.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
 
@@ -104,6 +107,7 @@ streaming_coordinator_main(Datum arg)
 	while (!ShutdownRequestPending)
 	{
 		long		timeout;
+		long		trim_timeout;
 
 		MemoryContextReset(loop_context);
 		MemoryContextSwitchTo(loop_context);
@@ -114,6 +118,9 @@ streaming_coordinator_main(Datum arg)
 		}
 		timeout = tend_children();
 		assign_views();
+		trim_timeout = streaming_push_trim();
+		if (trim_timeout >= 0 && (timeout < 0 || trim_timeout < timeout))
+			timeout = trim_timeout;
 
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
@@ -207,7 +214,10 @@ read_catalogs(uint64 *changes)
 	MemoryContextSwitchTo(context);
 
 	if (installed)
+	{
 		update_view_slots(views);
+		streaming_push_ask_trim_all();
+	}
 	return installed;
 }
 

@@ -219,6 +219,14 @@ streaming_wake_worker(Oid dboid, StreamingWorkerType type, int number)
 }
 
 void
+streaming_wake_coordinator(void)
+{
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	streaming_wake_worker(MyDatabaseId, STREAMING_COORDINATOR, 0);
+	LWLockRelease(streaming_slots->lock);
+}
+
+void
 streaming_wake_ingest(Oid dboid, Oid stream)
 {
 	for (int i = 0; i < streaming_slots->nworkers; i++)

@@ -30,6 +30,9 @@ extern void streaming_slots_init(void); /* from _PG_init, after the settings */
  */
 extern void streaming_workers_notify(void);
 
+/* The coordinator of this database, if there is one, is to look at what it does. */
+extern void streaming_wake_coordinator(void);
+
 /*
  * The current transaction is about to do something to a database that must
  * have no connections: DROP DATABASE, ALTER DATABASE ... RENAME or SET

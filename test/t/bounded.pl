@@ -75,17 +75,20 @@ $largest = largest_until($size, 'SELECT sum(n) FROM of_files', 60_500);
 cmp_ok($largest, '<', 4 * $mb, sprintf 'files: %.1f MB of buffer', $largest / $mb);
 same_as_batch($node, 'of_files', 'SELECT k, count(*) AS n, sum(v), max(s) FROM f GROUP BY k');
 
-# Pushed rows are forgotten when all views have taken them.
+# Pushed rows are forgotten when all views have taken them, at the latest when
+# half a buffer of them is there.
 $node->safe_psql('postgres', <<'SQL');
 CREATE FOREIGN TABLE s (k int, v int, s text) SERVER streaming;
 CREATE VIEW of_rows WITH (streaming.continuous) AS SELECT k, count(*) AS n, sum(v) FROM s GROUP BY k;
-CREATE VIEW of_rows_late WITH (streaming.trigger = '100 ms') AS SELECT count(*) AS n FROM s;
+CREATE VIEW of_rows_late WITH (streaming.trigger = '100 ms') AS SELECT count(*) AS n, sum(length(s)) FROM s;
 SQL
+my $insert = q(INSERT INTO s SELECT i % 100, i, repeat('x', 200) FROM generate_series(1, 10000) i);
+my $small = "SELECT ($pushed_size) < 600 * 1024";
 my $passed = 0;
 my $most = 0;
 foreach my $i (1 .. 20)
 {
-	$node->safe_psql('postgres', "INSERT INTO s SELECT i % 100, i, repeat('x', 200) FROM generate_series(1, 10000) i");
+	$node->safe_psql('postgres', $insert);
 	$passed += 10_000;
 	drain($node, $_) foreach qw(of_rows of_rows_late);
 	my $now = $node->safe_psql('postgres', $pushed_size);
@@ -94,13 +97,56 @@ foreach my $i (1 .. 20)
 is($node->safe_psql('postgres', 'SELECT sum(n), (SELECT n FROM of_rows_late) FROM of_rows'), "$passed|$passed", 'all rows were counted');
 cmp_ok($most, '>', 0, 'the tables of pushed rows are what was measured');
 diag(sprintf 'pushed rows: at most %.1f MB of 50 MB', $most / $mb);
-ok(wait_until(
-		sub {
-			# Room is made after a batch.
-			$node->safe_psql('postgres', q(INSERT INTO s VALUES (1, 1, 'x')));
-			return $node->safe_psql('postgres', "SELECT ($pushed_size) < 3 * 1024 * 1024") eq 't';
-		}),
-	'pushed rows are trimmed');
+ok(wait_for($node, $small), 'room is made when the stream is quiet');
+
+# Two statements fill both tables before any view looks.
+$node->safe_psql('postgres', "ALTER VIEW $_ SET (streaming.trigger = 'manual')") foreach qw(of_rows of_rows_late);
+$node->safe_psql('postgres', $insert) foreach 1 .. 4;
+drain($node, 'of_rows');
+is($node->safe_psql('postgres', "SELECT ($pushed_size) > 5 * 1024 * 1024"), 't', 'a view that has not taken the rows keeps them');
+drain($node, 'of_rows_late');
+ok(wait_for($node, $small), 'none does: they go without another batch');
+same_as_batch($node, '(SELECT sum(n) FROM of_rows)', 'SELECT n FROM of_rows_late', 'and were taken');
+
+# Large values are out of line; they count.
+$node->safe_psql('postgres', "ALTER VIEW $_ SET (streaming.trigger = 'asap')") foreach qw(of_rows of_rows_late);
+foreach my $i (1 .. 2)
+{
+	$node->safe_psql('postgres', q(INSERT INTO s SELECT i, i, repeat('0123456789', 10000) FROM generate_series(1, 10) i)) foreach 1 .. 10;
+	drain($node, $_) foreach qw(of_rows of_rows_late);
+	ok(wait_for($node, $small), 'large values are removed');
+}
+is($node->safe_psql('postgres', 'SELECT sum(n) FROM of_rows'), $passed + 40_000 + 200, 'all large rows were counted');
+
+# A transaction that pushes for long is in nobody's way.
+my $session = $node->background_psql('postgres');
+$session->query_safe(q(BEGIN; INSERT INTO s VALUES (-1, 1, 'slow')));
+$node->safe_psql('postgres', $insert);
+drain($node, $_) foreach qw(of_rows of_rows_late);
+$session->query_safe('COMMIT');
+$session->quit;
+drain($node, $_) foreach qw(of_rows of_rows_late);
+is($node->safe_psql('postgres', 'SELECT sum(n), max(n) FILTER (WHERE k = -1) FROM of_rows'), ($passed + 50_201) . '|1', 'its row is taken');
+ok(wait_for($node, $small), 'its table is emptied');
+
+# Without views, and after them.
+$node->safe_psql('postgres', 'DROP VIEW of_rows_late; ALTER VIEW of_rows SET (streaming.enabled = off)');
+$node->safe_psql('postgres', $insert) foreach 1 .. 2;
+is($node->safe_psql('postgres', 'SELECT count(*) >= 20000 FROM s'), 't', 'a paused view keeps its rows');
+$node->safe_psql('postgres', 'DROP VIEW of_rows');
+ok(wait_for($node, $small), 'they go when it is dropped');
+$node->safe_psql('postgres', $insert) foreach 1 .. 3;
+ok(wait_for($node, $small), 'rows that no view reads are forgotten');
+
+# With retention they stay as long, and not much longer.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FOREIGN TABLE kept (v int) SERVER streaming OPTIONS (retention '1 second');
+CREATE VIEW of_kept WITH (streaming.continuous) AS SELECT count(*) AS n FROM kept;
+INSERT INTO kept VALUES (1), (2);
+SQL
+drain($node, 'of_kept');
+ok(wait_for($node, 'SELECT count(*) FROM kept', '0'), 'retained rows go in time, of a quiet stream, too');
+is($node->safe_psql('postgres', 'SELECT n FROM of_kept'), 2, 'and were taken');
 
 $node->stop;
 done_testing();
