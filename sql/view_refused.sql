@@ -23,7 +23,6 @@ CREATE VIEW v WITH (streaming.continuous) AS SELECT a, (SELECT max(t.a) FROM t) 
 CREATE VIEW v WITH (streaming.continuous) AS SELECT a, array_agg(j ORDER BY b) FROM s GROUP BY a;
 CREATE VIEW v WITH (streaming.continuous) AS SELECT count(*) FROM s GROUP BY ROW(a, b);
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT a, count(*) FROM s GROUP BY a;
-CREATE VIEW v WITH (streaming.output_mode = 'complete') AS SELECT a, count(*) FROM s GROUP BY a;
 
 -- sinks
 CREATE VIEW v WITH (streaming.sink = 't') AS SELECT a, count(*) FROM s GROUP BY a;

@@ -49,6 +49,7 @@ enum
 	Anum_id,
 	Anum_definition,
 	Anum_result,
+	Anum_sink_kind,
 	Anum_sink,
 	Anum_output_mode,
 	Anum_trigger,
@@ -72,6 +73,15 @@ static const char *const output_mode_names[] = {
 	[STREAMING_OUTPUT_APPEND] = "append",
 	[STREAMING_OUTPUT_UPDATE] = "update",
 	[STREAMING_OUTPUT_COMPLETE] = "complete",
+};
+
+static const char *const sink_kind_names[] = {
+	[STREAMING_SINK_OWN] = "own",
+	[STREAMING_SINK_MEMORY] = "memory",
+	[STREAMING_SINK_RELATION] = "relation",
+	[STREAMING_SINK_CONSOLE] = "console",
+	[STREAMING_SINK_FOREACH] = "foreach",
+	[STREAMING_SINK_FOREACH_BATCH] = "foreach_batch",
 };
 
 /*
@@ -194,6 +204,23 @@ streaming_output_mode_parse(const char *name, StreamingOutputMode *mode)
 	return false;
 }
 
+static StreamingSinkKind
+sink_kind_of(const char *name)
+{
+	for (int i = 0; i < lengthof(sink_kind_names); i++)
+	{
+		if (strcmp(name, sink_kind_names[i]) == 0)
+			return i;
+	}
+	elog(ERROR, "unknown kind of sink \"%s\"", name);
+}
+
+Oid
+streaming_view_reads(const StreamingView *view)
+{
+	return view->sink.kind == STREAMING_SINK_RELATION ? view->sink.relid : view->result;
+}
+
 /* Error context: the message is interval_in's. */
 static void
 hint_trigger_values(void *arg)
@@ -296,7 +323,8 @@ view_from_tuple(HeapTuple tuple, TupleDesc desc)
 	view->id = DatumGetInt32(values[Index_of(Anum_id)]);
 	view->definition = DatumGetObjectId(values[Index_of(Anum_definition)]);
 	view->result = OID_OR_INVALID(Anum_result);
-	view->sink = OID_OR_INVALID(Anum_sink);
+	view->sink.kind = sink_kind_of(TextDatumGetCString(values[Index_of(Anum_sink_kind)]));
+	view->sink.relid = OID_OR_INVALID(Anum_sink);
 	view->owner = relation_owner(view->view);
 	if (!streaming_output_mode_parse(TextDatumGetCString(values[Index_of(Anum_output_mode)]),
 									 &view->output_mode))
@@ -325,8 +353,9 @@ view_to_values(const StreamingView *view, Datum *values, bool *nulls)
 	values[Index_of(Anum_definition)] = ObjectIdGetDatum(view->definition);
 	values[Index_of(Anum_result)] = ObjectIdGetDatum(view->result);
 	nulls[Index_of(Anum_result)] = !OidIsValid(view->result);
-	values[Index_of(Anum_sink)] = ObjectIdGetDatum(view->sink);
-	nulls[Index_of(Anum_sink)] = !OidIsValid(view->sink);
+	values[Index_of(Anum_sink_kind)] = CStringGetTextDatum(sink_kind_names[view->sink.kind]);
+	values[Index_of(Anum_sink)] = ObjectIdGetDatum(view->sink.relid);
+	nulls[Index_of(Anum_sink)] = !OidIsValid(view->sink.relid);
 	values[Index_of(Anum_output_mode)] =
 		CStringGetTextDatum(output_mode_names[view->output_mode]);
 	values[Index_of(Anum_trigger)] = CStringGetTextDatum(view->trigger_text);

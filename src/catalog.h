@@ -27,6 +27,23 @@ typedef enum StreamingTriggerKind
 	STREAMING_TRIGGER_MANUAL
 } StreamingTriggerKind;
 
+/* Where the results of a view go. */
+typedef enum StreamingSinkKind
+{
+	STREAMING_SINK_OWN,			/* result_<id>, a logged table */
+	STREAMING_SINK_MEMORY,		/* result_<id>, an unlogged table */
+	STREAMING_SINK_RELATION,	/* a table or a stream of the user's */
+	STREAMING_SINK_CONSOLE,		/* the server log */
+	STREAMING_SINK_FOREACH,		/* a function called for each row */
+	STREAMING_SINK_FOREACH_BATCH	/* a function called for each batch */
+} StreamingSinkKind;
+
+typedef struct StreamingSinkSpec
+{
+	StreamingSinkKind kind;
+	Oid			relid;			/* relation, else Invalid */
+} StreamingSinkSpec;
+
 /* A row of streaming.continuous_view. */
 typedef struct StreamingView
 {
@@ -34,7 +51,7 @@ typedef struct StreamingView
 	Oid			view;			/* what users read */
 	Oid			definition;		/* the ordinary view that holds the query */
 	Oid			result;			/* result_<id>, or Invalid if there is none */
-	Oid			sink;			/* the user's sink, or Invalid: its own table */
+	StreamingSinkSpec sink;
 	Oid			owner;			/* of view (from pg_class) */
 	StreamingOutputMode output_mode;
 	StreamingTriggerKind trigger;
@@ -78,6 +95,9 @@ extern Oid	streaming_internal_namespace(void);
 extern Oid	streaming_catalog_namespace(void);	/* schema streaming; Invalid: not installed */
 extern const char *streaming_output_mode_name(StreamingOutputMode mode);
 extern bool streaming_output_mode_parse(const char *name, StreamingOutputMode *mode);
+
+/* The relation that a view of users reads; Invalid: its results are not kept. */
+extern Oid	streaming_view_reads(const StreamingView *view);
 
 /*
  * "asap", "manual" or a positive interval; *us is set for the last, a month

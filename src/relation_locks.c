@@ -77,8 +77,8 @@ streaming_relations_of_view(Oid view)
 
 	relids = list_concat_unique_oid(relids, streaming_internal_parts(view));
 	relids = add_named_relations(relids, row->definition);
-	if (OidIsValid(row->sink))
-		relids = list_append_unique_oid(relids, row->sink);
+	if (OidIsValid(row->sink.relid))
+		relids = list_append_unique_oid(relids, row->sink.relid);
 
 	/* views read as streams: their change streams */
 	foreach(lc, streaming_catalog_inputs(row->definition))

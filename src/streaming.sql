@@ -36,6 +36,7 @@ CREATE TABLE continuous_view (
     id                      int      NOT NULL UNIQUE,
     definition              regclass NOT NULL,
     result                  regclass,
+    sink_kind               text     NOT NULL,
     sink                    regclass,
     output_mode             text     NOT NULL CHECK (output_mode IN ('append', 'update', 'complete')),
     trigger                 text     NOT NULL,
@@ -48,6 +49,7 @@ CREATE TABLE continuous_view (
     relations               text[]   NOT NULL
 );
 COMMENT ON TABLE continuous_view IS 'definition of each continuous view';
+COMMENT ON COLUMN continuous_view.sink_kind IS 'own (its own table), memory, relation (column sink), console, foreach, foreach_batch';
 COMMENT ON COLUMN continuous_view.home IS 'cluster, database and view the row was made for; another value tells a restored row';
 COMMENT ON COLUMN continuous_view.relations IS 'relations in streaming_internal that were made for the view';
 
@@ -187,6 +189,10 @@ CREATE FUNCTION streaming_internal.refuse_write() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_refuse_write';
 COMMENT ON FUNCTION streaming_internal.refuse_write() IS 'raises an error: only the workers write what continuous views show';
 
+CREATE FUNCTION streaming_internal.no_result() RETURNS boolean
+    LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_no_result';
+COMMENT ON FUNCTION streaming_internal.no_result() IS 'raises an error: the rows of this continuous view are not kept';
+
 CREATE FUNCTION drain(view regclass, timeout interval DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_drain';
 COMMENT ON FUNCTION drain(regclass, interval) IS 'waits until a continuous view has taken all that its sources hold at the call; the number of input rows taken meanwhile';
@@ -232,7 +238,8 @@ COMMENT ON FUNCTION streaming_internal.stream_partitions(oid) IS 'what is known 
 
 CREATE VIEW views AS
     SELECT v.view, pg_catalog.pg_get_viewdef(v.definition) AS query,
-           coalesce(v.sink, v.result)::text AS sink,
+           CASE WHEN v.sink_kind IN ('console', 'memory') THEN v.sink_kind
+                ELSE coalesce(v.sink, v.result)::text END AS sink,
            v.output_mode, v.trigger, v.enabled, s.status,
            CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE')
                   OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')

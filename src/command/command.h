@@ -21,7 +21,8 @@ typedef struct StreamingViewOptions
 {
 	char	   *trigger_text;
 	int			output_mode;	/* -1: not given */
-	char	   *sink;			/* name of a table; NULL: its own */
+	StreamingSinkKind sink_kind;
+	char	   *sink;			/* name of a relation */
 	char	   *start;			/* NULL: the stream's */
 	int64		max_rows;		/* 0: none */
 	int64		max_files;

@@ -46,6 +46,7 @@
 #include "worker/worker.h"
 #include "command/command.h"
 
+PG_FUNCTION_INFO_V1(streaming_no_result);
 PG_FUNCTION_INFO_V1(streaming_refuse_write);
 
 static void refuse_statement(const char *what, const char *hint);
@@ -53,7 +54,7 @@ static void check_statement(ViewStmt *stmt);
 static Oid	make_definition(ViewStmt *stmt, const char *sql, int location, int length,
 							int32 id, Oid *namespace);
 static void lock_upstream(Oid definition);
-static Oid	open_sink(const char *name);
+static StreamingSinkSpec open_sink(StreamingViewOptions *options);
 static void check_privileges(StreamingViewSpec *spec, Oid sink);
 static List *make_tables(StreamingViewSpec *spec);
 static void make_change_stream(StreamingViewSpec *spec);
@@ -87,13 +88,13 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	view.id = streaming_catalog_next_id();
 	view.definition = make_definition(stmt, sql, location, length, view.id, &namespace);
 	lock_upstream(view.definition);
-	view.sink = options.sink ? open_sink(options.sink) : InvalidOid;
+	view.sink = open_sink(&options);
 
 	definition = table_open(view.definition, AccessShareLock);
 	query = copyObject(get_view_query(definition));
 	table_close(definition, NoLock);
-	spec = streaming_query_spec(query, view.id, view.sink, options.output_mode);
-	check_privileges(spec, view.sink);
+	spec = streaming_query_spec(query, view.id, &view.sink, options.output_mode);
+	check_privileges(spec, view.sink.relid);
 
 	make_change_stream(spec);
 	tables = make_tables(spec);
@@ -101,13 +102,13 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	streaming_internal_adopt(view.definition, view.view);
 	foreach(lc, tables)
 		streaming_internal_adopt(lfirst_oid(lc), view.view);
-	if (OidIsValid(view.sink))
+	if (OidIsValid(view.sink.relid))
 	{
 		ObjectAddress address;
 		ObjectAddress sink;
 
 		ObjectAddressSet(address, RelationRelationId, view.view);
-		ObjectAddressSet(sink, RelationRelationId, view.sink);
+		ObjectAddressSet(sink, RelationRelationId, view.sink.relid);
 		recordDependencyOn(&address, &sink, DEPENDENCY_NORMAL);
 		make_read_only(view.view);
 	}
@@ -235,20 +236,25 @@ lock_upstream(Oid definition)
 }
 
 /* The lock on the sink is kept. */
-static Oid
-open_sink(const char *name)
+static StreamingSinkSpec
+open_sink(StreamingViewOptions *options)
 {
-	List	   *names = streaming_qualified_names(name);
-	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(names), RowExclusiveLock,
-										 false);
+	StreamingSinkSpec sink = {options->sink_kind};
+	List	   *names;
 	StreamingSourceKind kind;
 
-	if (streaming_is_stream(relid, &kind))
+	if (sink.kind == STREAMING_SINK_RELATION)
+	{
+		names = streaming_qualified_names(options->sink);
+		sink.relid = RangeVarGetRelid(makeRangeVarFromNameList(names), RowExclusiveLock,
+									  false);
+	}
+	if (OidIsValid(sink.relid) && streaming_is_stream(sink.relid, &kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("streams are not supported yet as sinks of continuous views"),
 				 errhint("Name a table, or leave the option out.")));
-	return relid;
+	return sink;
 }
 
 static void
@@ -410,6 +416,18 @@ streaming_refuse_write(PG_FUNCTION_ARGS)
 					get_rel_name(OidIsValid(view) ? view : relid)),
 			 errdetail("It shows the result of its query."),
 			 errhint("Use streaming.reset to compute it anew.")));
+	return (Datum) 0;
+}
+
+/* What a view reads whose rows have gone to its sink and are kept nowhere. */
+Datum
+streaming_no_result(PG_FUNCTION_ARGS)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the continuous view keeps no rows that could be read"),
+			 errdetail("Its sink is a function or the server log, and in output mode \"append\" rows are not kept."),
+			 errhint("Read what the sink has made of them, or set streaming.output_mode to \"complete\".")));
 	return (Datum) 0;
 }
 

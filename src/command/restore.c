@@ -42,7 +42,7 @@ is_complete(StreamingView *view)
 
 	/* pg_dump makes the view twice: first as SELECT NULL, NULL ... */
 	return list_member_oid(streaming_catalog_named_relations(view->view),
-						   OidIsValid(view->sink) ? view->sink : view->result);
+						   streaming_view_reads(view));
 }
 
 static void

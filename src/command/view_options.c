@@ -223,11 +223,6 @@ apply_output_mode(DefElem *def, StreamingViewOptions *result)
 
 	if (!streaming_output_mode_parse(value, &mode))
 		value_error(def->defname, value, "\"append\", \"update\" and \"complete\"");
-	if (mode == STREAMING_OUTPUT_COMPLETE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("output mode \"%s\" is not supported yet", value),
-				 errhint("Use output mode \"update\": what a SELECT from the view shows is the same.")));
 	result->output_mode = mode;
 }
 
@@ -241,6 +236,7 @@ apply_sink(DefElem *def, StreamingViewOptions *result)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("sink \"%s\" is not supported yet", value),
 				 errhint("Leave the option out, or name a table.")));
+	result->sink_kind = STREAMING_SINK_RELATION;
 	result->sink = value;
 }
 

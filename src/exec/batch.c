@@ -134,15 +134,15 @@ open_program(StreamingViewState *state)
 	state->definition = streaming_catalog_view(state->view, false);
 	rel = relation_open(state->definition->definition, AccessShareLock);
 	state->program = streaming_compile(get_view_query(rel), state->definition->id,
-									   state->definition->sink,
+									   &state->definition->sink,
 									   state->definition->output_mode);
 	relation_close(rel, NoLock);
 	state->change_stream = find_change_stream(state->definition);
 	state->relations = list_make3_oid(state->view, state->definition->definition,
 									  state->program->input);
 	state->relations = lappend_oid(state->relations, state->program->scan);
-	if (OidIsValid(state->program->sink))
-		state->relations = lappend_oid(state->relations, state->program->sink);
+	if (OidIsValid(state->program->sink.relid))
+		state->relations = lappend_oid(state->relations, state->program->sink.relid);
 
 	state->stages = palloc0(sizeof(StreamingStageExec *) * state->program->nstages);
 	for (int i = 0; i < state->program->nstages; i++)
@@ -252,7 +252,7 @@ run_stages(StreamingViewState *state, StreamingBatchResult *result)
 			exec->changes = streaming_delta_make(exec, psprintf("delta_%d", i + 1));
 		else if (OidIsValid(state->change_stream))
 			exec->changes = streaming_delta_make(exec, "changes");
-		if (last && state->sink)
+		if (last && state->sink && program->output_mode != STREAMING_OUTPUT_COMPLETE)
 			exec->writes = streaming_delta_make(exec, "changes");
 
 		streaming_stage_run(exec, delta, i == 0 && first && program->input_is_view);
@@ -263,7 +263,7 @@ run_stages(StreamingViewState *state, StreamingBatchResult *result)
 		if (last)
 		{
 			result->output_rows = exec->output_rows;
-			if (exec->writes)
+			if (state->sink)
 				state->sink->routine->write(state->sink, exec->writes);
 			if (delta && delta->nrows > 0)
 				streaming_statement_run(&state->write_changes, delta, NULL, false, NULL);

@@ -763,11 +763,9 @@ resolve_output_mode(StreamingProgram *program, int mode)
 
 	if (mode < 0)
 		return append ? STREAMING_OUTPUT_APPEND : STREAMING_OUTPUT_UPDATE;
-	if (mode == STREAMING_OUTPUT_COMPLETE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("output mode \"complete\" is not supported"),
-				 errhint("Use streaming.output_mode = 'update': the view's own table always shows the whole result.")));
+	/* rows that never change are written once, whatever the mode's name */
+	if (mode == STREAMING_OUTPUT_UPDATE && append)
+		return STREAMING_OUTPUT_APPEND;
 	if (mode == STREAMING_OUTPUT_APPEND && !append)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -777,8 +775,28 @@ resolve_output_mode(StreamingProgram *program, int mode)
 	return mode;
 }
 
+/*
+ * Is the result kept in a table of the view's own?  Where users can read it
+ * nowhere else, if that costs nothing: the state of an aggregation holds it
+ * anyway.  In output mode complete the sink reads the whole result there.
+ */
+static bool
+keeps_result(StreamingProgram *program)
+{
+	switch (program->sink.kind)
+	{
+		case STREAMING_SINK_OWN:
+		case STREAMING_SINK_MEMORY:
+			return true;
+		case STREAMING_SINK_RELATION:
+			return program->output_mode == STREAMING_OUTPUT_COMPLETE;
+		default:
+			return program->output_mode != STREAMING_OUTPUT_APPEND;
+	}
+}
+
 StreamingProgram *
-streaming_compile(Query *query, int32 id, Oid sink, int mode)
+streaming_compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 {
 	StreamingProgram *program = palloc0(sizeof(StreamingProgram));
 	Compiler	compiler = {program, false};
@@ -787,7 +805,7 @@ streaming_compile(Query *query, int32 id, Oid sink, int mode)
 	program->id = id;
 	program->input = streaming_query_check(query, &program->input_is_view);
 	program->scan = program->input;
-	program->sink = sink;
+	program->sink = *sink;
 	if (program->input_is_view)
 	{
 		StreamingView *upstream = streaming_catalog_view(program->input, false);
@@ -800,8 +818,8 @@ streaming_compile(Query *query, int32 id, Oid sink, int mode)
 	program->stages = palloc0(sizeof(StreamingStage) * count_stages(query));
 	compile_level(&compiler, query, true);
 	program->output_mode = resolve_output_mode(program, mode);
+	program->keeps_result = keeps_result(program);
 	streaming_layout(program);
-	if (OidIsValid(sink))
-		streaming_sink_check(program);
+	streaming_sink_check(program);
 	return program;
 }

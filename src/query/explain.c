@@ -84,6 +84,26 @@ explain_stage(List *lines, StreamingStage *stage)
 	return explain_aggregates(lines, stage);
 }
 
+static const char *
+sink_name(StreamingProgram *program)
+{
+	switch (program->sink.kind)
+	{
+		case STREAMING_SINK_OWN:
+		case STREAMING_SINK_MEMORY:
+			break;
+		case STREAMING_SINK_RELATION:
+			return streaming_qualified_name(program->sink.relid);
+		case STREAMING_SINK_CONSOLE:
+			return "console";
+		case STREAMING_SINK_FOREACH:
+			return "foreach";
+		case STREAMING_SINK_FOREACH_BATCH:
+			return "foreach_batch";
+	}
+	return psprintf("%s.%s", STREAMING_INTERNAL_SCHEMA, streaming_last_stage(program)->table);
+}
+
 List *
 streaming_query_explain(const StreamingView *view)
 {
@@ -95,7 +115,7 @@ streaming_query_explain(const StreamingView *view)
 	/* names are written out as the workers do it: qualified */
 	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
-	program = streaming_compile(get_view_query(rel), view->id, view->sink,
+	program = streaming_compile(get_view_query(rel), view->id, &view->sink,
 								view->output_mode);
 	AtEOXact_GUC(true, nest_level);
 	relation_close(rel, NoLock);
@@ -104,10 +124,7 @@ streaming_query_explain(const StreamingView *view)
 	for (int i = 0; i < program->nstages; i++)
 		lines = explain_stage(lines, &program->stages[i]);
 	lines = lappend(lines, psprintf("Sink: %s (%s)",
-									OidIsValid(program->sink) ?
-									streaming_qualified_name(program->sink) :
-									psprintf("%s.%s", STREAMING_INTERNAL_SCHEMA,
-											 streaming_last_stage(program)->table),
+									sink_name(program),
 									streaming_output_mode_name(program->output_mode)));
 	return lines;
 }

@@ -51,7 +51,7 @@ static void
 layout_stage(StreamingProgram *program, StreamingStage *stage)
 {
 	int			natts = 0;
-	bool		own = stage->last && !OidIsValid(program->sink);
+	bool		own = stage->last && program->keeps_result;
 
 	if (stage->kind == STREAMING_STAGE_APPEND)
 	{
@@ -231,25 +231,65 @@ streaming_layout_ddl(StreamingProgram *program)
 	return ddl;
 }
 
-/* SELECT <outputs> FROM <the table users read>. */
+static void
+append_output_names(StringInfo buf, StreamingStage *stage)
+{
+	for (int i = 0; i < stage->noutputs; i++)
+		appendStringInfo(buf, "%s%s", i ? ", " : "", quote_identifier(stage->outputs[i].name));
+}
+
 char *
-streaming_layout_view_query(StreamingProgram *program)
+streaming_layout_result_query(StreamingProgram *program)
 {
 	StreamingStage *last = streaming_last_stage(program);
 	StringInfoData buf;
 
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT ");
-	for (int i = 0; i < last->noutputs; i++)
-		appendStringInfo(&buf, "%s%s", i ? ", " : "", quote_identifier(last->outputs[i].name));
-	if (OidIsValid(program->sink))
-		appendStringInfo(&buf, " FROM %s", streaming_qualified_name(program->sink));
-	else
-		appendStringInfo(&buf, " FROM %s", qualified(last->table));
-	if (!OidIsValid(program->sink) && last->count_attno)
+	append_output_names(&buf, last);
+	appendStringInfo(&buf, " FROM %s", qualified(last->table));
+	if (last->count_attno)
 		appendStringInfoString(&buf, ", pg_catalog.generate_series(1::pg_catalog.int8, \"$count\")");
 	if (last->shown_attno)
 		appendStringInfoString(&buf, " WHERE \"$shown\"");
+	return buf.data;
+}
+
+/* What users read where results are kept nowhere: an error that says so. */
+static char *
+no_result_query(StreamingStage *last)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	for (int i = 0; i < last->noutputs; i++)
+	{
+		StreamingValue *output = &last->outputs[i];
+
+		appendStringInfo(&buf, "%sNULL::%s AS %s", i ? ", " : "",
+						 format_type_extended(output->type, output->typmod,
+											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+						 quote_identifier(output->name));
+	}
+	appendStringInfo(&buf, " FROM %s.no_result()", STREAMING_INTERNAL_SCHEMA);
+	return buf.data;
+}
+
+/* What the view of users is made with. */
+char *
+streaming_layout_view_query(StreamingProgram *program)
+{
+	StreamingStage *last = streaming_last_stage(program);
+	StringInfoData buf;
+
+	if (program->sink.kind != STREAMING_SINK_RELATION)
+		return program->keeps_result ? streaming_layout_result_query(program) :
+			no_result_query(last);
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	append_output_names(&buf, last);
+	appendStringInfo(&buf, " FROM %s", streaming_qualified_name(program->sink.relid));
 	return buf.data;
 }
 
@@ -277,7 +317,7 @@ streaming_change_stream_ddl(StreamingView *upstream)
 }
 
 StreamingViewSpec *
-streaming_query_spec(Query *query, int32 id, Oid sink, int mode)
+streaming_query_spec(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 {
 	StreamingViewSpec *spec = palloc0(sizeof(StreamingViewSpec));
 	StreamingProgram *program = streaming_compile(query, id, sink, mode);
@@ -285,7 +325,7 @@ streaming_query_spec(Query *query, int32 id, Oid sink, int mode)
 	spec->streams = list_make1_oid(program->input);
 	spec->output_mode = program->output_mode;
 	spec->tables = streaming_layout_ddl(program);
-	if (!OidIsValid(sink))
+	if (program->keeps_result)
 		spec->result_name = psprintf("result_%d", id);
 	if (program->input_is_view)
 	{

@@ -120,7 +120,8 @@ typedef struct StreamingProgram
 	int			nstages;
 	StreamingStage *stages;
 	StreamingOutputMode output_mode;
-	Oid			sink;			/* user's table or Invalid */
+	StreamingSinkSpec sink;
+	bool		keeps_result;	/* the last stage's rows are in result_<id> */
 	List	   *sink_key;		/* of int: outputs that make its key */
 } StreamingProgram;
 
@@ -133,12 +134,17 @@ extern Oid	streaming_query_check(Query *query, bool *is_view);
 extern int	streaming_query_input(Query *query);
 
 /* in compile.c: query is not modified; result in CurrentMemoryContext */
-extern StreamingProgram *streaming_compile(Query *query, int32 id, Oid sink, int mode);
+extern StreamingProgram *streaming_compile(Query *query, int32 id,
+										   const StreamingSinkSpec *sink, int mode);
 
 /* in layout.c: names and columns of the tables of a program's stages */
 extern void streaming_layout(StreamingProgram *program);
 extern List *streaming_layout_ddl(StreamingProgram *program);
 extern char *streaming_layout_view_query(StreamingProgram *program);
+
+/* SELECT <outputs> FROM result_<id>; the program keeps its result */
+extern char *streaming_layout_result_query(StreamingProgram *program);
+
 extern char *streaming_change_stream_ddl(StreamingView *upstream);
 extern char *streaming_change_stream_name(int32 id);
 

@@ -21,7 +21,7 @@ typedef struct StreamingViewSpec
 								 * streaming_internal, in this order; run with
 								 * search_path = pg_catalog */
 	char	   *result_name;	/* unqualified name of the table the view reads
-								 * (result_<id>); NULL if the view reads sink */
+								 * (result_<id>); NULL if there is none */
 	Oid			upstream;		/* the continuous view read as a stream, or
 								 * Invalid */
 	char	   *change_stream;	/* DDL of a foreign table that carries the
@@ -37,11 +37,11 @@ typedef struct StreamingViewSpec
 
 /*
  * Checks query (analyzed, not rewritten: as get_view_query returns it) and
- * lays out view number id.  sink: InvalidOid or the user's table.  mode: the
- * output mode asked for, or -1.  Errors: ERRCODE_FEATURE_NOT_SUPPORTED with a
+ * lays out view number id.  mode: the output mode asked for, or -1.  Errors: ERRCODE_FEATURE_NOT_SUPPORTED with a
  * hint for what is not kept.
  */
-extern StreamingViewSpec *streaming_query_spec(Query *query, int32 id, Oid sink, int mode);
+extern StreamingViewSpec *streaming_query_spec(Query *query, int32 id,
+											   const StreamingSinkSpec *sink, int mode);
 
 /*
  * The incremental plan of a view as lines of text (List of char *), for

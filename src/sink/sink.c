@@ -17,13 +17,30 @@ streaming_qualified_name(Oid relid)
 									  get_rel_name(relid));
 }
 
+/* NULL: the output goes to the view's own table, which is no sink. */
 static const StreamingSinkRoutine *
-routine_of(Oid relid)
+routine_of(const StreamingProgram *program)
 {
-	char		relkind = get_rel_relkind(relid);
+	Oid			relid = program->sink.relid;
 
-	if (relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE)
-		return &streaming_sink_table;
+	switch (program->sink.kind)
+	{
+		case STREAMING_SINK_OWN:
+		case STREAMING_SINK_MEMORY:
+			return NULL;
+		case STREAMING_SINK_RELATION:
+			break;
+		case STREAMING_SINK_CONSOLE:
+		case STREAMING_SINK_FOREACH:
+		case STREAMING_SINK_FOREACH_BATCH:
+			elog(ERROR, "no such sink");
+	}
+	switch (get_rel_relkind(relid))
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+			return &streaming_sink_table;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("\"%s\" cannot be the sink of a continuous view", get_rel_name(relid)),
@@ -33,19 +50,20 @@ routine_of(Oid relid)
 void
 streaming_sink_check(StreamingProgram *program)
 {
-	if (routine_of(program->sink) == &streaming_sink_table)
-		streaming_sink_table_check(program);
+	const StreamingSinkRoutine *routine = routine_of(program);
+
+	if (routine)
+		routine->check(program);
 }
 
 StreamingSink *
 streaming_sink_open(StreamingProgram *program)
 {
+	const StreamingSinkRoutine *routine = routine_of(program);
 	StreamingSink *sink;
-	const StreamingSinkRoutine *routine;
 
-	if (!OidIsValid(program->sink))
+	if (routine == NULL)
 		return NULL;
-	routine = routine_of(program->sink);
 	sink = routine->open(program);
 	sink->routine = routine;
 	sink->program = program;

@@ -19,13 +19,21 @@ typedef struct StreamingSinkRoutine
 {
 	const char *name;
 
+	/*
+	 * Can it take the program's output?  Sets program->sink_key.  Errors:
+	 * FEATURE_NOT_SUPPORTED, DATATYPE_MISMATCH, UNDEFINED_COLUMN, each with a
+	 * hint.
+	 */
+	void		(*check) (StreamingProgram *program);
+
 	/* Opens the sink, in CurrentMemoryContext, for many batches. */
 	StreamingSink *(*open) (StreamingProgram *program);
 
 	/*
 	 * Writes one batch, in its transaction, connected to SPI, as the view's
 	 * owner.  changes has the outputs and "$sign": 1 write, -1 leaves the
-	 * result.
+	 * result.  In output mode complete it is NULL: the whole result is what
+	 * streaming_layout_result_query reads.
 	 */
 	void		(*write) (StreamingSink *sink, StreamingDelta *changes);
 
@@ -42,11 +50,7 @@ struct StreamingSink
 
 /* in sink.c */
 
-/*
- * Can program->sink take the program's output?  Sets program->sink_key.
- * Errors: FEATURE_NOT_SUPPORTED, DATATYPE_MISMATCH, UNDEFINED_COLUMN, each with
- * a hint.
- */
+/* The check of the program's sink, if it has one. */
 extern void streaming_sink_check(StreamingProgram *program);
 
 /* The program's sink, or NULL if its output goes to its own table. */
@@ -57,6 +61,5 @@ extern char *streaming_qualified_name(Oid relid);
 
 /* in sink_table.c */
 extern const StreamingSinkRoutine streaming_sink_table;
-extern void streaming_sink_table_check(StreamingProgram *program);
 
 #endif							/* STREAMING_SINK_H */

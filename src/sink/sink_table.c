@@ -34,12 +34,12 @@ static void
 check_columns(StreamingProgram *program)
 {
 	StreamingStage *stage = streaming_last_stage(program);
-	const char *table = get_rel_name(program->sink);
+	const char *table = get_rel_name(program->sink.relid);
 
 	for (int i = 0; i < stage->noutputs; i++)
 	{
 		StreamingValue *output = &stage->outputs[i];
-		AttrNumber	attno = get_attnum(program->sink, output->name);
+		AttrNumber	attno = get_attnum(program->sink.relid, output->name);
 		Oid			type;
 
 		if (attno <= 0)
@@ -48,7 +48,7 @@ check_columns(StreamingProgram *program)
 					 errmsg("column \"%s\" of the continuous view does not exist in sink \"%s\"",
 							output->name, table),
 					 errhint("Columns are matched by name: rename the view's column with AS, or add the column to the table.")));
-		type = get_atttype(program->sink, attno);
+		type = get_atttype(program->sink.relid, attno);
 		if (!can_coerce_type(1, &output->type, &type, COERCION_ASSIGNMENT))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -100,7 +100,7 @@ index_covers(Oid index, StreamingProgram *program, List *outputs)
 		heap_attisnull(tuple, Anum_pg_index_indexprs, NULL);
 	foreach(lc, outputs)
 	{
-		AttrNumber	attno = get_attnum(program->sink, stage->outputs[lfirst_int(lc)].name);
+		AttrNumber	attno = get_attnum(program->sink.relid, stage->outputs[lfirst_int(lc)].name);
 		bool		found = false;
 
 		for (int i = 0; covers && i < form->indnkeyatts; i++)
@@ -109,7 +109,7 @@ index_covers(Oid index, StreamingProgram *program, List *outputs)
 			covers = false;
 		else if (!form->indnullsnotdistinct)
 		{
-			HeapTuple	att = SearchSysCacheAttNum(program->sink, attno);
+			HeapTuple	att = SearchSysCacheAttNum(program->sink.relid, attno);
 
 			if (!((Form_pg_attribute) GETSTRUCT(att))->attnotnull)
 				covers = false;
@@ -120,8 +120,8 @@ index_covers(Oid index, StreamingProgram *program, List *outputs)
 	return covers;
 }
 
-void
-streaming_sink_table_check(StreamingProgram *program)
+static void
+table_check(StreamingProgram *program)
 {
 	StreamingStage *stage = streaming_last_stage(program);
 	Relation	rel;
@@ -132,6 +132,11 @@ streaming_sink_table_check(StreamingProgram *program)
 	check_columns(program);
 	if (program->output_mode == STREAMING_OUTPUT_APPEND)
 		return;
+	if (program->output_mode == STREAMING_OUTPUT_COMPLETE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("output mode \"complete\" is not supported yet for tables"),
+				 errhint("Use streaming.output_mode = 'update'.")));
 	outputs = stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_RECOMPUTE ?
 		key_outputs(stage) : NIL;
 	if (outputs == NIL)
@@ -140,7 +145,7 @@ streaming_sink_table_check(StreamingProgram *program)
 				 errmsg("output mode \"update\" into a table needs the group key in the output"),
 				 errhint("Select every expression of GROUP BY as a column of its own, or leave streaming.sink out.")));
 
-	rel = relation_open(program->sink, AccessShareLock);
+	rel = relation_open(program->sink.relid, AccessShareLock);
 	foreach(lc, RelationGetIndexList(rel))
 		covered |= index_covers(lfirst_oid(lc), program, outputs);
 	relation_close(rel, NoLock);
@@ -148,7 +153,7 @@ streaming_sink_table_check(StreamingProgram *program)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("sink \"%s\" has no unique key on the group key of the continuous view",
-						get_rel_name(program->sink)),
+						get_rel_name(program->sink.relid)),
 				 errhint("Add a primary key, or a UNIQUE NULLS NOT DISTINCT constraint, on exactly the columns of GROUP BY.")));
 	program->sink_key = outputs;
 }
@@ -179,7 +184,7 @@ insert_sql(StreamingProgram *program)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "INSERT INTO %s (%s) SELECT %s FROM changes c WHERE c.\"$sign\" OPERATOR(pg_catalog.>) 0",
-					 streaming_qualified_name(program->sink),
+					 streaming_qualified_name(program->sink.relid),
 					 column_list(program, NIL, ""), column_list(program, NIL, "c."));
 	if (program->sink_key == NIL)
 		return buf.data;
@@ -207,7 +212,7 @@ delete_sql(StreamingProgram *program)
 		return NULL;
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "DELETE FROM %s s USING changes c WHERE c.\"$sign\" OPERATOR(pg_catalog.<) 0",
-					 streaming_qualified_name(program->sink));
+					 streaming_qualified_name(program->sink.relid));
 	foreach(lc, program->sink_key)
 	{
 		const char *name = quote_identifier(stage->outputs[lfirst_int(lc)].name);
@@ -251,6 +256,7 @@ table_close_sink(StreamingSink *base)
 
 const StreamingSinkRoutine streaming_sink_table = {
 	.name = "table",
+	.check = table_check,
 	.open = table_open_sink,
 	.write = table_write,
 	.close = table_close_sink,

@@ -83,7 +83,7 @@ static void
 reset_view(Oid relid)
 {
 	StreamingView *view = streaming_catalog_view(relid, false);
-	char	   *sql = OidIsValid(view->sink) ? sink_sql(view) : NULL;
+	char	   *sql = OidIsValid(view->sink.relid) ? sink_sql(view) : NULL;
 	ListCell   *lc;
 
 	if (sql)
@@ -171,7 +171,7 @@ static char *
 sink_sql(StreamingView *view)
 {
 	Relation	rel = relation_open(view->definition, AccessShareLock);
-	StreamingProgram *program = streaming_compile(get_view_query(rel), view->id, view->sink,
+	StreamingProgram *program = streaming_compile(get_view_query(rel), view->id, &view->sink,
 												  view->output_mode);
 	StreamingStage *stage = streaming_last_stage(program);
 	StringInfoData buf;
@@ -182,13 +182,13 @@ sink_sql(StreamingView *view)
 	{
 		ereport(NOTICE,
 				(errmsg("rows that continuous view \"%s\" has appended to \"%s\" are not removed",
-						get_rel_name(view->view), get_rel_name(view->sink)),
+						get_rel_name(view->view), get_rel_name(view->sink.relid)),
 				 errhint("Delete them in the same transaction, unless they are to stay when the view appends them again.")));
 		return NULL;
 	}
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "DELETE FROM %s s USING %s.%s t WHERE ",
-					 streaming_qualified_name(view->sink), STREAMING_INTERNAL_SCHEMA,
+					 streaming_qualified_name(view->sink.relid), STREAMING_INTERNAL_SCHEMA,
 					 quote_identifier(stage->table));
 	foreach(lc, program->sink_key)
 	{
@@ -199,7 +199,7 @@ sink_sql(StreamingView *view)
 		appendStringInfo(&buf, "%ss.%s %s t.%s",
 						 foreach_current_index(lc) ? " AND " : "",
 						 quote_identifier(output->name),
-						 is_not_null(view->sink, get_attnum(view->sink, output->name)) ?
+						 is_not_null(view->sink.relid, get_attnum(view->sink.relid, output->name)) ?
 						 "=" : "IS NOT DISTINCT FROM",
 						 quote_identifier(get_attname(table, key, false)));
 	}
