@@ -33,19 +33,31 @@ try_lock(List *relids, LOCKMODE mode)
 	return InvalidOid;
 }
 
+/*
+ * The one that was waited for is kept until the next try is over: a lock that is
+ * wanted beside a stronger one we hold is not to be had by trying while somebody
+ * else waits for that one, but is granted to who waits (ProcSleep).
+ */
 void
 streaming_lock_relations(List *relids, LOCKMODE mode)
 {
+	Oid			kept = InvalidOid;
+	LOCKMODE	kept_mode = NoLock;
 	Oid			busy;
 
-	while (OidIsValid(busy = try_lock(relids, mode)))
+	do
 	{
-		LOCKMODE	wanted = busy == linitial_oid(relids) ? mode : AccessShareLock;
-
-		CHECK_FOR_INTERRUPTS();
-		LockRelationOid(busy, wanted);
-		UnlockRelationOid(busy, wanted);
-	}
+		busy = try_lock(relids, mode);
+		if (OidIsValid(kept))
+			UnlockRelationOid(kept, kept_mode);
+		kept = busy;
+		if (OidIsValid(busy))
+		{
+			CHECK_FOR_INTERRUPTS();
+			kept_mode = busy == linitial_oid(relids) ? mode : AccessShareLock;
+			LockRelationOid(busy, kept_mode);
+		}
+	} while (OidIsValid(busy));
 }
 
 /* Adds what the query of view names; of ordinary views, what theirs names. */
