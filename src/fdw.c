@@ -49,6 +49,13 @@
 /* Rows of a source that nobody has counted. */
 #define UNKNOWN_ROWS	100000
 
+/*
+ * Nothing is known of what a stream holds, and the default selectivity of an
+ * equality is 1/200.  The plan of a batch must be good when filters let
+ * many rows through: when they do not, no plan takes long.
+ */
+#define LEAST_SELECTIVITY	(1.0 / 3)
+
 /* What a row costs before the plan sees it, in units of cpu_tuple_cost. */
 #define BUFFERED_ROW_COST	1.0
 #define DECODED_ROW_COST	20.0
@@ -139,8 +146,12 @@ streaming_fdw_handler(PG_FUNCTION_ARGS)
 static void
 get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 {
+	double		ignored;
+
 	baserel->tuples = estimate_rows(baserel, relid);
 	set_baserel_size_estimates(root, baserel);
+	if (streaming_input_estimate(relid, &ignored))
+		baserel->rows = Max(baserel->rows, clamp_row_est(baserel->tuples * LEAST_SELECTIVITY));
 }
 
 static double

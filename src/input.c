@@ -42,8 +42,12 @@
 #include "shift_slot.h"
 #include "source/source_push.h"
 
-/* Rows of a batch, for a plan that is made before they are known. */
-#define ESTIMATED_ROWS 10000
+/*
+ * What plans are made for.  They are kept from batch to batch, so it is not the
+ * number of rows of one batch.
+ */
+#define ROWS_OF_SMALL_BATCH 100
+#define ROWS_OF_LARGE_BATCH 10000
 
 /* Readers open in this process. */
 static List *open_inputs = NIL;
@@ -241,6 +245,7 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	input->max_rows = max_rows;
 	input->max_files = max_files;
 	input->done = false;
+	input->large = false;
 	input->own_scan = NULL;
 	/* committed() still needs what is in it, when the transaction has ended */
 	input->batch_context = AllocSetContextCreate(input->context, "streaming batch",
@@ -257,6 +262,8 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	else
 		begun = begin_buffered(input);
 	MemoryContextSwitchTo(old);
+	if (max_rows > 0 && max_rows <= STREAMING_FEW_ROWS)
+		input->large = false;
 	input->bound = begun;
 	if (!begun)
 		reset_batch(input);
@@ -269,6 +276,7 @@ streaming_input_begin_empty(StreamingInput *input)
 	Assert(!input->bound);
 	input->mode = STREAMING_INPUT_NONE;
 	input->done = true;
+	input->large = false;
 	input->batch_rows = 0;
 	input->batch_more = false;
 	input->bound = true;
@@ -519,6 +527,12 @@ streaming_input_bound(Oid relid)
 }
 
 bool
+streaming_input_is_large(StreamingInput *input)
+{
+	return input->large;
+}
+
+bool
 streaming_input_estimate(Oid relid, double *rows)
 {
 	ListCell   *lc;
@@ -529,8 +543,7 @@ streaming_input_estimate(Oid relid, double *rows)
 
 		if (input->stream->relid == relid)
 		{
-			/* Plans are kept from batch to batch, so not this batch's. */
-			*rows = ESTIMATED_ROWS;
+			*rows = input->large ? ROWS_OF_LARGE_BATCH : ROWS_OF_SMALL_BATCH;
 			return true;
 		}
 	}

@@ -101,6 +101,9 @@ extern void streaming_input_end_empty(StreamingInput *input);
 extern bool streaming_input_next(StreamingInput *input, TupleTableSlot **slot, int *sign);
 extern void streaming_input_rescan(StreamingInput *input);
 
+/* Has the batch many rows, as far as can be told before reading them? */
+extern bool streaming_input_is_large(StreamingInput *input);
+
 /*
  * The steps are done: reads what they left unread (a join with an empty table
  * does not ask for its other side), unbinds.  Returns the number of input rows
@@ -133,7 +136,10 @@ extern int64 streaming_input_push_lag(Oid view, Oid stream);
 /* For fdw.c: the reader bound to relation relid in this process, or NULL. */
 extern StreamingInput *streaming_input_bound(Oid relid);
 
-/* Is a reader of relid open in this process?  *rows: of its batch, or a guess. */
+/*
+ * Is a reader of relid open in this process?  *rows: what to plan a batch like
+ * its present one for.
+ */
 extern bool streaming_input_estimate(Oid relid, double *rows);
 
 /* Scans of the batch of a bound reader. */

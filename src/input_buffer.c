@@ -20,6 +20,7 @@
 #include "input_internal.h"
 #include "shift_slot.h"
 
+static bool is_large(const StreamingBufferRange *range);
 static bool next_part(StreamingInputScan *scan);
 static void close_part(StreamingInputScan *scan);
 static bool limit_reached(StreamingInputScan *scan, const StreamingBufferRow *row);
@@ -43,12 +44,29 @@ streaming_buffer_begin(StreamingInput *input)
 		if (streaming_buffer_range(input->shared, reader, &input->range))
 		{
 			input->mode = STREAMING_INPUT_BUFFER;
+			input->large = is_large(&input->range);
 			return true;
 		}
 		if (reader->mode == STREAMING_INPUT_BUFFER)
 			return false;
 	}
 	return false;
+}
+
+static bool
+is_large(const StreamingBufferRange *range)
+{
+	BlockNumber pages = 0;
+
+	for (int i = 0; i < range->n; i++)
+	{
+		const StreamingBufferPart *part = &range->parts[i];
+
+		pages += ItemPointerGetBlockNumber(&part->upto) + 1;
+		if (ItemPointerIsValid(&part->after))
+			pages -= ItemPointerGetBlockNumber(&part->after);
+	}
+	return pages > STREAMING_MANY_PAGES;
 }
 
 void

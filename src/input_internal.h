@@ -10,8 +10,12 @@
 #include "input.h"
 #include "shmem.h"
 #include "source/source_scan.h"
+#include "statement.h"
 #include "storage/block.h"
 #include "utils/tuplestore.h"
+
+/* Pages of a table that hold, with common rows, many (STREAMING_FEW_ROWS). */
+#define STREAMING_MANY_PAGES	16
 
 /* The next offset of each partition, dense; -1: not known. */
 typedef struct StreamingOffsets
@@ -69,6 +73,7 @@ struct StreamingInput
 
 	/* the batch */
 	bool		bound;
+	bool		large;			/* likely to have many rows */
 	StreamingInputMode mode;	/* NONE: no rows, only a position */
 	MemoryContext batch_context;
 	int64		max_rows;		/* 0: none */

@@ -417,7 +417,12 @@ streaming_snapshot_begin(StreamingInput *input)
 	streaming_push_scan_begin(push, GetActiveSnapshot(), &input->position, slot);
 	found = streaming_push_scan_next(push);
 	if (found)
+	{
 		push->from = slot->tts_tid;
+		input->large = push->table == 0 ||
+			ItemPointerGetBlockNumberNoCheck(&input->looked_at.tid) >
+			ItemPointerGetBlockNumber(&push->from) + STREAMING_MANY_PAGES;
+	}
 	streaming_push_scan_end(push);
 	ExecDropSingleTupleTableSlot(slot);
 

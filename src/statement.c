@@ -10,7 +10,7 @@
 
 #include "statement.h"
 
-static void
+static SPIPlanPtr
 prepare(StreamingStatement *statement)
 {
 	SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql, statement->nparams,
@@ -21,7 +21,7 @@ prepare(StreamingStatement *statement)
 		elog(ERROR, "could not prepare \"%s\": %s", statement->sql,
 			 SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
-	statement->plan = plan;
+	return plan;
 }
 
 static void
@@ -46,14 +46,16 @@ uint64
 streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 						Datum *params, bool read_only, DestReceiver *dest)
 {
+	bool		large = delta ? delta->nrows > STREAMING_FEW_ROWS : statement->large;
+	SPIPlanPtr *plan = &statement->plans[large];
 	SPIExecuteOptions options = {0};
 	ParamListInfo list = NULL;
 	int			rc;
 
 	if (delta)
 		register_delta(delta);
-	if (statement->plan == NULL)
-		prepare(statement);
+	if (*plan == NULL)
+		*plan = prepare(statement);
 	if (statement->nparams > 0)
 	{
 		list = makeParamList(statement->nparams);
@@ -68,7 +70,7 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 	options.params = list;
 	options.read_only = read_only;
 	options.dest = dest ? dest : None_Receiver;
-	rc = SPI_execute_plan_extended(statement->plan, &options);
+	rc = SPI_execute_plan_extended(*plan, &options);
 	if (rc < 0)
 		elog(ERROR, "could not execute \"%s\": %s", statement->sql,
 			 SPI_result_code_string(rc));
@@ -80,7 +82,10 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 void
 streaming_statement_free(StreamingStatement *statement)
 {
-	if (statement->plan)
-		SPI_freeplan(statement->plan);
-	statement->plan = NULL;
+	for (int i = 0; i < lengthof(statement->plans); i++)
+	{
+		if (statement->plans[i])
+			SPI_freeplan(statement->plans[i]);
+		statement->plans[i] = NULL;
+	}
 }

@@ -10,6 +10,13 @@
 #include "tcop/dest.h"
 #include "utils/tuplestore.h"
 
+/*
+ * Plans are kept from batch to batch, and the best one for a single row (look
+ * up what it joins with) is a bad one for a million (read all that it joins
+ * with), and the other way round.  So there are two; more rows than this are many.
+ */
+#define STREAMING_FEW_ROWS	1000
+
 /* Rows that a statement sees under a name. */
 typedef struct StreamingDelta
 {
@@ -25,7 +32,10 @@ typedef struct StreamingStatement
 	int			cursor_options;
 	int			nparams;
 	Oid		   *param_types;
-	SPIPlanPtr	plan;			/* NULL until the first run */
+	bool		large;			/* set before a run that reads no delta: there
+								 * are many rows */
+	SPIPlanPtr	plans[2];		/* for few and for many rows; NULL until the
+								 * first run of that kind */
 } StreamingStatement;
 
 /*

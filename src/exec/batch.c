@@ -247,6 +247,7 @@ run_stages(StreamingViewState *state, StreamingBatchResult *result)
 		StreamingStageExec *exec = state->stages[i];
 		bool		last = i == program->nstages - 1;
 
+		exec->large_input = streaming_input_is_large(state->input);
 		exec->changes = exec->writes = NULL;
 		if (!last)
 			exec->changes = streaming_delta_make(exec, psprintf("delta_%d", i + 1));

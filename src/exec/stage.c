@@ -286,6 +286,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->bag = stage->bag_table ?
 		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage)) : NULL;
 
+	exec->statement.large = exec->initial.large = exec->large_input;
 	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,
 							true, (DestReceiver *) &receiver);
 	merge_chunk(exec);

@@ -35,6 +35,7 @@ typedef struct StreamingStageExec
 	TupleDesc	delta_desc;		/* outputs and "$sign" */
 
 	/* for one batch */
+	bool		large_input;	/* the stream bound has many rows */
 	MemoryContext batch_context;
 	StreamingStateTable *table; /* NULL: nothing is kept */
 	StreamingStateTable *bag;
@@ -61,7 +62,8 @@ extern void streaming_stage_close(StreamingStageExec *exec);
 /*
  * Runs a stage over its input, connected to SPI, in CurrentMemoryContext which
  * lives for the batch.  input: delta of the stage below, NULL: the stream bound
- * in this process.  exec->changes and exec->writes are set by the caller.
+ * in this process.  exec->changes, exec->writes and, if input is NULL,
+ * exec->large_input are set by the caller.
  */
 extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input,
 								bool initial);
