@@ -29,13 +29,12 @@
  * segment.  Unlogged tables are emptied by crash recovery; shared memory is new
  * then, too.
  *
- * The rows are appended with a bulk insert state that has no ring of buffers:
- * they are read by others right after, from shared buffers, and mostly are
- * truncated away before anybody had to write them to disk.
+ * The rows are read by others right after, from shared buffers, and mostly are
+ * overwritten before anybody had to write them to disk (buffer_page.c).
  *
  * When a segment is full the writer needs another table: one that no reader
- * that counts needs any more is emptied in place (no new file, no change of the
- * catalogs), or one is made.  A reader does not count once it has been
+ * that counts needs any more is filled again in place (no new file, no change
+ * of the catalogs), or one is made.  A reader does not count once it has been
  * detached; it may still be scanning, but then it holds a lock on the table,
  * which is therefore passed over.  So a stuck reader costs at most the tables it
  * has locked.  See advance_reader_limits for who is detached when.
@@ -43,7 +42,7 @@
  * Lock order: a reader registers its place under the stream's lock, then locks
  * the tables, then looks again whether it has been detached in between; the
  * writer invalidates a segment under the stream's lock, then locks its table
- * conditionally.  Whichever comes first, nobody reads a table that is emptied.
+ * conditionally.  Whichever comes first, nobody reads a table that is filled again.
  */
 #include "postgres.h"
 
@@ -68,8 +67,12 @@
 #include "buffer.h"
 #include "catalog.h"
 
-/* Segments that are in use at most, in the sense of streaming.buffer_size. */
-#define LIVE_SEGMENTS	4
+/*
+ * Segments that are in use at most, in the sense of streaming.buffer_size.  Of
+ * readers that keep up two or three are in use: the fewer pages those have, the
+ * more often they are used again while they are in the processor's cache.
+ */
+#define LIVE_SEGMENTS	8
 
 /* How long a reader may wait for rows because others hold the ring full. */
 #define DETACH_AFTER	3000	/* ms */
@@ -79,6 +82,7 @@
 
 static void ready_tables(StreamingBufferWriter *writer);
 static int	claim_segment(StreamingBufferWriter *writer);
+static BlockNumber segment_blocks(void);
 static void wait_for_room(StreamingStreamShared *shared);
 static uint64 advance_reader_limits(StreamingStreamShared *shared);
 static bool holds_segment(StreamingViewReader *reader, StreamingStreamShared *shared,
@@ -107,11 +111,8 @@ streaming_buffer_open(StreamingStreamShared *shared, StreamingStream *stream)
 	writer->shared = shared;
 	writer->stream = stream;
 	writer->desc = streaming_buffer_desc(stream->tupdesc);
-	writer->slots = palloc(sizeof(TupleTableSlot *) * STREAMING_BUFFER_BLOCK);
-	for (int i = 0; i < STREAMING_BUFFER_BLOCK; i++)
-		writer->slots[i] = MakeSingleTupleTableSlot(writer->desc, &TTSOpsVirtual);
-	writer->form_context = AllocSetContextCreate(CurrentMemoryContext, "streaming buffer rows",
-												 ALLOCSET_DEFAULT_SIZES);
+	writer->values = palloc(sizeof(Datum) * writer->desc->natts);
+	writer->isnull = palloc(sizeof(bool) * writer->desc->natts);
 	writer->segment = -1;
 	streaming_positions_init(&writer->earliest);
 
@@ -211,6 +212,8 @@ streaming_buffer_advance(StreamingBufferWriter *writer, const StreamingPositions
 
 	writer->segment = index;
 	writer->full = false;
+	writer->file_blocks = 0;
+	writer->wide = 0;
 	ItemPointerSetInvalid(&writer->end);
 	put_marker(writer, STREAMING_NO_PARTITION, 0, true);
 	for (int i = 0; i < positions->n; i++)
@@ -268,7 +271,7 @@ claim_segment(StreamingBufferWriter *writer)
 		return -1;
 
 	for (int i = 0; i < STREAMING_MAX_SEGMENTS; i++)
-		if (OidIsValid(tables[i]) && streaming_table_clear(tables[i]))
+		if (OidIsValid(tables[i]) && streaming_table_reuse(tables[i], 2 * segment_blocks()))
 			return i;
 
 	if (missing >= 0)
@@ -296,6 +299,13 @@ claim_segment(StreamingBufferWriter *writer)
 	wait_for_room(shared);
 	LWLockRelease(shared->lock);
 	return -1;
+}
+
+/* Pages after which a segment is full. */
+static BlockNumber
+segment_blocks(void)
+{
+	return streaming_buffer_size / LIVE_SEGMENTS / (BLCKSZ / 1024);
 }
 
 /* Caller holds the stream's lock. */
@@ -396,24 +406,22 @@ static void
 put_row(StreamingBufferWriter *writer, int32 partition, int64 offset,
 		const Datum *values, const bool *isnull)
 {
-	TupleTableSlot *slot;
 	int			natts = writer->stream->tupdesc->natts;
 
-	if (writer->nslots == STREAMING_BUFFER_BLOCK)
-		streaming_buffer_flush(writer);
-	slot = writer->slots[writer->nslots++];
-	ExecClearTuple(slot);
-	slot->tts_values[0] = Int64GetDatum(offset);
-	slot->tts_values[1] = Int32GetDatum(partition);
-	slot->tts_isnull[0] = slot->tts_isnull[1] = false;
+	if (writer->rel == NULL)
+		writer->rel = table_open(writer->shared->segments[writer->segment].relid,
+								 RowExclusiveLock);
+	writer->values[0] = Int64GetDatum(offset);
+	writer->values[1] = Int32GetDatum(partition);
+	writer->isnull[0] = writer->isnull[1] = false;
 	if (values)
 	{
-		memcpy(slot->tts_values + STREAMING_BUFFER_SHIFT, values, sizeof(Datum) * natts);
-		memcpy(slot->tts_isnull + STREAMING_BUFFER_SHIFT, isnull, sizeof(bool) * natts);
+		memcpy(writer->values + STREAMING_BUFFER_SHIFT, values, sizeof(Datum) * natts);
+		memcpy(writer->isnull + STREAMING_BUFFER_SHIFT, isnull, sizeof(bool) * natts);
 	}
 	else
-		memset(slot->tts_isnull + STREAMING_BUFFER_SHIFT, true, sizeof(bool) * natts);
-	ExecStoreVirtualTuple(slot);
+		memset(writer->isnull + STREAMING_BUFFER_SHIFT, true, sizeof(bool) * natts);
+	streaming_page_put(writer, writer->values, writer->isnull);
 }
 
 static void
@@ -425,33 +433,9 @@ put_marker(StreamingBufferWriter *writer, int32 partition, int64 offset, bool ea
 void
 streaming_buffer_flush(StreamingBufferWriter *writer)
 {
-	StreamingSegment *segment = &writer->shared->segments[writer->segment];
-	MemoryContext old;
-
-	if (writer->nslots == 0)
-		return;
-	if (writer->rel == NULL)
-	{
-		writer->rel = table_open(segment->relid, RowExclusiveLock);
-		/* Longer than the rows of a block, whose memory this is called in. */
-		old = MemoryContextSwitchTo(GetMemoryChunkContext(writer));
-		writer->bistate = GetBulkInsertState();
-		MemoryContextSwitchTo(old);
-		FreeAccessStrategy(writer->bistate->strategy);
-		writer->bistate->strategy = NULL;
-	}
-
-	old = MemoryContextSwitchTo(writer->form_context);
-	table_multi_insert(writer->rel, writer->slots, writer->nslots,
-					   GetCurrentCommandId(true),
-					   TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN, writer->bistate);
-	MemoryContextSwitchTo(old);
-	writer->end = writer->slots[writer->nslots - 1]->tts_tid;
-	writer->nslots = 0;
-	MemoryContextReset(writer->form_context);
-
-	if ((uint64) streaming_table_blocks(writer->rel) * (BLCKSZ / 1024) >=
-		streaming_buffer_size / LIVE_SEGMENTS)
+	streaming_page_unlock(writer);
+	if (ItemPointerGetBlockNumberNoCheck(&writer->end) + writer->wide / BLCKSZ >=
+		segment_blocks())
 		writer->full = true;
 }
 
@@ -473,11 +457,9 @@ streaming_buffer_mark(StreamingBufferWriter *writer, const StreamingPositions *b
 void
 streaming_buffer_release(StreamingBufferWriter *writer)
 {
-	Assert(writer->nslots == 0);
 	if (writer->rel == NULL)
 		return;
-	FreeBulkInsertState(writer->bistate);
-	writer->bistate = NULL;
+	streaming_page_release(writer);
 	table_close(writer->rel, NoLock);
 	writer->rel = NULL;
 }

@@ -15,7 +15,7 @@
 /* Columns that a segment has before the stream's own: "$offset", "$partition". */
 #define STREAMING_BUFFER_SHIFT	2
 
-/* Rows that are formed and written at a time. */
+/* Rows that are decoded and written at a time. */
 #define STREAMING_BUFFER_BLOCK	500
 
 /* ----------
@@ -27,9 +27,9 @@ typedef struct StreamingBufferWriter
 	StreamingStreamShared *shared;
 	StreamingStream *stream;
 	TupleDesc	desc;			/* of the segments */
-	TupleTableSlot **slots;		/* STREAMING_BUFFER_BLOCK virtual ones */
-	int			nslots;			/* filled */
-	MemoryContext form_context; /* tuples as they are written */
+	Datum	   *values;			/* of a row of a segment */
+	bool	   *isnull;
+	PGAlignedBlock row;			/* in which rows are formed */
 	bool		unusable[STREAMING_MAX_SEGMENTS];	/* table of an old shape
 													 * that is locked */
 	StreamingPositions earliest;	/* where the source began when the ring did */
@@ -37,10 +37,14 @@ typedef struct StreamingBufferWriter
 	/* the segment that is written */
 	int			segment;		/* index; -1: none yet */
 	bool		full;
+	Size		wide;			/* of rows of which values are out of line */
+	BlockNumber block;			/* that is filled, if there is an end */
+	BlockNumber file_blocks;	/* length of the table's file; maybe longer */
 
 	/* within a transaction */
 	Relation	rel;
-	struct BulkInsertStateData *bistate;
+	Buffer		buffer;			/* of block, pinned; or invalid */
+	bool		locked;
 
 	/* written and not yet published */
 	ItemPointerData end;
@@ -63,12 +67,15 @@ extern bool streaming_buffer_advance(StreamingBufferWriter *writer,
 									 const StreamingPositions *positions,
 									 const StreamingColumnSet *columns);
 
-/* A row; values and isnull are of the stream's columns, copied at flush. */
+/*
+ * A row; values and isnull are of the stream's columns.  A page of the segment
+ * may stay locked until the flush, to which there should be nothing but rows.
+ */
 extern void streaming_buffer_append(StreamingBufferWriter *writer,
 									int32 partition, int64 offset,
 									const Datum *values, const bool *isnull);
 
-/* Writes what was appended; to be called before the values go away. */
+/* Lets go of the page; says whether the segment is full. */
 extern void streaming_buffer_flush(StreamingBufferWriter *writer);
 
 /* Marks the positions of partitions that differ from those in before. */
@@ -153,6 +160,18 @@ extern void streaming_buffer_row(TupleTableSlot *slot, StreamingBufferRow *row);
 extern TableScanDesc streaming_buffer_scan(Relation rel, Snapshot snapshot,
 										   const StreamingBufferPart *part);
 
+/* in buffer_page.c */
+
+/*
+ * Adds a row with the columns of a segment to the one that is written, leaving
+ * a page locked, until streaming_page_unlock.  release: before the table is
+ * closed.
+ */
+extern void streaming_page_put(StreamingBufferWriter *writer, const Datum *values,
+							   const bool *isnull);
+extern void streaming_page_unlock(StreamingBufferWriter *writer);
+extern void streaming_page_release(StreamingBufferWriter *writer);
+
 /* in buffer_table.c */
 
 /* Name of table index of a stream's ring. */
@@ -173,5 +192,11 @@ extern bool streaming_table_matches(Oid relid, TupleDesc desc, int shift);
  * of the catalogs.  Unlogged tables only.  False: somebody does.
  */
 extern bool streaming_table_clear(Oid relid);
+
+/*
+ * The same for a table whose rows are going to be overwritten: it keeps them if
+ * none has values out of line and its file has no more than keep pages.
+ */
+extern bool streaming_table_reuse(Oid relid, BlockNumber keep);
 
 #endif							/* STREAMING_BUFFER_H */

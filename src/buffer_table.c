@@ -186,6 +186,12 @@ streaming_table_blocks(Relation rel)
 bool
 streaming_table_clear(Oid relid)
 {
+	return streaming_table_reuse(relid, 0);
+}
+
+bool
+streaming_table_reuse(Oid relid, BlockNumber keep)
+{
 	Relation	rel;
 	Oid			toast;
 
@@ -209,7 +215,7 @@ streaming_table_clear(Oid relid)
 			return true;
 		}
 	}
-	if (RelationGetNumberOfBlocks(rel) > 0)
+	if (RelationGetNumberOfBlocks(rel) > keep)
 		table_relation_nontransactional_truncate(rel);
 	table_close(rel, NoLock);
 	return true;
