@@ -659,16 +659,17 @@ void
 streaming_input_initialize(const StreamingView *view, Oid stream)
 {
 	StreamingSourceKind kind;
-	StreamingSnapshotPosition position;
+	StreamingSnapshotPosition position = {0};
 	StreamingStreamShared *shared;
 	StreamingPushScan scan = {0};
+	bool		earliest;
 	char	   *text;
 	char	   *partition = "0";
 
-	if (!streaming_is_stream(stream, &kind) || kind != STREAMING_SOURCE_PUSH ||
-		view->start == NULL || strcmp(view->start, "earliest") == 0)
+	if (!streaming_is_stream(stream, &kind) || kind != STREAMING_SOURCE_PUSH)
 		return;
-	if (strcmp(view->start, "latest") != 0)
+	earliest = view->start == NULL || strcmp(view->start, "earliest") == 0;
+	if (!earliest && strcmp(view->start, "latest") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a continuous view cannot begin at a time in a stream fed by INSERT"),
@@ -678,7 +679,8 @@ streaming_input_initialize(const StreamingView *view, Oid stream)
 	streaming_push_scan_lock(&scan, shared, PG_UINT64_MAX);
 	if (OidIsValid(scan.tables[1]))
 	{
-		streaming_snapshot_position_now(&scan, shared, &position);
+		if (!earliest)
+			streaming_snapshot_position_now(&scan, shared, &position);
 		text = streaming_snapshot_position_out(&position, shared->push_identity);
 		streaming_checkpoint_write(view->view, stream, 0, 1, &partition, &text);
 	}

@@ -119,10 +119,10 @@ extern void streaming_input_committed(StreamingInput *input);
 extern void streaming_input_aborted(StreamingInput *input);
 
 /*
- * A view was made, in the current transaction: where view->start or the
- * stream's start is "latest" and the stream is a pushed one, fixes the place
- * where it begins, so that rows pushed after the view's creation are never
- * missed.  Does nothing for other streams.
+ * A view of a pushed stream was made or begins anew, in the current transaction:
+ * writes its first checkpoint.  With view->start "latest" it fixes the place, so
+ * that rows pushed after the view's creation are never missed; else it has
+ * taken nothing.  Does nothing for other streams.
  */
 extern void streaming_input_initialize(const StreamingView *view, Oid stream);
 
@@ -132,6 +132,9 @@ extern void streaming_input_initialize(const StreamingView *view, Oid stream);
  * does not read it.
  */
 extern int64 streaming_input_push_lag(Oid view, Oid stream);
+
+/* Ditto, of pushed rows behind a position as in streaming.checkpoints; NULL: all. */
+extern int64 streaming_input_push_rest(Oid stream, const char *position);
 
 /* For fdw.c: the reader bound to relation relid in this process, or NULL. */
 extern StreamingInput *streaming_input_bound(Oid relid);

@@ -516,20 +516,25 @@ streaming_snapshot_needs(const char *position, StreamingStreamShared *shared, Oi
 int64
 streaming_input_push_lag(Oid view, Oid stream)
 {
+	List	   *rows = streaming_checkpoint_read(view, stream);
+
+	return streaming_input_push_rest(stream, rows ? ((StreamingCheckpoint *) linitial(rows))->position : NULL);
+}
+
+int64
+streaming_input_push_rest(Oid stream, const char *text)
+{
 	StreamingStreamShared *shared = streaming_stream_use(stream);
 	StreamingSnapshotPosition position = {0};
 	StreamingPushScan scan = {0};
 	TupleTableSlot *slot;
 	Relation	rel;
-	ListCell   *lc;
 	int64		rows = 0;
 
 	streaming_push_scan_lock(&scan, shared, 0);
-	foreach(lc, streaming_checkpoint_read(view, stream))
+	if (text)
 	{
-		StreamingCheckpoint *row = lfirst(lc);
-
-		(void) streaming_snapshot_position_in(row->position, shared->push_identity, &position);
+		(void) streaming_snapshot_position_in(text, shared->push_identity, &position);
 		apply_floor(&position, shared);
 	}
 	if (OidIsValid(scan.tables[1]))

@@ -121,9 +121,13 @@ CREATE POLICY read_all_data ON rejected_rows FOR SELECT USING (
     pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
 COMMENT ON POLICY read_all_data ON rejected_rows IS 'members of pg_read_all_data see all rows';
 
+CREATE FUNCTION streaming_internal.check_dump(view oid, stream oid) RETURNS boolean
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_dump';
+COMMENT ON FUNCTION streaming_internal.check_dump(oid, oid) IS 'has the view taken all rows pushed into the stream? if not, a dump leaves out its checkpoint';
+
 SELECT pg_catalog.pg_extension_config_dump('continuous_view_id', '');
 SELECT pg_catalog.pg_extension_config_dump('continuous_view', '');
-SELECT pg_catalog.pg_extension_config_dump('checkpoints', '');
+SELECT pg_catalog.pg_extension_config_dump('checkpoints', 'WHERE streaming_internal.check_dump(view, stream)');
 SELECT pg_catalog.pg_extension_config_dump('progress', '');
 SELECT pg_catalog.pg_extension_config_dump('files', '');
 SELECT pg_catalog.pg_extension_config_dump('rejected_rows', '');

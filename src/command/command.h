@@ -132,6 +132,16 @@ extern void streaming_refuse_internal(Oid relid);
  */
 extern void streaming_restore_views(void);
 
+/*
+ * Makes what tells, in a dump that is restored, that all is there; called when
+ * a user makes a continuous view.
+ */
+extern void streaming_restore_make_marker(void);
+extern bool streaming_restore_is_marker(const RangeVar *name);
+
+/* Is all there of a view that comes from a dump?  Then it is about to run. */
+extern bool streaming_restore_is_complete(const StreamingView *view);
+
 /* in closest_match.c: of n candidates the most like name, or NULL */
 extern const char *streaming_closest_match(const char *name, const char *const *candidates,
 										   int n);

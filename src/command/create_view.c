@@ -85,6 +85,7 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	streaming_read_view_options(stmt->options, &options);
 	stmt->options = streaming_other_options(stmt->options);
 
+	streaming_restore_make_marker();
 	view.id = streaming_catalog_next_id();
 	view.definition = make_definition(stmt, sql, location, length, view.id, &namespace);
 	lock_upstream(view.definition);

@@ -9,31 +9,121 @@
  * the parts have in common, DEPENDENCY_INTERNAL.
  *
  * A row tells that it was copied (StreamingView.restored).  Its view waits until
- * all that it is made of is there, then the dependencies are recorded anew and
- * it begins to run, from the checkpoint that came with it.  On the same way rows
- * are removed whose views were dropped while the library was not loaded.
+ * all is there, then the dependencies are recorded anew and it begins to run,
+ * from the checkpoint that came with it.  On the same way rows are removed whose
+ * views were dropped while the library was not loaded.
+ *
+ * That all is there cannot be seen from the parts: pg_restore -j loads tables
+ * in any order, and an empty one may be empty or not loaded yet.  But what it
+ * does last, after all data, indexes and constraints, is to refresh
+ * materialized views.  So there is one, streaming_internal.restored, made with
+ * the first continuous view; in a database that is being restored it is not
+ * populated.
+ *
+ * Pushed rows that views have not taken are not carried: which ones these are
+ * is told by transaction ids of the old cluster.  A dump says that there were
+ * such rows by leaving out the checkpoint of the view in that stream: the
+ * condition of pg_extension_config_dump, streaming_check_dump, looks at the
+ * rows.  Every view of a pushed stream has a checkpoint from its beginning, so
+ * when a restored one has none, that goes to streaming.rejected_rows and to the
+ * log.  The tables that the rows are in come with the dump and belong to
+ * nothing; they are dropped when all is there.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
+#include "utils/syscache.h"
 
 #include "streaming.h"
+#include "checkpoint.h"
+#include "exec/progress.h"
+#include "sink/sink.h"
+#include "input.h"
+#include "query/program.h"
+#include "shmem.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
+#define MARKER "restored"
+
 PG_FUNCTION_INFO_V1(streaming_notify_workers);
+PG_FUNCTION_INFO_V1(streaming_check_dump);
+
+static void drop_orphans(void);
+
+/* ---------------------------------------------------------------------------
+ * Is all there?
+ * ---------------------------------------------------------------------------
+ */
+
+static Oid
+marker(void)
+{
+	return get_relname_relid(MARKER, streaming_internal_namespace());
+}
+
+void
+streaming_restore_make_marker(void)
+{
+	StreamingOwnerRights rights;
+
+	if (OidIsValid(marker()))
+		return;
+
+	/* One at a time. */
+	LockDatabaseObject(NamespaceRelationId, streaming_internal_namespace(), 0,
+					   ShareUpdateExclusiveLock);
+	if (OidIsValid(marker()))
+		return;
+	streaming_owner_rights_begin(&rights);
+	streaming_run_sql("CREATE MATERIALIZED VIEW " STREAMING_INTERNAL_SCHEMA "." MARKER
+					  " AS SELECT true AS complete");
+	streaming_run_sql("COMMENT ON MATERIALIZED VIEW " STREAMING_INTERNAL_SCHEMA "." MARKER
+					  " IS 'populated when all of a dump is restored'");
+	streaming_run_sql("ALTER MATERIALIZED VIEW " STREAMING_INTERNAL_SCHEMA "." MARKER
+					  " DEPENDS ON EXTENSION streaming");
+	streaming_owner_rights_end(&rights);
+	drop_orphans();
+}
+
+bool
+streaming_restore_is_marker(const RangeVar *name)
+{
+	return name->schemaname && strcmp(name->schemaname, STREAMING_INTERNAL_SCHEMA) == 0 &&
+		strcmp(name->relname, MARKER) == 0;
+}
 
 static bool
-is_complete(StreamingView *view)
+is_populated(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		populated = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		populated = ((Form_pg_class) GETSTRUCT(tuple))->relispopulated;
+		ReleaseSysCache(tuple);
+	}
+	return populated;
+}
+
+bool
+streaming_restore_is_complete(const StreamingView *view)
 {
 	ListCell   *lc;
 
+	if (!is_populated(marker()))
+		return false;
 	foreach(lc, view->relations)
 	{
 		if (!OidIsValid(get_relname_relid(lfirst(lc), streaming_internal_namespace())))
@@ -43,6 +133,57 @@ is_complete(StreamingView *view)
 	/* pg_dump makes the view twice: first as SELECT NULL, NULL ... */
 	return list_member_oid(streaming_catalog_named_relations(view->view),
 						   streaming_view_reads(view));
+}
+
+/* The stream that view reads as relid, which may be a view; Invalid: not pushed. */
+static Oid
+pushed_stream(Oid relid)
+{
+	StreamingView *upstream = streaming_catalog_view(relid, true);
+	StreamingSourceKind kind;
+
+	if (upstream)
+		relid = get_relname_relid(streaming_change_stream_name(upstream->id),
+								  streaming_internal_namespace());
+	return streaming_is_stream(relid, &kind) && kind == STREAMING_SOURCE_PUSH ? relid : InvalidOid;
+}
+
+/* Says what the dump could not carry, and begins with what is pushed from now on. */
+static void
+restore_pushed(StreamingView *view)
+{
+	StreamingOwnerRights rights;
+	char	   *name = streaming_qualified_name(view->view);
+	ListCell   *lc;
+
+	foreach(lc, streaming_catalog_streams_of_view(view->view))
+	{
+		Oid			stream = pushed_stream(lfirst_oid(lc));
+		bool		complete;
+
+		if (!OidIsValid(stream))
+			continue;
+		complete = streaming_checkpoint_read(view->view, stream) != NIL;
+		if (stream != lfirst_oid(lc))
+			complete |= streaming_progress_read(view->view).batch_id == 0;	/* loads it whole */
+		else if (!complete)
+			streaming_input_initialize(view, stream);
+		if (complete)
+			continue;
+		streaming_owner_rights_begin(&rights);
+		streaming_run_sql(psprintf("INSERT INTO " STREAMING_SCHEMA ".rejected_rows "
+								   "(stream, partition, position, error) "
+								   "VALUES (%u, '0', %s, %s) ON CONFLICT DO NOTHING",
+								   lfirst_oid(lc),
+								   quote_literal_cstr(psprintf("restore of %s", name)),
+								   quote_literal_cstr(psprintf("pushed rows that continuous view %s had not taken when the database was dumped are missing",
+															   name))));
+		streaming_owner_rights_end(&rights);
+		ereport(WARNING,
+				(errmsg("pushed rows of \"%s\" that continuous view \"%s\" had not taken when the database was dumped are missing",
+						get_rel_name(lfirst_oid(lc)), get_rel_name(view->view)),
+				 errdetail("streaming.rejected_rows says so, too.")));
+	}
 }
 
 static void
@@ -57,13 +198,23 @@ restore_view(StreamingView *view)
 		if (get_rel_relkind(relid) != RELKIND_INDEX)
 			streaming_internal_adopt(relid, view->view);
 	}
+	restore_pushed(view);
 	streaming_catalog_settle_view(view->view);
 }
 
-/* Does what it can for one view; an error is a warning to the log. */
-static void
+/* ---------------------------------------------------------------------------
+ * Restoring
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Does what it can for one view; an error is a warning to the log.  Returns
+ * whether the view runs now.
+ */
+static bool
 try_restore_view(Oid relid)
 {
+	volatile bool restored = false;
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 
@@ -76,8 +227,11 @@ try_restore_view(Oid relid)
 		view = streaming_catalog_view(relid, true);
 		if (view && !OidIsValid(view->owner))
 			streaming_catalog_forget(relid);
-		else if (view && view->restored && is_complete(view))
+		else if (view && view->restored && streaming_restore_is_complete(view))
+		{
 			restore_view(view);
+			restored = true;
+		}
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -90,19 +244,61 @@ try_restore_view(Oid relid)
 		RollbackAndReleaseCurrentSubTransaction();
 		ereport(WARNING,
 				(errmsg("could not restore continuous view %u: %s", relid, error->message)));
+		restored = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	return restored;
+}
+
+/* Drops tables of rows that belong to no stream.  Does not wait for locks. */
+static void
+drop_orphans(void)
+{
+	StreamingOwnerRights rights;
+	SPITupleTable *found;
+	uint64		n;
+
+	streaming_owner_rights_begin(&rights);
+	SPI_connect();
+	if (SPI_execute("SELECT c.oid FROM pg_class c "
+					"WHERE relnamespace = '" STREAMING_INTERNAL_SCHEMA "'::regnamespace "
+					"AND relkind = 'r' AND relname ~ '^(push|buffer)_[0-9]+_[0-9]+$' "
+					"AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid "
+					"AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass)",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for tables without a stream");
+	found = SPI_tuptable;
+	n = SPI_processed;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1,
+														   &isnull));
+		ObjectAddress table;
+
+		if (!ConditionalLockRelationOid(relid, AccessExclusiveLock) ||
+			get_rel_relkind(relid) != RELKIND_RELATION)
+			continue;
+		ObjectAddressSet(table, RelationRelationId, relid);
+		performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	}
+	SPI_finish();
+	streaming_owner_rights_end(&rights);
+	CommandCounterIncrement();
 }
 
 void
 streaming_restore_views(void)
 {
+	bool		restored = false;
 	ListCell   *lc;
 
 	foreach(lc, streaming_catalog_restored_views())
-		try_restore_view(((StreamingView *) lfirst(lc))->view);
+		restored |= try_restore_view(((StreamingView *) lfirst(lc))->view);
+	if (restored)
+		drop_orphans();
 }
 
 /* Trigger on streaming.continuous_view. */
@@ -115,4 +311,55 @@ streaming_notify_workers(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called by trigger manager", "notify_workers")));
 	streaming_workers_notify();
 	return PointerGetDatum(NULL);
+}
+
+/* ---------------------------------------------------------------------------
+ * Dumping
+ * ---------------------------------------------------------------------------
+ */
+
+/* The position of the view in the stream that the dump contains; NULL: none. */
+static char *
+dumped_position(Oid view, Oid stream)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *position = NULL;
+
+	SPI_connect();
+	if (SPI_execute(psprintf("SELECT position FROM streaming.checkpoints "
+							 "WHERE view = %u AND stream = %u", view, stream),
+					true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read streaming.checkpoints");
+	if (SPI_processed > 0)
+	{
+		position = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		position = MemoryContextStrdup(context, position);
+	}
+	SPI_finish();
+	return position;
+}
+
+/*
+ * streaming_internal.check_dump(view oid, stream oid) returns boolean: false, with
+ * a warning, if the snapshot has pushed rows that the view has not taken.
+ */
+Datum
+streaming_check_dump(PG_FUNCTION_ARGS)
+{
+	Oid			view = PG_GETARG_OID(0);
+	Oid			stream = PG_GETARG_OID(1);
+	StreamingSourceKind kind;
+	int64		rows;
+
+	if (streaming_streams == NULL ||	/* not preloaded: nobody knows */
+		!streaming_is_stream(stream, &kind) || kind != STREAMING_SOURCE_PUSH)
+		PG_RETURN_BOOL(true);
+	rows = streaming_input_push_rest(stream, dumped_position(view, stream));
+	if (rows > 0)
+		ereport(WARNING,
+				(errmsg_plural("continuous view \"%s\" has not taken %lld row of stream \"%s\", which a dump does not carry",
+							   "continuous view \"%s\" has not taken %lld rows of stream \"%s\", which a dump does not carry",
+							   rows, get_rel_name(view), (long long) rows, get_rel_name(stream)),
+				 errhint("Keep others from inserting into it, call streaming.drain for the view, and dump again.")));
+	PG_RETURN_BOOL(rows == 0);
 }

@@ -201,6 +201,10 @@ after(Node *stmt, Oid relid, bool owner_changed)
 			if (is_installed())
 				streaming_workers_notify();
 			break;
+		case T_RefreshMatViewStmt:	/* and ends with this one */
+			if (streaming_restore_is_marker(((RefreshMatViewStmt *) stmt)->relation))
+				streaming_workers_notify();
+			break;
 		default:
 			break;
 	}

@@ -45,6 +45,7 @@
 
 #include "streaming.h"
 #include "checkpoint.h"
+#include "command/command.h"
 #include "shmem.h"
 #include "source/source.h"
 #include "worker/slots.h"
@@ -161,10 +162,11 @@ check_view(Oid relid)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view \"%s\" is paused", name),
 				 errhint("Resume it with ALTER VIEW ... SET (streaming.enabled = on).")));
-	if (view->restored)
+	if (view->restored && !streaming_restore_is_complete(view))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("continuous view \"%s\" is not restored completely yet", name)));
+				 errmsg("continuous view \"%s\" is not restored completely yet", name),
+				 errhint("A restore with data ends with REFRESH MATERIALIZED VIEW streaming_internal.restored.")));
 
 	/* Made, altered or reset in this transaction: no batch can run before its end. */
 	rel = RelationIdGetRelation(relid);

@@ -50,6 +50,7 @@
 #include "storage/shmem.h"
 #include "utils/acl.h"
 #include "utils/wait_event.h"
+#include "utils/resowner.h"
 
 #include "streaming.h"
 #include "worker/slots.h"
@@ -93,6 +94,8 @@ static void workers_wait_gone(Oid dboid, bool coordinator);
 /* End of the transaction */
 static void slots_register_callback(void);
 static void slots_xact_callback(XactEvent event, void *arg);
+static void slots_release_callback(ResourceReleasePhase phase, bool commit, bool top_level,
+								   void *arg);
 static void database_notify(Oid dboid);
 static void database_unbar(Oid dboid);
 
@@ -510,7 +513,10 @@ slots_register_callback(void)
 	static bool registered = false;
 
 	if (!registered)
+	{
 		RegisterXactCallback(slots_xact_callback, NULL);
+		RegisterResourceReleaseCallback(slots_release_callback, NULL);
+	}
 	registered = true;
 }
 
@@ -528,15 +534,29 @@ slots_xact_callback(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
-			if (notify_pending && event == XACT_EVENT_COMMIT)
-				database_notify(MyDatabaseId);
-			notify_pending = false;
+			if (event == XACT_EVENT_ABORT)
+				notify_pending = false;
 			while (nbarred > 0)
 				database_unbar(barred[--nbarred]);
 			break;
 		default:
 			break;
 	}
+}
+
+/*
+ * Who is told of a commit must find in its caches what was committed: so not
+ * before others have been sent the invalidation messages, and those go out
+ * after the transaction callback.
+ */
+static void
+slots_release_callback(ResourceReleasePhase phase, bool commit, bool top_level, void *arg)
+{
+	if (!notify_pending || phase != RESOURCE_RELEASE_AFTER_LOCKS || !top_level)
+		return;
+	notify_pending = false;
+	if (commit)
+		database_notify(MyDatabaseId);
 }
 
 static void

@@ -70,7 +70,67 @@ command_ok([ 'pg_restore', '--exit-on-error', '-d', $other->connstr('postgres'),
 $other->safe_psql('postgres', 'INSERT INTO app.s VALUES (0, 1000)');
 drain($other, 'app.sums');
 is($other->safe_psql('postgres', 'SELECT sum(n), sum(sum) FROM app.sums'), '21|1210', 'views go on in the other server');
+
+# By several jobs, which load tables in any order, and row by row.
+$node->safe_psql('copy', <<'SQL');
+CREATE FOREIGN TABLE app.wide (k int, filler text) SERVER streaming;
+CREATE VIEW app.keys WITH (streaming.continuous) AS SELECT k, count(*) AS n, max(filler) FROM app.wide GROUP BY k;
+CREATE VIEW app.all_wide WITH (streaming.continuous) AS SELECT k, filler FROM app.wide;
+CREATE VIEW app.over_keys WITH (streaming.continuous) AS SELECT n, count(*) FROM app.keys GROUP BY n;
+INSERT INTO app.wide SELECT i, repeat('x', 100) FROM generate_series(1, 5000) i;
+SQL
+$node->safe_psql('copy', "SELECT streaming.drain('$_', '60 s')") foreach qw(app.keys app.all_wide app.over_keys);
+my ($dumped, $warned) = run_command([ 'pg_dump', '-Fd', '-f', "$dump.directory", '-d', $node->connstr('copy') ]);
+is($warned, '', 'nothing is missing in the dump');
+run_command([ 'pg_dump', '-Fd', '--inserts', '-f', "$dump.inserts", '-d', $node->connstr('copy') ]);
+my $orphans = q(SELECT string_agg(relname, chr(44)) FROM pg_class c WHERE relkind = 'r' AND relname ~ '^(push|buffer)_[0-9]'
+	AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND refclassid = 'pg_class'::regclass));
+foreach my $round (1 .. 4)
+{
+	my $from = $round == 4 ? "$dump.inserts" : "$dump.directory";
+
+	$other->safe_psql('postgres', "CREATE DATABASE jobs$round");
+	command_ok([ 'pg_restore', '--exit-on-error', '-j', 4, '-d', $other->connstr("jobs$round"), $from ], "pg_restore -j 4 of $from");
+	$other->safe_psql("jobs$round", q(INSERT INTO app.wide SELECT i, 'y' FROM generate_series(1, 5001) i));
+	$other->safe_psql("jobs$round", "SELECT streaming.drain('$_', '60 s')") foreach qw(app.keys app.all_wide app.over_keys);
+	is($other->safe_psql("jobs$round", 'SELECT sum(n), count(*), min(max), (SELECT count(*) FROM app.all_wide) FROM app.keys'),
+		'10001|5001|y|10001', 'views go on');
+	is($other->safe_psql("jobs$round", 'SELECT * FROM app.over_keys ORDER BY n'), "1|1\n2|5000", 'and those over them');
+	is($other->safe_psql("jobs$round", $orphans), q(), 'tables of the old streams are gone');
+	$other->safe_psql('postgres', "DROP DATABASE jobs$round");
+}
+
+# Definitions without data: nothing runs, and that is said.
+command_ok([ 'pg_restore', '--exit-on-error', '--schema-only', '-d', $other->connstr('template1'), "$dump.directory" ], 'pg_restore --schema-only');
+is($other->safe_psql('template1', 'SELECT count(*) FROM streaming.views'), 0, 'without data there are no views that run');
 $other->stop;
+
+# Rows that a view has not taken are not in a dump: that is said, then and later.
+$node->safe_psql('copy', <<'SQL');
+ALTER VIEW app.keys SET (streaming.enabled = off);
+INSERT INTO app.wide VALUES (1, 'late'), (2, 'late');
+SELECT streaming.drain('app.all_wide', '60 s');
+SQL
+(undef, $warned) = run_command([ 'pg_dump', '-v', '-Fc', '-f', "$dump.late", '-d', $node->connstr('copy') ]);
+like($warned, qr/WARNING:  continuous view "keys" has not taken 2 rows of stream "wide", which a dump does not carry/, 'pg_dump -v warns');
+like($warned, qr/HINT:  .*streaming\.drain/, 'and says what to do');
+unlike($warned, qr/WARNING:  .*all_wide/, 'not of a view that has taken all');
+$node->safe_psql('postgres', 'CREATE DATABASE late');
+command_ok([ 'pg_restore', '--exit-on-error', '-j', 2, '-d', $node->connstr('late'), "$dump.late" ], 'pg_restore');
+$node->safe_psql('late', <<'SQL');
+INSERT INTO app.wide VALUES (3, 'after');
+SELECT streaming.drain('app.all_wide', '60 s');
+ALTER VIEW app.keys SET (streaming.enabled = on);
+SELECT streaming.drain('app.keys', '60 s');
+SQL
+is($node->safe_psql('late', 'SELECT sum(n), (SELECT count(*) FROM app.all_wide) FROM app.keys'), '5001|5003', 'what the view had not taken is missing');
+is($node->safe_psql('late', q(SELECT stream, position, error FROM streaming.rejected_rows WHERE position = 'restore of app.keys')),
+	'app.wide|restore of app.keys|pushed rows that continuous view app.keys had not taken when the database was dumped are missing',
+	'streaming.rejected_rows says so');
+is($node->safe_psql('late', 'SELECT string_agg(position, $$, $$ ORDER BY position) FROM streaming.rejected_rows'),
+	'restore of app.keys, restore of public.sleeping', 'of no other view');
+$node->safe_psql('postgres', 'DROP DATABASE late');
+$node->safe_psql('copy', 'DROP FOREIGN TABLE app.wide CASCADE');
 
 # DROP DATABASE and ALTER DATABASE RENAME with workers in it; CREATE DATABASE from it.
 $node->safe_psql('postgres', 'ALTER DATABASE copy RENAME TO moved');
