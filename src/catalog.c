@@ -99,6 +99,8 @@ static const struct
 	{"progress", "progress_pkey"},
 	{"files", "files_pkey"},
 	{"push_segments", "push_segments_pkey"},
+	{"deliveries", "deliveries_pkey"},
+	{"outbox", "outbox_pkey"},
 	{"rejected_rows", "rejected_rows_stream_partition_position_key"},
 };
 

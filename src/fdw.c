@@ -10,9 +10,10 @@
  * Rows come in slots of the reader's own, so that nothing is copied: the
  * executor takes whatever slot an FDW returns.
  *
- * INSERT and COPY go to pushed streams only.  Rows are collected by
- * source_push.c and written in blocks, so that a statement costs about what it
- * costs on a table.  UPDATE, DELETE and TRUNCATE are refused by PostgreSQL
+ * INSERT and COPY into a pushed stream collect rows (source_push.c) and write them
+ * in blocks, so that a statement costs about what it costs on a table.  Into
+ * another one they become messages in the outbox (sink/stream_writer.c), which
+ * leave at commit.  UPDATE, DELETE and TRUNCATE are refused by PostgreSQL
  * itself, since there are no callbacks for them.
  */
 #include "postgres.h"
@@ -44,6 +45,7 @@
 
 #include "input_internal.h"
 #include "shift_slot.h"
+#include "sink/outbox.h"
 #include "source/source_push.h"
 
 /* Rows of a source that nobody has counted. */
@@ -59,6 +61,13 @@
 /* What a row costs before the plan sees it, in units of cpu_tuple_cost. */
 #define BUFFERED_ROW_COST	1.0
 #define DECODED_ROW_COST	20.0
+
+/* An INSERT or COPY: one of the two. */
+typedef struct StreamInsert
+{
+	StreamingPush *push;
+	StreamingStreamWriter *writer;
+} StreamInsert;
 
 /* A scan. */
 typedef struct StreamScan
@@ -433,7 +442,7 @@ is_updatable(Relation rel)
 	StreamingSourceKind kind;
 
 	return streaming_is_stream(RelationGetRelid(rel), &kind) &&
-		kind == STREAMING_SOURCE_PUSH ? 1 << CMD_INSERT : 0;
+		kind != STREAMING_SOURCE_DIRECTORY ? 1 << CMD_INSERT : 0;
 }
 
 static List *
@@ -458,30 +467,50 @@ static void
 begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
 	Relation	rel = rinfo->ri_RelationDesc;
+	StreamInsert *insert;
 	StreamingSourceKind kind;
 
-	if (!streaming_is_stream(RelationGetRelid(rel), &kind) || kind != STREAMING_SOURCE_PUSH)
+	if (!streaming_is_stream(RelationGetRelid(rel), &kind) ||
+		kind == STREAMING_SOURCE_DIRECTORY)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot insert into stream \"%s\"", RelationGetRelationName(rel)),
-				 errdetail("It is read from %s.",
-						   kind == STREAMING_SOURCE_KAFKA ? "a Kafka topic" : "a directory"),
-				 errhint("Rows can be inserted into streams of the server \"streaming\".")));
-	rinfo->ri_FdwState = streaming_push_begin(rel);
+				 errdetail("It is read from a directory."),
+				 errhint("Rows can be inserted into streams of the server \"streaming\" and of Kafka servers.")));
+	insert = palloc0(sizeof(StreamInsert));
+	rinfo->ri_FdwState = insert;
+	if (kind == STREAMING_SOURCE_PUSH)
+		insert->push = streaming_push_begin(rel);
+	else
+		insert->writer =
+			streaming_stream_writer_open(streaming_stream_open(RelationGetRelid(rel),
+															   rel->rd_rel->relowner));
 }
 
 static TupleTableSlot *
 exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
-	streaming_push_row(rinfo->ri_FdwState, slot);
+	StreamInsert *insert = rinfo->ri_FdwState;
+
+	if (insert->push)
+		streaming_push_row(insert->push, slot);
+	else
+	{
+		slot_getallattrs(slot);
+		streaming_stream_writer_put(insert->writer, slot->tts_values, slot->tts_isnull);
+	}
 	return slot;
 }
 
 static void
 end_insert(EState *estate, ResultRelInfo *rinfo)
 {
-	if (rinfo->ri_FdwState)
-		streaming_push_end(rinfo->ri_FdwState);
+	StreamInsert *insert = rinfo->ri_FdwState;
+
+	if (insert && insert->push)
+		streaming_push_end(insert->push);
+	if (insert && insert->writer)
+		streaming_stream_writer_close(insert->writer);
 	rinfo->ri_FdwState = NULL;
 }

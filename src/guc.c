@@ -26,10 +26,13 @@ int			streaming_connect_timeout = 10 * 1000;
 int			streaming_batches_kept = 100;
 int			streaming_source_memory = 64 * 1024;
 int			streaming_push_limit = 1024 * 1024;
+int			streaming_outbox_size = 1024 * 1024;
+char	   *streaming_stop_point_name = NULL;
 
 static void define_size_settings(void);
 static void define_worker_settings(void);
 static void define_source_settings(void);
+static void define_sink_settings(void);
 
 void
 streaming_guc_init(void)
@@ -37,6 +40,7 @@ streaming_guc_init(void)
 	define_size_settings();
 	define_worker_settings();
 	define_source_settings();
+	define_sink_settings();
 	MarkGUCPrefixReserved("streaming");
 }
 
@@ -149,4 +153,25 @@ define_source_settings(void)
 							10 * 1000, 1, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+}
+
+/* What writing to Kafka and to directories may use. */
+static void
+define_sink_settings(void)
+{
+	DefineCustomIntVariable("streaming.outbox_size",
+							"Undelivered messages of a stream above which nothing more is written to it.",
+							"Views that write to the stream do not run, and INSERT and COPY wait before their first row, until enough has been delivered. 0: never.",
+							&streaming_outbox_size,
+							1024 * 1024, 0, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomStringVariable("streaming.stop_point",
+							   "Place at which the extension's workers wait.",
+							   "For tests: the processes that come by wait until this setting is changed.",
+							   &streaming_stop_point_name,
+							   "",
+							   PGC_SUSET, GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL,
+							   NULL, NULL, NULL);
 }

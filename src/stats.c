@@ -35,6 +35,8 @@
 #include "input.h"
 #include "query/program.h"
 #include "shmem.h"
+#include "sink/outbox.h"
+#include "sink/sink_slots.h"
 #include "source/source.h"
 #include "worker/slots.h"
 
@@ -42,8 +44,10 @@ PG_FUNCTION_INFO_V1(streaming_view_status);
 PG_FUNCTION_INFO_V1(streaming_view_lag);
 PG_FUNCTION_INFO_V1(streaming_batches);
 PG_FUNCTION_INFO_V1(streaming_stream_partitions);
+PG_FUNCTION_INFO_V1(streaming_sink_status);
 
 static void find_status(Oid view, StreamingViewStatus *status, char *error);
+static bool is_held_back(Oid view, char *error);
 static bool has_worker(Oid dboid, StreamingWorkerType type, Oid stream);
 static bool stream_lag(Oid view, Oid stream, StreamingSourceKind kind, int64 *lag);
 static bool push_lag(Oid view, Oid stream, int64 *lag);
@@ -82,6 +86,8 @@ streaming_view_status(PG_FUNCTION_ARGS)
 	else
 	{
 		find_status(PG_GETARG_OID(0), &status, error);
+		if (status == STREAMING_VIEW_RUNNING && is_held_back(PG_GETARG_OID(0), error))
+			status = STREAMING_VIEW_RETRYING;
 		values[0] = CStringGetTextDatum(names[status]);
 	}
 	if (error[0])
@@ -90,6 +96,21 @@ streaming_view_status(PG_FUNCTION_ARGS)
 		nulls[1] = false;
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* Does the view wait until its sink has taken more?  Then error says so. */
+static bool
+is_held_back(Oid relid, char *error)
+{
+	StreamingView *view = streaming_catalog_view(relid, true);
+
+	if (view == NULL || !OidIsValid(view->sink.relid) ||
+		!streaming_outbox_full(view->sink.relid))
+		return false;
+	snprintf(error, STREAMING_ERROR_LENGTH,
+			 "waits for its sink \"%s\": more than streaming.outbox_size (%d kB) is not delivered yet",
+			 get_rel_name(view->sink.relid), streaming_outbox_size);
+	return true;
 }
 
 /* Of an enabled view.  error: of STREAMING_ERROR_LENGTH, empty. */
@@ -379,4 +400,49 @@ put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
 	if (error)
 		values[7] = CStringGetTextDatum(error);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* ---- Sinks ---- */
+
+/*
+ * streaming_internal.sink_status(stream oid, out pending_rows bigint, out
+ * pending_bytes bigint, out status text, out last_error text)
+ */
+Datum
+streaming_sink_status(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {
+		[STREAMING_SINK_RUNNING] = "running",
+		[STREAMING_SINK_RETRYING] = "retrying",
+		[STREAMING_SINK_FAILED] = "failed",
+	};
+	TupleDesc	desc;
+	Datum		values[4] = {0};
+	bool		nulls[4] = {true, true, false, true};
+	char		error[STREAMING_SINK_ERROR_LENGTH] = "";
+	const char *status = "stopped";
+	StreamingSinkSlot *slot;
+	int64		messages = 0;
+	int64		bytes = 0;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	streaming_require_loaded();
+	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
+	slot = streaming_sink_slot(PG_GETARG_OID(0), false);
+	if (slot && slot->latch)
+	{
+		streaming_sink_pending(slot, &messages, &bytes);
+		status = names[slot->status];
+		strlcpy(error, slot->last_error, sizeof(error));
+		nulls[0] = nulls[1] = false;
+	}
+	LWLockRelease(streaming_sinks->lock);
+	values[0] = Int64GetDatum(messages);
+	values[1] = Int64GetDatum(bytes);
+	values[2] = CStringGetTextDatum(status);
+	nulls[3] = error[0] == '\0';
+	if (error[0])
+		values[3] = CStringGetTextDatum(error);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

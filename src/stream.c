@@ -266,6 +266,8 @@ read_table_options(StreamingStream *stream, List *options, const char *base_path
 			stream->topic = value;
 		else if (strcmp(def->defname, "start") == 0)
 			stream->start = value;
+		else if (strcmp(def->defname, "transactional_id") == 0)
+			stream->transactional_id = value;
 		else if (strcmp(def->defname, "key") == 0)
 			stream->key_columns = key_columns_from_string(value);
 		else if (strcmp(def->defname, "path") == 0)

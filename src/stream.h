@@ -76,6 +76,7 @@ typedef struct StreamingStream
 	/* kafka */
 	char	   *topic;
 	char	   *start;			/* "earliest", "latest" or a timestamp */
+	char	   *transactional_id;	/* NULL: made of the identity */
 	List	   *key_columns;	/* of String; columns that make the key */
 	List	   *client_options; /* of DefElem: server and user mapping options
 								 * meant for librdkafka, names with dots */

@@ -15,6 +15,7 @@
 #include "command/command.h"
 #include "query/program.h"
 #include "shmem.h"
+#include "sink/sink_slots.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
 
@@ -35,6 +36,7 @@ _PG_init(void)
 	streaming_guc_init();
 	streaming_shmem_init();
 	streaming_slots_init();
+	streaming_sink_slots_init();
 	streaming_launcher_register();
 	streaming_query_init();
 	streaming_command_init();

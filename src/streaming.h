@@ -38,7 +38,15 @@ extern int	streaming_connect_timeout;	/* ms, for calls a user waits for */
 extern int	streaming_batches_kept;		/* rows of streaming.batches a view */
 extern int	streaming_push_limit;		/* kB, unread pushed rows of a stream */
 extern int	streaming_source_memory;	/* kB, librdkafka's queues of a stream */
+extern int	streaming_outbox_size;		/* kB, undelivered messages of a stream */
+extern char *streaming_stop_point_name; /* "": none */
 extern void streaming_guc_init(void);
+
+/*
+ * in stop_point.c: waits if the setting streaming.stop_point is name.  Called
+ * outside transactions, in workers.
+ */
+extern void streaming_stop_point(const char *name);
 
 /* in streaming.c */
 extern bool streaming_is_loaded(void);	/* shared memory is there */

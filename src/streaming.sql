@@ -108,6 +108,39 @@ CREATE TABLE push_segments (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE push_segments IS 'which of their tables new rows of pushed streams go to; positions in these are of no use in another database, so it is not dumped';
 
+CREATE TABLE outbox (
+    stream          regclass NOT NULL,
+    xid             xid8     NOT NULL,
+    number          int      NOT NULL,
+    messages        int      NOT NULL,
+    data            bytea    NOT NULL,
+    PRIMARY KEY (stream, xid, number)
+) WITH (toast_tuple_target = 8160);
+COMMENT ON TABLE outbox IS 'messages that wait to be delivered to Kafka or a directory; not dumped';
+ALTER TABLE outbox ALTER data SET STORAGE EXTERNAL;
+
+CREATE TABLE deliveries (
+    stream          regclass PRIMARY KEY,
+    home            oid      NOT NULL,
+    identity        uuid     NOT NULL,
+    number          bigint   NOT NULL,
+    pending         boolean  NOT NULL,
+    token           uuid,
+    snapshot        pg_snapshot,
+    bound_xid       xid8,
+    bound_number    int,
+    note            text,
+    messages        bigint   NOT NULL,
+    bytes           bigint   NOT NULL,
+    delivered_at    timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE deliveries IS 'the last delivery to each stream that was ever written to; not dumped, since a copy must not deliver in the name of the original';
+COMMENT ON COLUMN deliveries.home IS 'database the row was made in; another value tells a copy made by CREATE DATABASE';
+COMMENT ON COLUMN deliveries.identity IS 'names the stream to Kafka: part of the transactional id and of the group';
+COMMENT ON COLUMN deliveries.pending IS 'the delivery may not have happened yet: it consists of what snapshot sees in the outbox, up to the bound';
+COMMENT ON COLUMN deliveries.token IS 'names this delivery, to tell it from that of a copy of the database';
+COMMENT ON COLUMN deliveries.note IS 'what the place needs to know to finish the delivery after a crash';
+
 GRANT SELECT ON continuous_view, checkpoints, progress, files, push_segments TO PUBLIC;
 GRANT SELECT ON SEQUENCE continuous_view_id TO PUBLIC;
 
@@ -205,6 +238,10 @@ CREATE FUNCTION reset(view regclass) RETURNS void
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_reset';
 COMMENT ON FUNCTION reset(regclass) IS 'lets a continuous view, and those that read it, forget everything and begin again';
 
+CREATE FUNCTION restart_delivery(stream regclass, resend boolean) RETURNS void
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_restart_delivery';
+COMMENT ON FUNCTION restart_delivery(regclass, boolean) IS 'lets delivery to a stream go on when it cannot be told whether the last one was committed; with resend that one is made again';
+
 -- ---------------------------------------------------------------------------
 -- Monitoring
 -- ---------------------------------------------------------------------------
@@ -287,6 +324,26 @@ COMMENT ON COLUMN stat_streams.position IS 'next record that the ingest worker t
 COMMENT ON COLUMN stat_streams.end_position IS 'end of the partition as last known';
 COMMENT ON COLUMN stat_streams.lag_rows IS 'records that the ingest worker has not taken; NULL if that is not known';
 COMMENT ON COLUMN stat_streams.last_error IS 'the trouble its source is in now; shown to who has the rights of the owner or of pg_read_all_stats';
+
+CREATE FUNCTION streaming_internal.sink_status(stream oid, OUT pending_rows bigint,
+    OUT pending_bytes bigint, OUT status text, OUT last_error text)
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_sink_status';
+COMMENT ON FUNCTION streaming_internal.sink_status(oid) IS 'how delivery to a stream is doing, from shared memory';
+
+CREATE VIEW stat_sinks AS
+    SELECT d.stream, s.pending_rows, s.pending_bytes, d.messages AS delivered_rows,
+           d.bytes AS delivered_bytes, d.delivered_at AS last_delivery_at, s.status,
+           CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE')
+                  OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+                THEN s.last_error END AS last_error
+    FROM deliveries d
+    JOIN pg_catalog.pg_class c ON c.oid = d.stream
+    CROSS JOIN LATERAL streaming_internal.sink_status(d.stream) s;
+COMMENT ON VIEW stat_sinks IS 'streams that were ever written to, and how delivery to them is doing';
+COMMENT ON COLUMN stat_sinks.pending_rows IS 'messages that are committed and not delivered yet';
+COMMENT ON COLUMN stat_sinks.delivered_bytes IS 'size of the messages in the outbox';
+COMMENT ON COLUMN stat_sinks.status IS 'running, retrying (failed, tried again with back-off), failed (needs attention; tried again now and then), stopped';
+COMMENT ON COLUMN stat_sinks.last_error IS 'why it is retrying or failed; shown to who has the rights of the owner or of pg_read_all_stats';
 
 CREATE VIEW batches AS SELECT * FROM streaming_internal.batches();
 COMMENT ON VIEW batches IS 'the last batches of each continuous view';

@@ -75,6 +75,7 @@ static const StreamOption stream_options[] =
 	{"start", ForeignTableRelationId, KAFKA | DIRECTORY, check_start},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA, check_key},
+	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"path", ForeignTableRelationId, DIRECTORY, check_table_path},
 	{"compression", ForeignTableRelationId, DIRECTORY, check_compression},
 	{"header", ForeignTableRelationId, DIRECTORY, NULL},

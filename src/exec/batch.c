@@ -38,6 +38,7 @@
 #include "exec/stage.h"
 #include "input.h"
 #include "relation_locks.h"
+#include "sink/outbox.h"
 #include "sink/sink.h"
 
 struct StreamingViewState
@@ -220,6 +221,13 @@ streaming_view_has_input(StreamingViewState *state)
 {
 	return !state->valid || runs_without_input(state) ||
 		streaming_input_available(state->input);
+}
+
+bool
+streaming_view_is_held_back(StreamingViewState *state)
+{
+	return state->valid && OidIsValid(state->program->sink.relid) &&
+		streaming_outbox_full(state->program->sink.relid);
 }
 
 /* Brings the program up to date, with the view locked. */

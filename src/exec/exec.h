@@ -46,6 +46,12 @@ extern void streaming_view_close(StreamingViewState *state);
 extern bool streaming_view_has_input(StreamingViewState *state);
 
 /*
+ * Has its sink so much undelivered that the view is not to run now (shared
+ * memory only)?
+ */
+extern bool streaming_view_is_held_back(StreamingViewState *state);
+
+/*
  * Runs one batch.  Must be called outside a transaction; runs its own and
  * commits it.  Returns false if there was nothing to do.  On error it has
  * thrown: the caller aborts the transaction, then calls

@@ -88,6 +88,13 @@ typedef struct StreamingDeliveryRoutine
 	 * be called at any time, also after abort.
 	 */
 	void		(*close) (StreamingDelivery *delivery);
+
+	/*
+	 * A descriptor to watch while nothing is to be done, and what to call when
+	 * it is readable.  May be NULL.
+	 */
+	int			(*fd) (StreamingDelivery *delivery);
+	void		(*serve) (StreamingDelivery *delivery);
 } StreamingDeliveryRoutine;
 
 /* Each place's own struct begins with this. */
@@ -95,6 +102,13 @@ struct StreamingDelivery
 {
 	const StreamingDeliveryRoutine *routine;	/* set by the worker */
 	StreamingStream *stream;	/* likewise */
+
+	/*
+	 * Set by the worker before recover and begin: a UUID that was made when the
+	 * delivery was intended.  It tells this delivery from one that has the same
+	 * number in a copy of the database.
+	 */
+	const char *token;
 };
 
 /* in delivery_kafka.c */

@@ -1,7 +1,7 @@
 /*
  * coordinator.c
- *		One process a database: starts its ingest and query workers and deals
- *		the views out to the query workers.
+ *		One process a database: starts its ingest, query and delivery workers
+ *		and deals the views out to the query workers.
  *
  * The coordinator reads the catalogs when it starts and whenever it is told
  * that they have changed; from them follow the slots of the views (slots.h)
@@ -9,6 +9,7 @@
  *
  *	- an ingest worker for each Kafka or directory stream that an enabled view
  *	  reads
+ *	- a delivery worker for each stream that has messages in the outbox, or had
  *	- query workers 0 .. n - 1, n the smaller of streaming.query_workers and
  *	  the number of enabled views
  *
@@ -44,6 +45,8 @@
 #include "streaming.h"
 #include "stream.h"
 #include "command/command.h"
+#include "sink/outbox_table.h"
+#include "sink/sink_slots.h"
 #include "source/source_push.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
@@ -57,7 +60,7 @@
 typedef struct Child
 {
 	StreamingWorkerType type;
-	Oid			stream;			/* ingest */
+	Oid			stream;			/* ingest, delivery */
 	int			number;			/* query */
 	char		name[NAMEDATALEN * 2];	/* for ps */
 	bool		wanted;
@@ -76,6 +79,7 @@ static char database_name[NAMEDATALEN];
 
 static uint64 count_changes(void);
 static bool read_catalogs(uint64 *changes);
+static void want_deliveries(void);
 static void want_child(StreamingWorkerType type, Oid stream, int number);
 static void update_view_slots(List *views);
 static long tend_children(void);
@@ -209,6 +213,8 @@ read_catalogs(uint64 *changes)
 	}
 	for (int i = 0; i < Min(nenabled, streaming_query_workers); i++)
 		want_child(STREAMING_QUERY, InvalidOid, i);
+	if (installed)
+		want_deliveries();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
@@ -219,6 +225,23 @@ read_catalogs(uint64 *changes)
 		streaming_push_ask_trim_all();
 	}
 	return installed;
+}
+
+/* A delivery worker for each stream that has ever been written to. */
+static void
+want_deliveries(void)
+{
+	List	   *streams = streaming_outbox_streams();
+	ListCell   *lc;
+
+	foreach(lc, streams)
+	{
+		StreamingSourceKind kind;
+
+		if (streaming_is_stream(lfirst_oid(lc), &kind) && kind != STREAMING_SOURCE_PUSH)
+			want_child(STREAMING_DELIVERY, lfirst_oid(lc), 0);
+	}
+	streaming_sink_slots_keep(streams);
 }
 
 static void
@@ -243,7 +266,7 @@ want_child(StreamingWorkerType type, Oid stream, int number)
 	child->stream = stream;
 	child->number = number;
 	child->wanted = true;
-	if (type == STREAMING_INGEST)
+	if (type != STREAMING_QUERY)
 	{
 		char	   *name = get_rel_name(stream);
 
@@ -446,7 +469,8 @@ report_full(Child *child, const char *problem)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start streaming %s worker %s: %s",
-						child->type == STREAMING_INGEST ? "ingest" : "query",
+						child->type == STREAMING_INGEST ? "ingest" :
+						child->type == STREAMING_DELIVERY ? "delivery" : "query",
 						child->name, problem),
 				 errhint("Increase max_worker_processes; the start is tried again.")));
 	complained = (problem != NULL);

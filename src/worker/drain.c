@@ -14,6 +14,9 @@
  *			transaction has pushed itself are not committed and not waited for.
  *	another view		It is drained first; then its changes are pushed rows.
  *
+ * Then, if the view's sink is a stream, it is waited for until that has delivered
+ * all that was committed (sink_slots.c).
+ *
  * The request makes the holder of the view run it, whatever its trigger says,
  * and as long as somebody waits it runs as if asap (query_worker.c).  The
  * session sleeps on the slot's condition variable.
@@ -47,6 +50,7 @@
 #include "checkpoint.h"
 #include "command/command.h"
 #include "shmem.h"
+#include "sink/sink_slots.h"
 #include "source/source.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
@@ -146,6 +150,8 @@ drain_view(Oid relid, TimestampTz deadline)
 	targets = find_targets(view);
 	before = streaming_progress_read(relid).input_rows;
 	wait_for_view(view, targets, deadline);
+	if (OidIsValid(view->sink.relid))
+		streaming_sink_drain(view->sink.relid, get_rel_name(relid), deadline);
 	return Max(streaming_progress_read(relid).input_rows - before, 0);
 }
 

@@ -22,6 +22,9 @@
  *	any			a drain has asked for a run that has not been made yet; while a
  *				drain waits, the view runs as if asap
  *
+ * A view whose sink stream has too much undelivered (streaming.outbox_size) is
+ * not due until some of it has been.
+ *
  * A view that fails is tried again after a delay that begins with RETRY_MIN and
  * doubles up to streaming.retry_max; where trying again cannot help, only when
  * its definition changes or a drain asks.  The error is in streaming.views, and
@@ -52,6 +55,7 @@
 
 #define RETRY_MIN			100		/* ms */
 #define RELOG_INTERVAL		600000	/* ms after which an error is logged again */
+#define HELD_BACK			50		/* ms until the sink of a view is looked at again */
 #define POSTMASTER_CHECK	1000	/* ms, while a batch runs */
 
 /* A view that this worker holds. */
@@ -408,6 +412,11 @@ due_at(TimestampTz due, TimestampTz now, long *timeout)
 static bool
 run_is_due(Run *run, TimestampTz now, long *timeout)
 {
+	if (run->state && streaming_view_is_held_back(run->state))
+	{
+		due_at(TimestampTzPlusMilliseconds(now, HELD_BACK), now, timeout);
+		return false;
+	}
 	if (run->requested > run->failed_request && run->requested > run->served)
 		return true;			/* a new request */
 	if (run->failed)

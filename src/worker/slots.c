@@ -53,6 +53,7 @@
 #include "utils/resowner.h"
 
 #include "streaming.h"
+#include "sink/sink_slots.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
 
@@ -198,6 +199,7 @@ streaming_database_forget(Oid dboid)
 		if (streaming_view_slots[i].dboid == dboid)
 			streaming_view_slots[i].dboid = InvalidOid;
 	}
+	streaming_sink_slots_forget(dboid);
 }
 
 void
@@ -257,6 +259,7 @@ streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, int numb
 		[STREAMING_COORDINATOR] = {"streaming_coordinator_main", "streaming coordinator"},
 		[STREAMING_INGEST] = {"streaming_ingest_main", "streaming ingest"},
 		[STREAMING_QUERY] = {"streaming_query_main", "streaming query"},
+		[STREAMING_DELIVERY] = {"streaming_delivery_main", "streaming delivery"},
 	};
 	BackgroundWorker worker = {0};
 	BackgroundWorkerHandle *handle;

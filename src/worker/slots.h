@@ -29,7 +29,8 @@ typedef enum StreamingWorkerType
 {
 	STREAMING_COORDINATOR,
 	STREAMING_INGEST,
-	STREAMING_QUERY
+	STREAMING_QUERY,
+	STREAMING_DELIVERY
 } StreamingWorkerType;
 
 typedef enum StreamingWorkerState
@@ -48,7 +49,7 @@ typedef struct StreamingWorkerSlot
 	/* fixed while the slot is not FREE */
 	StreamingWorkerType type;
 	Oid			dboid;
-	Oid			stream;			/* ingest worker */
+	Oid			stream;			/* ingest and delivery worker */
 	int			number;			/* query worker: 0 .. query_workers - 1 */
 	/* fixed while the slot is RUNNING */
 	int			pid;
@@ -151,7 +152,7 @@ extern void streaming_wake_ingest(Oid dboid, Oid stream);
 
 /*
  * Reserves a slot and registers a background worker for it.  number: of a
- * query worker; stream: of an ingest worker.  *index and *generation name the
+ * query worker; stream: of an ingest or delivery worker.  *index and *generation name the
  * reservation.  Returns NULL and sets *problem to a message (constant) if
  * there is no room, or to NULL if the worker is not to be started now (the
  * database is barred, the former one has not left yet).

@@ -1,7 +1,7 @@
 /*
  * worker.h
- *		Who runs it: the launcher, a coordinator per database, ingest and
- *		query workers.
+ *		Who runs it: the launcher, a coordinator per database, ingest,
+ *		query and delivery workers.
  */
 #ifndef STREAMING_WORKER_H
 #define STREAMING_WORKER_H
@@ -13,6 +13,7 @@ extern PGDLLEXPORT void streaming_launcher_main(Datum arg);
 extern PGDLLEXPORT void streaming_coordinator_main(Datum arg);
 extern PGDLLEXPORT void streaming_ingest_main(Datum arg);
 extern PGDLLEXPORT void streaming_query_main(Datum arg);
+extern PGDLLEXPORT void streaming_delivery_main(Datum arg);
 
 /* in launcher.c */
 extern void streaming_launcher_register(void);	/* from _PG_init */

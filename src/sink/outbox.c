@@ -1,0 +1,463 @@
+/*
+ * outbox.c
+ *		The table streaming.outbox: written by whoever writes to a sink stream,
+ *		read by its delivery worker.
+ *
+ * A row is a chunk of messages of one transaction; number counts the chunks of a
+ * transaction.  Chunks are as large as fits a page, so that a message costs
+ * little more than its bytes, and are written many at a time; a message that is
+ * larger is a chunk of its own, in the table's TOAST.  xid is that of the
+ * top-level transaction: with it, a stored snapshot (pg_snapshot) tells the
+ * committed ones, and what a subtransaction has rolled back is invisible by
+ * itself.
+ *
+ * In a chunk, a message is
+ *
+ *		flags (1)  [partition (4)]  [timestamp (8)]
+ *		[key length, key]  [headers length, headers]  [payload length, payload]
+ *
+ * where the flags say which parts there are.  Lengths are written in groups of
+ * seven bits, the lowest first.
+ *
+ * Sessions count what they have written in shared memory when they have
+ * committed, and wake the worker.  The counts are for monitoring, and for who
+ * asks whether it is too much; deliveries do not depend on them.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/xid8.h"
+
+#include "catalog.h"
+#include "sink/outbox_table.h"
+#include "sink/sink_slots.h"
+#include "worker/worker.h"
+
+#define CHUNK_BYTES		8000	/* of data; fills a page */
+#define CHUNKS_AT_ONCE	16
+
+/* Which parts a message has; stored, with the flags of the message above. */
+#define HAS_PARTITION	0x10
+#define HAS_TIMESTAMP	0x20
+#define HAS_KEY			0x40
+#define HAS_PAYLOAD		0x80
+#define HAS_HEADERS		0x08
+#define STORED_FLAGS	0x07
+
+struct StreamingOutbox
+{
+	MemoryContext context;
+	Oid			stream;
+	EState	   *estate;
+	ResultRelInfo *result;
+	BulkInsertState bulk;
+	StringInfoData chunk;		/* as a bytea, header included */
+	int			messages;		/* in it */
+	MemoryContext chunks;		/* what the slots hold */
+	TupleTableSlot *slots[CHUNKS_AT_ONCE];
+	int			nslots;			/* filled */
+};
+
+/* What a subtransaction that has not ended has written to a stream. */
+typedef struct Written
+{
+	Oid			stream;
+	SubTransactionId subid;
+	int64		messages;
+	int64		bytes;
+} Written;
+
+static List *all_written = NIL; /* of Written, in TopTransactionContext */
+static FullTransactionId numbered = {0};	/* the transaction that */
+static int32 last_number = 0;	/* is the last number of */
+
+static void end_chunk(StreamingOutbox *outbox);
+static void write_chunks(StreamingOutbox *outbox);
+static void append_length(StringInfo chunk, uint32 length);
+static void append_part(StringInfo chunk, const char *data, int length);
+static void count_written(Oid stream, int64 messages, int64 bytes);
+static void transaction_ends(XactEvent event, void *arg);
+static void publish(void);
+static void subtransaction_ends(SubXactEvent event, SubTransactionId subid,
+								SubTransactionId parent, void *arg);
+
+/* ---- Writing ---- */
+
+static void
+register_callbacks(void)
+{
+	static bool registered = false;
+
+	if (registered)
+		return;
+	RegisterXactCallback(transaction_ends, NULL);
+	RegisterSubXactCallback(subtransaction_ends, NULL);
+	registered = true;
+}
+
+StreamingOutbox *
+streaming_outbox_open(Oid stream)
+{
+	StreamingOutbox *outbox;
+	Relation	table;
+	bool		attended;
+
+	streaming_require_loaded();
+	register_callbacks();
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	{
+		StreamingSinkSlot *slot = streaming_sink_slot(stream, true);
+
+		attended = slot && slot->latch;
+	}
+	LWLockRelease(streaming_sinks->lock);
+	if (!attended)
+		streaming_workers_notify();
+
+	outbox = palloc0(sizeof(StreamingOutbox));
+	outbox->context = CurrentMemoryContext;
+	outbox->stream = stream;
+	table = streaming_outbox_table(RowExclusiveLock);
+	outbox->estate = CreateExecutorState();
+	outbox->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(outbox->result, table, 1, NULL, 0);
+	ExecOpenIndices(outbox->result, false);
+	outbox->bulk = GetBulkInsertState();
+	outbox->chunks = AllocSetContextCreate(CurrentMemoryContext, "streaming outbox",
+										   ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < CHUNKS_AT_ONCE; i++)
+		outbox->slots[i] = table_slot_create(table, NULL);
+	initStringInfo(&outbox->chunk);
+	enlargeStringInfo(&outbox->chunk, CHUNK_BYTES + VARHDRSZ);
+	outbox->chunk.len = VARHDRSZ;
+	return outbox;
+}
+
+void
+streaming_outbox_put(StreamingOutbox *outbox, const StreamingMessage *message)
+{
+	StringInfo	chunk = &outbox->chunk;
+	Size		size = 32 + (Size) message->payload_length + message->key_length +
+		message->headers_length;
+	uint8		flags = message->flags & STORED_FLAGS;
+
+	if (chunk->len > VARHDRSZ && chunk->len + size > CHUNK_BYTES)
+		end_chunk(outbox);
+	if (size > MaxAllocSize - 2 * VARHDRSZ)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("message for stream \"%s\" is too large",
+						get_rel_name(outbox->stream))));
+	enlargeStringInfo(chunk, size);
+
+	flags |= message->partition >= 0 ? HAS_PARTITION : 0;
+	flags |= message->timestamp != 0 ? HAS_TIMESTAMP : 0;
+	flags |= message->key ? HAS_KEY : 0;
+	flags |= message->headers ? HAS_HEADERS : 0;
+	flags |= message->payload ? HAS_PAYLOAD : 0;
+	appendStringInfoCharMacro(chunk, (char) flags);
+	if (flags & HAS_PARTITION)
+		appendBinaryStringInfo(chunk, (const char *) &message->partition, sizeof(int32));
+	if (flags & HAS_TIMESTAMP)
+		appendBinaryStringInfo(chunk, (const char *) &message->timestamp, sizeof(TimestampTz));
+	if (flags & HAS_KEY)
+		append_part(chunk, message->key, message->key_length);
+	if (flags & HAS_HEADERS)
+		append_part(chunk, message->headers, message->headers_length);
+	if (flags & HAS_PAYLOAD)
+		append_part(chunk, message->payload, message->payload_length);
+	outbox->messages++;
+	if (chunk->len >= CHUNK_BYTES)
+		end_chunk(outbox);
+}
+
+static void
+append_length(StringInfo chunk, uint32 length)
+{
+	for (; length >= 0x80; length >>= 7)
+		appendStringInfoCharMacro(chunk, (char) (length | 0x80));
+	appendStringInfoCharMacro(chunk, (char) length);
+}
+
+static void
+append_part(StringInfo chunk, const char *data, int length)
+{
+	append_length(chunk, length);
+	appendBinaryStringInfo(chunk, data, length);
+}
+
+/* The chunk becomes a row; rows are written when there are some. */
+static void
+end_chunk(StreamingOutbox *outbox)
+{
+	FullTransactionId xid = GetTopFullTransactionId();
+	TupleTableSlot *slot = outbox->slots[outbox->nslots];
+	MemoryContext old;
+	char	   *data;
+
+	if (!FullTransactionIdEquals(xid, numbered))
+	{
+		numbered = xid;
+		last_number = 0;
+	}
+	old = MemoryContextSwitchTo(outbox->chunks);
+	data = palloc(outbox->chunk.len);
+	memcpy(data, outbox->chunk.data, outbox->chunk.len);
+	SET_VARSIZE(data, outbox->chunk.len);
+
+	ExecClearTuple(slot);
+	slot->tts_values[Index_of_outbox(stream)] = ObjectIdGetDatum(outbox->stream);
+	slot->tts_values[Index_of_outbox(xid)] = FullTransactionIdGetDatum(xid);
+	slot->tts_values[Index_of_outbox(number)] = Int32GetDatum(++last_number);
+	slot->tts_values[Index_of_outbox(messages)] = Int32GetDatum(outbox->messages);
+	slot->tts_values[Index_of_outbox(data)] = PointerGetDatum(data);
+	memset(slot->tts_isnull, false, sizeof(bool) * Natts_outbox);
+	ExecStoreVirtualTuple(slot);
+	outbox->nslots++;
+	MemoryContextSwitchTo(old);
+
+	count_written(outbox->stream, outbox->messages, outbox->chunk.len - VARHDRSZ);
+	outbox->messages = 0;
+	if (outbox->nslots == CHUNKS_AT_ONCE || outbox->chunk.len > CHUNK_BYTES * CHUNKS_AT_ONCE)
+		write_chunks(outbox);
+	if (outbox->chunk.maxlen > CHUNK_BYTES * CHUNKS_AT_ONCE)
+	{
+		/* Do not keep what one large message has needed. */
+		pfree(outbox->chunk.data);
+		old = MemoryContextSwitchTo(outbox->context);
+		initStringInfo(&outbox->chunk);
+		MemoryContextSwitchTo(old);
+	}
+	outbox->chunk.len = VARHDRSZ;
+}
+
+static void
+write_chunks(StreamingOutbox *outbox)
+{
+	MemoryContext old;
+
+	if (outbox->nslots == 0)
+		return;
+	old = MemoryContextSwitchTo(outbox->chunks);
+	table_multi_insert(outbox->result->ri_RelationDesc, outbox->slots, outbox->nslots,
+					   GetCurrentCommandId(true), 0, outbox->bulk);
+	for (int i = 0; i < outbox->nslots; i++)
+	{
+		(void) streaming_insert_index_tuples(outbox->result, outbox->slots[i], outbox->estate,
+											 false);
+		ResetPerTupleExprContext(outbox->estate);
+		ExecClearTuple(outbox->slots[i]);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(outbox->chunks);
+	outbox->nslots = 0;
+}
+
+void
+streaming_outbox_close(StreamingOutbox *outbox)
+{
+	if (outbox->messages > 0)
+		end_chunk(outbox);
+	write_chunks(outbox);
+	for (int i = 0; i < CHUNKS_AT_ONCE; i++)
+		ExecDropSingleTupleTableSlot(outbox->slots[i]);
+	FreeBulkInsertState(outbox->bulk);
+	ExecCloseIndices(outbox->result);
+	table_close(outbox->result->ri_RelationDesc, NoLock);
+	FreeExecutorState(outbox->estate);
+	MemoryContextDelete(outbox->chunks);
+	pfree(outbox->chunk.data);
+	pfree(outbox);
+}
+
+bool
+streaming_outbox_full(Oid stream)
+{
+	StreamingSinkSlot *slot;
+	int64		messages;
+	int64		bytes = 0;
+
+	if (streaming_outbox_size == 0)
+		return false;
+	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
+	slot = streaming_sink_slot(stream, false);
+	if (slot)
+		streaming_sink_pending(slot, &messages, &bytes);
+	LWLockRelease(streaming_sinks->lock);
+	return bytes / 1024 >= streaming_outbox_size;
+}
+
+/* ---- Reading ---- */
+
+static int
+read_length(const char **at, const char *end)
+{
+	uint32		length = 0;
+
+	for (int shift = 0; *at < end && shift < 35; shift += 7)
+	{
+		uint8		byte = *(*at)++;
+
+		length |= (uint32) (byte & 0x7f) << shift;
+		if (byte < 0x80)
+			return length <= end - *at ? (int) length : -1;
+	}
+	return -1;
+}
+
+/* Also of corrupt chunks: nothing is read behind the end. */
+static bool
+read_part(const char **at, const char *end, const char **part, int *length)
+{
+	*length = read_length(at, end);
+	if (*length < 0)
+		return false;
+	*part = *at;
+	*at += *length;
+	return true;
+}
+
+bool
+streaming_outbox_message(const char **at, const char *end, StreamingMessage *message)
+{
+	uint8		flags;
+	bool		good = true;
+
+	if (*at == end)
+		return false;
+	memset(message, 0, sizeof(*message));
+	message->partition = -1;
+	flags = *(*at)++;
+	message->flags = flags & STORED_FLAGS;
+	if (flags & HAS_PARTITION)
+	{
+		good = end - *at >= sizeof(int32);
+		if (good)
+			memcpy(&message->partition, *at, sizeof(int32));
+		*at += sizeof(int32);
+	}
+	if (good && (flags & HAS_TIMESTAMP))
+	{
+		good = end - *at >= sizeof(TimestampTz);
+		if (good)
+			memcpy(&message->timestamp, *at, sizeof(TimestampTz));
+		*at += sizeof(TimestampTz);
+	}
+	if (good && (flags & HAS_KEY))
+		good = read_part(at, end, &message->key, &message->key_length);
+	if (good && (flags & HAS_HEADERS))
+		good = read_part(at, end, &message->headers, &message->headers_length);
+	if (good && (flags & HAS_PAYLOAD))
+		good = read_part(at, end, &message->payload, &message->payload_length);
+	if (!good)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of streaming.outbox is corrupt")));
+	return true;
+}
+
+/* ---- The end of the transaction ---- */
+
+static void
+count_written(Oid stream, int64 messages, int64 bytes)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	Written    *written = NULL;
+	ListCell   *lc;
+
+	foreach(lc, all_written)
+	{
+		Written    *other = lfirst(lc);
+
+		if (other->stream == stream && other->subid == subid)
+			written = other;
+	}
+	if (written == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+		written = palloc0(sizeof(Written));
+		written->stream = stream;
+		written->subid = subid;
+		all_written = lappend(all_written, written);
+		MemoryContextSwitchTo(old);
+	}
+	written->messages += messages;
+	written->bytes += bytes;
+}
+
+static void
+transaction_ends(XactEvent event, void *arg)
+{
+	if (all_written == NIL)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_PRE_PREPARE:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot PREPARE a transaction that has inserted into a stream")));
+			break;
+		case XACT_EVENT_COMMIT:
+			publish();
+			all_written = NIL;
+			break;
+		case XACT_EVENT_ABORT:
+			all_written = NIL;
+			break;
+		default:
+			break;
+	}
+}
+
+/* Counts what is committed now, and wakes the workers. */
+static void
+publish(void)
+{
+	ListCell   *lc;
+
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	foreach(lc, all_written)
+	{
+		Written    *written = lfirst(lc);
+		StreamingSinkSlot *slot = streaming_sink_slot(written->stream, true);
+
+		if (slot == NULL)
+			continue;
+		slot->written_messages += written->messages;
+		slot->written_bytes += written->bytes;
+		if (slot->latch)
+			SetLatch(slot->latch);
+	}
+	LWLockRelease(streaming_sinks->lock);
+}
+
+static void
+subtransaction_ends(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					void *arg)
+{
+	ListCell   *lc;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	foreach(lc, all_written)
+	{
+		Written    *written = lfirst(lc);
+
+		if (written->subid != subid)
+			continue;
+		written->subid = parent;
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			written->messages = written->bytes = 0;
+	}
+}

@@ -1,0 +1,313 @@
+/*
+ * sink_slots.c
+ *		Shared memory of sink streams, and waiting for their deliveries.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/wait_event.h"
+
+#include "sink/sink_slots.h"
+#include "worker/worker.h"
+
+#define POLL_INTERVAL	100		/* ms; deliveries wake us, this is for the rest */
+
+/* A session's place in a slot. */
+typedef struct Wait
+{
+	Oid			stream;
+	bool		counted;		/* in drainers */
+	uint64		request;
+	uint64		errors;			/* the slot's, at the call */
+} Wait;
+
+PG_FUNCTION_INFO_V1(streaming_restart_delivery);
+
+StreamingSinks *streaming_sinks = NULL;
+
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+static void sinks_request(void);
+static void sinks_startup(void);
+static Size sinks_size(void);
+static void stop_waiting(int code, Datum arg);
+static bool request_delivery(Wait *wait);
+static bool is_delivered(Wait *wait, char *error);
+static ConditionVariable *progress_of(Oid stream);
+
+/* ---- Shared memory ---- */
+
+void
+streaming_sink_slots_init(void)
+{
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = sinks_request;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = sinks_startup;
+}
+
+static Size
+sinks_size(void)
+{
+	return add_size(offsetof(StreamingSinks, slots),
+					mul_size(streaming_max_streams, sizeof(StreamingSinkSlot)));
+}
+
+static void
+sinks_request(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+	RequestAddinShmemSpace(sinks_size());
+	RequestNamedLWLockTranche("streaming_sinks", 1);
+}
+
+static void
+sinks_startup(void)
+{
+	bool		found;
+
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	streaming_sinks = ShmemInitStruct("streaming sinks", sinks_size(), &found);
+	if (!found)
+	{
+		memset(streaming_sinks, 0, sinks_size());
+		streaming_sinks->lock = &(GetNamedLWLockTranche("streaming_sinks"))->lock;
+		streaming_sinks->n = streaming_max_streams;
+		for (int i = 0; i < streaming_sinks->n; i++)
+			ConditionVariableInit(&streaming_sinks->slots[i].progressed);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+StreamingSinkSlot *
+streaming_sink_slot(Oid stream, bool create)
+{
+	StreamingSinkSlot *free_slot = NULL;
+
+	for (int i = 0; i < streaming_sinks->n; i++)
+	{
+		StreamingSinkSlot *slot = &streaming_sinks->slots[i];
+
+		if (slot->dboid == MyDatabaseId && slot->stream == stream)
+			return slot;
+		if (!OidIsValid(slot->dboid) && free_slot == NULL)
+			free_slot = slot;
+	}
+	if (!create || free_slot == NULL)
+		return NULL;
+
+	/* All but the condition variable, on which somebody may still be asleep. */
+	memset(free_slot, 0, offsetof(StreamingSinkSlot, progressed));
+	free_slot->dboid = MyDatabaseId;
+	free_slot->stream = stream;
+	return free_slot;
+}
+
+void
+streaming_sink_pending(const StreamingSinkSlot *slot, int64 *messages, int64 *bytes)
+{
+	*messages = Max(slot->written_messages - slot->taken_messages, 0);
+	*bytes = Max(slot->written_bytes - slot->taken_bytes, 0);
+}
+
+void
+streaming_sink_slots_keep(List *keep)
+{
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < streaming_sinks->n; i++)
+	{
+		StreamingSinkSlot *slot = &streaming_sinks->slots[i];
+
+		if (slot->dboid == MyDatabaseId && slot->latch == NULL &&
+			!list_member_oid(keep, slot->stream))
+			slot->dboid = InvalidOid;
+	}
+	LWLockRelease(streaming_sinks->lock);
+}
+
+void
+streaming_sink_slots_forget(Oid dboid)
+{
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < streaming_sinks->n; i++)
+	{
+		if (streaming_sinks->slots[i].dboid == dboid)
+			streaming_sinks->slots[i].dboid = InvalidOid;
+	}
+	LWLockRelease(streaming_sinks->lock);
+}
+
+bool
+streaming_sink_has_failed(Oid stream, char error[STREAMING_SINK_ERROR_LENGTH])
+{
+	StreamingSinkSlot *slot;
+	bool		failed;
+
+	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
+	slot = streaming_sink_slot(stream, false);
+	failed = slot && slot->status == STREAMING_SINK_FAILED;
+	if (failed)
+		strlcpy(error, slot->last_error, STREAMING_SINK_ERROR_LENGTH);
+	LWLockRelease(streaming_sinks->lock);
+	return failed;
+}
+
+/*
+ * streaming.restart_delivery(stream regclass, resend boolean): lets the delivery
+ * worker begin anew, under a new identity.
+ */
+Datum
+streaming_restart_delivery(PG_FUNCTION_ARGS)
+{
+	Oid			stream = PG_GETARG_OID(0);
+	char	   *name = get_rel_name(stream);
+	bool		running = true;
+
+	streaming_require_loaded();
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", stream)));
+	if (!object_ownercheck(RelationRelationId, stream, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, name);
+
+	for (bool asked = false, done = false; !done; asked = true)
+	{
+		StreamingSinkSlot *slot;
+
+		CHECK_FOR_INTERRUPTS();
+		LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+		slot = streaming_sink_slot(stream, false);
+		running = slot && slot->latch;
+		if (running && !asked)
+		{
+			slot->restart = PG_GETARG_BOOL(1) ? STREAMING_RESTART_RESEND :
+				STREAMING_RESTART_DISCARD;
+			SetLatch(slot->latch);
+		}
+		done = !running || (asked && slot->restart == STREAMING_RESTART_NO);
+		LWLockRelease(streaming_sinks->lock);
+		if (!done)
+			ConditionVariableTimedSleep(&slot->progressed, POLL_INTERVAL, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	if (!running)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nothing is delivered to \"%s\" at present", name)));
+	PG_RETURN_VOID();
+}
+
+/* ---- Waiting ---- */
+
+void
+streaming_sink_drain(Oid stream, const char *view, TimestampTz deadline)
+{
+	Wait		wait = {stream, false, 0, 0};
+	char		error[STREAMING_SINK_ERROR_LENGTH] = "";
+
+	PG_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&wait));
+	while (request_delivery(&wait))
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		CHECK_FOR_INTERRUPTS();
+		ConditionVariablePrepareToSleep(progress_of(stream));
+		if (is_delivered(&wait, error))
+			break;
+		if (error[0] != '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("delivery to the sink of continuous view \"%s\" has failed: %s",
+							view, error)));
+		if (now >= deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("continuous view \"%s\" was not drained in time", view),
+					 errdetail("Stream \"%s\" has not taken all of its results yet.",
+							   get_rel_name(stream))));
+		ConditionVariableTimedSleep(progress_of(stream), POLL_INTERVAL, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	PG_END_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&wait));
+	stop_waiting(0, PointerGetDatum(&wait));
+}
+
+/* A constant: any condition variable does where there is no slot. */
+static ConditionVariable *
+progress_of(Oid stream)
+{
+	StreamingSinkSlot *slot;
+
+	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
+	slot = streaming_sink_slot(stream, false);
+	LWLockRelease(streaming_sinks->lock);
+	return slot ? &slot->progressed : &streaming_sinks->slots[0].progressed;
+}
+
+/* False: nothing has ever been written, so nothing is to be waited for. */
+static bool
+request_delivery(Wait *wait)
+{
+	StreamingSinkSlot *slot;
+
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	slot = streaming_sink_slot(wait->stream, false);
+	if (slot && wait->request == 0)
+	{
+		slot->drainers++;
+		wait->counted = true;
+		wait->errors = slot->errors;
+		wait->request = ++slot->requested;
+	}
+	if (slot && slot->latch)
+		SetLatch(slot->latch);
+	LWLockRelease(streaming_sinks->lock);
+	return slot != NULL;
+}
+
+/* error: why it fails, if it does. */
+static bool
+is_delivered(Wait *wait, char *error)
+{
+	StreamingSinkSlot *slot;
+	bool		delivered;
+
+	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
+	slot = streaming_sink_slot(wait->stream, false);
+	delivered = slot == NULL || slot->served >= wait->request;
+	if (slot && slot->errors != wait->errors && slot->status != STREAMING_SINK_RUNNING)
+		strlcpy(error, slot->last_error, STREAMING_SINK_ERROR_LENGTH);
+	LWLockRelease(streaming_sinks->lock);
+	return delivered;
+}
+
+static void
+stop_waiting(int code, Datum arg)
+{
+	Wait	   *wait = (Wait *) DatumGetPointer(arg);
+	StreamingSinkSlot *slot;
+
+	ConditionVariableCancelSleep();
+	if (!wait->counted)
+		return;
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	slot = streaming_sink_slot(wait->stream, false);
+	if (slot && slot->drainers > 0)
+		slot->drainers--;
+	LWLockRelease(streaming_sinks->lock);
+}

@@ -1,0 +1,908 @@
+/*
+ * delivery_worker.c
+ *		Takes the messages of one stream out of the outbox and hands them to its
+ *		place, exactly once.
+ *
+ * The coordinator starts one such process per stream that has ever been written
+ * to.  It makes attempts: an attempt opens the place, asks it about the delivery
+ * in doubt, and then makes deliveries until something fails or the definition of
+ * the stream changes.  An error ends the attempt, never the process; it is shown
+ * in streaming.stat_sinks, logged, and followed by the next attempt after a
+ * pause.
+ *
+ * A delivery goes like this (delivery.h has the place's side); a transaction
+ * marked with * waits until it is on disk, whatever synchronous_commit says:
+ *
+ *		* settle:	delete the rows of delivery n - 1, which has happened;
+ *					n is what the snapshot of this transaction sees, up to a
+ *					bound; if it is due, write that down
+ *		begin, write ...		reading the outbox in portions, a transaction each
+ *		prepare
+ *		* note:		if the place has one
+ *		commit
+ *
+ * So between deliveries there is one write to the disk, and another one for
+ * files.  The first also makes durable everything the delivery reads: it was
+ * committed before the snapshot was taken.
+ *
+ * What is in doubt after a crash or an error is the delivery that was intended
+ * last.  If the place says that it has happened, it is settled; else it is made
+ * again of the same rows: those that its snapshot sees, up to its bound, which
+ * nobody deletes but this worker.
+ *
+ * There is never a second worker of the stream: slots.c sees to that within this
+ * server.  A copy of the server is the place's concern.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/wait_event.h"
+
+#include "catalog.h"
+#include "sink/delivery.h"
+#include "sink/outbox_table.h"
+#include "sink/sink_slots.h"
+#include "worker/slots.h"
+#include "worker/worker.h"
+
+#define DELIVERY_BYTES	(32 * 1024 * 1024)	/* of one delivery, about */
+#define PORTION_BYTES	(1024 * 1024)	/* read in one transaction, about */
+#define RETRY_MIN		100		/* ms, doubled up to streaming.retry_max */
+#define FAILED_RETRY	60000	/* ms, at least, where only a user can help */
+#define RELOG_INTERVAL	600000	/* ms after which an error is logged again */
+
+/* Chunks deleted since the last VACUUM that call for another one. */
+#define VACUUM_IDLE		1000
+#define VACUUM_BUSY		20000
+
+/* From opening the place to the next error or change of the definition. */
+typedef struct Attempt
+{
+	Oid			stream;
+	MemoryContext context;
+	MemoryContext row_context;	/* strings of row that belong to a delivery */
+	MemoryContext portion_context;
+	StreamingDelivery *delivery;
+	StreamingDeliveryRow row;	/* as it was committed last */
+	bool		happened;		/* row.pending, but it has happened */
+	bool		begun;			/* the place is in the middle of it */
+	StreamingOutboxPlace from;	/* there is nothing before it */
+	StreamingOutboxPlace next_from; /* ditto, when the pending one is settled */
+	uint64		serves;			/* the request served by the pending one */
+	TimestampTz waiting_since;	/* 0: nothing waits that has been seen */
+} Attempt;
+
+/* What the slot says at one moment. */
+typedef struct Look
+{
+	StreamingBacklog backlog;
+	int64		written_messages;
+	int64		written_bytes;
+	uint64		requested;
+	bool		urgent;			/* somebody waits */
+} Look;
+
+static StreamingSinkSlot *sink = NULL;	/* ours as long as we are in it */
+static bool definition_changed = false;
+static bool progressed = false; /* the attempt has delivered something */
+static int64 deleted = 0;		/* chunks since the last VACUUM */
+static char *logged = NULL;		/* message logged last */
+static TimestampTz logged_at = 0;
+
+/* The process */
+static void delivery_connect(Oid dboid, Oid stream);
+static void set_session_settings(void);
+static void enter_slot(Oid stream);
+static void leave_slot(int code, Datum arg);
+static void delivery_interrupts(void);
+static void relation_changed(Datum arg, Oid relid);
+static void catalog_changed(Datum arg, int cacheid, uint32 hashvalue);
+
+/* Attempts */
+static bool run_attempt(Oid stream, bool *failed);
+static void make_deliveries(Attempt *attempt);
+static void begin_attempt(Attempt *attempt);
+static void read_row(Attempt *attempt);
+static void begin_anew(StreamingDeliveryRow *row, StreamingRestart restart);
+static void count_backlog(Attempt *attempt);
+static const StreamingDeliveryRoutine *routine_of(StreamingStream *stream);
+static void resolve_doubt(Attempt *attempt);
+static bool show_error(ErrorData *error);
+static bool log_is_due(const char *message);
+static void pause_after_error(int failures, bool failed);
+
+/* Deliveries */
+static bool settle(Attempt *attempt, long *timeout);
+static void take_look(Attempt *attempt, Look *look);
+static bool is_due(Attempt *attempt, Look *look, long *timeout);
+static void delete_delivered(Attempt *attempt, StreamingOutboxExtent *done);
+static bool intend(Attempt *attempt, Look *look, StreamingOutboxExtent *extent);
+static void show_progress(Attempt *attempt, Look *look, StreamingOutboxExtent *done,
+						  bool empty);
+static void deliver(Attempt *attempt);
+static void write_messages(Attempt *attempt);
+static void write_note(Attempt *attempt, const char *note);
+static void begin_transaction(Attempt *attempt);
+static void commit_transaction(Attempt *attempt);
+static void vacuum_outbox(void);
+static void wait_for_more(Attempt *attempt, long timeout);
+
+void
+streaming_delivery_main(Datum arg)
+{
+	StreamingWorkerSlot *me = streaming_worker_attach();
+	Oid			stream = me->stream;
+	int			failures = 0;
+
+	delivery_connect(me->dboid, stream);
+	for (;;)
+	{
+		bool		failed = false;
+		bool		good;
+
+		delivery_interrupts();
+		progressed = false;
+		good = run_attempt(stream, &failed);
+		if (progressed)
+			failures = 0;
+		if (!good)
+			pause_after_error(failures++, failed);
+	}
+}
+
+/* ----------
+ * The process
+ * ----------
+ */
+
+static void
+delivery_connect(Oid dboid, Oid stream)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	set_session_settings();
+
+	CacheRegisterRelcacheCallback(relation_changed, ObjectIdGetDatum(stream));
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
+	enter_slot(stream);
+	before_shmem_exit(leave_slot, (Datum) 0);
+}
+
+/* Settings of the database or of a role must not leak in. */
+static void
+set_session_settings(void)
+{
+	static const struct
+	{
+		const char *name;
+		const char *value;
+	}			settings[] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"jit", "off"},
+		{"session_replication_role", "origin"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"statement_timeout", "0"},
+		{"transaction_timeout", "0"},	/* PostgreSQL 17 */
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"vacuum_cost_delay", "0"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		if (GetConfigOption(settings[i].name, true, false))
+			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static void
+enter_slot(Oid stream)
+{
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	sink = streaming_sink_slot(stream, true);
+	if (sink)
+	{
+		sink->pid = MyProcPid;
+		sink->latch = MyLatch;
+	}
+	LWLockRelease(streaming_sinks->lock);
+	if (sink == NULL)
+		ereport(FATAL,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("cannot deliver to more than %d streams", streaming_max_streams),
+				 errhint("Increase streaming.max_streams.")));
+}
+
+static void
+leave_slot(int code, Datum arg)
+{
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	sink->pid = 0;
+	sink->latch = NULL;
+	LWLockRelease(streaming_sinks->lock);
+	ConditionVariableBroadcast(&sink->progressed);
+}
+
+/* Between transactions. */
+static void
+delivery_interrupts(void)
+{
+	if (ProcDiePending)
+		proc_exit(0);
+	QueryCancelPending = false;
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		set_session_settings();
+	}
+}
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == DatumGetObjectId(arg))
+		definition_changed = true;
+}
+
+static void
+catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	definition_changed = true;
+}
+
+/* ----------
+ * Attempts
+ * ----------
+ */
+
+/*
+ * Returns true if the next attempt should follow at once; *failed: only a user
+ * can help.
+ */
+static bool
+run_attempt(Oid stream, bool *failed)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "streaming delivery",
+												  ALLOCSET_DEFAULT_SIZES);
+	Attempt    *attempt = MemoryContextAllocZero(context, sizeof(Attempt));
+	volatile bool good = true;
+
+	attempt->stream = stream;
+	attempt->context = context;
+	attempt->row_context = AllocSetContextCreate(context, "streaming delivery row",
+												 ALLOCSET_SMALL_SIZES);
+	attempt->portion_context = AllocSetContextCreate(context, "streaming outbox portion",
+													 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+
+	PG_TRY();
+	{
+		make_deliveries(attempt);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (log_is_due(error->message))
+			EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		LWLockReleaseAll();
+		*failed = show_error(error);
+		good = false;
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(context);
+	if (attempt->delivery)
+	{
+		if (attempt->begun && attempt->delivery->routine->abort)
+			attempt->delivery->routine->abort(attempt->delivery);
+		attempt->delivery->routine->close(attempt->delivery);
+	}
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextDelete(context);
+	return good;
+}
+
+static void
+make_deliveries(Attempt *attempt)
+{
+	begin_attempt(attempt);
+	resolve_doubt(attempt);
+	while (!definition_changed || attempt->happened)
+	{
+		long		timeout = -1;
+
+		bool		intended;
+
+		delivery_interrupts();
+		if (sink->restart != STREAMING_RESTART_NO)
+			definition_changed = true;
+		intended = settle(attempt, &timeout);
+		if (deleted >= (intended ? VACUUM_BUSY : VACUUM_IDLE))
+			vacuum_outbox();
+		else if (!intended && !definition_changed)
+			wait_for_more(attempt, timeout);
+		if (intended)
+			deliver(attempt);
+	}
+}
+
+/* Opens the place as the stream is defined now. */
+static void
+begin_attempt(Attempt *attempt)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+	StreamingStream *stream;
+	StreamingDelivery *delivery;
+	const StreamingDeliveryRoutine *routine;
+
+	definition_changed = false;
+	begin_transaction(attempt);
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(attempt->stream));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	read_row(attempt);
+	PopActiveSnapshot();
+	count_backlog(attempt);
+	MemoryContextSwitchTo(attempt->context);
+	stream = streaming_stream_open(attempt->stream, owner);
+	routine = routine_of(stream);
+	delivery = routine->open(stream, attempt->row.identity);
+	delivery->routine = routine;
+	delivery->stream = stream;
+	attempt->delivery = delivery;
+	commit_transaction(attempt);
+
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	sink->restart = STREAMING_RESTART_NO;
+	LWLockRelease(streaming_sinks->lock);
+	ConditionVariableBroadcast(&sink->progressed);
+}
+
+/* The stream's row; made if there is none. */
+static void
+read_row(Attempt *attempt)
+{
+	StreamingDeliveryRow *row;
+
+	MemoryContextSwitchTo(attempt->context);
+	row = streaming_delivery_read(attempt->stream);
+	if (row && row->home != MyDatabaseId)
+	{
+		/* CREATE DATABASE has copied it: what waits here is the original's. */
+		row->bound = (StreamingOutboxPlace) {PG_UINT64_MAX, PG_INT32_MAX};
+		row->snapshot = DatumGetCString(DirectFunctionCall1(pg_snapshot_out,
+															DirectFunctionCall1(pg_current_snapshot, (Datum) 0)));
+		row->messages = row->bytes = 0;
+		row->delivered_at = 0;
+		begin_anew(row, STREAMING_RESTART_DISCARD);
+	}
+	else if (row && sink->restart != STREAMING_RESTART_NO)
+		begin_anew(row, sink->restart);
+	if (row == NULL)
+	{
+		row = palloc0(sizeof(StreamingDeliveryRow));
+		row->stream = attempt->stream;
+		row->home = MyDatabaseId;
+		row->identity = streaming_new_uuid();
+		streaming_delivery_write(row, true);
+	}
+	ForceSyncCommit();			/* nobody may see an identity that is lost */
+	attempt->row = *row;
+}
+
+/* Under a new identity; the place will know nothing of it. */
+static void
+begin_anew(StreamingDeliveryRow *row, StreamingRestart restart)
+{
+	StreamingOutboxPlace begin = {0};
+	StreamingOutboxExtent gone;
+
+	if (row->snapshot && restart == STREAMING_RESTART_DISCARD)
+		streaming_outbox_delete(row->stream, begin, row->bound,
+								DirectFunctionCall1(pg_snapshot_in,
+													CStringGetDatum(row->snapshot)),
+								&gone);
+	row->identity = streaming_new_uuid();
+	row->home = MyDatabaseId;
+	row->number = 0;
+	row->pending = false;
+	row->token = row->snapshot = row->note = NULL;
+	streaming_delivery_write(row, false);
+}
+
+/* What is in the outbox now, for the slot. */
+static void
+count_backlog(Attempt *attempt)
+{
+	StreamingOutboxPlace begin = {0};
+	StreamingOutboxExtent extent;
+	int64		messages;
+	int64		bytes;
+
+	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
+	messages = sink->written_messages;
+	bytes = sink->written_bytes;
+	LWLockRelease(streaming_sinks->lock);
+
+	/* A snapshot that is taken after that. */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	streaming_outbox_look(attempt->stream, begin,
+						  DirectFunctionCall1(pg_current_snapshot, (Datum) 0),
+						  PG_INT64_MAX, false, &extent);
+	PopActiveSnapshot();
+
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	sink->taken_messages = messages - extent.messages;
+	sink->taken_bytes = bytes - extent.bytes;
+	sink->delivered_messages = attempt->row.messages;
+	sink->delivered_bytes = attempt->row.bytes;
+	sink->delivered_at = attempt->row.delivered_at;
+	LWLockRelease(streaming_sinks->lock);
+}
+
+static const StreamingDeliveryRoutine *
+routine_of(StreamingStream *stream)
+{
+	switch (stream->kind)
+	{
+		case STREAMING_SOURCE_KAFKA:
+			return &streaming_delivery_kafka;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("nothing can be delivered to stream %s", stream->name)));
+	}
+}
+
+/* Asks the place what it has, and makes a delivery that it has not. */
+static void
+resolve_doubt(Attempt *attempt)
+{
+	StreamingDelivery *delivery = attempt->delivery;
+	StreamingDeliveryRow *row = &attempt->row;
+	bool		happened;
+
+	delivery->token = row->token;
+	happened = delivery->routine->recover(delivery, row->number, !row->pending, row->note);
+	if (!row->pending)
+		return;
+	if (happened)
+		attempt->happened = true;
+	else
+		deliver(attempt);
+}
+
+/* Returns whether only a user can help. */
+static bool
+show_error(ErrorData *error)
+{
+	bool		failed = error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ||
+		error->sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
+
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	sink->status = failed ? STREAMING_SINK_FAILED : STREAMING_SINK_RETRYING;
+	snprintf(sink->last_error, STREAMING_SINK_ERROR_LENGTH, "%s%s%s%s%s", error->message,
+			 error->detail ? "\nDETAIL:  " : "", error->detail ? error->detail : "",
+			 error->hint ? "\nHINT:  " : "", error->hint ? error->hint : "");
+	sink->errors++;
+	LWLockRelease(streaming_sinks->lock);
+	ConditionVariableBroadcast(&sink->progressed);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return failed;
+}
+
+/* An error is logged when it is another one than before, or time has passed. */
+static bool
+log_is_due(const char *message)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (logged && strcmp(logged, message) == 0 &&
+		!TimestampDifferenceExceeds(logged_at, now, RELOG_INTERVAL))
+		return false;
+	if (logged)
+		pfree(logged);
+	logged = MemoryContextStrdup(TopMemoryContext, message);
+	logged_at = now;
+	return true;
+}
+
+/* Ended by a change of the definition, and by who asks for a delivery. */
+static void
+pause_after_error(int failures, bool failed)
+{
+	long		delay = failed ? Max(streaming_retry_max, FAILED_RETRY) : RETRY_MIN;
+	uint64		requested = sink->requested;
+
+	for (int i = 0; i < failures && delay < streaming_retry_max; i++)
+		delay *= 2;
+	if (!failed)
+		delay = Min(delay, streaming_retry_max);
+
+	while (delay > 0 && sink->requested == requested &&
+		   sink->restart == STREAMING_RESTART_NO)
+	{
+		TimestampTz start = GetCurrentTimestamp();
+
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 delay, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		delivery_interrupts();
+		AcceptInvalidationMessages();
+		if (definition_changed)
+			return;
+		delay -= TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
+	}
+}
+
+/* ----------
+ * Deliveries
+ * ----------
+ */
+
+/*
+ * Settles the delivery that has happened, if any, and intends the next one, in
+ * one transaction.  False: there is none, or none is due for *timeout ms (-1:
+ * until the latch is set).
+ */
+static bool
+settle(Attempt *attempt, long *timeout)
+{
+	Look		look;
+	StreamingOutboxExtent done = {0};
+	StreamingOutboxExtent next = {0};
+	bool		due;
+	bool		intended = false;
+
+	take_look(attempt, &look);
+	due = !definition_changed && is_due(attempt, &look, timeout);
+	if (!attempt->happened && !due)
+		return false;
+
+	begin_transaction(attempt);
+	if (attempt->happened)
+		delete_delivered(attempt, &done);
+	if (due)
+		intended = intend(attempt, &look, &next);
+	if (attempt->happened || intended)
+	{
+		streaming_delivery_write(&attempt->row, false);
+		ForceSyncCommit();
+	}
+	commit_transaction(attempt);
+	show_progress(attempt, &look, &done, due && !intended);
+	attempt->happened = false;
+	/* who asked before the look is served when all that it saw is delivered */
+	attempt->serves = next.more ? 0 : look.requested;
+	return intended;
+}
+
+static void
+take_look(Attempt *attempt, Look *look)
+{
+	memset(look, 0, sizeof(*look));
+	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
+	streaming_sink_pending(sink, &look->backlog.messages, &look->backlog.bytes);
+	look->written_messages = sink->written_messages;
+	look->written_bytes = sink->written_bytes;
+	look->requested = sink->requested;
+	look->urgent = sink->requested > sink->served;
+	LWLockRelease(streaming_sinks->lock);
+}
+
+/* Is there anything to look for, and is it time? */
+static bool
+is_due(Attempt *attempt, Look *look, long *timeout)
+{
+	StreamingDelivery *delivery = attempt->delivery;
+	TimestampTz now;
+	int64		ms;
+
+	if (look->urgent)
+		return true;
+	if (look->backlog.messages == 0)
+	{
+		attempt->waiting_since = 0;
+		return false;
+	}
+	if (delivery->routine->due == NULL)
+		return true;
+	now = GetCurrentTimestamp();
+	if (attempt->waiting_since == 0)
+		attempt->waiting_since = now;
+	look->backlog.age = (now - attempt->waiting_since) / 1000;
+	ms = delivery->routine->due(delivery, &look->backlog);
+	*timeout = (long) Min(ms, PG_INT32_MAX);
+	return ms <= 0;
+}
+
+static void
+delete_delivered(Attempt *attempt, StreamingOutboxExtent *done)
+{
+	StreamingDeliveryRow *row = &attempt->row;
+	Datum		snapshot = DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(row->snapshot));
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	streaming_outbox_delete(attempt->stream, attempt->from, row->bound, snapshot, done);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	row->pending = false;
+	row->snapshot = row->note = NULL;
+	row->messages += done->messages;
+	row->bytes += done->bytes;
+	row->delivered_at = GetCurrentTimestamp();
+}
+
+/* What is visible now, up to a bound, is the next delivery. */
+static bool
+intend(Attempt *attempt, Look *look, StreamingOutboxExtent *extent)
+{
+	StreamingDeliveryRow *row = &attempt->row;
+	StreamingOutboxPlace from = attempt->happened ? attempt->next_from : attempt->from;
+	MemoryContext old;
+	Datum		snapshot;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	snapshot = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
+	streaming_outbox_look(attempt->stream, from, snapshot, DELIVERY_BYTES,
+						  attempt->delivery->routine->whole_transactions, extent);
+	PopActiveSnapshot();
+	if (extent->chunks == 0)
+		return false;
+
+	MemoryContextReset(attempt->row_context);
+	old = MemoryContextSwitchTo(attempt->row_context);
+	row->number++;
+	row->pending = true;
+	row->token = streaming_new_uuid();
+	row->snapshot = DatumGetCString(DirectFunctionCall1(pg_snapshot_out, snapshot));
+	row->bound = extent->last;
+	row->note = NULL;
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/*
+ * After the commit of settle.  empty: it has found nothing, so what had been
+ * written at the time of the look is taken.
+ */
+static void
+show_progress(Attempt *attempt, Look *look, StreamingOutboxExtent *done, bool empty)
+{
+	StreamingDeliveryRow *row = &attempt->row;
+
+	if (attempt->happened)
+		attempt->from = attempt->next_from;
+	deleted += done->chunks;
+
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	sink->taken_messages += done->messages;
+	sink->taken_bytes += done->bytes;
+	if (attempt->happened)
+		sink->served = Max(sink->served, attempt->serves);
+	if (empty)
+	{
+		sink->taken_messages = look->written_messages;
+		sink->taken_bytes = look->written_bytes;
+		sink->served = Max(sink->served, look->requested);
+	}
+	sink->delivered_messages = row->messages;
+	sink->delivered_bytes = row->bytes;
+	sink->delivered_at = row->delivered_at;
+	if (attempt->happened || empty)
+	{
+		sink->status = STREAMING_SINK_RUNNING;
+		sink->last_error[0] = '\0';
+	}
+	LWLockRelease(streaming_sinks->lock);
+	ConditionVariableBroadcast(&sink->progressed);
+
+	if (attempt->happened || empty)
+	{
+		progressed = true;
+		attempt->waiting_since = 0;
+		if (logged)
+			ereport(LOG, (errmsg("delivery to stream %s goes on",
+								 attempt->delivery->stream->name)));
+		if (logged)
+			pfree(logged);
+		logged = NULL;
+	}
+}
+
+/*
+ * Makes the delivery that is intended.  The rows are those of its snapshot up
+ * to its bound; all before its xmin, or before the bound if that is smaller,
+ * will be gone when it is settled.
+ */
+static void
+deliver(Attempt *attempt)
+{
+	StreamingDelivery *delivery = attempt->delivery;
+	const StreamingDeliveryRoutine *routine = delivery->routine;
+	StreamingDeliveryRow *row = &attempt->row;
+	MemoryContext old = MemoryContextSwitchTo(attempt->portion_context);
+	const char *note;
+
+	pgstat_report_activity(STATE_RUNNING, "delivering");
+	streaming_stop_point("delivery_intended");
+	delivery->token = row->token;
+	attempt->begun = true;
+	routine->begin(delivery, row->number);
+	streaming_stop_point("delivery_begun");
+	write_messages(attempt);
+	streaming_stop_point("delivery_written");
+	note = routine->prepare ? routine->prepare(delivery) : NULL;
+	if (note)
+		write_note(attempt, note);
+	streaming_stop_point("delivery_prepared");
+	routine->commit(delivery);
+	attempt->begun = false;
+	attempt->happened = true;
+	attempt->next_from.xid = Min(strtoull(row->snapshot, NULL, 10), row->bound.xid);
+	streaming_stop_point("delivery_committed");
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(attempt->portion_context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+static void
+write_messages(Attempt *attempt)
+{
+	StreamingDelivery *delivery = attempt->delivery;
+	StreamingDeliveryRow *row = &attempt->row;
+	StreamingOutboxPlace after = attempt->from;
+	List	   *chunks;
+
+	do
+	{
+		ListCell   *lc;
+
+		MemoryContextReset(attempt->portion_context);
+		begin_transaction(attempt);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		MemoryContextSwitchTo(attempt->portion_context);
+		chunks = streaming_outbox_read(attempt->stream, &after, row->bound,
+									   DirectFunctionCall1(pg_snapshot_in,
+														   CStringGetDatum(row->snapshot)),
+									   PORTION_BYTES);
+		PopActiveSnapshot();
+		commit_transaction(attempt);
+
+		foreach(lc, chunks)
+		{
+			bytea	   *chunk = lfirst(lc);
+			const char *at = VARDATA_ANY(chunk);
+			const char *end = at + VARSIZE_ANY_EXHDR(chunk);
+			StreamingMessage message;
+
+			CHECK_FOR_INTERRUPTS();
+			while (streaming_outbox_message(&at, end, &message))
+				delivery->routine->write(delivery, &message);
+		}
+	} while (chunks != NIL);
+}
+
+static void
+write_note(Attempt *attempt, const char *note)
+{
+	attempt->row.note = MemoryContextStrdup(attempt->row_context, note);
+	begin_transaction(attempt);
+	streaming_delivery_write(&attempt->row, false);
+	ForceSyncCommit();
+	commit_transaction(attempt);
+}
+
+/* The stream is locked, and is there; if not, the process ends. */
+static void
+begin_transaction(Attempt *attempt)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	LockRelationOid(attempt->stream, AccessShareLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(attempt->stream)))
+		proc_exit(0);
+}
+
+/* In the portion's context, as everything between transactions. */
+static void
+commit_transaction(Attempt *attempt)
+{
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(attempt->portion_context);
+}
+
+/*
+ * Space for chunks is needed again at once, so this does not wait for
+ * autovacuum.  A VACUUM under way is not waited for.
+ */
+static void
+vacuum_outbox(void)
+{
+	PlannedStmt *statement = makeNode(PlannedStmt);
+	VacuumStmt *vacuum = makeNode(VacuumStmt);
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "streaming vacuum",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MemoryContext portal = PortalContext;
+
+	deleted = 0;
+	pgstat_report_activity(STATE_RUNNING, "VACUUM streaming.outbox");
+	vacuum->is_vacuumcmd = true;
+	vacuum->options = list_make1(makeDefElem("skip_locked", (Node *) makeBoolean(true), -1));
+	vacuum->rels = list_make1(makeVacuumRelation(makeRangeVar(STREAMING_SCHEMA, "outbox", -1),
+												 InvalidOid, NIL));
+	statement->commandType = CMD_UTILITY;
+	statement->canSetTag = false;
+	statement->utilityStmt = (Node *) vacuum;
+
+	PortalContext = context;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	ProcessUtility(statement, "VACUUM streaming.outbox", false, PROCESS_UTILITY_TOPLEVEL,
+				   NULL, NULL, None_Receiver, NULL);
+	CommitTransactionCommand();
+	PortalContext = portal;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+static void
+wait_for_more(Attempt *attempt, long timeout)
+{
+	StreamingDelivery *delivery = attempt->delivery;
+	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
+
+	(void) pgstat_report_stat(false);
+	if (timeout >= 0)
+		events |= WL_TIMEOUT;
+	if (delivery->routine->fd)
+		events |= WL_SOCKET_READABLE;
+	events = WaitLatchOrSocket(MyLatch, events,
+							   delivery->routine->fd ? delivery->routine->fd(delivery) : PGINVALID_SOCKET,
+							   timeout, PG_WAIT_EXTENSION);
+	if (events & WL_SOCKET_READABLE)
+		delivery->routine->serve(delivery);
+	ResetLatch(MyLatch);
+	AcceptInvalidationMessages();
+}
