@@ -242,7 +242,6 @@ open_sink(StreamingViewOptions *options)
 {
 	StreamingSinkSpec sink = {options->sink_kind};
 	List	   *names;
-	StreamingSourceKind kind;
 
 	if (sink.kind == STREAMING_SINK_RELATION)
 	{
@@ -250,11 +249,6 @@ open_sink(StreamingViewOptions *options)
 		sink.relid = RangeVarGetRelid(makeRangeVarFromNameList(names), RowExclusiveLock,
 									  false);
 	}
-	if (OidIsValid(sink.relid) && streaming_is_stream(sink.relid, &kind))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("streams are not supported yet as sinks of continuous views"),
-				 errhint("Name a table, or leave the option out.")));
 	return sink;
 }
 
@@ -275,6 +269,7 @@ check_privilege(Oid relid, AclMode mode)
 static void
 check_privileges(StreamingViewSpec *spec, Oid sink)
 {
+	StreamingSourceKind kind;
 	ListCell   *lc;
 
 	foreach(lc, spec->streams)
@@ -284,7 +279,8 @@ check_privileges(StreamingViewSpec *spec, Oid sink)
 		check_privilege(sink, ACL_SELECT);
 		check_privilege(sink, ACL_INSERT);
 	}
-	if (OidIsValid(sink) && spec->output_mode != STREAMING_OUTPUT_APPEND)
+	if (OidIsValid(sink) && spec->output_mode != STREAMING_OUTPUT_APPEND &&
+		!streaming_is_stream(sink, &kind))
 	{
 		check_privilege(sink, ACL_UPDATE);
 		check_privilege(sink, ACL_DELETE);

@@ -9,6 +9,7 @@
 #include "utils/lsyscache.h"
 
 #include "sink/sink.h"
+#include "stream.h"
 
 char *
 streaming_qualified_name(Oid relid)
@@ -22,6 +23,7 @@ static const StreamingSinkRoutine *
 routine_of(const StreamingProgram *program)
 {
 	Oid			relid = program->sink.relid;
+	StreamingSourceKind kind;
 
 	switch (program->sink.kind)
 	{
@@ -40,11 +42,15 @@ routine_of(const StreamingProgram *program)
 		case RELKIND_RELATION:
 		case RELKIND_PARTITIONED_TABLE:
 			return &streaming_sink_table;
+		case RELKIND_FOREIGN_TABLE:
+			if (streaming_is_stream(relid, &kind) && kind == STREAMING_SOURCE_KAFKA)
+				return &streaming_sink_kafka;
+			break;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("\"%s\" cannot be the sink of a continuous view", get_rel_name(relid)),
-			 errhint("Set streaming.sink to the name of an ordinary or partitioned table.")));
+			 errhint("Set streaming.sink to the name of a table, or of a stream of a Kafka server.")));
 }
 
 void

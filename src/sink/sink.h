@@ -62,4 +62,7 @@ extern char *streaming_qualified_name(Oid relid);
 /* in sink_table.c */
 extern const StreamingSinkRoutine streaming_sink_table;
 
+/* in sink_kafka.c */
+extern const StreamingSinkRoutine streaming_sink_kafka;
+
 #endif							/* STREAMING_SINK_H */

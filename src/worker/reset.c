@@ -178,6 +178,13 @@ sink_sql(StreamingView *view)
 	ListCell   *lc;
 
 	relation_close(rel, NoLock);
+	if (get_rel_relkind(view->sink.relid) == RELKIND_FOREIGN_TABLE)
+	{
+		ereport(NOTICE,
+				(errmsg("results that continuous view \"%s\" has sent to \"%s\" stay there, and are sent again",
+						get_rel_name(view->view), get_rel_name(view->sink.relid))));
+		return NULL;
+	}
 	if (program->sink_key == NIL || stage->table == NULL)
 	{
 		ereport(NOTICE,

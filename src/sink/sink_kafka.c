@@ -1,0 +1,323 @@
+/*
+ * sink_kafka.c
+ *		A Kafka topic as a sink.
+ *
+ *	append		a message per row
+ *	update		a message per row that has changed, with the group key as its
+ *				key, and a tombstone (the key, no payload) for a row that leaves
+ *				the result: a compacted topic holds the result
+ *	complete	the whole result, each time
+ *
+ * Rows are written with an INSERT into the foreign table, so that casts,
+ * defaults and triggers are those of any INSERT; it ends in stream_writer.c, and
+ * the messages leave by the outbox.  Columns are matched by name.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/table.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "sink/outbox.h"
+#include "sink/sink.h"
+
+typedef struct KafkaSink
+{
+	StreamingSink base;
+	StreamingStatement insert;
+	StreamingStatement leave;	/* sql NULL: no row can leave the result */
+} KafkaSink;
+
+/* Receives the keys of rows that leave the result. */
+typedef struct TombstoneReceiver
+{
+	DestReceiver base;
+	StreamingStreamWriter *writer;
+	StreamingStream *stream;
+	Datum	   *values;			/* of the stream's columns */
+	bool	   *isnull;
+	List	   *columns;		/* of int: index of each column that arrives */
+} TombstoneReceiver;
+
+static StreamingStream *
+open_stream(StreamingProgram *program)
+{
+	return streaming_stream_open(program->sink.relid, GetUserId());
+}
+
+/* ---- Can it take the output? ---- */
+
+static void
+check_columns(StreamingProgram *program, StreamingStream *stream)
+{
+	StreamingStage *stage = streaming_last_stage(program);
+
+	for (int i = 0; i < stage->noutputs; i++)
+	{
+		StreamingValue *output = &stage->outputs[i];
+		AttrNumber	attno = get_attnum(stream->relid, output->name);
+		Oid			type;
+
+		if (attno <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of the continuous view does not exist in stream %s",
+							output->name, stream->name),
+					 errhint("Columns are matched by name: rename the view's column with AS, or add the column to the stream.")));
+		type = get_atttype(stream->relid, attno);
+		if (!can_coerce_type(1, &output->type, &type, COERCION_ASSIGNMENT))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of stream %s is of type %s but the continuous view's is of type %s",
+							output->name, stream->name, format_type_be(type),
+							format_type_be(output->type)),
+					 errhint("Cast the view's column.")));
+	}
+}
+
+/* The stream's columns that make the message key: option "key", or metadata. */
+static List *
+key_columns(StreamingStream *stream)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, stream->key_columns)
+		names = lappend(names, strVal(lfirst(lc)));
+	for (int i = 0; i < stream->tupdesc->natts && names == NIL; i++)
+	{
+		if (!stream->columns[i].dropped && stream->columns[i].metadata == STREAMING_META_KEY)
+			names = lappend(names, stream->columns[i].name);
+	}
+	return names;
+}
+
+/* The output with this name, -1: none. */
+static int
+find_output(StreamingStage *stage, const char *name)
+{
+	for (int i = 0; i < stage->noutputs; i++)
+		if (strcmp(stage->outputs[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * The key must tell the groups apart and nothing else: each of its columns is a
+ * key of the group, and each key of the group is among them.
+ */
+static void
+check_key(StreamingProgram *program, StreamingStream *stream)
+{
+	StreamingStage *stage = streaming_last_stage(program);
+	bool		grouped = stage->kind == STREAMING_STAGE_COMBINE ||
+		stage->kind == STREAMING_STAGE_RECOMPUTE;
+	List	   *names = key_columns(stream);
+	List	   *outputs = NIL;
+	Bitmapset  *keys = NULL;
+	bool		good = grouped && names != NIL;
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		int			output = find_output(stage, lfirst(lc));
+
+		if (output < 0 || stage->outputs[output].key < 0)
+			good = false;
+		else
+		{
+			keys = bms_add_member(keys, stage->outputs[output].key);
+			outputs = lappend_int(outputs, output);
+		}
+	}
+	if (!grouped || stage->nkeys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("output mode \"update\" into a topic needs rows with a key"),
+				 errdetail("The query has no GROUP BY whose key could tell one row from another."),
+				 errhint("Use streaming.output_mode = 'complete', or leave streaming.sink out.")));
+	if (!good || bms_num_members(keys) != stage->nkeys)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the message key of stream %s is not the group key of the continuous view",
+						stream->name),
+				 errhint("Set the option \"key\" of the stream to the names of the columns of GROUP BY, all of them and no others.")));
+	program->sink_key = outputs;
+}
+
+static void
+kafka_check(StreamingProgram *program)
+{
+	StreamingStream *stream;
+
+	if (program->input == program->sink.relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a continuous view cannot write to the stream it reads"),
+				 errhint("Let it write to another topic.")));
+	stream = open_stream(program);
+	check_columns(program, stream);
+	if (program->output_mode == STREAMING_OUTPUT_UPDATE)
+		check_key(program, stream);
+}
+
+/* ---- Writing ---- */
+
+/* source: "changes c WHERE ...", or a query in parentheses with its name. */
+static char *
+insert_sql(StreamingProgram *program, const char *source)
+{
+	StreamingStage *stage = streaming_last_stage(program);
+	StringInfoData columns;
+	StringInfoData values;
+
+	initStringInfo(&columns);
+	initStringInfo(&values);
+	for (int i = 0; i < stage->noutputs; i++)
+	{
+		const char *name = quote_identifier(stage->outputs[i].name);
+
+		appendStringInfo(&columns, "%s%s", i ? ", " : "", name);
+		appendStringInfo(&values, "%sc.%s", i ? ", " : "", name);
+	}
+	return psprintf("INSERT INTO %s (%s) SELECT %s FROM %s",
+					streaming_qualified_name(program->sink.relid), columns.data, values.data,
+					source);
+}
+
+/* The keys of rows that leave, as the stream's columns have them. */
+static char *
+leave_sql(StreamingProgram *program)
+{
+	StreamingStage *stage = streaming_last_stage(program);
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, program->sink_key)
+	{
+		StreamingValue *output = &stage->outputs[lfirst_int(lc)];
+		AttrNumber	attno = get_attnum(program->sink.relid, output->name);
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		get_atttypetypmodcoll(program->sink.relid, attno, &type, &typmod, &collation);
+		appendStringInfo(&buf, "%sc.%s::%s", buf.len ? ", " : "SELECT ",
+						 quote_identifier(output->name),
+						 format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
+											  FORMAT_TYPE_FORCE_QUALIFY));
+	}
+	appendStringInfoString(&buf, " FROM changes c WHERE c.\"$sign\" OPERATOR(pg_catalog.<) 0");
+	return buf.data;
+}
+
+static StreamingSink *
+kafka_open(StreamingProgram *program)
+{
+	KafkaSink  *sink = palloc0(sizeof(KafkaSink));
+
+	if (program->output_mode == STREAMING_OUTPUT_COMPLETE)
+		sink->insert.sql = insert_sql(program,
+									  psprintf("(%s) c", streaming_layout_result_query(program)));
+	else
+		sink->insert.sql = insert_sql(program,
+									  "changes c WHERE c.\"$sign\" OPERATOR(pg_catalog.>) 0");
+	if (program->sink_key != NIL)
+		sink->leave.sql = leave_sql(program);
+	return &sink->base;
+}
+
+static bool
+receive_tombstone(TupleTableSlot *slot, DestReceiver *base)
+{
+	TombstoneReceiver *receiver = (TombstoneReceiver *) base;
+	int			i = 0;
+	ListCell   *lc;
+
+	slot_getallattrs(slot);
+	foreach(lc, receiver->columns)
+	{
+		receiver->values[lfirst_int(lc)] = slot->tts_values[i];
+		receiver->isnull[lfirst_int(lc)] = slot->tts_isnull[i++];
+	}
+	streaming_stream_writer_tombstone(receiver->writer, receiver->values, receiver->isnull);
+	return true;
+}
+
+static void
+startup_nothing(DestReceiver *receiver, int operation, TupleDesc desc)
+{
+}
+
+static void
+do_nothing(DestReceiver *receiver)
+{
+}
+
+/* The owner's right to INSERT is checked by the INSERT that follows. */
+static void
+write_tombstones(KafkaSink *sink, StreamingDelta *changes)
+{
+	StreamingProgram *program = sink->base.program;
+	StreamingStage *stage = streaming_last_stage(program);
+	TombstoneReceiver receiver = {0};
+	int			natts;
+	ListCell   *lc;
+
+	receiver.base.receiveSlot = receive_tombstone;
+	receiver.base.rStartup = startup_nothing;
+	receiver.base.rShutdown = receiver.base.rDestroy = do_nothing;
+	receiver.base.mydest = DestNone;
+	receiver.stream = open_stream(program);
+	natts = receiver.stream->tupdesc->natts;
+	receiver.values = palloc0(sizeof(Datum) * natts);
+	receiver.isnull = palloc(sizeof(bool) * natts);
+	memset(receiver.isnull, true, natts);
+	foreach(lc, program->sink_key)
+	{
+		AttrNumber	attno = get_attnum(program->sink.relid, stage->outputs[lfirst_int(lc)].name);
+
+		receiver.columns = lappend_int(receiver.columns, attno - 1);
+	}
+	receiver.writer = streaming_stream_writer_open(receiver.stream);
+	streaming_statement_run(&sink->leave, changes, NULL, false, &receiver.base);
+	streaming_stream_writer_close(receiver.writer);
+}
+
+static void
+kafka_write(StreamingSink *base, StreamingDelta *changes)
+{
+	KafkaSink  *sink = (KafkaSink *) base;
+
+	if (changes && changes->nrows == 0)
+		return;
+	if (changes && sink->leave.sql)
+		write_tombstones(sink, changes);
+	streaming_statement_run(&sink->insert, changes, NULL, false, NULL);
+}
+
+static void
+kafka_close(StreamingSink *base)
+{
+	KafkaSink  *sink = (KafkaSink *) base;
+
+	streaming_statement_free(&sink->insert);
+	streaming_statement_free(&sink->leave);
+}
+
+const StreamingSinkRoutine streaming_sink_kafka = {
+	.name = "kafka",
+	.check = kafka_check,
+	.open = kafka_open,
+	.write = kafka_write,
+	.close = kafka_close,
+};
