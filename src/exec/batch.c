@@ -340,6 +340,13 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 	streaming_lock_relations(state->locks ? state->locks : list_make1_oid(state->view),
 							 ShareUpdateExclusiveLock);
 	refresh_program(state);
+	if (!state->definition->enabled)
+	{
+		result->more = true;
+		end_block();
+		MemoryContextSwitchTo(caller);
+		return false;
+	}
 
 	streaming_input_prepare(state->input);
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -53,9 +53,10 @@ extern bool streaming_view_is_held_back(StreamingViewState *state);
 
 /*
  * Runs one batch.  Must be called outside a transaction; runs its own and
- * commits it.  Returns false if there was nothing to do.  On error it has
- * thrown: the caller aborts the transaction, then calls
- * streaming_view_aborted; the state stays usable (retry with back-off).
+ * commits it.  Returns false if there was nothing to do, or, with more set in
+ * *result, if the view is paused now.  On error it has thrown: the caller
+ * aborts the transaction, then calls streaming_view_aborted; the state stays
+ * usable (retry with back-off).
  */
 extern bool streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result);
 extern void streaming_view_aborted(StreamingViewState *state);

@@ -518,7 +518,7 @@ run_batch(Run *run)
 	ran = streaming_batch_run(run->state, &result);
 	disable_timeout(postmaster_check, false);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	note_success(run, ran ? &result : NULL, request);
+	note_success(run, ran ? &result : NULL, !ran && result.more ? 0 : request);
 }
 
 static void
