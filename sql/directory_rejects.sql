@@ -2,7 +2,7 @@
 -- or a reason to stop.
 \getenv builddir PG_ABS_BUILDDIR
 \set dir :builddir '/directory_rejects'
-\set make 'rm -rf \'' :dir '\'; mkdir -p \'' :dir '\'; cat > /dev/null'
+\set make 'rm -rf \'' :dir '\'; mkdir -p \'' :dir '/measures\'; cat > /dev/null'
 COPY (SELECT 1) TO PROGRAM :'make';
 
 CREATE SERVER landing FOREIGN DATA WRAPPER directory OPTIONS (path :'dir');
@@ -44,6 +44,16 @@ ALTER FOREIGN TABLE stopping OPTIONS (SET on_error 'reject');
 SELECT streaming.drain('stopping_rows') > 0 AS drained;
 SELECT * FROM stopping_rows ORDER BY n;
 
+-- a value that asks for more memory than there can be, SQLSTATE XX000
+CREATE DOMAIN modest AS int CHECK (to_char(timestamp 'epoch', repeat('-', VALUE)) <> '');
+CREATE FOREIGN TABLE measures (n modest) SERVER landing OPTIONS (path 'measures/*.json');
+CREATE VIEW measured WITH (streaming.trigger = 'manual') AS SELECT * FROM measures;
+\set put 'cat > \'' :dir '/.part\' && mv \'' :dir '/.part\' \'' :dir '/measures/a.json\''
+COPY (VALUES ('{"n": 1}'), ('{"n": 90000000}'), ('{"n": 2}')) TO PROGRAM :'put';
+SELECT streaming.drain('measured') > 0 AS drained;
+SELECT * FROM measured ORDER BY n;
+SELECT error FROM streaming.rejected_rows WHERE stream = 'measures'::regclass;
+
 -- the kept rows are the owner's to delete
 DELETE FROM streaming.rejected_rows WHERE stream = 'rejecting'::regclass;
 SELECT stream, count(*) FROM streaming.rejected_rows GROUP BY stream ORDER BY stream::text;
@@ -54,4 +64,4 @@ SET client_min_messages = warning;
 DROP SERVER landing CASCADE;
 -- what was kept of them is gone with them
 SELECT count(*) FROM streaming.rejected_rows;
-DROP DOMAIN positive;
+DROP DOMAIN positive, modest;

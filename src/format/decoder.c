@@ -42,6 +42,9 @@
 /* Bytes of a message that are kept; input functions repeat the whole value. */
 #define MAX_MESSAGE		1000
 
+/* What palloc says to a size that is none, SQLSTATE XX000. */
+#define ALLOC_ERROR "invalid memory alloc request size"
+
 /* A column that tells something about the record. */
 typedef struct MetadataColumn
 {
@@ -90,7 +93,7 @@ static void decode_metadata(StreamingDecoder *decoder, const StreamingRecord *re
 static bool metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 						   const StreamingRecord *record, Datum *value);
 static void record_failed(Run *run, ErrorData *edata);
-static bool is_data_error(int sqlerrcode);
+static bool is_data_error(const ErrorData *edata);
 static bool may_run_user_code(Oid type);
 static char *short_message(StreamingDecoder *decoder, const ErrorData *edata);
 
@@ -247,7 +250,7 @@ decode_guarded(Run *run)
 		FlushErrorState();
 		guard_roll_back(&guard);
 
-		if (!is_data_error(edata->sqlerrcode) ||
+		if (!is_data_error(edata) ||
 			(!guard.subtransaction && decoder->column > 0 &&
 			 may_run_user_code(decoder->stream->columns[decoder->column - 1].type)))
 			ReThrowError(edata);
@@ -444,11 +447,15 @@ record_failed(Run *run, ErrorData *edata)
 
 /*
  * Can the record be blamed for it?  Class 42 is what the types of the regclass
- * family say of names they do not find.
+ * family say of names they do not find.  An input function that asks for more
+ * memory than any value may have will do so each time, whatever the memory
+ * there is; "out of memory" is the server's trouble and may pass.
  */
 static bool
-is_data_error(int sqlerrcode)
+is_data_error(const ErrorData *edata)
 {
+	int			sqlerrcode = edata->sqlerrcode;
+
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
 		case ERRCODE_DATA_EXCEPTION:
@@ -459,6 +466,9 @@ is_data_error(int sqlerrcode)
 			return true;
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 			return sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE;
+		case ERRCODE_INTERNAL_ERROR:
+			/* elog does not translate its message */
+			return strncmp(edata->message, ALLOC_ERROR, strlen(ALLOC_ERROR)) == 0;
 		default:
 			return sqlerrcode == ERRCODE_RAISE_EXCEPTION;
 	}

@@ -125,7 +125,7 @@ extern StreamingDecoder *streaming_decoder_open(StreamingStream *stream,
  * records.
  *
  * Errors of class 22 and the like (data exceptions, constraint violations of
- * domains, malformed input of a type) reject the one record (on_error
+ * domains, malformed input of a type, a value too large for memory) reject the one record (on_error
  * 'reject'), make the field NULL ('null'), or are raised with the position in
  * the detail ('stop'); others (out of memory, cancel, admin shutdown) are
  * raised.  Must be called in a transaction.  A chunk is decoded in one
