@@ -52,6 +52,7 @@ static const char *const metadata_names[] = {
 
 static void read_server_options(StreamingStream *stream, List *options, char **base_path);
 static void read_table_options(StreamingStream *stream, List *options, const char *base_path);
+static void split_path(StreamingColumn *column);
 static void read_column(StreamingStream *stream, int index);
 static void check_columns(StreamingStream *stream);
 static List *user_mapping_options(Oid userid, Oid serverid);
@@ -283,6 +284,34 @@ read_table_options(StreamingStream *stream, List *options, const char *base_path
 	}
 }
 
+/*
+ * Dots part the names of members: "user.id" is member id of the object that is
+ * member user.  A backslash before a dot or a backslash takes it as it is.
+ */
+static void
+split_path(StreamingColumn *column)
+{
+	const char *from = column->field;
+	char	   *to = palloc(strlen(from) + 1);
+
+	column->path = palloc(sizeof(char *) * (strlen(from) + 1));
+	column->path[0] = to;
+	column->npath = 1;
+	for (; *from; from++)
+	{
+		if (*from == '.')
+		{
+			*to++ = '\0';
+			column->path[column->npath++] = to;
+			continue;
+		}
+		if (*from == '\\' && (from[1] == '.' || from[1] == '\\'))
+			from++;
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
 static void
 read_column(StreamingStream *stream, int index)
 {
@@ -295,6 +324,8 @@ read_column(StreamingStream *stream, int index)
 		return;
 	column->name = pstrdup(NameStr(att->attname));
 	column->field = column->name;
+	column->path = &column->name;
+	column->npath = 1;
 	column->type = att->atttypid;
 	column->typmod = att->atttypmod;
 	column->collation = att->attcollation;
@@ -305,7 +336,10 @@ read_column(StreamingStream *stream, int index)
 		char	   *value = defGetString(def);
 
 		if (strcmp(def->defname, "field") == 0)
+		{
 			column->field = value;
+			split_path(column);
+		}
 		else if (strcmp(def->defname, "watermark") == 0)
 			column->watermark = interval_from_string(value);
 		else if (strcmp(def->defname, "time_format") == 0)

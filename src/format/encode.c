@@ -71,6 +71,7 @@ static void choose_key(StreamingEncoder *encoder);
 static void add_column(StreamingEncoder *encoder, EncodeColumn *column, int index);
 static void label_columns(StreamingEncoder *encoder, EncodeColumn *columns, int ncolumns);
 static void refuse_shared_field(StreamingEncoder *encoder);
+static void refuse_nested_field(StreamingEncoder *encoder);
 static void read_copy_options(StreamingEncoder *encoder, const char *delimiter, const char *null);
 
 static void encode_json(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
@@ -150,6 +151,7 @@ choose_json(StreamingEncoder *encoder)
 	encoder->encoding = PG_UTF8;
 	label_columns(encoder, encoder->columns, encoder->ncolumns);
 	refuse_shared_field(encoder);
+	refuse_nested_field(encoder);
 }
 
 static void
@@ -211,7 +213,8 @@ label_columns(StreamingEncoder *encoder, EncodeColumn *columns, int ncolumns)
 {
 	for (int i = 0; i < ncolumns; i++)
 	{
-		const char *field = encoder->stream->columns[columns[i].index].field;
+		const StreamingColumn *column = &encoder->stream->columns[columns[i].index];
+		const char *field = column->npath == 1 ? column->path[0] : column->field;
 		StringInfoData label;
 
 		initStringInfo(&label);
@@ -244,6 +247,24 @@ refuse_shared_field(StreamingEncoder *encoder)
 								   a->name, b->name, a->field),
 						 errhint("Write to another foreign table with a column for each field.")));
 		}
+}
+
+/* An object that several columns are members of would have to be put together. */
+static void
+refuse_nested_field(StreamingEncoder *encoder)
+{
+	for (int i = 0; i < encoder->ncolumns; i++)
+	{
+		const StreamingColumn *column = &encoder->stream->columns[encoder->columns[i].index];
+
+		if (column->npath > 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot write to stream %s, of which a column is a member of a nested object",
+							encoder->stream->name),
+					 errdetail("Column \"%s\" is field \"%s\".", column->name, column->field),
+					 errhint("Write to another foreign table with a column of type jsonb for the object; write \"\\.\" for a dot in a name.")));
+	}
 }
 
 /* ---------------------------------------------------------------------------

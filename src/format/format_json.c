@@ -2,8 +2,9 @@
  * format_json.c
  *		A record is one JSON object; in files, one on each line.
  *
- * Columns are named after the object's members.  A member that is absent or
- * null is NULL.  The whole record is validated, also what no column asks for,
+ * Columns are named after the object's members, or after members of objects
+ * nested in it, each of which has a reader of its own.  A member that is absent
+ * or null, or of something that is no object, is NULL.  The whole record is validated, also what no column asks for,
  * so that what is rejected does not depend on who reads the stream; values are
  * converted only where they are needed.
  */
@@ -16,18 +17,29 @@
 #include "format/split.h"
 #include "mb/pg_wchar.h"
 
+/* An object of which members are wanted. */
+typedef struct JsonObject
+{
+	StreamingJsonReader *reader;
+	StreamingJsonField *fields; /* its members */
+	StreamingJsonValue *values; /* of the record under way */
+	int			nfields;
+	struct JsonObject **objects;	/* of each field; NULL: no members wanted */
+	bool		nested;			/* one is not NULL */
+} JsonObject;
+
 typedef struct JsonColumn
 {
 	AttrNumber	attnum;
-	int			field;			/* of the reader; columns can share one */
+	const StreamingJsonValue *field;	/* of the record under way; columns can
+										 * share one */
 	StreamingConverter *converter;
 	bool		takes_json;
 } JsonColumn;
 
 typedef struct JsonState
 {
-	StreamingJsonReader *reader;
-	StreamingJsonValue *fields; /* of the record under way */
+	JsonObject *record;
 	JsonColumn *columns;		/* those that are needed */
 	int			ncolumns;
 	bool		convert;		/* is the database's encoding not UTF-8? */
@@ -39,6 +51,12 @@ static void json_prepare(StreamingDecoder *decoder);
 static bool json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 						Datum *values, bool *isnull);
 static void json_end(StreamingDecoder *decoder);
+static JsonObject *make_object(int natts);
+static int	add_field(JsonObject *object, const char *name);
+static void open_readers(JsonObject *object);
+static void close_readers(JsonObject *object);
+static void read_members(JsonObject *object);
+static void forget_members(JsonObject *object);
 static Datum convert_field(JsonState *state, const JsonColumn *column,
 						   const StreamingJsonValue *field);
 static Datum convert_token(JsonState *state, const JsonColumn *column, StreamingTokenKind kind,
@@ -75,42 +93,36 @@ json_prepare(StreamingDecoder *decoder)
 {
 	StreamingStream *stream = decoder->stream;
 	int			natts = stream->tupdesc->natts;
-	StreamingJsonField *fields = palloc(sizeof(StreamingJsonField) * Max(natts, 1));
 	JsonState  *state = palloc0(sizeof(JsonState));
-	int			nfields = 0;
 
+	state->record = make_object(natts);
 	state->convert = GetDatabaseEncoding() != PG_UTF8;
 	state->columns = palloc(sizeof(JsonColumn) * Max(natts, 1));
 	for (int i = 0; i < natts; i++)
 	{
 		JsonColumn *column = &state->columns[state->ncolumns];
-		char	   *name;
-		int			field = 0;
+		JsonObject *object = state->record;
+		int			field;
 
 		if (!streaming_decoder_wants(decoder, i + 1))
 			continue;
-		name = pg_server_to_any(stream->columns[i].field, strlen(stream->columns[i].field), PG_UTF8);
-		while (field < nfields && strcmp(fields[field].name, name) != 0)
-			field++;
-		if (field == nfields)
+		for (int step = 0; step < stream->columns[i].npath - 1; step++)
 		{
-			fields[field].name = name;
-			fields[field].length = strlen(name);
-			nfields++;
+			field = add_field(object, stream->columns[i].path[step]);
+			if (object->objects[field] == NULL)
+				object->objects[field] = make_object(natts);
+			object->nested = true;
+			object = object->objects[field];
 		}
+		field = add_field(object, stream->columns[i].path[stream->columns[i].npath - 1]);
 		column->attnum = i + 1;
-		column->field = field;
+		column->field = &object->values[field];
 		column->converter = streaming_converter_open(&stream->columns[i]);
 		column->takes_json = streaming_converter_takes_json(column->converter);
 		state->ncolumns++;
 	}
-	state->fields = palloc(sizeof(StreamingJsonValue) * Max(nfields, 1));
-	state->reader = streaming_json_reader_create(fields, nfields);
-	if (state->reader == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
 	decoder->state = state;
+	open_readers(state->record);
 }
 
 static bool
@@ -121,13 +133,16 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 	StreamingJsonError error;
 
 	if (record->payload != NULL &&
-		!streaming_json_read(state->reader, record->payload, record->length, state->fields, &error))
+		!streaming_json_read(state->record->reader, record->payload, record->length,
+							 state->record->values, &error))
 		report_error(&error, record->payload, record->length);
+	if (record->payload != NULL && state->record->nested)
+		read_members(state->record);
 
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		const JsonColumn *column = &state->columns[i];
-		const StreamingJsonValue *field = &state->fields[column->field];
+		const StreamingJsonValue *field = column->field;
 
 		decoder->column = column->attnum;
 		if (bms_is_member(column->attnum, decoder->failed))
@@ -151,8 +166,102 @@ json_end(StreamingDecoder *decoder)
 	JsonState  *state = decoder->state;
 
 	if (state != NULL)
-		streaming_json_reader_destroy(state->reader);
+		close_readers(state->record);
 }
+
+/* ---- Objects ---- */
+
+/* With room for one member per column. */
+static JsonObject *
+make_object(int natts)
+{
+	JsonObject *object = palloc0(sizeof(JsonObject));
+
+	object->fields = palloc(sizeof(StreamingJsonField) * Max(natts, 1));
+	object->values = palloc0(sizeof(StreamingJsonValue) * Max(natts, 1));
+	object->objects = palloc0(sizeof(JsonObject *) * Max(natts, 1));
+	return object;
+}
+
+/* Returns the number of member name. */
+static int
+add_field(JsonObject *object, const char *name)
+{
+	int			field = 0;
+
+	name = pg_server_to_any(name, strlen(name), PG_UTF8);
+	while (field < object->nfields && strcmp(object->fields[field].name, name) != 0)
+		field++;
+	if (field == object->nfields)
+	{
+		object->fields[field].name = name;
+		object->fields[field].length = strlen(name);
+		object->nfields++;
+	}
+	return field;
+}
+
+static void
+open_readers(JsonObject *object)
+{
+	object->reader = streaming_json_reader_create(object->fields, object->nfields);
+	if (object->reader == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	for (int i = 0; i < object->nfields; i++)
+	{
+		if (object->objects[i])
+			open_readers(object->objects[i]);
+	}
+}
+
+static void
+close_readers(JsonObject *object)
+{
+	streaming_json_reader_destroy(object->reader);
+	object->reader = NULL;
+	for (int i = 0; i < object->nfields; i++)
+	{
+		if (object->objects[i])
+			close_readers(object->objects[i]);
+	}
+}
+
+/* Of the objects nested in one that has been read. */
+static void
+read_members(JsonObject *object)
+{
+	for (int i = 0; i < object->nfields; i++)
+	{
+		const StreamingJsonValue *value = &object->values[i];
+		JsonObject *nested = object->objects[i];
+		StreamingJsonError error;
+
+		if (nested == NULL)
+			continue;
+		if (value->kind != STREAMING_JSON_NESTED || value->data[0] != '{')
+			forget_members(nested);
+		else if (!streaming_json_read(nested->reader, value->data, value->length,
+									  nested->values, &error))
+			report_error(&error, value->data, value->length);
+		else if (nested->nested)
+			read_members(nested);
+	}
+}
+
+static void
+forget_members(JsonObject *object)
+{
+	for (int i = 0; i < object->nfields; i++)
+	{
+		object->values[i].kind = STREAMING_JSON_ABSENT;
+		if (object->objects[i])
+			forget_members(object->objects[i]);
+	}
+}
+
+/* ---- Values ---- */
 
 /* A value that is not null. */
 static Datum

@@ -10,15 +10,6 @@
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 
-/* Where a sweep through the index is. */
-typedef enum StreamingSweep
-{
-	SWEEP_NOWHERE,				/* it has not begun */
-	SWEEP_BEHIND,				/* behind an entry that has been taken */
-	SWEEP_AT,					/* at an entry that may be wanted */
-	SWEEP_AT_END
-} StreamingSweep;
-
 typedef struct StreamingStateTable
 {
 	Relation	rel;
@@ -35,11 +26,6 @@ typedef struct StreamingStateTable
 	Relation	index;
 	IndexScanDesc scan;
 	bool		was_empty;		/* nothing to look up */
-	bool		sweeping;		/* scan is a sweep; else a look-up */
-	StreamingSweep sweep;
-	int64		at;				/* hash of the entry, if SWEEP_AT */
-	int64		wanted;			/* hash looked up last */
-	bool		fetched;		/* some row of that look-up */
 	TupleTableSlot **pending;	/* rows to insert */
 	int			npending;
 	int			nslots;
@@ -62,12 +48,6 @@ extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber h
  */
 extern void streaming_state_find(StreamingStateTable *table, int64 hash);
 extern bool streaming_state_next(StreamingStateTable *table);
-
-/*
- * Says how many look-ups follow, and that they come in the order of hashes
- * (look-ups that do not are found, too, but at a cost).  Until the next call.
- */
-extern void streaming_state_sweep(StreamingStateTable *table, int64 lookups);
 
 /* Adds a row (its values are copied); slot has the columns of the table. */
 extern void streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row);
