@@ -35,15 +35,17 @@ typedef enum CheckpointColumn
 	COLUMN_PARTITION,
 	COLUMN_POSITION,
 	COLUMN_BATCH_ID,
-	COLUMN_COMMITTED_AT
-#define COLUMN_COUNT COLUMN_COMMITTED_AT
+	COLUMN_COMMITTED_AT,
+	COLUMN_EVENT_TIME
+#define COLUMN_COUNT COLUMN_EVENT_TIME
 } CheckpointColumn;
 
 static Relation open_table(LOCKMODE mode);
 static SysScanDesc begin_scan(Relation rel, Oid view, Oid stream, ScanKey keys);
-static void update_row(Relation rel, HeapTuple old, const char *position, int64 batch_id);
+static void update_row(Relation rel, HeapTuple old, const char *position,
+					   TimestampTz event_time, int64 batch_id);
 static void insert_row(Relation rel, Oid view, Oid stream, int64 batch_id,
-					   const char *partition, const char *position);
+					   const char *partition, const char *position, TimestampTz event_time);
 
 static Relation
 open_table(LOCKMODE mode)
@@ -96,6 +98,9 @@ streaming_checkpoint_read(Oid view, Oid stream)
 		checkpoint->view = DatumGetObjectId(values[COLUMN_VIEW - 1]);
 		checkpoint->partition = TextDatumGetCString(values[COLUMN_PARTITION - 1]);
 		checkpoint->position = TextDatumGetCString(values[COLUMN_POSITION - 1]);
+		checkpoint->committed_at = DatumGetTimestampTz(values[COLUMN_COMMITTED_AT - 1]);
+		checkpoint->event_time = isnull[COLUMN_EVENT_TIME - 1] ? DT_NOBEGIN :
+			DatumGetTimestampTz(values[COLUMN_EVENT_TIME - 1]);
 		result = lappend(result, checkpoint);
 	}
 	systable_endscan(scan);
@@ -122,7 +127,8 @@ streaming_checkpoint_read_positions(Oid view, Oid stream, StreamingSourceKind ki
 
 void
 streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
-						   char *const *partitions, char *const *positions)
+						   char *const *partitions, char *const *positions,
+						   const TimestampTz *event_times)
 {
 	Relation	rel;
 	ScanKeyData keys[2];
@@ -145,7 +151,8 @@ streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
 		for (int i = 0; i < n; i++)
 			if (!found[i] && strcmp(partitions[i], partition) == 0)
 			{
-				update_row(rel, tuple, positions[i], batch_id);
+				update_row(rel, tuple, positions[i],
+						   event_times ? event_times[i] : DT_NOBEGIN, batch_id);
 				found[i] = true;
 				break;
 			}
@@ -154,13 +161,15 @@ streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
 	systable_endscan(scan);
 	for (int i = 0; i < n; i++)
 		if (!found[i])
-			insert_row(rel, view, stream, batch_id, partitions[i], positions[i]);
+			insert_row(rel, view, stream, batch_id, partitions[i], positions[i],
+					   event_times ? event_times[i] : DT_NOBEGIN);
 	table_close(rel, NoLock);
 	pfree(found);
 }
 
 static void
-update_row(Relation rel, HeapTuple old, const char *position, int64 batch_id)
+update_row(Relation rel, HeapTuple old, const char *position, TimestampTz event_time,
+		   int64 batch_id)
 {
 	Datum		values[COLUMN_COUNT] = {0};
 	bool		isnull[COLUMN_COUNT] = {false};
@@ -170,6 +179,9 @@ update_row(Relation rel, HeapTuple old, const char *position, int64 batch_id)
 	values[COLUMN_POSITION - 1] = CStringGetTextDatum(position);
 	values[COLUMN_BATCH_ID - 1] = Int64GetDatum(batch_id);
 	values[COLUMN_COMMITTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[COLUMN_EVENT_TIME - 1] = TimestampTzGetDatum(event_time);
+	isnull[COLUMN_EVENT_TIME - 1] = event_time == DT_NOBEGIN;
+	replace[COLUMN_EVENT_TIME - 1] = true;
 	replace[COLUMN_POSITION - 1] = true;
 	replace[COLUMN_BATCH_ID - 1] = true;
 	replace[COLUMN_COMMITTED_AT - 1] = true;
@@ -180,7 +192,7 @@ update_row(Relation rel, HeapTuple old, const char *position, int64 batch_id)
 
 static void
 insert_row(Relation rel, Oid view, Oid stream, int64 batch_id, const char *partition,
-		   const char *position)
+		   const char *position, TimestampTz event_time)
 {
 	Datum		values[COLUMN_COUNT];
 	bool		isnull[COLUMN_COUNT] = {false};
@@ -192,6 +204,8 @@ insert_row(Relation rel, Oid view, Oid stream, int64 batch_id, const char *parti
 	values[COLUMN_POSITION - 1] = CStringGetTextDatum(position);
 	values[COLUMN_BATCH_ID - 1] = Int64GetDatum(batch_id);
 	values[COLUMN_COMMITTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[COLUMN_EVENT_TIME - 1] = TimestampTzGetDatum(event_time);
+	isnull[COLUMN_EVENT_TIME - 1] = event_time == DT_NOBEGIN;
 	tuple = heap_form_tuple(RelationGetDescr(rel), values, isnull);
 	CatalogTupleInsert(rel, tuple);
 	heap_freetuple(tuple);

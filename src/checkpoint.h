@@ -17,6 +17,8 @@ typedef struct StreamingCheckpoint
 	Oid			view;
 	char	   *partition;
 	char	   *position;
+	TimestampTz committed_at;
+	TimestampTz event_time;		/* largest one taken; DT_NOBEGIN: none */
 } StreamingCheckpoint;
 
 /* in checkpoint.c; all run in a transaction, with the latest snapshot */
@@ -26,10 +28,12 @@ extern List *streaming_checkpoint_read(Oid view, Oid stream);
 
 /*
  * Sets the positions of n partitions.  Rows that are new are inserted, other
- * partitions are left alone.
+ * partitions are left alone.  event_times: the largest of each partition,
+ * DT_NOBEGIN for none; NULL: none.
  */
 extern void streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
-									   char *const *partitions, char *const *positions);
+									   char *const *partitions, char *const *positions,
+									   const TimestampTz *event_times);
 
 /* Ditto for sources with offsets.  False: there is no checkpoint. */
 extern bool streaming_checkpoint_read_positions(Oid view, Oid stream,

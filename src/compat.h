@@ -74,6 +74,13 @@
 #define streaming_qualified_names(string) stringToQualifiedNameList(string, NULL)
 #endif
 
+/* Ranges may be refused softly since 1e19f0f1a (16)... */
+#if PG_VERSION_NUM < 160000
+#define streaming_make_range(type, lower, upper) make_range(type, lower, upper, false)
+#else
+#define streaming_make_range(type, lower, upper) make_range(type, lower, upper, false, NULL)
+#endif
+
 /* Backends were numbered from 1 before 024c52111 (17). */
 #if PG_VERSION_NUM < 170000
 #define streaming_my_proc_number() (MyProc->pgprocno)

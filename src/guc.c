@@ -22,6 +22,7 @@ int			streaming_batch_rows = 100000;
 int			streaming_work_mem = 64 * 1024;
 int			streaming_retry_max = 60 * 1000;
 int			streaming_scan_interval = 10 * 1000;
+int			streaming_idle_partition_timeout = 60 * 1000;
 int			streaming_connect_timeout = 10 * 1000;
 int			streaming_batches_kept = 100;
 int			streaming_source_memory = 64 * 1024;
@@ -136,6 +137,14 @@ define_source_settings(void)
 							&streaming_source_memory,
 							64 * 1024, 1024, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.idle_partition_timeout",
+							"Time after which a partition that has no new records no longer holds back the watermark.",
+							"Rows that it gets later may be late. 0: it holds it back for ever.",
+							&streaming_idle_partition_timeout,
+							60 * 1000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("streaming.scan_interval",

@@ -346,20 +346,30 @@ raise_stop_error(StreamingInput *input)
 			 errhint("Set the stream's option on_error to 'reject' or 'null' to go on.")));
 }
 
+void
+streaming_input_finish(StreamingInput *input)
+{
+	StreamingInputScan *scan = input->own_scan;
+
+	Assert(input->bound);
+	if (input->done)
+		return;
+	if (scan == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(input->batch_context);
+
+		scan = streaming_input_scan_open(input);
+		MemoryContextSwitchTo(old);
+	}
+	while (streaming_input_scan_next(scan) != NULL)
+		CHECK_FOR_INTERRUPTS();
+	input->own_scan = scan;
+}
+
 int64
 streaming_input_end(StreamingInput *input, bool *more)
 {
-	Assert(input->bound);
-	if (!input->done)
-	{
-		StreamingInputScan *scan = input->own_scan;
-
-		if (scan == NULL)
-			scan = streaming_input_scan_open(input);
-		while (streaming_input_scan_next(scan) != NULL)
-			CHECK_FOR_INTERRUPTS();
-		input->own_scan = scan;
-	}
+	streaming_input_finish(input);
 	if (input->own_scan)
 		streaming_input_scan_close(input->own_scan);
 	input->own_scan = NULL;
@@ -387,6 +397,7 @@ streaming_input_checkpoint(StreamingInput *input, int64 batch_id)
 	const StreamingOffsets *after = &input->after;
 	char	  **partitions;
 	char	  **positions;
+	TimestampTz *times;
 	int			n = 0;
 
 	if (input->stream->kind == STREAMING_SOURCE_PUSH)
@@ -396,16 +407,18 @@ streaming_input_checkpoint(StreamingInput *input, int64 batch_id)
 	}
 	partitions = palloc(sizeof(char *) * (after->n + 1));
 	positions = palloc(sizeof(char *) * (after->n + 1));
+	times = palloc(sizeof(TimestampTz) * (after->n + 1));
 	for (int i = 0; i < after->n; i++)
 	{
 		if (after->next[i] < 0 ||
 			(input->written && streaming_offsets_get(&input->next, i) == after->next[i]))
 			continue;
 		partitions[n] = psprintf("%d", i);
+		times[n] = streaming_partition_time(input, i);
 		positions[n++] = streaming_position_out(input->stream->kind, after->next[i]);
 	}
 	streaming_checkpoint_write(input->view, input->stream->relid, batch_id, n,
-							   partitions, positions);
+							   partitions, positions, times);
 }
 
 void
@@ -414,6 +427,7 @@ streaming_input_committed(StreamingInput *input)
 	MemoryContext old = MemoryContextSwitchTo(input->context);
 	Latch	   *wake = NULL;
 
+	streaming_track_committed(input);
 	if (input->stream->kind == STREAMING_SOURCE_PUSH)
 		streaming_snapshot_committed(input);
 	else
@@ -468,6 +482,7 @@ reset_batch(StreamingInput *input)
 	input->prepared = 0;
 	input->mode = STREAMING_INPUT_NONE;
 	memset(&input->after, 0, sizeof(input->after));
+	memset(&input->batch_times, 0, sizeof(input->batch_times));
 	memset(&input->push, 0, sizeof(input->push));
 	memset(&input->new_position, 0, sizeof(input->new_position));
 	input->range.n = 0;
@@ -637,6 +652,8 @@ void
 streaming_input_scan_rescan(StreamingInputScan *scan)
 {
 	reset_scan(scan);
+	if (scan->input->rescanned)
+		scan->input->rescanned();
 }
 
 void
@@ -682,7 +699,8 @@ streaming_input_initialize(const StreamingView *view, Oid stream)
 		if (!earliest)
 			streaming_snapshot_position_now(&scan, shared, &position);
 		text = streaming_snapshot_position_out(&position, shared->push_identity);
-		streaming_checkpoint_write(view->view, stream, 0, 1, &partition, &text);
+		streaming_checkpoint_write(view->view, stream, 0, 1, &partition, &text,
+								   NULL);
 	}
 	streaming_stream_release(shared);
 }

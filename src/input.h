@@ -55,6 +55,23 @@ typedef struct StreamingInputScan StreamingInputScan;
  */
 extern StreamingInput *streaming_input_open(const StreamingView *view, Oid stream);
 
+/*
+ * Lets the reader follow the event time, column attno of the stream.  After
+ * opening, in a transaction.  rescanned is called whenever a scan of a batch
+ * begins anew.
+ */
+extern void streaming_input_track(StreamingInput *input, AttrNumber attno,
+								  void (*rescanned) (void));
+
+/*
+ * The event time that the stream has reached: the smallest of its active
+ * partitions' largest ones (see input_event_time.c); DT_NOBEGIN: not known.
+ * in_batch: with the rows of the batch, after streaming_input_finish.  *due: when
+ * an idle partition may change the answer, DT_NOEND: only rows will.
+ */
+extern TimestampTz streaming_input_event_time(StreamingInput *input, bool in_batch,
+											  TimestampTz now, TimestampTz *due);
+
 /* Leaves the buffer.  Frees.  Must not ereport. */
 extern void streaming_input_close(StreamingInput *input);
 
@@ -105,8 +122,13 @@ extern void streaming_input_rescan(StreamingInput *input);
 extern bool streaming_input_is_large(StreamingInput *input);
 
 /*
- * The steps are done: reads what they left unread (a join with an empty table
- * does not ask for its other side), unbinds.  Returns the number of input rows
+ * Reads what the steps left unread (a join with an empty table does not ask for
+ * its other side).  After it the position and the event time are known.
+ */
+extern void streaming_input_finish(StreamingInput *input);
+
+/*
+ * The steps are done: reads what they left unread, unbinds.  Returns the number of input rows
  * of the batch; *more if a limit ended it.  After it the position is known.
  */
 extern int64 streaming_input_end(StreamingInput *input, bool *more);

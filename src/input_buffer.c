@@ -121,6 +121,7 @@ streaming_buffer_scan_next(StreamingInputScan *scan)
 		scan->rows++;
 		scan->last = row.tid;
 		streaming_shift_slot_set(scan->slot);
+		streaming_track_row(scan->input, row.partition, scan->slot);
 		return scan->slot;
 	}
 }

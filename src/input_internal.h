@@ -24,6 +24,13 @@ typedef struct StreamingOffsets
 	int64	   *next;
 } StreamingOffsets;
 
+/* A time of each partition; DT_NOBEGIN: none. */
+typedef struct StreamingEventTimes
+{
+	int			n;
+	TimestampTz *time;
+} StreamingEventTimes;
+
 /*
  * Position in a pushed stream: all rows that a snapshot saw have been taken,
  * and those that it did not see are at (number, block) or behind it.
@@ -71,6 +78,12 @@ struct StreamingInput
 	uint64		seen_changes;	/* shared->changes when it looked last */
 	bool		more;			/* the last batch left something */
 
+	/* event time; committed, as next is */
+	AttrNumber	event_attno;	/* 0: of no interest */
+	StreamingEventTimes event_times;	/* largest of each partition */
+	StreamingEventTimes moved;	/* when a partition moved last, by the clock */
+	void		(*rescanned) (void);	/* called when a scan begins anew */
+
 	/* the batch */
 	bool		bound;
 	bool		large;			/* likely to have many rows */
@@ -84,6 +97,7 @@ struct StreamingInput
 	bool		done;
 	int64		batch_rows;
 	bool		batch_more;
+	StreamingEventTimes batch_times;	/* largest event time of each partition */
 
 	/* kafka, directory */
 	bool		decided;		/* next is where it is to go on */
@@ -148,6 +162,31 @@ streaming_offsets_get(const StreamingOffsets *offsets, int32 partition)
 
 /* The first scan that comes to the end tells the batch's size. */
 extern void streaming_scan_done(StreamingInputScan *scan, bool more);
+
+/* in input_event_time.c */
+
+/* Notes the event time of a row of the batch. */
+extern void streaming_track_time(StreamingInput *input, int32 partition, TimestampTz time);
+
+/* Largest event time of a partition, the batch's rows included. */
+extern TimestampTz streaming_partition_time(StreamingInput *input, int32 partition);
+
+/* The batch is committed; called while next is still where it began. */
+extern void streaming_track_committed(StreamingInput *input);
+
+/* Notes the event time of the row in slot, which is of the stream's type. */
+static inline void
+streaming_track_row(StreamingInput *input, int32 partition, TupleTableSlot *slot)
+{
+	Datum		value;
+	bool		isnull;
+
+	if (input->event_attno == 0)
+		return;
+	value = slot_getattr(slot, input->event_attno, &isnull);
+	if (!isnull)
+		streaming_track_time(input, partition, DatumGetTimestampTz(value));
+}
 
 /* in input_buffer.c */
 extern bool streaming_buffer_begin(StreamingInput *input);

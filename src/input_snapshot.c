@@ -449,6 +449,7 @@ streaming_snapshot_scan_next(StreamingInputScan *scan)
 	{
 		scan->rows++;
 		streaming_shift_slot_set(scan->slot);
+		streaming_track_row(scan->input, 0, scan->slot);
 		return scan->slot;
 	}
 	streaming_scan_done(scan, false);
@@ -469,8 +470,10 @@ streaming_snapshot_checkpoint(StreamingInput *input, int64 batch_id)
 	char	   *position = streaming_snapshot_position_out(&input->new_position,
 														   input->shared->push_identity);
 
+	TimestampTz time = streaming_partition_time(input, 0);
+
 	streaming_checkpoint_write(input->view, input->stream->relid, batch_id, 1,
-							   &partition, &position);
+							   &partition, &position, &time);
 }
 
 /* Also when a batch found nothing. */

@@ -162,6 +162,9 @@ read_batch(StreamingInput *input)
 			file = scan->record->offset >> 32;
 		}
 		tuplestore_putvalues(input->store, input->stream->tupdesc, scan->values, scan->isnull);
+		if (input->event_attno && !scan->isnull[input->event_attno - 1])
+			streaming_track_time(input, scan->record->partition,
+								 DatumGetTimestampTz(scan->values[input->event_attno - 1]));
 		input->batch_rows++;
 		CHECK_FOR_INTERRUPTS();
 	}

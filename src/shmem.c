@@ -187,6 +187,7 @@ make_entry(Oid stream)
 	shared->push_trim = false;
 	shared->push_due = 0;
 	shared->npartitions = 0;
+	shared->unheard = -1;
 	shared->rest_lag = 0;
 	shared->last_error[0] = '\0';
 	shared->stop_error[0] = '\0';
@@ -432,6 +433,7 @@ streaming_stream_stats(Oid stream, StreamingStreamStats *stats)
 	 */
 	LWLockAcquire(shared->lock, LW_SHARED);
 	stats->state = shared->state;
+	stats->unheard = shared->unheard;
 	stats->npartitions = Min(shared->npartitions, STREAMING_MAX_PARTITIONS);
 	memcpy(stats->partitions, shared->partitions,
 		   sizeof(StreamingPartitionStats) * stats->npartitions);

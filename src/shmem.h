@@ -122,6 +122,8 @@ typedef struct StreamingStreamShared
 	pg_atomic_uint64 rejected_rows;
 
 	/* what the ingest worker knows */
+	int			unheard;		/* partitions whose end is not known yet; -1: not
+								 * known how many there are */
 	int			npartitions;	/* may be more than are shown */
 	StreamingPartitionStats partitions[STREAMING_MAX_PARTITIONS];
 	int64		rest_lag;		/* records behind of those not shown */
@@ -227,6 +229,7 @@ typedef struct StreamingStreamStats
 	int64		rows_read;
 	int64		bytes_read;
 	int64		rejected_rows;
+	int			unheard;
 	int			npartitions;	/* entries of partitions */
 	StreamingPartitionStats partitions[STREAMING_MAX_PARTITIONS];
 	int			nhidden;		/* partitions that are not shown */

@@ -60,9 +60,12 @@ CREATE TABLE checkpoints (
     position        text     NOT NULL,
     batch_id        bigint   NOT NULL,
     committed_at    timestamptz NOT NULL,
+    event_time      timestamptz,
     PRIMARY KEY (view, stream, partition)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE checkpoints IS 'source positions that each continuous view''s sink reflects';
+
+COMMENT ON COLUMN checkpoints.event_time IS 'largest event time before the position, if the view depends on a watermark';
 
 CREATE TABLE progress (
     view            regclass PRIMARY KEY,
@@ -230,9 +233,13 @@ CREATE FUNCTION streaming_internal.no_result() RETURNS boolean
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_no_result';
 COMMENT ON FUNCTION streaming_internal.no_result() IS 'raises an error: the rows of this continuous view are not kept';
 
+CREATE FUNCTION streaming_internal.in_time(closes timestamptz) RETURNS boolean
+    LANGUAGE C VOLATILE COST 1000 AS 'MODULE_PATHNAME', 'streaming_in_time';
+COMMENT ON FUNCTION streaming_internal.in_time(timestamptz) IS 'false for rows of a batch whose group has closed; they are counted';
+
 CREATE FUNCTION drain(view regclass, timeout interval DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_drain';
-COMMENT ON FUNCTION drain(regclass, interval) IS 'waits until a continuous view has taken all that its sources hold at the call; the number of input rows taken meanwhile';
+COMMENT ON FUNCTION drain(regclass, interval) IS 'waits until a continuous view has taken all that its sources hold at the call, and shows all that the watermark closes; the number of input rows taken meanwhile';
 
 CREATE FUNCTION reset(view regclass) RETURNS void
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_reset';
@@ -241,6 +248,18 @@ COMMENT ON FUNCTION reset(regclass) IS 'lets a continuous view, and those that r
 CREATE FUNCTION restart_delivery(stream regclass, resend boolean) RETURNS void
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_restart_delivery';
 COMMENT ON FUNCTION restart_delivery(regclass, boolean) IS 'lets delivery to a stream go on when it cannot be told whether the last one was committed; with resend that one is made again';
+
+-- ---------------------------------------------------------------------------
+-- Event-time windows
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION tumble(at timestamptz, size interval) RETURNS tstzrange
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_tumble';
+COMMENT ON FUNCTION tumble(timestamptz, interval) IS 'the window that a time is in, of windows that follow each other from the epoch';
+
+CREATE FUNCTION hop(at timestamptz, slide interval, size interval) RETURNS SETOF tstzrange
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 5 AS 'MODULE_PATHNAME', 'streaming_hop';
+COMMENT ON FUNCTION hop(timestamptz, interval, interval) IS 'the windows that a time is in, of windows that begin every slide from the epoch';
 
 -- ---------------------------------------------------------------------------
 -- Monitoring

@@ -6,6 +6,11 @@
  *	begin, lock the view ─▶ fix the end of the input ─▶ stage 1 ─▶ delta_1 ─▶ ...
  *		─▶ sink, change stream ─▶ checkpoint, progress ─▶ commit
  *
+ * Where the view depends on a watermark, rows are late by that of the beginning
+ * of the batch; when the first stage has read them all the new one is known, and
+ * each stage closes its groups by it before the next stage runs.  A batch may
+ * have no rows, and only move the watermark.
+ *
  * The transaction is a real transaction block (distributed tables look at
  * IsTransactionBlock).  Statements of the view run as its owner, in a
  * security-restricted operation, as those of REFRESH MATERIALIZED VIEW do.
@@ -26,6 +31,7 @@
 #include "portability/instr_time.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -34,6 +40,7 @@
 #include "utils/snapmgr.h"
 
 #include "exec/exec.h"
+#include "exec/late.h"
 #include "exec/progress.h"
 #include "exec/stage.h"
 #include "input.h"
@@ -57,6 +64,9 @@ struct StreamingViewState
 	List	   *relations;		/* of Oid: those the program depends on */
 	List	   *locks;			/* of Oid: those a batch locks; the view first */
 	StreamingProgress progress;
+	TimestampTz closed;			/* groups were closed up to here; DT_NOBEGIN: not
+								 * by this process */
+	TimestampTz due;			/* when the watermark may move without input */
 };
 
 /* The states open in this process, for invalidation. */
@@ -153,6 +163,11 @@ open_program(StreamingViewState *state)
 		state->write_changes.sql = write_changes_sql(state);
 	state->input = streaming_input_open(state->definition, state->program->scan);
 	state->progress = streaming_progress_read(state->view);
+	state->closed = DT_NOBEGIN;
+	state->due = DT_NOEND;
+	if (state->program->event_attno)
+		streaming_input_track(state->input, state->program->event_attno,
+							  streaming_late_rescan);
 	MemoryContextSwitchTo(old);
 	state->valid = true;
 }
@@ -230,6 +245,33 @@ streaming_view_is_held_back(StreamingViewState *state)
 		streaming_outbox_full(state->program->sink.relid);
 }
 
+TimestampTz
+streaming_view_due(StreamingViewState *state)
+{
+	return state->due;
+}
+
+/*
+ * The watermark as the input allows it now, never less than it was.  Notes when
+ * to look again.
+ */
+static TimestampTz
+new_watermark(StreamingViewState *state, bool in_batch)
+{
+	StreamingProgram *program = state->program;
+	TimestampTz time;
+
+	if (program->event_attno == 0)
+		return state->progress.watermark;
+	time = streaming_input_event_time(state->input, in_batch, GetCurrentTimestamp(),
+									  &state->due);
+	if (time != DT_NOBEGIN)
+		time = DatumGetTimestampTz(DirectFunctionCall2(timestamp_mi_interval,
+													   TimestampTzGetDatum(time),
+													   IntervalPGetDatum(program->event_delay)));
+	return Max(time, state->progress.watermark);
+}
+
 /* Brings the program up to date, with the view locked. */
 static void
 refresh_program(StreamingViewState *state)
@@ -242,13 +284,16 @@ refresh_program(StreamingViewState *state)
 		open_program(state);
 }
 
-/* Runs the stages one after the other. */
+/* Runs the stages one after the other.  input: the batch has some. */
 static void
-run_stages(StreamingViewState *state, StreamingBatchResult *result)
+run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 {
 	StreamingProgram *program = state->program;
 	StreamingDelta *delta = NULL;
 	bool		first = state->progress.batch_id == 0;
+
+	streaming_late_begin(state->progress.watermark,
+						 program->output_mode == STREAMING_OUTPUT_APPEND);
 
 	for (int i = 0; i < program->nstages; i++)
 	{
@@ -265,6 +310,14 @@ run_stages(StreamingViewState *state, StreamingBatchResult *result)
 			exec->writes = streaming_delta_make(exec, "changes");
 
 		streaming_stage_run(exec, delta, i == 0 && first && program->input_is_view);
+		if (i == 0)
+		{
+			state->progress.late_rows += streaming_late_end();
+			if (input)
+				streaming_input_finish(state->input);
+			state->progress.watermark = new_watermark(state, input);
+		}
+		streaming_stage_finish(exec, state->closed, state->progress.watermark);
 		result->merge_ms += INSTR_TIME_GET_MILLISEC(exec->merge_time);
 		if (exec->table)
 			state->progress.state_rows += exec->table->rows_added;
@@ -282,7 +335,7 @@ run_stages(StreamingViewState *state, StreamingBatchResult *result)
 
 /* run_stages as the view's owner, connected to SPI. */
 static void
-run_as_owner(StreamingViewState *state, StreamingBatchResult *result)
+run_as_owner(StreamingViewState *state, bool input, StreamingBatchResult *result)
 {
 	Oid			save_userid;
 	int			save_sec_context;
@@ -293,7 +346,7 @@ run_as_owner(StreamingViewState *state, StreamingBatchResult *result)
 						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 	SPI_connect();
-	run_stages(state, result);
+	run_stages(state, input, result);
 	SPI_finish();
 	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(save_userid, save_sec_context);
@@ -352,7 +405,8 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	input = streaming_input_begin(state->input, state->definition->max_rows,
 								  state->definition->max_files);
-	if (!input && !runs_without_input(state))
+	if (!input && !runs_without_input(state) &&
+		new_watermark(state, false) == state->progress.watermark)
 	{
 		PopActiveSnapshot();
 		end_block();
@@ -361,7 +415,7 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 	}
 	if (!input)
 		streaming_input_begin_empty(state->input);
-	run_as_owner(state, result);
+	run_as_owner(state, input, result);
 	read_and_merge = since_ms(start);
 	result->read_ms = read_and_merge - result->merge_ms;
 	if (!input)
@@ -382,6 +436,7 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 	MemoryContextSwitchTo(caller);
 	if (input)
 		streaming_input_committed(state->input);
+	state->closed = state->progress.watermark;
 	result->duration_ms = since_ms(start);
 	result->commit_ms = result->duration_ms - read_and_merge;
 	return true;
@@ -392,6 +447,7 @@ streaming_view_aborted(StreamingViewState *state)
 {
 	if (state->input)
 		streaming_input_aborted(state->input);
+	(void) streaming_late_end();
 	/* the totals may have been counted up for what has not happened */
 	state->valid = false;
 }

@@ -52,6 +52,12 @@ extern bool streaming_view_has_input(StreamingViewState *state);
 extern bool streaming_view_is_held_back(StreamingViewState *state);
 
 /*
+ * When it is to be run although nothing comes, since the watermark may move;
+ * DT_NOEND: never.  As the last run has found.
+ */
+extern TimestampTz streaming_view_due(StreamingViewState *state);
+
+/*
  * Runs one batch.  Must be called outside a transaction; runs its own and
  * commits it.  Returns false if there was nothing to do, or, with more set in
  * *result, if the view is paused now.  On error it has thrown: the caller

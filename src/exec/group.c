@@ -54,6 +54,23 @@ stored_states(StreamingStageExec *exec, TupleTableSlot *stored,
 	}
 }
 
+/* When the group of some keys closes; in the group's memory. */
+Datum
+streaming_closes(StreamingStageExec *exec, Datum *keys, bool *keys_null, bool *isnull)
+{
+	StreamingStage *stage = exec->stage;
+	TupleTableSlot *values = exec->values;
+
+	ExecClearTuple(values);
+	memcpy(values->tts_values, keys, sizeof(Datum) * stage->nkeys);
+	memcpy(values->tts_isnull, keys_null, sizeof(bool) * stage->nkeys);
+	for (int i = stage->nkeys; i < stage->nkeys + stage->naggs; i++)
+		values->tts_isnull[i] = true;
+	ExecStoreVirtualTuple(values);
+	exec->econtext->ecxt_scantuple = values;
+	return ExecEvalExpr(exec->closes, exec->econtext, isnull);
+}
+
 /* Computes outputs and HAVING from keys and states, in the group's memory. */
 static GroupOutput
 compute_output(StreamingStageExec *exec, Datum *keys, bool *keys_null,
@@ -96,7 +113,11 @@ fill_row(StreamingStageExec *exec, int64 hash, Datum *keys, bool *keys_null,
 {
 	StreamingStage *stage = exec->stage;
 	TupleTableSlot *row = exec->table->row;
+	Datum		closes = (Datum) 0;
+	bool		closes_null = true;
 
+	if (stage->closes_attno)
+		closes = streaming_closes(exec, keys, keys_null, &closes_null);
 	ExecClearTuple(row);
 	for (int i = 0; stage->outputs_stored && i < stage->noutputs; i++)
 		set_column(row, stage->outputs[i].attno, output->values[i], output->isnull[i]);
@@ -106,6 +127,8 @@ fill_row(StreamingStageExec *exec, int64 hash, Datum *keys, bool *keys_null,
 		set_column(row, stage->aggs[i].attno, states[i], states_null[i]);
 	if (stage->shown_attno)
 		set_column(row, stage->shown_attno, BoolGetDatum(output->shown), false);
+	if (stage->closes_attno)
+		set_column(row, stage->closes_attno, closes, closes_null);
 	set_column(row, stage->hash_attno, Int64GetDatum(hash), false);
 	ExecStoreVirtualTuple(row);
 }
@@ -153,7 +176,8 @@ static GroupOutput *
 output_before(StreamingStageExec *exec, Datum *keys, bool *keys_null,
 			  Datum *states, bool *states_null, GroupOutput *space)
 {
-	if (exec->changes == NULL && exec->writes == NULL && exec->having == NULL)
+	if (exec->stage->emits_closed ||
+		(exec->changes == NULL && exec->writes == NULL && exec->having == NULL))
 		return NULL;
 	*space = compute_output(exec, keys, keys_null, states, states_null);
 	return space;
@@ -170,7 +194,7 @@ streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored, int64 hash
 	StreamingStage *stage = exec->stage;
 	Datum	   *old_states = palloc(sizeof(Datum) * Max(stage->naggs, 1));
 	bool	   *old_null = palloc(sizeof(bool) * Max(stage->naggs, 1));
-	GroupOutput after;
+	GroupOutput after = {0};
 	GroupOutput space;
 	GroupOutput *before = NULL;
 
@@ -183,13 +207,15 @@ streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored, int64 hash
 			return;
 		before = output_before(exec, keys, keys_null, old_states, old_null, &space);
 	}
-	after = compute_output(exec, keys, keys_null, states, states_null);
+	if (!stage->emits_closed)
+		after = compute_output(exec, keys, keys_null, states, states_null);
 	fill_row(exec, hash, keys, keys_null, states, states_null, &after);
 	if (stored)
 		streaming_state_update(exec->table, &stored->tts_tid);
 	else
 		streaming_state_insert(exec->table, exec->table->row);
-	emit_change(exec, before, &after);
+	if (!stage->emits_closed)
+		emit_change(exec, before, &after);
 }
 
 /* Removes a group that has no rows any more.  Called in the group's memory. */
@@ -208,6 +234,39 @@ streaming_remove_group(StreamingStageExec *exec, TupleTableSlot *stored)
 	before = compute_output(exec, keys, keys_null, states, states_null);
 	streaming_state_delete(exec->table, &stored->tts_tid);
 	emit_change(exec, &before, NULL);
+}
+
+/*
+ * A group that has closed: hands it up if it has waited for that, and removes
+ * its row.  Called in the group's memory.
+ */
+void
+streaming_close_group(StreamingStageExec *exec, TupleTableSlot *stored)
+{
+	StreamingStage *stage = exec->stage;
+	Datum	   *keys = palloc(sizeof(Datum) * Max(stage->nkeys, 1));
+	bool	   *keys_null = palloc(sizeof(bool) * Max(stage->nkeys, 1));
+	Datum	   *states = palloc(sizeof(Datum) * Max(stage->naggs, 1));
+	bool	   *states_null = palloc(sizeof(bool) * Max(stage->naggs, 1));
+	GroupOutput output;
+
+	if (stage->emits_closed)
+	{
+		streaming_stored_keys(exec, stored, keys, keys_null);
+		stored_states(exec, stored, states, states_null);
+		output = compute_output(exec, keys, keys_null, states, states_null);
+		if (exec->result && output.shown)
+		{
+			TupleTableSlot *row = exec->result->row;
+
+			ExecClearTuple(row);
+			memcpy(row->tts_values, output.values, sizeof(Datum) * stage->noutputs);
+			memcpy(row->tts_isnull, output.isnull, sizeof(bool) * stage->noutputs);
+			streaming_state_insert(exec->result, ExecStoreVirtualTuple(row));
+		}
+		emit_change(exec, NULL, &output);
+	}
+	streaming_state_delete(exec->table, &stored->tts_tid);
 }
 
 /* The stored row of a key, or NULL. */

@@ -58,7 +58,7 @@ begin_scan(Relation rel, Oid view)
 StreamingProgress
 streaming_progress_read(Oid view)
 {
-	StreamingProgress progress = {0};
+	StreamingProgress progress = {.watermark = DT_NOBEGIN};
 	Relation	rel = open_progress(AccessShareLock);
 	SysScanDesc scan = begin_scan(rel, view);
 	HeapTuple	tuple = systable_getnext(scan);
@@ -72,6 +72,9 @@ streaming_progress_read(Oid view)
 		progress.batch_id = DatumGetInt64(values[Anum_progress_batch_id - 1]);
 		progress.input_rows = DatumGetInt64(values[Anum_progress_input_rows - 1]);
 		progress.output_rows = DatumGetInt64(values[Anum_progress_output_rows - 1]);
+		progress.late_rows = DatumGetInt64(values[Anum_progress_late_rows - 1]);
+		if (!isnull[Anum_progress_watermark - 1])
+			progress.watermark = DatumGetTimestampTz(values[Anum_progress_watermark - 1]);
 		progress.state_rows = DatumGetInt64(values[Anum_progress_state_rows - 1]);
 	}
 	systable_endscan(scan);
@@ -94,9 +97,10 @@ streaming_progress_write(Oid view, const StreamingProgress *progress,
 	values[Anum_progress_batch_id - 1] = Int64GetDatum(progress->batch_id);
 	values[Anum_progress_input_rows - 1] = Int64GetDatum(progress->input_rows);
 	values[Anum_progress_output_rows - 1] = Int64GetDatum(progress->output_rows);
-	values[Anum_progress_late_rows - 1] = Int64GetDatum(0);
+	values[Anum_progress_late_rows - 1] = Int64GetDatum(progress->late_rows);
 	values[Anum_progress_state_rows - 1] = Int64GetDatum(progress->state_rows);
-	isnull[Anum_progress_watermark - 1] = true;
+	values[Anum_progress_watermark - 1] = TimestampTzGetDatum(progress->watermark);
+	isnull[Anum_progress_watermark - 1] = progress->watermark == DT_NOBEGIN;
 	values[Anum_progress_last_batch_ms - 1] = Float8GetDatum(batch_ms);
 	values[Anum_progress_last_batch_at - 1] = TimestampTzGetDatum(batch_at);
 	tuple = heap_form_tuple(RelationGetDescr(rel), values, isnull);

@@ -12,7 +12,9 @@ typedef struct StreamingProgress
 	int64		batch_id;		/* of the last batch; 0: none yet */
 	int64		input_rows;
 	int64		output_rows;
+	int64		late_rows;
 	int64		state_rows;
+	TimestampTz watermark;		/* DT_NOBEGIN: none yet */
 } StreamingProgress;
 
 /* Reads view's totals; zeros if it has not run yet. */

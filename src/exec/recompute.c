@@ -118,6 +118,10 @@ put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 	bag->row->tts_values[STREAMING_BAG_COUNT(stage) - 1] = Int64GetDatum(count);
 	bag->row->tts_values[STREAMING_BAG_GROUP(stage) - 1] = Int64GetDatum(group);
 	bag->row->tts_values[STREAMING_BAG_HASH(stage) - 1] = Int64GetDatum(hash);
+	if (stage->bag_closes_attno)
+		bag->row->tts_values[stage->bag_closes_attno - 1] =
+			streaming_closes(exec, values, isnull,
+							 &bag->row->tts_isnull[stage->bag_closes_attno - 1]);
 	ExecStoreVirtualTuple(bag->row);
 	if (!found)
 		streaming_state_insert(bag, bag->row);

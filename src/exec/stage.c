@@ -83,6 +83,8 @@ open_results(StreamingStageExec *exec)
 	if (stage->having)
 		exec->having = ExecInitQual(make_ands_implicit(expression_planner(copyObject(stage->having))),
 									NULL);
+	if (stage->closes)
+		exec->closes = ExecInitExpr(expression_planner(copyObject(stage->closes)), NULL);
 }
 
 StreamingStageExec *
@@ -282,6 +284,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->ntouched = exec->max_touched = 0;
 	exec->output_rows = 0;
 	INSTR_TIME_SET_ZERO(exec->merge_time);
+	exec->result = NULL;
 	exec->table = stage->table ? streaming_state_open(stage->table, stage->hash_attno) : NULL;
 	exec->bag = stage->bag_table ?
 		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage)) : NULL;
@@ -293,8 +296,16 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	if (exec->bag)
 	{
 		streaming_state_close(exec->bag);
+		exec->bag = NULL;
 		streaming_recompute_touched(exec);
 	}
+}
+
+void
+streaming_stage_finish(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
+{
+	if (exec->stage->closes && from < upto)
+		streaming_close_groups(exec, from, upto);
 	if (exec->table)
 		streaming_state_close(exec->table);
 	if (exec->input)

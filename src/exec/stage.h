@@ -32,6 +32,7 @@ typedef struct StreamingStageExec
 	TupleTableSlot *values;		/* keys and aggregates' results */
 	ProjectionInfo *projection; /* values -> outputs */
 	ExprState  *having;
+	ExprState  *closes;			/* over values */
 	TupleDesc	delta_desc;		/* outputs and "$sign" */
 
 	/* for one batch */
@@ -39,6 +40,7 @@ typedef struct StreamingStageExec
 	MemoryContext batch_context;
 	StreamingStateTable *table; /* NULL: nothing is kept */
 	StreamingStateTable *bag;
+	StreamingStateTable *result;	/* of groups that have closed */
 	StreamingDelta *changes;	/* all changes, signed; NULL: nobody reads them */
 	StreamingDelta *writes;		/* what a sink is to write; NULL: no sink */
 	MemoryContext pending_context;
@@ -68,6 +70,14 @@ extern void streaming_stage_close(StreamingStageExec *exec);
 extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input,
 								bool initial);
 
+/*
+ * After each run, when the batch's watermark is known: closes the groups whose
+ * time is above from (DT_NOBEGIN: all) and at most upto (DT_NOBEGIN: none), and
+ * lets go of the tables.
+ */
+extern void streaming_stage_finish(StreamingStageExec *exec, TimestampTz from,
+								   TimestampTz upto);
+
 /* An empty delta named name for a stage's output, in CurrentMemoryContext. */
 extern StreamingDelta *streaming_delta_make(StreamingStageExec *exec, const char *name);
 
@@ -75,6 +85,10 @@ extern StreamingDelta *streaming_delta_make(StreamingStageExec *exec, const char
 
 /* Merges pending rows (sorted by hash) into the stage's table. */
 extern void streaming_merge_pending(StreamingStageExec *exec);
+
+/* in close.c */
+extern void streaming_close_groups(StreamingStageExec *exec, TimestampTz from,
+								   TimestampTz upto);
 
 /* in recompute.c */
 extern void streaming_merge_bag(StreamingStageExec *exec);
@@ -88,6 +102,9 @@ extern void streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored
 								int64 hash, Datum *keys, bool *keys_null,
 								Datum *states, bool *states_null);
 extern void streaming_remove_group(StreamingStageExec *exec, TupleTableSlot *stored);
+extern void streaming_close_group(StreamingStageExec *exec, TupleTableSlot *stored);
+extern Datum streaming_closes(StreamingStageExec *exec, Datum *keys, bool *keys_null,
+							  bool *isnull);
 
 /* in stage.c: one changed row of the output */
 extern void streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int sign,

@@ -39,6 +39,9 @@ typedef struct Compiler
 {
 	StreamingProgram *program;
 	bool		input_signed;	/* rows of the input may disappear */
+	int			mode;			/* asked for, or -1 */
+	AttrNumber	event_attno;	/* the stream's watermarked column, 0: none or
+								 * of no interest */
 } Compiler;
 
 /* Replaces group keys and aggregates by columns of (keys, aggregates). */
@@ -335,6 +338,7 @@ compile_linear(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
 	if (!stage->signed_input)
 	{
 		stage->kind = STREAMING_STAGE_APPEND;
+		stage->only_appears = true;
 		set_stage_sql(compiler, stage, below, query, -1);
 		return;
 	}
@@ -675,6 +679,71 @@ compile_recompute(Compiler *compiler, StreamingStage *stage, StreamingStage *bel
 	set_stage_sql(compiler, stage, below, rows, resno);
 }
 
+/* The least of times. */
+static Expr *
+least(List *times)
+{
+	MinMaxExpr *result = makeNode(MinMaxExpr);
+
+	if (list_length(times) == 1)
+		return linitial(times);
+	result->minmaxtype = TIMESTAMPTZOID;
+	result->op = IS_LEAST;
+	result->args = times;
+	result->location = -1;
+	return (Expr *) result;
+}
+
+/* Can rows come and go unseen before they are written? */
+static bool
+is_append(Compiler *compiler)
+{
+	return compiler->mode == STREAMING_OUTPUT_APPEND;
+}
+
+/*
+ * When groups close, if one of the keys is a window of the event time: at the
+ * earliest of its windows' ends.  The first stage gets a filter that drops the
+ * rows of closed groups.
+ */
+static void
+compile_event_time(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
+				   Query *query, List *keys)
+{
+	StreamingProgram *program = compiler->program;
+	List	   *of_rows = NIL;
+	List	   *of_keys = NIL;
+	ListCell   *lc;
+
+	if (compiler->event_attno == 0 || (below && below->closes == NULL))
+		return;
+	foreach(lc, keys)
+	{
+		int			i = foreach_current_index(lc);
+		StreamingValue *key = &stage->keys[i];
+		StreamingWindow window = streaming_window_of(query, lfirst(lc), program->input,
+													 compiler->event_attno);
+
+		if (window.kind == STREAMING_WINDOW_NONE)
+			continue;
+		of_rows = lappend(of_rows, streaming_window_closes(&window, lfirst(lc)));
+		of_keys = lappend(of_keys,
+						  streaming_window_closes(&window,
+												  (Node *) makeVar(1, i + 1, key->type, key->typmod,
+																   key->collation, 0)));
+		if (stage->closes_text == NULL)
+			stage->closes_text = streaming_window_closes_text(&window, key->name);
+	}
+	if (of_keys == NIL)
+		return;
+	stage->closes = least(of_keys);
+	if (below == NULL)
+	{
+		streaming_add_in_time(query, least(of_rows));
+		program->event_attno = compiler->event_attno;
+	}
+}
+
 static void
 compile_aggregation(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
 					Query *query)
@@ -715,6 +784,11 @@ compile_aggregation(Compiler *compiler, StreamingStage *stage, StreamingStage *b
 			combinable = false;
 	}
 	compile_results(stage, query, keys, aggrefs);
+	compile_event_time(compiler, stage, below, query, keys);
+	/* groups without aggregates are there or not, and come to stay */
+	stage->only_appears = combinable && stage->naggs == 0 && stage->grouped;
+	stage->emits_closed = is_append(compiler) && stage->closes && !stage->only_appears;
+	stage->only_appears |= stage->emits_closed;
 	if (!combinable)
 	{
 		compile_recompute(compiler, stage, below, query, keys, key_tles, aggrefs);
@@ -740,7 +814,7 @@ compile_level(Compiler *compiler, Query *query, bool last)
 	stage = &program->stages[program->nstages++];
 	stage->number = program->nstages;
 	stage->last = last;
-	stage->signed_input = below ? true : compiler->input_signed;
+	stage->signed_input = below ? !below->only_appears : compiler->input_signed;
 	if (is_aggregation(query))
 		compile_aggregation(compiler, stage, below, query);
 	else
@@ -755,10 +829,38 @@ count_stages(Query *query)
 	return 1 + (inner ? count_stages(inner) : 0);
 }
 
+/* Rows that can change after they have been written. */
+static void
+refuse_append(Compiler *compiler)
+{
+	StreamingProgram *program = compiler->program;
+	const char *detail = "A group can change after it has been written.";
+
+	if (program->input_is_view)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("output mode \"append\" is not supported for an aggregation over a continuous view"),
+				 errdetail("%s", detail),
+				 errhint("Aggregate the stream itself, by a window of its watermarked column, or use streaming.output_mode = 'update'.")));
+	if (compiler->event_attno == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("output mode \"append\" is not supported for an aggregation without a watermark"),
+				 errdetail("%s", detail),
+				 errhint("Give the stream's event-time column the option \"watermark\" and group by a window of it, such as date_bin, or use streaming.output_mode = 'update'.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("output mode \"append\" is not supported for an aggregation that is not grouped by a window of event time"),
+			 errdetail("%s", detail),
+			 errhint("Group, at each level, by column \"%s\" or by date_bin, date_trunc, streaming.tumble or streaming.hop of it, with a constant width; or use streaming.output_mode = 'update'.",
+					 program->event_column)));
+}
+
 /* Chooses the output mode and refuses those that cannot be kept. */
 static StreamingOutputMode
-resolve_output_mode(StreamingProgram *program, int mode)
+resolve_output_mode(Compiler *compiler, int mode)
 {
+	StreamingProgram *program = compiler->program;
 	bool		append = streaming_last_stage(program)->kind == STREAMING_STAGE_APPEND;
 
 	if (mode < 0)
@@ -766,19 +868,16 @@ resolve_output_mode(StreamingProgram *program, int mode)
 	/* rows that never change are written once, whatever the mode's name */
 	if (mode == STREAMING_OUTPUT_UPDATE && append)
 		return STREAMING_OUTPUT_APPEND;
-	if (mode == STREAMING_OUTPUT_APPEND && !append)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("output mode \"append\" is not supported for an aggregation"),
-				 errdetail("A group can change after it has been written."),
-				 errhint("Use streaming.output_mode = 'update'.")));
+	if (mode == STREAMING_OUTPUT_APPEND && !streaming_last_stage(program)->only_appears)
+		refuse_append(compiler);
 	return mode;
 }
 
 /*
  * Is the result kept in a table of the view's own?  Where users can read it
  * nowhere else, if that costs nothing: the state of an aggregation holds it
- * anyway.  In output mode complete the sink reads the whole result there.
+ * anyway, unless the watermark is to bound it.  In output mode complete the sink
+ * reads the whole result there.
  */
 static bool
 keeps_result(StreamingProgram *program)
@@ -791,7 +890,9 @@ keeps_result(StreamingProgram *program)
 		case STREAMING_SINK_RELATION:
 			return program->output_mode == STREAMING_OUTPUT_COMPLETE;
 		default:
-			return program->output_mode != STREAMING_OUTPUT_APPEND;
+			return program->output_mode != STREAMING_OUTPUT_APPEND &&
+				(program->output_mode == STREAMING_OUTPUT_COMPLETE ||
+				 streaming_last_stage(program)->closes == NULL);
 	}
 }
 
@@ -799,9 +900,10 @@ StreamingProgram *
 streaming_compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 {
 	StreamingProgram *program = palloc0(sizeof(StreamingProgram));
-	Compiler	compiler = {program, false};
+	Compiler	compiler = {program, false, mode, 0};
 
 	query = copyObject(query);
+	streaming_lift_hops(query);
 	program->id = id;
 	program->input = streaming_query_check(query, &program->input_is_view);
 	program->scan = program->input;
@@ -814,10 +916,14 @@ streaming_compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mod
 		program->scan = get_relname_relid(streaming_change_stream_name(upstream->id),
 										  streaming_internal_namespace());
 	}
+	/* the whole result, late rows and all, is what complete shows */
+	else if (mode != STREAMING_OUTPUT_COMPLETE)
+		compiler.event_attno = streaming_event_column(program->input, &program->event_delay,
+													  &program->event_column);
 	flatten_grouping(query);
 	program->stages = palloc0(sizeof(StreamingStage) * count_stages(query));
 	compile_level(&compiler, query, true);
-	program->output_mode = resolve_output_mode(program, mode);
+	program->output_mode = resolve_output_mode(&compiler, mode);
 	program->keeps_result = keeps_result(program);
 	streaming_layout(program);
 	streaming_sink_check(program);

@@ -11,9 +11,11 @@
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "query/program.h"
@@ -75,6 +77,12 @@ explain_stage(List *lines, StreamingStage *stage)
 	if (stage->table && stage->kind != STREAMING_STAGE_APPEND)
 		lines = lappend(lines, psprintf("    State: %s.%s (key: %s)", STREAMING_INTERNAL_SCHEMA,
 										stage->table, names(stage->keys, stage->nkeys)));
+	if (stage->closes)
+		lines = lappend(lines, psprintf("    Groups close: when the watermark has passed %s%s",
+										stage->closes_text,
+										stage->emits_closed ? "; then they are written, and their state goes" :
+										stage->evicts ? "; then their state goes" :
+										stage->bag_table ? "; then their rows go" : ""));
 	if (stage->bag_table)
 	{
 		lines = lappend(lines, psprintf("    Rows: %s.%s", STREAMING_INTERNAL_SCHEMA,
@@ -101,7 +109,7 @@ sink_name(StreamingProgram *program)
 		case STREAMING_SINK_FOREACH_BATCH:
 			return "foreach_batch";
 	}
-	return psprintf("%s.%s", STREAMING_INTERNAL_SCHEMA, streaming_last_stage(program)->table);
+	return psprintf("%s.%s", STREAMING_INTERNAL_SCHEMA, streaming_last_stage(program)->result_table);
 }
 
 List *
@@ -121,6 +129,11 @@ streaming_query_explain(const StreamingView *view)
 	relation_close(rel, NoLock);
 	lines = lappend(lines, psprintf("Source: %s%s", streaming_qualified_name(program->input),
 									program->input_is_view ? " (changes of a continuous view)" : ""));
+	if (program->event_attno)
+		lines = lappend(lines, psprintf("Event time: column %s, watermark %s behind; late rows are dropped and counted",
+										quote_identifier(program->event_column),
+										DatumGetCString(DirectFunctionCall1(interval_out,
+																			IntervalPGetDatum(program->event_delay)))));
 	for (int i = 0; i < program->nstages; i++)
 		lines = explain_stage(lines, &program->stages[i]);
 	lines = lappend(lines, psprintf("Sink: %s (%s)",

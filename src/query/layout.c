@@ -8,9 +8,13 @@
  *	result_<id>		 what users read: the outputs first; then, unless an output
  *					 is just that, "$k<n>" group keys and "$s<n>" aggregate
  *					 states; "$shown" whether HAVING holds; "$hash" of the keys
- *	state_<id>_<n>	 the same without outputs, of a stage that nobody reads
+ *	state_<id>_<n>	 the same without outputs, of a stage that nobody reads, or
+ *					 whose groups are written to result_<id> when they close
  *	bag_<id>_<n>	 keys, arguments, "$count", "$group" (hash of the keys),
  *					 "$hash" (of keys and arguments)
+ *
+ * Where rows go when their group closes, "$closes" is that time, with an index.
+ * It is a function of the keys, so that updates of a row leave the index alone.
  *
  * The index is on "$hash" alone: any type that can be grouped is a key, however
  * wide, with NULLs, and most updates are heap-only.  Users may add indexes on
@@ -57,7 +61,7 @@ layout_stage(StreamingProgram *program, StreamingStage *stage)
 	{
 		if (!own)
 			return;
-		stage->table = psprintf("result_%d", program->id);
+		stage->table = stage->result_table = psprintf("result_%d", program->id);
 		stage->natts = stage->noutputs;
 		stage->outputs_stored = true;
 		for (int i = 0; i < stage->noutputs; i++)
@@ -65,9 +69,13 @@ layout_stage(StreamingProgram *program, StreamingStage *stage)
 		return;
 	}
 
-	stage->table = own ? psprintf("result_%d", program->id) :
+	if (own)
+		stage->result_table = psprintf("result_%d", program->id);
+	own = own && !stage->emits_closed;
+	stage->table = own ? stage->result_table :
 		psprintf("state_%d_%d", program->id, stage->number);
 	stage->outputs_stored = own;
+	stage->evicts = stage->closes && !own;
 	for (int i = 0; own && i < stage->noutputs; i++)
 	{
 		StreamingValue *output = &stage->outputs[i];
@@ -93,6 +101,8 @@ layout_stage(StreamingProgram *program, StreamingStage *stage)
 		stage->count_attno = ++natts;
 	if (own && stage->having)
 		stage->shown_attno = ++natts;
+	if (stage->evicts)
+		stage->closes_attno = ++natts;
 	stage->hash_attno = ++natts;
 	stage->natts = natts;
 
@@ -101,7 +111,9 @@ layout_stage(StreamingProgram *program, StreamingStage *stage)
 		stage->bag_table = psprintf("bag_%d_%d", program->id, stage->number);
 		for (int i = 0; i < stage->nargs; i++)
 			stage->args[i].attno = stage->nkeys + i + 1;
-		stage->bag_natts = stage->nkeys + stage->nargs + 3;
+		if (stage->closes)
+			stage->bag_closes_attno = stage->nkeys + stage->nargs + 1;
+		stage->bag_natts = stage->nkeys + stage->nargs + (stage->closes ? 4 : 3);
 	}
 }
 
@@ -162,6 +174,7 @@ static List *
 stage_ddl(List *ddl, StreamingStage *stage)
 {
 	char	  **columns = palloc0(sizeof(char *) * Max(stage->natts, 1));
+	List	   *indexed = NIL;
 
 	if (stage->table == NULL)
 		return ddl;
@@ -193,15 +206,40 @@ stage_ddl(List *ddl, StreamingStage *stage)
 	if (stage->shown_attno)
 		columns[stage->shown_attno - 1] = "\"$shown\" pg_catalog.bool";
 	if (stage->hash_attno)
+	{
 		columns[stage->hash_attno - 1] = "\"$hash\" pg_catalog.int8";
-	return table_ddl(ddl, stage->table, columns, stage->natts,
-					 stage->hash_attno ? list_make1("$hash") : NIL);
+		indexed = list_make1("$hash");
+	}
+	if (stage->closes_attno)
+	{
+		columns[stage->closes_attno - 1] = "\"$closes\" pg_catalog.timestamptz";
+		indexed = lappend(indexed, "$closes");
+	}
+	return table_ddl(ddl, stage->table, columns, stage->natts, indexed);
+}
+
+/* The table that groups are written to when they close. */
+static List *
+result_ddl(List *ddl, StreamingStage *stage)
+{
+	char	  **columns = palloc0(sizeof(char *) * Max(stage->noutputs, 1));
+
+	if (stage->result_table == NULL || !stage->emits_closed)
+		return ddl;
+	for (int i = 0; i < stage->noutputs; i++)
+	{
+		StreamingValue *output = &stage->outputs[i];
+
+		columns[i] = column_ddl(output->name, output->type, output->typmod, output->collation);
+	}
+	return table_ddl(ddl, stage->result_table, columns, stage->noutputs, NIL);
 }
 
 static List *
 bag_ddl(List *ddl, StreamingStage *stage)
 {
 	char	  **columns = palloc0(sizeof(char *) * Max(stage->bag_natts, 1));
+	List	   *indexed = list_make2("$hash", "$group");
 	int			n = 0;
 
 	if (stage->bag_table == NULL)
@@ -212,10 +250,15 @@ bag_ddl(List *ddl, StreamingStage *stage)
 	for (int i = 0; i < stage->nargs; i++)
 		columns[n++] = column_ddl(psprintf("a%d", i + 1), stage->args[i].type,
 								  stage->args[i].typmod, stage->args[i].collation);
+	if (stage->bag_closes_attno)
+	{
+		columns[n++] = "\"$closes\" pg_catalog.timestamptz";
+		indexed = lappend(indexed, "$closes");
+	}
 	columns[n++] = "\"$count\" pg_catalog.int8";
 	columns[n++] = "\"$group\" pg_catalog.int8";
 	columns[n++] = "\"$hash\" pg_catalog.int8";
-	return table_ddl(ddl, stage->bag_table, columns, n, list_make2("$hash", "$group"));
+	return table_ddl(ddl, stage->bag_table, columns, n, indexed);
 }
 
 List *
@@ -227,6 +270,7 @@ streaming_layout_ddl(StreamingProgram *program)
 	{
 		ddl = stage_ddl(ddl, &program->stages[i]);
 		ddl = bag_ddl(ddl, &program->stages[i]);
+		ddl = result_ddl(ddl, &program->stages[i]);
 	}
 	return ddl;
 }
@@ -247,8 +291,8 @@ streaming_layout_result_query(StreamingProgram *program)
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT ");
 	append_output_names(&buf, last);
-	appendStringInfo(&buf, " FROM %s", qualified(last->table));
-	if (last->count_attno)
+	appendStringInfo(&buf, " FROM %s", qualified(last->result_table));
+	if (last->count_attno && !last->emits_closed)
 		appendStringInfoString(&buf, ", pg_catalog.generate_series(1::pg_catalog.int8, \"$count\")");
 	if (last->shown_attno)
 		appendStringInfoString(&buf, " WHERE \"$shown\"");

@@ -23,6 +23,14 @@
  *
  * "recompute" takes any aggregate and any sign; "combine" is for input that
  * only appears and aggregates that can be combined.
+ *
+ * Event time: where an aggregation groups by a window of the stream's watermarked
+ * column, each of its groups closes at some time, a function of its keys.  Once
+ * the watermark has passed it, rows of the group are late: the statement of the
+ * first stage drops and counts them (streaming_internal.in_time).  So a closed
+ * group never changes again.  In output mode append such a stage hands its
+ * groups up when they close, and not before; their state goes, as it does
+ * wherever it is not the result itself.
  */
 #ifndef STREAMING_PROGRAM_H
 #define STREAMING_PROGRAM_H
@@ -65,6 +73,23 @@ typedef struct StreamingAggregate
 	AttrNumber	attno;			/* where the state table keeps the state */
 } StreamingAggregate;
 
+/* How the time at which a group closes follows from one of its keys. */
+typedef enum StreamingWindowKind
+{
+	STREAMING_WINDOW_NONE,
+	STREAMING_WINDOW_TIME,		/* the key is the event time itself */
+	STREAMING_WINDOW_START,		/* begins a window: key + length */
+	STREAMING_WINDOW_RANGE		/* upper(key) */
+} StreamingWindowKind;
+
+typedef struct StreamingWindow
+{
+	StreamingWindowKind kind;
+	Interval   *length;			/* STREAMING_WINDOW_START */
+	Node	   *zone;			/* the time zone that length is added in; NULL:
+								 * the session's */
+} StreamingWindow;
+
 typedef struct StreamingStage
 {
 	StreamingStageKind kind;
@@ -91,18 +116,32 @@ typedef struct StreamingStage
 								 * aggregates, Vars of varno 1 */
 	Expr	   *having;			/* likewise, or NULL */
 
+	/* event time */
+	Expr	   *closes;			/* likewise, of keys: the timestamptz at which the
+								 * group closes; NULL: never */
+	char	   *closes_text;	/* for people */
+	bool		emits_closed;	/* hands groups up when they close */
+	bool		only_appears;	/* rows of its output never disappear */
+	bool		evicts;			/* rows of table go when the group closes */
+
 	char	   *table;			/* state (and result) table, unqualified */
 	int			natts;			/* of table */
 	bool		outputs_stored; /* the table holds the outputs: users read it */
 	AttrNumber	hash_attno;
 	AttrNumber	count_attno;	/* multiset */
 	AttrNumber	shown_attno;	/* with HAVING and outputs_stored, else 0 */
+	AttrNumber	closes_attno;	/* evicts */
+	char	   *result_table;	/* what users read: table, if it stores the
+								 * outputs; one of its own with emits_closed; or
+								 * NULL */
 
 	/* recompute: bag of (keys, arguments) */
 	char	   *bag_table;
 	int			nargs;
 	StreamingValue *args;
-	int			bag_natts;		/* columns: keys, arguments, then the three: */
+	AttrNumber	bag_closes_attno;	/* if groups close */
+	int			bag_natts;		/* columns: keys, arguments[, time at which the
+								 * group closes], then the three: */
 #define STREAMING_BAG_COUNT(stage) ((stage)->bag_natts - 2)
 #define STREAMING_BAG_GROUP(stage) ((stage)->bag_natts - 1)
 #define STREAMING_BAG_HASH(stage) ((stage)->bag_natts)
@@ -119,6 +158,10 @@ typedef struct StreamingProgram
 								 * (Invalid while it does not exist yet) */
 	int			nstages;
 	StreamingStage *stages;
+	AttrNumber	event_attno;	/* column of scan that the watermark follows; 0:
+								 * the view does not depend on one */
+	char	   *event_column;
+	Interval   *event_delay;
 	StreamingOutputMode output_mode;
 	StreamingSinkSpec sink;
 	bool		keeps_result;	/* the last stage's rows are in result_<id> */
@@ -132,6 +175,34 @@ extern Oid	streaming_query_check(Query *query, bool *is_view);
 
 /* Index of the range table entry of query (this level) that holds the input, or 0. */
 extern int	streaming_query_input(Query *query);
+
+/* in event_time.c */
+
+/*
+ * The watermarked column of the stream; 0: there is none.  *delay and *name are
+ * in CurrentMemoryContext.
+ */
+extern AttrNumber streaming_event_column(Oid stream, Interval **delay, char **name);
+
+/*
+ * What window of the stream's column attno an expression of query is; looks
+ * through plain columns of subqueries.
+ */
+extern StreamingWindow streaming_window_of(Query *query, Node *expr, Oid stream,
+										   AttrNumber attno);
+
+/* The time, timestamptz, at which the group of key closes. */
+extern Expr *streaming_window_closes(const StreamingWindow *window, Node *key);
+extern char *streaming_window_closes_text(const StreamingWindow *window, const char *key);
+
+/* Adds "streaming_internal.in_time(closes)" to the query's WHERE. */
+extern void streaming_add_in_time(Query *query, Expr *closes);
+
+/*
+ * GROUP BY streaming.hop(...) of the select list: moves the function into FROM.
+ * query is modified.
+ */
+extern void streaming_lift_hops(Query *query);
 
 /* in compile.c: query is not modified; result in CurrentMemoryContext */
 extern StreamingProgram *streaming_compile(Query *query, int32 id,

@@ -159,7 +159,7 @@ typedef struct StreamingSourceRoutine
 
 	/*
 	 * The last known ends of the partitions without asking anybody, for lag;
-	 * partitions not known are absent.
+	 * partitions not known are absent, an end not known is -1.
 	 */
 	void		(*known_end) (StreamingSource *source, StreamingPositions *end);
 

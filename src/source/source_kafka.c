@@ -328,7 +328,8 @@ kafka_start(StreamingSource *source, const char *start, int timeout,
 
 /*
  * Ends as the last answers to fetches told them.  Messages of transactions
- * that are still open count, although they are not delivered yet.
+ * that are still open count, although they are not delivered yet.  -1 for a
+ * partition that has not answered.
  */
 static void
 kafka_known_end(StreamingSource *source, StreamingPositions *end)
@@ -347,11 +348,9 @@ kafka_known_end(StreamingSource *source, StreamingPositions *end)
 		if (rd_kafka_get_watermark_offsets(streaming_kafka_handle(kafka->client),
 										   source->stream->topic, i,
 										   &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
-			continue;
+			high = -1;
 		/* the end that an event told is newer than the cached one */
-		high = Max(high, partition->next);
-		if (high >= 0)
-			streaming_positions_set(end, i, high);
+		streaming_positions_set(end, i, high < 0 ? -1 : Max(high, partition->next));
 	}
 }
 

@@ -36,20 +36,21 @@
 #define MAX_PENDING_BYTES	(256 * 1024)
 
 static Relation
-find_hash_index(StreamingStateTable *table)
+find_index(StreamingStateTable *table, AttrNumber attno)
 {
 	for (int i = 0; i < table->result->ri_NumIndices; i++)
 	{
 		IndexInfo  *info = table->result->ri_IndexRelationInfo[i];
 
 		if (info->ii_NumIndexAttrs == 1 && info->ii_Predicate == NIL &&
-			info->ii_IndexAttrNumbers[0] == table->hash_attno)
+			info->ii_IndexAttrNumbers[0] == attno)
 			return table->result->ri_IndexRelationDescs[i];
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("table \"%s\" has lost its index on column \"$hash\"",
-					RelationGetRelationName(table->rel)),
+			 errmsg("table \"%s\" has lost its index on column \"%s\"",
+					RelationGetRelationName(table->rel),
+					NameStr(TupleDescAttr(table->desc, attno - 1)->attname)),
 			 errhint("Create the index again.")));
 }
 
@@ -78,7 +79,7 @@ streaming_state_open(const char *name, AttrNumber hash_attno)
 	table->was_empty = RelationGetNumberOfBlocks(table->rel) == 0;
 	if (hash_attno && !table->was_empty)
 	{
-		table->index = find_hash_index(table);
+		table->index = find_index(table, hash_attno);
 		table->scan = streaming_index_beginscan(table->rel, table->index, SnapshotSelf, 1);
 	}
 	table->pending = palloc0(sizeof(TupleTableSlot *) * MAX_PENDING_ROWS);
@@ -112,6 +113,38 @@ streaming_state_next(StreamingStateTable *table)
 	old = MemoryContextSwitchTo(table->context);
 	found = index_getnext_slot(table->scan, ForwardScanDirection, table->stored);
 	MemoryContextSwitchTo(old);
+	return found;
+}
+
+void
+streaming_state_find_until(StreamingStateTable *table, AttrNumber attno,
+						   TimestampTz from, TimestampTz upto)
+{
+	ScanKeyData keys[2];
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+
+	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
+				TimestampTzGetDatum(from));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(upto));
+	table->ordered = streaming_index_beginscan(table->rel, find_index(table, attno),
+											   SnapshotSelf, 2);
+	index_rescan(table->ordered, keys, 2, NULL, 0);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+streaming_state_next_until(StreamingStateTable *table)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+	bool		found = index_getnext_slot(table->ordered, ForwardScanDirection, table->stored);
+
+	MemoryContextSwitchTo(old);
+	if (!found)
+	{
+		index_endscan(table->ordered);
+		table->ordered = NULL;
+	}
 	return found;
 }
 

@@ -9,6 +9,7 @@
 #include "access/heapam.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
+#include "utils/timestamp.h"
 
 typedef struct StreamingStateTable
 {
@@ -25,6 +26,7 @@ typedef struct StreamingStateTable
 	EState	   *estate;
 	Relation	index;
 	IndexScanDesc scan;
+	IndexScanDesc ordered;		/* of streaming_state_find_until */
 	bool		was_empty;		/* nothing to look up */
 	TupleTableSlot **pending;	/* rows to insert */
 	int			npending;
@@ -48,6 +50,16 @@ extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber h
  */
 extern void streaming_state_find(StreamingStateTable *table, int64 hash);
 extern bool streaming_state_next(StreamingStateTable *table);
+
+/*
+ * Begins to read the rows whose column attno (timestamptz, with an index of its
+ * own) is above from and at most upto, in this order; _next_until returns them
+ * in table->stored.  They may be deleted meanwhile.  What this transaction has
+ * written is found, once flushed.
+ */
+extern void streaming_state_find_until(StreamingStateTable *table, AttrNumber attno,
+									   TimestampTz from, TimestampTz upto);
+extern bool streaming_state_next_until(StreamingStateTable *table);
 
 /* Adds a row (its values are copied); slot has the columns of the table. */
 extern void streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row);

@@ -12,6 +12,9 @@
  *			the view's slot; a batch that begins afterwards takes its snapshot
  *			afterwards, and so sees all of it.  Rows that the calling
  *			transaction has pushed itself are not committed and not waited for.
+ *	the watermark		Follows from what was taken once the ingest worker has heard
+ *			of the end of every partition; a request made after that lets a
+ *			batch, if need be without rows, close what it closes.
  *	another view		It is drained first; then its changes are pushed rows.
  *
  * Then, if the view's sink is a stream, it is waited for until that has delivered
@@ -66,6 +69,7 @@ typedef struct Target
 	StreamingPositions end;
 	StreamingPositions start;	/* where a partition without checkpoint counts
 								 * from */
+	bool		timed;			/* its event time may matter */
 } Target;
 
 /* A session's place in the slot of a view. */
@@ -75,6 +79,8 @@ typedef struct Wait
 	int			index;			/* of the slot; -1: not yet there */
 	uint64		request;
 	uint64		errors;			/* the slot's, at the call */
+	bool		heard;			/* of the ends of all partitions, before the
+								 * request */
 } Wait;
 
 /* What the slot says at one moment. */
@@ -93,6 +99,7 @@ static StreamingView *check_view(Oid relid);
 static List *find_targets(StreamingView *view);
 static Target *find_target(StreamingView *view, Oid stream, StreamingSourceKind kind);
 static bool targets_reached(Oid view, List *targets);
+static bool targets_heard(List *targets);
 
 static void wait_for_view(StreamingView *view, List *targets, TimestampTz deadline);
 static void wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline);
@@ -217,6 +224,8 @@ find_target(StreamingView *view, Oid relid, StreamingSourceKind kind)
 	source = streaming_source_open(stream, STREAMING_READ_BATCH);
 	target->stream = relid;
 	target->kind = kind;
+	for (int i = 0; kind == STREAMING_SOURCE_KAFKA && i < stream->tupdesc->natts; i++)
+		target->timed |= stream->columns[i].watermark != NULL;
 	source->routine->bounds(source, streaming_connect_timeout, &begin, &target->end);
 	start = view->start ? view->start : stream->start;
 	if (start == NULL || strcmp(start, "earliest") == 0)
@@ -257,12 +266,31 @@ targets_reached(Oid view, List *targets)
 	return true;
 }
 
+static bool
+targets_heard(List *targets)
+{
+	ListCell   *lc;
+
+	foreach(lc, targets)
+	{
+		StreamingStreamStats *stats = palloc(sizeof(StreamingStreamStats));
+		Target	   *target = lfirst(lc);
+		bool		heard = !target->timed ||
+			(streaming_stream_stats(target->stream, stats) && stats->unheard == 0);
+
+		pfree(stats);
+		if (!heard)
+			return false;
+	}
+	return true;
+}
+
 /* ---- Waiting ---- */
 
 static void
 wait_for_view(StreamingView *view, List *targets, TimestampTz deadline)
 {
-	Wait		wait = {view->view, -1, 0, 0};
+	Wait		wait = {.view = view->view, .index = -1};
 
 	PG_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&wait));
 	{
@@ -286,7 +314,10 @@ wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
 
 		CHECK_FOR_INTERRUPTS();
 		if (wait->index < 0)
+		{
+			wait->heard = targets_heard(targets);
 			request_run(wait, view);
+		}
 		else
 			ConditionVariablePrepareToSleep(&streaming_view_slots[wait->index].progressed);
 		look_at_slot(wait, &look);
@@ -296,11 +327,12 @@ wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
 					 errmsg("continuous view \"%s\" has failed: %s", name, look.error)));
 		if (look.served)
 		{
-			if (targets_reached(view->view, targets))
+			if (wait->heard && targets_reached(view->view, targets))
 				break;
 			/* The rest has not come through the ingest worker yet. */
 			if (TimestampDifferenceExceeds(asked, now, POLL_INTERVAL))
 			{
+				wait->heard = targets_heard(targets);
 				request_run(wait, view);
 				asked = now;
 			}

@@ -680,19 +680,31 @@ forget_stop(void)
 	careful = false;
 }
 
-/* Positions, ends and the source's trouble, for people. */
+/*
+ * Positions, ends and the source's trouble, for people; readers that follow the
+ * event time wait until every partition has been heard of.
+ */
 static void
 show_state(StreamingIngest *ingest)
 {
 	const char *error = ingest->source->routine->last_error(ingest->source);
 	StreamingPositions end;
+	int			unheard = 0;
+	bool		wake;
 
 	stats_at = GetCurrentTimestamp();
 	streaming_positions_init(&end);
 	ingest->source->routine->known_end(ingest->source, &end);
+	for (int i = 0; i < end.n; i++)
+		unheard += end.pos[i].offset < 0 ||
+			streaming_positions_get(&ingest->positions, end.pos[i].partition) < 0;
+	if (end.n == 0)
+		unheard = -1;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	strlcpy(shared->last_error, error ? error : "", STREAMING_MESSAGE_LENGTH);
+	wake = unheard == 0 && shared->unheard != 0;
+	shared->unheard = unheard;
 	shared->npartitions = ingest->positions.n;
 	shared->rest_lag = 0;
 	for (int i = 0; i < ingest->positions.n; i++)
@@ -707,6 +719,8 @@ show_state(StreamingIngest *ingest)
 	}
 	LWLockRelease(shared->lock);
 	pfree(end.pos);
+	if (wake)
+		streaming_stream_wake_readers(shared);
 }
 
 static void

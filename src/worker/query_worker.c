@@ -115,6 +115,7 @@ static void release_view(Run *run);
 /* When */
 static long run_due_views(void);
 static bool run_is_due(Run *run, TimestampTz now, long *timeout);
+static bool has_work(Run *run, TimestampTz now, long *timeout);
 static bool interval_is_due(Run *run, TimestampTz now, long *timeout);
 static void due_at(TimestampTz due, TimestampTz now, long *timeout);
 static TimestampTz next_multiple(TimestampTz at, int64 us);
@@ -438,7 +439,21 @@ run_is_due(Run *run, TimestampTz now, long *timeout)
 		return true;
 	if (run->trigger == STREAMING_TRIGGER_INTERVAL && !run->drained)
 		return interval_is_due(run, now, timeout);
-	return run->more || streaming_view_has_input(run->state);
+	return has_work(run, now, timeout);
+}
+
+/* Something has come, or the watermark may move without. */
+static bool
+has_work(Run *run, TimestampTz now, long *timeout)
+{
+	TimestampTz due;
+
+	if (run->more || streaming_view_has_input(run->state))
+		return true;
+	due = streaming_view_due(run->state);
+	if (due > now && due != DT_NOEND)
+		due_at(due, now, timeout);
+	return due <= now;
 }
 
 /*
@@ -449,7 +464,7 @@ run_is_due(Run *run, TimestampTz now, long *timeout)
 static bool
 interval_is_due(Run *run, TimestampTz now, long *timeout)
 {
-	if (!run->more && !streaming_view_has_input(run->state))
+	if (!has_work(run, now, timeout))
 		return false;
 	if (run->due <= now && run->input_seen)
 		return true;

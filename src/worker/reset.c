@@ -185,7 +185,7 @@ sink_sql(StreamingView *view)
 						get_rel_name(view->view), get_rel_name(view->sink.relid))));
 		return NULL;
 	}
-	if (program->sink_key == NIL || stage->table == NULL)
+	if (program->sink_key == NIL || stage->table == NULL || stage->evicts)
 	{
 		ereport(NOTICE,
 				(errmsg("rows that continuous view \"%s\" has appended to \"%s\" are not removed",

@@ -1,0 +1,37 @@
+-- Aggregations that output mode append cannot keep.
+CREATE FOREIGN TABLE timeless (k int, at timestamptz) SERVER streaming;
+CREATE FOREIGN TABLE s (k int, at timestamptz OPTIONS (watermark '1 s'), size interval) SERVER streaming;
+CREATE VIEW upstream WITH (streaming.trigger = 'manual') AS SELECT k, at FROM s;
+
+-- no watermark
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT k, count(*) FROM timeless GROUP BY k;
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT date_trunc('day', at), count(*) FROM timeless GROUP BY 1;
+-- no window
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT k, count(*) FROM s GROUP BY k;
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT count(*) FROM s;
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT max(at) FROM s GROUP BY k;
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS
+    SELECT date_bin(size, at, 'epoch'), count(*) FROM s GROUP BY 1;
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS
+    SELECT date_bin('1 s', at + interval '1 s', 'epoch'), count(*) FROM s GROUP BY 1;
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT extract(hour FROM at), count(*) FROM s GROUP BY 1;
+-- at one level only
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS
+    SELECT n, count(*) FROM (SELECT date_trunc('day', at) AS day, count(*) AS n FROM s GROUP BY 1) d GROUP BY n;
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS
+    SELECT date_trunc('month', day), sum(n) FROM (SELECT date_trunc('day', at) AS day, count(*) AS n FROM s GROUP BY 1) d GROUP BY 1;
+-- another view's rows
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT date_trunc('day', at), count(*) FROM upstream GROUP BY 1;
+-- two functions that return sets
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS
+    SELECT streaming.hop(at, '1 s', '2 s'), generate_series(1, 2), count(*) FROM s GROUP BY 1, 2;
+
+-- rows that only appear need no window, and more than one level is fine
+CREATE VIEW keys WITH (streaming.trigger = 'manual', streaming.output_mode = 'append') AS SELECT DISTINCT k FROM s;
+CREATE VIEW key_groups WITH (streaming.trigger = 'manual', streaming.output_mode = 'append') AS SELECT k % 2 AS half FROM s GROUP BY 1;
+INSERT INTO s VALUES (1, '2026-01-01'), (1, '2026-01-02'), (3, '2026-01-03');
+SELECT streaming.drain('keys'), streaming.drain('key_groups');
+SELECT * FROM keys ORDER BY k;
+SELECT * FROM key_groups ORDER BY half;
+
+DROP FOREIGN TABLE timeless, s CASCADE;

@@ -1,0 +1,65 @@
+/*
+ * close.c
+ *		Groups that the watermark has passed: hands them up, removes their state.
+ *
+ * They are found by the index on "$closes", in its order, from where the last
+ * batch stopped to the new watermark; so it costs what has closed, and passes
+ * over what was removed before.  One row at a time is in memory.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+
+#include "exec/stage.h"
+
+static void
+close_table(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
+{
+	StreamingStage *stage = exec->stage;
+	StreamingStateTable *table = exec->table;
+	MemoryContext old = CurrentMemoryContext;
+
+	if (stage->emits_closed && stage->result_table)
+		exec->result = streaming_state_open(stage->result_table, 0);
+	streaming_state_find_until(table, stage->closes_attno, from, upto);
+	while (streaming_state_next_until(table))
+	{
+		CHECK_FOR_INTERRUPTS();
+		ResetExprContext(exec->econtext);
+		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
+		streaming_close_group(exec, table->stored);
+		MemoryContextSwitchTo(old);
+	}
+	if (exec->result)
+		streaming_state_close(exec->result);
+	exec->result = NULL;
+}
+
+static void
+close_bag(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
+{
+	StreamingStage *stage = exec->stage;
+	StreamingStateTable *bag = streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage));
+
+	streaming_state_find_until(bag, stage->bag_closes_attno, from, upto);
+	while (streaming_state_next_until(bag))
+	{
+		CHECK_FOR_INTERRUPTS();
+		streaming_state_delete(bag, &bag->stored->tts_tid);
+	}
+	streaming_state_close(bag);
+}
+
+void
+streaming_close_groups(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
+{
+	streaming_state_flush(exec->table);
+	/* rows of this batch can only be deleted by a later command */
+	CommandCounterIncrement();
+	if (exec->stage->evicts)
+		close_table(exec, from, upto);
+	if (exec->stage->bag_table)
+		close_bag(exec, from, upto);
+}

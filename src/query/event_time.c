@@ -1,0 +1,390 @@
+/*
+ * event_time.c
+ *		Which keys of an aggregation are windows of the event time, and when
+ *		their groups close.
+ *
+ *	key									closes at
+ *	the watermarked column itself		key + 1 microsecond
+ *	date_bin(stride, column, origin)	key + stride
+ *	date_trunc(unit, column[, zone])	key + unit
+ *	streaming.tumble, streaming.hop		upper(key)
+ *
+ * Every row of such a group has an event time before that moment, so once the
+ * watermark has reached it, whatever comes for the group is late.  Strides and
+ * units are constants; the origin may be anything, since it moves the key.
+ *
+ * A column of type timestamp is taken as UTC, here and by the reader that
+ * follows the watermark (input_event_time.c).
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "query/program.h"
+#include "streaming.h"
+
+static StreamingWindow window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno);
+static StreamingWindow window_of_call(Query *query, FuncExpr *call, Oid stream,
+									  AttrNumber attno);
+
+AttrNumber
+streaming_event_column(Oid stream, Interval **delay, char **name)
+{
+	Relation	rel = relation_open(stream, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	AttrNumber	found = 0;
+
+	for (int i = 0; i < desc->natts && found == 0; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		ListCell   *lc;
+
+		if (att->attisdropped)
+			continue;
+		foreach(lc, GetForeignColumnOptions(stream, i + 1))
+		{
+			DefElem    *option = lfirst_node(DefElem, lc);
+
+			if (strcmp(option->defname, "watermark") != 0)
+				continue;
+			found = i + 1;
+			*name = pstrdup(NameStr(att->attname));
+			*delay = DatumGetIntervalP(DirectFunctionCall3(interval_in,
+														   CStringGetDatum(defGetString(option)),
+														   ObjectIdGetDatum(InvalidOid),
+														   Int32GetDatum(-1)));
+		}
+	}
+	relation_close(rel, NoLock);
+	return found;
+}
+
+/* ---- What an expression is ---- */
+
+static Node *
+strip_relabel(Node *node)
+{
+	while (node && IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	return node;
+}
+
+StreamingWindow
+streaming_window_of(Query *query, Node *expr, Oid stream, AttrNumber attno)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
+
+	expr = strip_relabel(expr);
+	if (expr && IsA(expr, Var))
+		return window_of_var(query, (Var *) expr, stream, attno);
+	if (expr && IsA(expr, FuncExpr))
+		return window_of_call(query, (FuncExpr *) expr, stream, attno);
+	return none;
+}
+
+/* A column: of the stream, of a subquery or a join, or of a function in FROM. */
+static StreamingWindow
+window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno)
+{
+	StreamingWindow result = {STREAMING_WINDOW_NONE};
+	RangeTblEntry *rte;
+
+	if (var->varlevelsup > 0 || var->varattno <= 0)
+		return result;
+	rte = rt_fetch(var->varno, query->rtable);
+	if (rte->rtekind == RTE_RELATION && rte->relid == stream && var->varattno == attno)
+		result.kind = STREAMING_WINDOW_TIME;
+	else if (rte->rtekind == RTE_JOIN)
+		return streaming_window_of(query, list_nth(rte->joinaliasvars, var->varattno - 1),
+								   stream, attno);
+	else if (rte->rtekind == RTE_SUBQUERY)
+	{
+		TargetEntry *tle = list_nth(rte->subquery->targetList, var->varattno - 1);
+
+		return streaming_window_of(rte->subquery, (Node *) tle->expr, stream, attno);
+	}
+	else if (rte->rtekind == RTE_FUNCTION && var->varattno == 1 &&
+			 list_length(rte->functions) == 1)
+	{
+		RangeTblFunction *function = linitial_node(RangeTblFunction, rte->functions);
+
+		return streaming_window_of(query, function->funcexpr, stream, attno);
+	}
+	return result;
+}
+
+static bool
+is_our_function(Oid function, const char *name)
+{
+	return get_func_namespace(function) == streaming_catalog_namespace() &&
+		strcmp(get_func_name(function), name) == 0;
+}
+
+/* The value of a constant expression; NULL: it is none, or is NULL. */
+static Const *
+constant(Node *node)
+{
+	node = eval_const_expressions(NULL, node);
+	return IsA(node, Const) && !((Const *) node)->constisnull ? (Const *) node : NULL;
+}
+
+static Interval *
+constant_interval(Node *node)
+{
+	Const	   *value = constant(node);
+
+	return value ? DatumGetIntervalP(value->constvalue) : NULL;
+}
+
+/* The length of a unit of date_trunc, NULL: not a constant, or no unit. */
+static Interval *
+constant_unit(Node *node)
+{
+	static const char *const units[][2] = {
+		{"microseconds", "1 microsecond"}, {"milliseconds", "1 millisecond"},
+		{"second", "1 second"}, {"minute", "1 minute"}, {"hour", "1 hour"},
+		{"day", "1 day"}, {"week", "7 days"}, {"month", "1 month"},
+		{"quarter", "3 months"}, {"year", "1 year"}, {"decade", "10 years"},
+		{"century", "100 years"}, {"millennium", "1000 years"},
+	};
+	Const	   *value = constant(node);
+	char	   *unit = value ? TextDatumGetCString(value->constvalue) : NULL;
+
+	for (int i = 0; unit && i < lengthof(units); i++)
+	{
+		if (pg_strcasecmp(unit, units[i][0]) == 0)
+			return DatumGetIntervalP(DirectFunctionCall3(interval_in,
+														 CStringGetDatum(units[i][1]),
+														 ObjectIdGetDatum(InvalidOid),
+														 Int32GetDatum(-1)));
+	}
+	return NULL;
+}
+
+static StreamingWindow
+window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
+{
+	StreamingWindow result = {STREAMING_WINDOW_NONE};
+	int			time = 1;		/* which argument is the event time */
+
+	switch (call->funcid)
+	{
+		case F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP:
+		case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
+			result.length = constant_interval(linitial(call->args));
+			break;
+		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
+			result.zone = (Node *) constant(lthird(call->args));
+			if (result.zone == NULL)
+				return result;
+			/* FALLTHROUGH */
+		case F_DATE_TRUNC_TEXT_TIMESTAMP:
+		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
+			result.length = constant_unit(linitial(call->args));
+			break;
+		default:
+			if (!is_our_function(call->funcid, "tumble") &&
+				!is_our_function(call->funcid, "hop"))
+				return result;
+			time = 0;
+	}
+	if (time == 1 && result.length == NULL)
+		return result;
+	if (streaming_window_of(query, list_nth(call->args, time), stream, attno).kind ==
+		STREAMING_WINDOW_TIME)
+		result.kind = time == 0 ? STREAMING_WINDOW_RANGE : STREAMING_WINDOW_START;
+	return result;
+}
+
+/* ---- When it closes ---- */
+
+static Expr *
+plus(Expr *left, Node *length)
+{
+	Oid			type = exprType((Node *) left);
+	Oid			oper = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("+")),
+										type, INTERVALOID);
+	OpExpr	   *result;
+
+	result = (OpExpr *) make_opclause(oper, type, false, left, (Expr *) length,
+									  InvalidOid, InvalidOid);
+	set_opfuncid(result);
+	return (Expr *) result;
+}
+
+static Expr *
+at_zone(Node *zone, Expr *time)
+{
+	bool		local = exprType((Node *) time) == TIMESTAMPOID;
+
+	return (Expr *) makeFuncExpr(local ? F_TIMEZONE_TEXT_TIMESTAMP : F_TIMEZONE_TEXT_TIMESTAMPTZ,
+								 local ? TIMESTAMPTZOID : TIMESTAMPOID,
+								 list_make2(copyObject(zone), time),
+								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+static Node *
+interval_const(const Interval *value)
+{
+	Interval   *copy = palloc(sizeof(Interval));
+
+	*copy = *value;
+	return (Node *) makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval),
+							  IntervalPGetDatum(copy), false, false);
+}
+
+Expr *
+streaming_window_closes(const StreamingWindow *window, Node *key)
+{
+	static const Interval microsecond = {.time = 1};
+	Oid			type = getBaseType(exprType(key));
+	Expr	   *result = copyObject((Expr *) key);
+
+	if (window->kind == STREAMING_WINDOW_RANGE)
+		return (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, TIMESTAMPTZOID, list_make1(result),
+									 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	/* domains */
+	if (type != exprType(key))
+		result = (Expr *) makeRelabelType(result, type, -1, InvalidOid, COERCE_EXPLICIT_CAST);
+	if (window->zone)
+		result = at_zone(window->zone, result);
+	result = plus(result, interval_const(window->length ? window->length : &microsecond));
+	if (window->zone)
+		result = at_zone(window->zone, result);
+	if (exprType((Node *) result) == TIMESTAMPOID)
+		result = at_zone((Node *) makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
+											CStringGetTextDatum("UTC"), false, false),
+						 result);
+	return result;
+}
+
+char *
+streaming_window_closes_text(const StreamingWindow *window, const char *key)
+{
+	if (window->kind == STREAMING_WINDOW_RANGE)
+		return psprintf("upper(%s)", key);
+	if (window->kind == STREAMING_WINDOW_TIME)
+		return psprintf("behind %s", key);
+	return psprintf("%s + %s", key,
+					DatumGetCString(DirectFunctionCall1(interval_out,
+														IntervalPGetDatum(window->length))));
+}
+
+/* ---- Changes to the query ---- */
+
+void
+streaming_add_in_time(Query *query, Expr *closes)
+{
+	Oid			argtypes[1] = {TIMESTAMPTZOID};
+	Oid			function = LookupFuncName(list_make2(makeString(STREAMING_INTERNAL_SCHEMA),
+													 makeString("in_time")),
+										  1, argtypes, false);
+	Expr	   *call = (Expr *) makeFuncExpr(function, BOOLOID, list_make1(closes),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+
+	query->jointree->quals = make_and_qual(query->jointree->quals, (Node *) call);
+}
+
+typedef struct LiftContext
+{
+	Node	   *call;
+	Var		   *column;
+} LiftContext;
+
+static Node *
+lift_mutator(Node *node, LiftContext *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (equal(node, context->call))
+		return (Node *) copyObject(context->column);
+	return expression_tree_mutator(node, lift_mutator, context);
+}
+
+/* FROM ..., LATERAL call */
+static Var *
+add_lateral(Query *query, FuncExpr *call)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblFunction *function = makeNode(RangeTblFunction);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+	char	   *name = get_func_name(call->funcid);
+
+	function->funcexpr = (Node *) copyObject(call);
+	function->funccolcount = 1;
+	rte->rtekind = RTE_FUNCTION;
+	rte->functions = list_make1(function);
+	rte->alias = makeAlias(name, NIL);
+	rte->eref = makeAlias(name, list_make1(makeString(name)));
+	rte->lateral = true;
+	rte->inFromCl = true;
+	query->rtable = lappend(query->rtable, rte);
+	rtr->rtindex = list_length(query->rtable);
+	query->jointree->fromlist = lappend(query->jointree->fromlist, rtr);
+	return makeVar(rtr->rtindex, 1, exprType((Node *) call), -1, InvalidOid, 0);
+}
+
+/* If hop is the only set-returning function of an aggregation's select list. */
+static void
+lift_hop(Query *query)
+{
+	LiftContext context = {NULL, NULL};
+	ListCell   *lc;
+	List	   *lifted;
+
+	foreach(lc, query->targetList)
+	{
+		Node	   *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (context.call == NULL && IsA(expr, FuncExpr) &&
+			is_our_function(((FuncExpr *) expr)->funcid, "hop"))
+			context.call = expr;
+	}
+	if (context.call == NULL)
+		return;
+	context.column = makeVar(list_length(query->rtable) + 1, 1, exprType(context.call), -1,
+							 InvalidOid, 0);
+	lifted = (List *) lift_mutator((Node *) query->targetList, &context);
+	if (expression_returns_set((Node *) lifted))
+		return;
+	(void) add_lateral(query, (FuncExpr *) context.call);
+	query->targetList = lifted;
+	query->havingQual = lift_mutator(query->havingQual, &context);
+	query->hasTargetSRFs = false;
+}
+
+void
+streaming_lift_hops(Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_SUBQUERY)
+			streaming_lift_hops(rte->subquery);
+	}
+	if (!query->hasTargetSRFs || query->commandType != CMD_SELECT)
+		return;
+	if (!query->hasAggs && query->groupClause == NIL && query->distinctClause == NIL)
+		return;
+	streaming_flatten_group_exprs(query);
+	lift_hop(query);
+}
