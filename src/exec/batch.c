@@ -47,6 +47,7 @@
 #include "relation_locks.h"
 #include "sink/outbox.h"
 #include "sink/sink.h"
+#include "streaming.h"
 
 struct StreamingViewState
 {
@@ -67,6 +68,7 @@ struct StreamingViewState
 	TimestampTz closed;			/* groups were closed up to here; DT_NOBEGIN: not
 								 * by this process */
 	TimestampTz due;			/* when the watermark may move without input */
+	int			due_timeout;	/* streaming.idle_partition_timeout, as it was then */
 };
 
 /* The states open in this process, for invalidation. */
@@ -165,6 +167,7 @@ open_program(StreamingViewState *state)
 	state->progress = streaming_progress_read(state->view);
 	state->closed = DT_NOBEGIN;
 	state->due = DT_NOEND;
+	state->due_timeout = streaming_idle_partition_timeout;
 	if (state->program->event_attno)
 		streaming_input_track(state->input, state->program->event_attno,
 							  streaming_late_rescan);
@@ -248,6 +251,9 @@ streaming_view_is_held_back(StreamingViewState *state)
 TimestampTz
 streaming_view_due(StreamingViewState *state)
 {
+	if (state->program && state->program->event_attno &&
+		state->due_timeout != streaming_idle_partition_timeout)
+		return DT_NOBEGIN;
 	return state->due;
 }
 
@@ -263,6 +269,7 @@ new_watermark(StreamingViewState *state, bool in_batch)
 
 	if (program->event_attno == 0)
 		return state->progress.watermark;
+	state->due_timeout = streaming_idle_partition_timeout;
 	time = streaming_input_event_time(state->input, in_batch, GetCurrentTimestamp(),
 									  &state->due);
 	if (time != DT_NOBEGIN)
