@@ -24,6 +24,8 @@ typedef struct StreamingDelta
 	TupleDesc	desc;
 	Tuplestorestate *store;
 	int64		nrows;
+	int64		nleaving;		/* a lower bound of those with a negative sign; 0
+								 * only if there are none */
 } StreamingDelta;
 
 typedef struct StreamingStatement

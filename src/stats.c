@@ -306,8 +306,9 @@ streaming_batches(PG_FUNCTION_ARGS)
 static Datum
 batch_phases(const StreamingBatchResult *batch)
 {
-	char	   *json = psprintf("{\"read\": %.3f, \"merge\": %.3f, \"commit\": %.3f}",
-								batch->read_ms, batch->merge_ms, batch->commit_ms);
+	char	   *json = psprintf("{\"read\": %.3f, \"merge\": %.3f, \"write\": %.3f, \"commit\": %.3f}",
+								batch->read_ms, batch->merge_ms, batch->write_ms,
+								batch->commit_ms);
 
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 }

@@ -34,6 +34,7 @@ extern int	streaming_batch_rows;		/* rows a batch takes at most by default */
 extern int	streaming_work_mem;			/* kB, work_mem of a query worker */
 extern int	streaming_retry_max;		/* ms, ceiling of the back-off */
 extern int	streaming_idle_partition_timeout;	/* ms */
+extern int	streaming_lock_timeout;	/* ms, lock_timeout of batches; 0: none */
 extern int	streaming_scan_interval;	/* ms, periodic scan of directories */
 extern int	streaming_connect_timeout;	/* ms, for calls a user waits for */
 extern int	streaming_batches_kept;		/* rows of streaming.batches a view */

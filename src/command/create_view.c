@@ -55,6 +55,7 @@ static Oid	make_definition(ViewStmt *stmt, const char *sql, int location, int le
 							int32 id, Oid *namespace);
 static void lock_upstream(Oid definition);
 static StreamingSinkSpec open_sink(StreamingViewOptions *options);
+static void check_not_shared(Oid sink, StreamingOutputMode mode);
 static void check_privileges(StreamingViewSpec *spec, Oid sink);
 static List *make_tables(StreamingViewSpec *spec);
 static void make_change_stream(StreamingViewSpec *spec);
@@ -96,6 +97,7 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	table_close(definition, NoLock);
 	spec = streaming_query_spec(query, view.id, &view.sink, options.output_mode);
 	check_privileges(spec, view.sink.relid);
+	check_not_shared(view.sink.relid, spec->output_mode);
 
 	make_change_stream(spec);
 	tables = make_tables(spec);
@@ -236,7 +238,10 @@ lock_upstream(Oid definition)
 	AcceptInvalidationMessages();
 }
 
-/* The lock on the sink is kept. */
+/*
+ * The lock on the sink is kept: nobody else makes a view of the same sink until
+ * we commit.
+ */
 static StreamingSinkSpec
 open_sink(StreamingViewOptions *options)
 {
@@ -246,10 +251,34 @@ open_sink(StreamingViewOptions *options)
 	if (sink.kind == STREAMING_SINK_RELATION)
 	{
 		names = streaming_qualified_names(options->sink);
-		sink.relid = RangeVarGetRelid(makeRangeVarFromNameList(names), RowExclusiveLock,
+		sink.relid = RangeVarGetRelid(makeRangeVarFromNameList(names), ShareUpdateExclusiveLock,
 									  false);
 	}
 	return sink;
+}
+
+/* What output mode complete writes is all there is in a table. */
+static void
+check_not_shared(Oid sink, StreamingOutputMode mode)
+{
+	StreamingSourceKind kind;
+	ListCell   *lc;
+
+	if (!OidIsValid(sink) || streaming_is_stream(sink, &kind))
+		return;
+	foreach(lc, streaming_catalog_views())
+	{
+		StreamingView *other = lfirst(lc);
+
+		if (other->sink.relid == sink &&
+			(mode == STREAMING_OUTPUT_COMPLETE || other->output_mode == STREAMING_OUTPUT_COMPLETE))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("sink \"%s\" is that of continuous view \"%s\" already",
+							get_rel_name(sink), get_rel_name(other->view)),
+					 errdetail("A view in output mode \"complete\" removes the rows of all others from its sink."),
+					 errhint("Give each view a sink of its own, or use output mode \"append\" or \"update\" for both.")));
+	}
 }
 
 static void

@@ -216,13 +216,17 @@ streaming_view_close(StreamingViewState *state)
 	MemoryContextDelete(state->context);
 }
 
-/* A view's first batch shows its rows for no input, or loads another view. */
+/*
+ * A view's first batch shows its rows for no input, loads another view, or
+ * empties the sink that is to equal the result.
+ */
 static bool
 runs_without_input(StreamingViewState *state)
 {
 	if (state->progress.batch_id > 0)
 		return false;
-	if (state->program->input_is_view)
+	if (state->program->input_is_view ||
+		(state->sink && state->program->output_mode == STREAMING_OUTPUT_COMPLETE))
 		return true;
 	for (int i = 0; i < state->program->nstages; i++)
 	{
@@ -291,6 +295,26 @@ refresh_program(StreamingViewState *state)
 		open_program(state);
 }
 
+static double
+since_ms(instr_time start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+static void
+write_sink(StreamingViewState *state, StreamingDelta *writes, StreamingBatchResult *result)
+{
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	state->sink->routine->write(state->sink, writes);
+	result->write_ms = since_ms(start);
+}
+
 /* Runs the stages one after the other.  input: the batch has some. */
 static void
 run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
@@ -333,7 +357,7 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 		{
 			result->output_rows = exec->output_rows;
 			if (state->sink)
-				state->sink->routine->write(state->sink, exec->writes);
+				write_sink(state, exec->writes, result);
 			if (delta && delta->nrows > 0)
 				streaming_statement_run(&state->write_changes, delta, NULL, false, NULL);
 		}
@@ -375,16 +399,6 @@ end_block(void)
 	CommitTransactionCommand();
 }
 
-static double
-since_ms(instr_time start)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, start);
-	return INSTR_TIME_GET_MILLISEC(now);
-}
-
 bool
 streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 {
@@ -424,7 +438,7 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 		streaming_input_begin_empty(state->input);
 	run_as_owner(state, input, result);
 	read_and_merge = since_ms(start);
-	result->read_ms = read_and_merge - result->merge_ms;
+	result->read_ms = read_and_merge - result->merge_ms - result->write_ms;
 	if (!input)
 		streaming_input_end_empty(state->input);
 	else

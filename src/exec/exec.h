@@ -25,6 +25,7 @@ typedef struct StreamingBatchResult
 	double		duration_ms;
 	double		read_ms,		/* phases: parts of duration_ms */
 				merge_ms,
+				write_ms,
 				commit_ms;
 } StreamingBatchResult;
 

@@ -157,6 +157,8 @@ streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int sign,
 	nulls[n] = false;
 	tuplestore_putvalues(delta->store, delta->desc, values, nulls);
 	delta->nrows++;
+	if (sign < 0)
+		delta->nleaving++;
 }
 
 /* A row of a stage without state: it is the output. */

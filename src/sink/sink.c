@@ -43,14 +43,16 @@ routine_of(const StreamingProgram *program)
 		case RELKIND_PARTITIONED_TABLE:
 			return &streaming_sink_table;
 		case RELKIND_FOREIGN_TABLE:
-			if (streaming_is_stream(relid, &kind) && kind == STREAMING_SOURCE_KAFKA)
+			if (!streaming_is_stream(relid, &kind))
+				return &streaming_sink_table;
+			if (kind == STREAMING_SOURCE_KAFKA)
 				return &streaming_sink_kafka;
 			break;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("\"%s\" cannot be the sink of a continuous view", get_rel_name(relid)),
-			 errhint("Set streaming.sink to the name of a table, or of a stream of a Kafka server.")));
+			 errhint("Set streaming.sink to the name of a table, a foreign table, or a stream of a Kafka server.")));
 }
 
 void

@@ -65,4 +65,7 @@ extern const StreamingSinkRoutine streaming_sink_table;
 /* in sink_kafka.c */
 extern const StreamingSinkRoutine streaming_sink_kafka;
 
+/* in sink_table_sql.c */
+extern char *streaming_sink_table_reset_sql(StreamingProgram *program);
+
 #endif							/* STREAMING_SINK_H */

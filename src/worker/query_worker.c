@@ -29,6 +29,11 @@
  * doubles up to streaming.retry_max; where trying again cannot help, only when
  * its definition changes or a drain asks.  The error is in streaming.views, and
  * in the log when it is a new one.
+ *
+ * A batch that waits for a lock, such as that of a user's transaction on a row of
+ * its sink, keeps the other views of the process waiting.  So it gives up after
+ * streaming.lock_timeout, and leaves them as much time at least before it tries
+ * again.
  */
 #include "postgres.h"
 
@@ -209,7 +214,6 @@ set_session_settings(void)
 		{"default_transaction_deferrable", "off"},
 		{"statement_timeout", "0"},
 		{"transaction_timeout", "0"},	/* PostgreSQL 17 */
-		{"lock_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
 	};
 
@@ -219,6 +223,7 @@ set_session_settings(void)
 			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
 	}
 	SetConfigOption("work_mem", psprintf("%d", streaming_work_mem), PGC_USERSET, PGC_S_OVERRIDE);
+	SetConfigOption("lock_timeout", psprintf("%d", streaming_lock_timeout), PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 /* Between batches. */
@@ -540,6 +545,8 @@ static void
 error_context(void *arg)
 {
 	errcontext("batch of continuous view %s", ((Run *) arg)->name);
+	if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
+		errhint("Another transaction holds a lock that the batch needs, perhaps on a row of its sink. The batch is tried again; streaming.lock_timeout limits how long it waits.");
 }
 
 static void
@@ -638,6 +645,8 @@ note_error(Run *run)
 	run->failed = is_incurable(error->sqlerrcode);
 	run->failed_request = run->requested;
 	delay = RETRY_MIN << Min(run->failures - 1, 16);
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		delay = Max(delay, streaming_lock_timeout);
 	run->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												Min(delay, streaming_retry_max));
 	/* What failed twice is opened anew, in case it is the open state's fault. */

@@ -9,8 +9,8 @@
  * one begins after our commit, sees a new generation and opens the view anew.
  *
  * Rows in a table of the user's: in update mode those with the keys of the
- * view's groups are deleted.  Rows that the view has appended cannot be told
- * from others; they stay, and a notice says so.
+ * view's groups are deleted, in complete mode all.  Rows that the view has
+ * appended cannot be told from others; they stay, and a notice says so.
  */
 #include "postgres.h"
 
@@ -28,7 +28,6 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "streaming.h"
 #include "command/command.h"
@@ -154,18 +153,6 @@ truncate_sql(StreamingView *view)
 	return buf.len ? buf.data : NULL;
 }
 
-static bool
-is_not_null(Oid relid, AttrNumber attno)
-{
-	HeapTuple	tuple = SearchSysCacheAttNum(relid, attno);
-	bool		result = HeapTupleIsValid(tuple) &&
-		((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-
-	if (HeapTupleIsValid(tuple))
-		ReleaseSysCache(tuple);
-	return result;
-}
-
 /* DELETE of the view's rows in its sink; NULL: they cannot be told. */
 static char *
 sink_sql(StreamingView *view)
@@ -173,42 +160,22 @@ sink_sql(StreamingView *view)
 	Relation	rel = relation_open(view->definition, AccessShareLock);
 	StreamingProgram *program = streaming_compile(get_view_query(rel), view->id, &view->sink,
 												  view->output_mode);
-	StreamingStage *stage = streaming_last_stage(program);
-	StringInfoData buf;
-	ListCell   *lc;
+	StreamingSourceKind kind;
+	char	   *sql;
 
 	relation_close(rel, NoLock);
-	if (get_rel_relkind(view->sink.relid) == RELKIND_FOREIGN_TABLE)
+	if (streaming_is_stream(view->sink.relid, &kind))
 	{
 		ereport(NOTICE,
 				(errmsg("results that continuous view \"%s\" has sent to \"%s\" stay there, and are sent again",
 						get_rel_name(view->view), get_rel_name(view->sink.relid))));
 		return NULL;
 	}
-	if (program->sink_key == NIL || stage->table == NULL || stage->evicts)
-	{
+	sql = streaming_sink_table_reset_sql(program);
+	if (sql == NULL)
 		ereport(NOTICE,
 				(errmsg("rows that continuous view \"%s\" has appended to \"%s\" are not removed",
 						get_rel_name(view->view), get_rel_name(view->sink.relid)),
 				 errhint("Delete them in the same transaction, unless they are to stay when the view appends them again.")));
-		return NULL;
-	}
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "DELETE FROM %s s USING %s.%s t WHERE ",
-					 streaming_qualified_name(view->sink.relid), STREAMING_INTERNAL_SCHEMA,
-					 quote_identifier(stage->table));
-	foreach(lc, program->sink_key)
-	{
-		StreamingValue *output = &stage->outputs[lfirst_int(lc)];
-		AttrNumber	key = stage->keys[output->key].attno;
-		Oid			table = get_relname_relid(stage->table, streaming_internal_namespace());
-
-		appendStringInfo(&buf, "%ss.%s %s t.%s",
-						 foreach_current_index(lc) ? " AND " : "",
-						 quote_identifier(output->name),
-						 is_not_null(view->sink.relid, get_attnum(view->sink.relid, output->name)) ?
-						 "=" : "IS NOT DISTINCT FROM",
-						 quote_identifier(get_attname(table, key, false)));
-	}
-	return buf.data;
+	return sql;
 }
