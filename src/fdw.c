@@ -45,6 +45,7 @@
 
 #include "input_internal.h"
 #include "shift_slot.h"
+#include "sink/file_place.h"
 #include "sink/outbox.h"
 #include "source/source_push.h"
 
@@ -441,8 +442,7 @@ is_updatable(Relation rel)
 {
 	StreamingSourceKind kind;
 
-	return streaming_is_stream(RelationGetRelid(rel), &kind) &&
-		kind != STREAMING_SOURCE_DIRECTORY ? 1 << CMD_INSERT : 0;
+	return streaming_is_stream(RelationGetRelid(rel), &kind) ? 1 << CMD_INSERT : 0;
 }
 
 static List *
@@ -467,24 +467,23 @@ static void
 begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
 	Relation	rel = rinfo->ri_RelationDesc;
-	StreamInsert *insert;
-	StreamingSourceKind kind;
+	StreamInsert *insert = palloc0(sizeof(StreamInsert));
+	StreamingStream *stream;
+	StreamingSourceKind kind = STREAMING_SOURCE_PUSH;
 
-	if (!streaming_is_stream(RelationGetRelid(rel), &kind) ||
-		kind == STREAMING_SOURCE_DIRECTORY)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot insert into stream \"%s\"", RelationGetRelationName(rel)),
-				 errdetail("It is read from a directory."),
-				 errhint("Rows can be inserted into streams of the server \"streaming\" and of Kafka servers.")));
-	insert = palloc0(sizeof(StreamInsert));
 	rinfo->ri_FdwState = insert;
+	(void) streaming_is_stream(RelationGetRelid(rel), &kind);
 	if (kind == STREAMING_SOURCE_PUSH)
+	{
 		insert->push = streaming_push_begin(rel);
-	else
-		insert->writer =
-			streaming_stream_writer_open(streaming_stream_open(RelationGetRelid(rel),
-															   rel->rd_rel->relowner));
+		return;
+	}
+	stream = streaming_stream_open(RelationGetRelid(rel), rel->rd_rel->relowner);
+
+	/* A batch may write a whole result, and was checked for that. */
+	if (kind == STREAMING_SOURCE_DIRECTORY)
+		streaming_file_place_check(stream, MyBackendType != B_BG_WORKER);
+	insert->writer = streaming_stream_writer_open(stream);
 }
 
 static TupleTableSlot *

@@ -20,6 +20,7 @@
 #include "foreign/fdwapi.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -28,6 +29,10 @@
 #include "streaming.h"
 #include "kafka.h"
 #include "stream.h"
+
+/* Of what is written into directories. */
+#define DEFAULT_FILE_MAX_SIZE	((int64) 128 * 1024 * 1024)
+#define DEFAULT_FILE_INTERVAL	((int64) 10 * 1000)
 
 static const struct
 {
@@ -130,6 +135,8 @@ streaming_stream_open(Oid relid, Oid userid)
 	stream->on_error = STREAMING_ON_ERROR_REJECT;
 	stream->start = "earliest";
 	stream->durable = true;
+	stream->file_max_size = DEFAULT_FILE_MAX_SIZE;
+	stream->file_interval = DEFAULT_FILE_INTERVAL;
 
 	table = GetForeignTable(relid);
 	server = GetForeignServer(table->serverid);
@@ -223,6 +230,15 @@ interval_from_string(const char *value)
 												 Int32GetDatum(-1)));
 }
 
+int64
+streaming_interval_ms(const Interval *interval)
+{
+	double		days = (double) interval->month * DAYS_PER_MONTH + interval->day +
+		(double) interval->time / USECS_PER_DAY;
+
+	return (int64) (days * SECS_PER_DAY * 1000);
+}
+
 static StreamingOnError
 on_error_from_string(const char *value)
 {
@@ -275,6 +291,14 @@ read_table_options(StreamingStream *stream, List *options, const char *base_path
 			stream->path = psprintf("%s/%s", base_path, value);
 		else if (strcmp(def->defname, "compression") == 0)
 			stream->compression = value;
+		else if (strcmp(def->defname, "file_max_rows") == 0)
+			stream->file_max_rows = pg_strtoint64(value);
+		else if (strcmp(def->defname, "file_max_size") == 0)
+			stream->file_max_size =
+				DatumGetInt64(DirectFunctionCall1(pg_size_bytes,
+												  CStringGetTextDatum(value)));
+		else if (strcmp(def->defname, "file_interval") == 0)
+			stream->file_interval = streaming_interval_ms(interval_from_string(value));
 		else if (strcmp(def->defname, "durable") == 0)
 			stream->durable = defGetBoolean(def);
 		else if (strcmp(def->defname, "retention") == 0)

@@ -86,6 +86,9 @@ typedef struct StreamingStream
 	/* directory */
 	char	   *path;			/* absolute glob */
 	char	   *compression;	/* NULL: by file name */
+	int64		file_max_rows;	/* limits of files written: 0: none */
+	int64		file_max_size;	/* bytes, about; after compression */
+	int64		file_interval;	/* ms that rows wait for others at most */
 
 	/* csv and text: of DefElem, named as COPY names them */
 	List	   *copy_options;
@@ -112,6 +115,9 @@ extern bool streaming_wrapper_kind(Oid fdwid, StreamingSourceKind *kind);
 
 /* The librdkafka property that a server or user mapping option names; palloc'd. */
 extern char *streaming_kafka_property_name(const char *option);
+
+/* Milliseconds of an interval, months as 30 days. */
+extern int64 streaming_interval_ms(const Interval *interval);
 
 /* Is relid a foreign table of one of our wrappers?  Sets *kind if so. */
 extern bool streaming_is_stream(Oid relid, StreamingSourceKind *kind);

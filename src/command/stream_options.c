@@ -26,6 +26,7 @@
 #include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
@@ -60,6 +61,8 @@ static void check_key(DefElem *def);
 static void check_server_path(DefElem *def);
 static void check_table_path(DefElem *def);
 static void check_compression(DefElem *def);
+static void check_file_max_rows(DefElem *def);
+static void check_file_max_size(DefElem *def);
 static void check_boolean(DefElem *def);
 static void check_interval(DefElem *def);
 static void check_time_format(DefElem *def);
@@ -78,6 +81,9 @@ static const StreamOption stream_options[] =
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"path", ForeignTableRelationId, DIRECTORY, check_table_path},
 	{"compression", ForeignTableRelationId, DIRECTORY, check_compression},
+	{"file_max_rows", ForeignTableRelationId, DIRECTORY, check_file_max_rows},
+	{"file_max_size", ForeignTableRelationId, DIRECTORY, check_file_max_size},
+	{"file_interval", ForeignTableRelationId, DIRECTORY, check_interval},
 	{"header", ForeignTableRelationId, DIRECTORY, NULL},
 	{"delimiter", ForeignTableRelationId, KAFKA | DIRECTORY, NULL},
 	{"quote", ForeignTableRelationId, KAFKA | DIRECTORY, NULL},
@@ -581,6 +587,31 @@ check_compression(DefElem *def)
 	static const char *const values[] = {"none", "gzip", "zstd"};
 
 	check_one_of(def, values, lengthof(values), "\"none\", \"gzip\" and \"zstd\"");
+}
+
+static void
+check_file_max_rows(DefElem *def)
+{
+	if (pg_strtoint64(defGetString(def)) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must be positive: \"%s\"",
+						def->defname, defGetString(def)),
+				 errhint("Leave it out to have no limit.")));
+}
+
+static void
+check_file_max_size(DefElem *def)
+{
+	int64		size = DatumGetInt64(DirectFunctionCall1(pg_size_bytes,
+														 CStringGetTextDatum(defGetString(def))));
+
+	if (size <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must be positive: \"%s\"",
+						def->defname, defGetString(def)),
+				 errhint("Give a size such as \"128MB\".")));
 }
 
 static void

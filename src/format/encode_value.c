@@ -412,6 +412,7 @@ epoch_text(const StreamingValueEncoder *encoder, Timestamp timestamp, char *buff
 	};
 	int64		unit = formats[encoder->time_format].unit;
 	int64		value;
+	uint64		magnitude;
 	char	   *p = buffer;
 
 	/* The last thirty years before infinity are too far from 1970. */
@@ -426,11 +427,12 @@ epoch_text(const StreamingValueEncoder *encoder, Timestamp timestamp, char *buff
 				 errhint("Write NULL, or set the column's option \"time_format\" to \"text\".")));
 	if (value < 0)
 		*p++ = '-';
-	p += pg_ulltoa_n((uint64) Abs(value) / unit, p);
-	if (value % unit != 0)
+	magnitude = value < 0 ? -(uint64) value : (uint64) value;
+	p += pg_ulltoa_n(magnitude / unit, p);
+	if (magnitude % unit != 0)
 	{
 		*p++ = '.';
-		(void) pg_ultostr_zeropad(p, (uint32) (Abs(value) % unit),
+		(void) pg_ultostr_zeropad(p, (uint32) (magnitude % unit),
 								  formats[encoder->time_format].digits);
 		p += formats[encoder->time_format].digits;
 		while (p[-1] == '0')

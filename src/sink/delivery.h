@@ -109,6 +109,9 @@ struct StreamingDelivery
 	 * number in a copy of the database.
 	 */
 	const char *token;
+
+	/* Set by open: so many bytes are a good delivery; 0: the place has no wish. */
+	int64		best_bytes;
 };
 
 /* in delivery_kafka.c */

@@ -47,12 +47,14 @@ routine_of(const StreamingProgram *program)
 				return &streaming_sink_table;
 			if (kind == STREAMING_SOURCE_KAFKA)
 				return &streaming_sink_kafka;
+			if (kind == STREAMING_SOURCE_DIRECTORY)
+				return &streaming_sink_directory;
 			break;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("\"%s\" cannot be the sink of a continuous view", get_rel_name(relid)),
-			 errhint("Set streaming.sink to the name of a table, a foreign table, or a stream of a Kafka server.")));
+			 errhint("Set streaming.sink to the name of a table, a foreign table, or a stream of a kafka or directory server.")));
 }
 
 void

@@ -68,4 +68,7 @@ extern const StreamingSinkRoutine streaming_sink_kafka;
 /* in sink_table_sql.c */
 extern char *streaming_sink_table_reset_sql(StreamingProgram *program);
 
+/* in sink_directory.c */
+extern const StreamingSinkRoutine streaming_sink_directory;
+
 #endif							/* STREAMING_SINK_H */

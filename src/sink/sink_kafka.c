@@ -8,9 +8,7 @@
  *				the result: a compacted topic holds the result
  *	complete	the whole result, each time
  *
- * Rows are written with an INSERT into the foreign table, so that casts,
- * defaults and triggers are those of any INSERT; it ends in stream_writer.c, and
- * the messages leave by the outbox.  Columns are matched by name.
+ * Rows are written with an INSERT into the foreign table (sink_stream.c).
  */
 #include "postgres.h"
 
@@ -20,14 +18,13 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "sink/outbox.h"
-#include "sink/sink.h"
+#include "sink/sink_stream.h"
 
 typedef struct KafkaSink
 {
@@ -54,34 +51,6 @@ open_stream(StreamingProgram *program)
 }
 
 /* ---- Can it take the output? ---- */
-
-static void
-check_columns(StreamingProgram *program, StreamingStream *stream)
-{
-	StreamingStage *stage = streaming_last_stage(program);
-
-	for (int i = 0; i < stage->noutputs; i++)
-	{
-		StreamingValue *output = &stage->outputs[i];
-		AttrNumber	attno = get_attnum(stream->relid, output->name);
-		Oid			type;
-
-		if (attno <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of the continuous view does not exist in stream %s",
-							output->name, stream->name),
-					 errhint("Columns are matched by name: rename the view's column with AS, or add the column to the stream.")));
-		type = get_atttype(stream->relid, attno);
-		if (!can_coerce_type(1, &output->type, &type, COERCION_ASSIGNMENT))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column \"%s\" of stream %s is of type %s but the continuous view's is of type %s",
-							output->name, stream->name, format_type_be(type),
-							format_type_be(output->type)),
-					 errhint("Cast the view's column.")));
-	}
-}
 
 /* The stream's columns that make the message key: option "key", or metadata. */
 static List *
@@ -164,34 +133,12 @@ kafka_check(StreamingProgram *program)
 				 errmsg("a continuous view cannot write to the stream it reads"),
 				 errhint("Let it write to another topic.")));
 	stream = open_stream(program);
-	check_columns(program, stream);
+	streaming_sink_stream_check(program, stream);
 	if (program->output_mode == STREAMING_OUTPUT_UPDATE)
 		check_key(program, stream);
 }
 
 /* ---- Writing ---- */
-
-/* source: "changes c WHERE ...", or a query in parentheses with its name. */
-static char *
-insert_sql(StreamingProgram *program, const char *source)
-{
-	StreamingStage *stage = streaming_last_stage(program);
-	StringInfoData columns;
-	StringInfoData values;
-
-	initStringInfo(&columns);
-	initStringInfo(&values);
-	for (int i = 0; i < stage->noutputs; i++)
-	{
-		const char *name = quote_identifier(stage->outputs[i].name);
-
-		appendStringInfo(&columns, "%s%s", i ? ", " : "", name);
-		appendStringInfo(&values, "%sc.%s", i ? ", " : "", name);
-	}
-	return psprintf("INSERT INTO %s (%s) SELECT %s FROM %s",
-					streaming_qualified_name(program->sink.relid), columns.data, values.data,
-					source);
-}
 
 /* The keys of rows that leave, as the stream's columns have them. */
 static char *
@@ -225,12 +172,7 @@ kafka_open(StreamingProgram *program)
 {
 	KafkaSink  *sink = palloc0(sizeof(KafkaSink));
 
-	if (program->output_mode == STREAMING_OUTPUT_COMPLETE)
-		sink->insert.sql = insert_sql(program,
-									  psprintf("(%s) c", streaming_layout_result_query(program)));
-	else
-		sink->insert.sql = insert_sql(program,
-									  "changes c WHERE c.\"$sign\" OPERATOR(pg_catalog.>) 0");
+	sink->insert.sql = streaming_sink_stream_insert(program);
 	if (program->sink_key != NIL)
 		sink->leave.sql = leave_sql(program);
 	return &sink->base;

@@ -50,13 +50,6 @@
 /* As much of a record too long is delivered with its framing error. */
 #define EXCERPT_SIZE	(64 * 1024)
 
-typedef enum Compression
-{
-	COMPRESSION_NONE,
-	COMPRESSION_GZIP,
-	COMPRESSION_ZSTD
-} Compression;
-
 struct StreamingReader
 {
 	MemoryContext context;
@@ -82,7 +75,7 @@ struct StreamingReader
 								 * that has been delivered */
 
 	/* decompression */
-	Compression compression;
+	StreamingCompression compression;
 	char	   *input;
 	size_t		input_start;
 	size_t		input_end;
@@ -98,7 +91,6 @@ struct StreamingReader
 };
 
 static bool wants_header(const StreamingStream *stream);
-static Compression compression_of(StreamingReader *reader, const char *path);
 static bool make_room(StreamingReader *reader, bool fresh);
 static bool fill(StreamingReader *reader);
 static ssize_t read_file(StreamingReader *reader, char *to, size_t size);
@@ -144,8 +136,8 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 	streaming_reader_end(reader);
 	if (reader->decoder == NULL)
 		reader->decoder = streaming_decoder_open(reader->stream, reader->source, NULL);
-	reader->compression = compression_of(reader, path);
-	if (reader->compression != COMPRESSION_NONE && reader->input == NULL)
+	reader->compression = streaming_file_compression(reader->stream, path);
+	if (reader->compression != STREAMING_COMPRESSION_NONE && reader->input == NULL)
 		reader->input = palloc(INPUT_SIZE);
 	MemoryContextSwitchTo(old);
 
@@ -315,27 +307,26 @@ wants_header(const StreamingStream *stream)
 	return false;
 }
 
-/* The option "compression", or what the name says. */
-static Compression
-compression_of(StreamingReader *reader, const char *path)
+StreamingCompression
+streaming_file_compression(const StreamingStream *stream, const char *path)
 {
-	const char *option = reader->stream->compression;
+	const char *option = stream->compression;
 	size_t		length = strlen(path);
 
 	if (option == NULL || pg_strcasecmp(option, "auto") == 0)
 	{
 		if (length > 3 && strcmp(path + length - 3, ".gz") == 0)
-			return COMPRESSION_GZIP;
+			return STREAMING_COMPRESSION_GZIP;
 		if (length > 4 && strcmp(path + length - 4, ".zst") == 0)
-			return COMPRESSION_ZSTD;
-		return COMPRESSION_NONE;
+			return STREAMING_COMPRESSION_ZSTD;
+		return STREAMING_COMPRESSION_NONE;
 	}
 	if (pg_strcasecmp(option, "none") == 0)
-		return COMPRESSION_NONE;
+		return STREAMING_COMPRESSION_NONE;
 	if (pg_strcasecmp(option, "gzip") == 0)
-		return COMPRESSION_GZIP;
+		return STREAMING_COMPRESSION_GZIP;
 	if (pg_strcasecmp(option, "zstd") == 0)
-		return COMPRESSION_ZSTD;
+		return STREAMING_COMPRESSION_ZSTD;
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 			 errmsg("invalid value for option \"%s\": \"%s\"", "compression", option),
@@ -383,7 +374,7 @@ fill(StreamingReader *reader)
 	ssize_t		n;
 
 	CHECK_FOR_INTERRUPTS();
-	if (reader->compression != COMPRESSION_NONE)
+	if (reader->compression != STREAMING_COMPRESSION_NONE)
 		return decompress(reader);
 
 	n = read_file(reader, reader->buffer + reader->end, reader->capacity - reader->end);
@@ -469,7 +460,7 @@ decompress(StreamingReader *reader)
 		reader->input_end = n;
 		reader->input_eof = n == 0;
 	}
-	if (reader->compression == COMPRESSION_GZIP)
+	if (reader->compression == STREAMING_COMPRESSION_GZIP)
 		decompress_gzip(reader);
 	else
 		decompress_zstd(reader);

@@ -7,6 +7,13 @@
 
 #include "source/source.h"
 
+typedef enum StreamingCompression
+{
+	STREAMING_COMPRESSION_NONE,
+	STREAMING_COMPRESSION_GZIP,
+	STREAMING_COMPRESSION_ZSTD
+} StreamingCompression;
+
 /*
  * A longer record is no record: its beginning is delivered with a framing
  * error, and reading goes on at the next line.  It bounds the buffer.
@@ -64,5 +71,9 @@ extern void streaming_reader_trim(StreamingReader *reader);
 
 /* After false or STREAMING_READER_TROUBLE; valid until the next call. */
 extern const char *streaming_reader_trouble(const StreamingReader *reader);
+
+/* How a file is compressed: the option "compression", or what its name says. */
+extern StreamingCompression streaming_file_compression(const StreamingStream *stream,
+													   const char *path);
 
 #endif							/* STREAMING_DIRECTORY_READER_H */

@@ -91,6 +91,7 @@ typedef struct Attempt
 	StreamingOutboxPlace from;	/* there is nothing before it */
 	StreamingOutboxPlace next_from; /* ditto, when the pending one is settled */
 	uint64		serves;			/* the request served by the pending one */
+	bool		more;			/* the pending one has left rows that were seen */
 	TimestampTz waiting_since;	/* 0: nothing waits that has been seen */
 } Attempt;
 
@@ -485,6 +486,8 @@ routine_of(StreamingStream *stream)
 	{
 		case STREAMING_SOURCE_KAFKA:
 			return &streaming_delivery_kafka;
+		case STREAMING_SOURCE_DIRECTORY:
+			return &streaming_delivery_directory;
 		default:
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -612,6 +615,7 @@ settle(Attempt *attempt, long *timeout)
 	attempt->happened = false;
 	/* who asked before the look is served when all that it saw is delivered */
 	attempt->serves = next.more ? 0 : look.requested;
+	attempt->more = next.more;
 	return intended;
 }
 
@@ -682,7 +686,8 @@ intend(Attempt *attempt, Look *look, StreamingOutboxExtent *extent)
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	snapshot = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
-	streaming_outbox_look(attempt->stream, from, snapshot, DELIVERY_BYTES,
+	streaming_outbox_look(attempt->stream, from, snapshot,
+						  Max(attempt->delivery->best_bytes, DELIVERY_BYTES),
 						  attempt->delivery->routine->whole_transactions, extent);
 	PopActiveSnapshot();
 	if (extent->chunks == 0)
@@ -738,7 +743,8 @@ show_progress(Attempt *attempt, Look *look, StreamingOutboxExtent *done, bool em
 	if (attempt->happened || empty)
 	{
 		progressed = true;
-		attempt->waiting_since = 0;
+		if (empty || !attempt->more)
+			attempt->waiting_since = 0;
 		if (logged)
 			ereport(LOG, (errmsg("delivery to stream %s goes on",
 								 attempt->delivery->stream->name)));

@@ -1,0 +1,402 @@
+/*
+ * delivery_directory.c
+ *		Files in a directory as the place of a stream's messages.
+ *
+ * A delivery makes new files, one message a line, and never touches one that is
+ * there.  They are written under hidden names, made durable, noted in the
+ * database, and then renamed:
+ *
+ *		.streaming-<token>-0000		hidden
+ *		orders-0000000017-0000-5c0f1e2a.json
+ *
+ * What the note names has been delivered once its hidden name is gone, whoever
+ * has taken the file away since; so a reader that moves or deletes files as they
+ * appear never gets one twice.  Hidden files that no note names are removed and
+ * written again.
+ *
+ * A whole result (STREAMING_MESSAGE_COMPLETE) is one file under a name that does
+ * not change: the rename puts it in the place of the one before.  Only the last
+ * result of a delivery is written.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include "format/encode.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "sink/delivery.h"
+#include "sink/file_place.h"
+#include "sink/file_writer.h"
+#include "storage/fd.h"
+
+#define HIDDEN_PREFIX	".streaming-"
+
+typedef struct DirectoryDelivery
+{
+	StreamingDelivery base;
+	StreamingFilePlace place;
+	StreamingFileWriter *writer;
+	StringInfoData header;		/* first line of each file; empty: none */
+	bool		at_once;		/* a whole result is not kept waiting */
+
+	/* the delivery */
+	int64		number;
+	int			nparts;			/* files begun, without that of a result */
+	int64		rows;			/* in the file being written */
+	bool		writing;		/* a file is open */
+	bool		in_result;		/* messages belong to a whole result */
+	bool		has_result;
+	bool		removable;		/* not prepared: no note names the files */
+	char		path[MAXPGPATH];	/* of the file being written */
+} DirectoryDelivery;
+
+/* A note, taken apart. */
+typedef struct Note
+{
+	int			nparts;
+	char	   *directory;
+	char	   *prefix;
+	char	   *suffix;
+	char	   *result;			/* file name; NULL: none */
+} Note;
+
+static StreamingDelivery *directory_open(StreamingStream *stream, const char *identity);
+static bool directory_recover(StreamingDelivery *base, int64 number, bool done,
+							  const char *note);
+static int64 directory_due(StreamingDelivery *base, const StreamingBacklog *backlog);
+static void directory_begin(StreamingDelivery *base, int64 number);
+static void directory_write(StreamingDelivery *base, const StreamingMessage *message);
+static char *directory_prepare(StreamingDelivery *base);
+static void directory_commit(StreamingDelivery *base);
+static void directory_abort(StreamingDelivery *base);
+static void directory_close(StreamingDelivery *base);
+
+static void begin_result(DirectoryDelivery *delivery);
+static void begin_file(DirectoryDelivery *delivery);
+static void end_file(DirectoryDelivery *delivery);
+static void put_in_place(DirectoryDelivery *delivery, const Note *note, bool again);
+static void rename_file(const char *from, const char *to, bool again);
+static char *make_note(const DirectoryDelivery *delivery);
+static void read_note(const char *string, Note *note);
+static void remove_hidden(const DirectoryDelivery *delivery, int elevel);
+static char *hidden_path(const StreamingDelivery *base, const char *directory, int part);
+
+/* Number of the hidden file of a whole result. */
+#define RESULT_PART		(-1)
+
+const StreamingDeliveryRoutine streaming_delivery_directory = {
+	.name = "directory",
+	.whole_transactions = true,
+	.open = directory_open,
+	.recover = directory_recover,
+	.due = directory_due,
+	.begin = directory_begin,
+	.write = directory_write,
+	.prepare = directory_prepare,
+	.commit = directory_commit,
+	.abort = directory_abort,
+	.close = directory_close
+};
+
+static StreamingDelivery *
+directory_open(StreamingStream *stream, const char *identity)
+{
+	DirectoryDelivery *delivery = palloc0(sizeof(DirectoryDelivery));
+	char	   *name;
+
+	streaming_file_place_check(stream, false);
+	streaming_file_place(stream, &delivery->place);
+	delivery->at_once = delivery->place.single;
+
+	/* With the last transaction of the delivery, it should be one file. */
+	delivery->base.best_bytes = stream->file_max_size - stream->file_max_size / 8;
+	name = streaming_file_result_name(&delivery->place);
+	delivery->writer = streaming_file_writer_make(streaming_file_compression(stream, name));
+
+	initStringInfo(&delivery->header);
+	if (streaming_encode_header(streaming_encoder_open(stream), &delivery->header))
+		appendStringInfoChar(&delivery->header, '\n');
+	return &delivery->base;
+}
+
+static bool
+directory_recover(StreamingDelivery *base, int64 number, bool done, const char *note)
+{
+	DirectoryDelivery *delivery = (DirectoryDelivery *) base;
+	Note		noted;
+
+	if (number == 0 || done)
+		return done;
+	if (note == NULL)
+	{
+		remove_hidden(delivery, ERROR);
+		return false;
+	}
+	delivery->number = number;
+	read_note(note, &noted);
+	put_in_place(delivery, &noted, true);
+	return true;
+}
+
+static int64
+directory_due(StreamingDelivery *base, const StreamingBacklog *backlog)
+{
+	const StreamingStream *stream = base->stream;
+
+	if (((DirectoryDelivery *) base)->at_once)
+		return 0;
+	if ((stream->file_max_rows > 0 && backlog->messages >= stream->file_max_rows) ||
+		backlog->bytes >= base->best_bytes)
+		return 0;
+	return Max(stream->file_interval - backlog->age, 0);
+}
+
+static void
+directory_begin(StreamingDelivery *base, int64 number)
+{
+	DirectoryDelivery *delivery = (DirectoryDelivery *) base;
+
+	delivery->number = number;
+	delivery->nparts = 0;
+	delivery->writing = false;
+	delivery->in_result = delivery->has_result = false;
+	delivery->removable = true;
+}
+
+static void
+directory_write(StreamingDelivery *base, const StreamingMessage *message)
+{
+	DirectoryDelivery *delivery = (DirectoryDelivery *) base;
+	const StreamingStream *stream = base->stream;
+
+	if (message->flags & STREAMING_MESSAGE_COMPLETE)
+	{
+		begin_result(delivery);
+		return;
+	}
+	if (message->payload == NULL)
+		elog(ERROR, "message without payload for stream %s", stream->name);
+
+	if (!delivery->writing)
+		begin_file(delivery);
+	streaming_file_writer_write(delivery->writer, message->payload, message->payload_length);
+	streaming_file_writer_write(delivery->writer, "\n", 1);
+	delivery->rows++;
+
+	/* A result has to be one file, however large. */
+	if (!delivery->in_result &&
+		(delivery->rows == stream->file_max_rows ||
+		 streaming_file_writer_size(delivery->writer) >= stream->file_max_size))
+		end_file(delivery);
+}
+
+static char *
+directory_prepare(StreamingDelivery *base)
+{
+	DirectoryDelivery *delivery = (DirectoryDelivery *) base;
+
+	if (delivery->writing)
+		end_file(delivery);
+	if (delivery->nparts > 0 || delivery->has_result)
+		streaming_sync_directory(delivery->place.directory);
+	delivery->removable = false;
+	return make_note(delivery);
+}
+
+static void
+directory_commit(StreamingDelivery *base)
+{
+	DirectoryDelivery *delivery = (DirectoryDelivery *) base;
+	Note		note;
+
+	read_note(make_note(delivery), &note);
+	put_in_place(delivery, &note, false);
+}
+
+/* What has been noted is left to recover. */
+static void
+directory_abort(StreamingDelivery *base)
+{
+	DirectoryDelivery *delivery = (DirectoryDelivery *) base;
+
+	streaming_file_writer_close(delivery->writer);
+	if (delivery->removable)
+		remove_hidden(delivery, LOG);
+	delivery->removable = false;
+}
+
+static void
+directory_close(StreamingDelivery *base)
+{
+	streaming_file_writer_close(((DirectoryDelivery *) base)->writer);
+}
+
+/* ----------
+ * Writing hidden files
+ * ----------
+ */
+
+/* A whole result begins, and makes the one before it worthless. */
+static void
+begin_result(DirectoryDelivery *delivery)
+{
+	if (delivery->writing)
+		end_file(delivery);
+	if (delivery->has_result)
+	{
+		char	   *path = hidden_path(&delivery->base, delivery->place.directory, RESULT_PART);
+
+		if (unlink(path) != 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not remove file \"%s\": %m", path)));
+	}
+	delivery->in_result = delivery->has_result = true;
+	delivery->at_once = true;
+
+	/* An empty result is a file, too. */
+	begin_file(delivery);
+}
+
+static void
+begin_file(DirectoryDelivery *delivery)
+{
+	const StreamingStream *stream = delivery->base.stream;
+
+	if (!delivery->in_result && delivery->place.single)
+		streaming_file_place_check(stream, true);
+	strlcpy(delivery->path,
+			hidden_path(&delivery->base, delivery->place.directory,
+						delivery->in_result ? RESULT_PART : delivery->nparts),
+			sizeof(delivery->path));
+	streaming_file_writer_begin(delivery->writer, delivery->path);
+	streaming_file_writer_write(delivery->writer, delivery->header.data, delivery->header.len);
+	if (!delivery->in_result)
+		delivery->nparts++;
+	delivery->rows = 0;
+	delivery->writing = true;
+}
+
+static void
+end_file(DirectoryDelivery *delivery)
+{
+	streaming_file_writer_finish(delivery->writer);
+	delivery->writing = false;
+}
+
+/* ----------
+ * From hidden names to those that readers see
+ * ----------
+ */
+
+/* again: files that are not there have been renamed before. */
+static void
+put_in_place(DirectoryDelivery *delivery, const Note *note, bool again)
+{
+	StreamingDelivery *base = &delivery->base;
+
+	for (int i = 0; i < note->nparts; i++)
+	{
+		char	   *name = streaming_file_part_name(note->prefix, note->suffix,
+													delivery->number, i, base->token);
+
+		rename_file(hidden_path(base, note->directory, i),
+					psprintf("%s/%s", note->directory, name), again);
+		streaming_stop_point("delivery_file_renamed");
+	}
+	if (note->result)
+		rename_file(hidden_path(base, note->directory, RESULT_PART),
+					psprintf("%s/%s", note->directory, note->result), again);
+	if (note->nparts > 0 || note->result)
+		streaming_sync_directory(note->directory);
+}
+
+static void
+rename_file(const char *from, const char *to, bool again)
+{
+	if (rename(from, to) == 0 || (again && errno == ENOENT && access(from, F_OK) != 0))
+		return;
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not rename file \"%s\" to \"%s\": %m", from, to)));
+}
+
+/*
+ * All it takes to finish, since options of the stream may change before that:
+ * number of files, directory, prefix, suffix and name of the result, a line
+ * each.
+ */
+static char *
+make_note(const DirectoryDelivery *delivery)
+{
+	return psprintf("%d\n%s\n%s\n%s\n%s\n", delivery->nparts, delivery->place.directory,
+					delivery->place.prefix, delivery->place.suffix,
+					delivery->has_result ? streaming_file_result_name(&delivery->place) : "");
+}
+
+static void
+read_note(const char *string, Note *note)
+{
+	char	   *rest = pstrdup(string);
+	char	   *lines[5];
+
+	for (int i = 0; i < lengthof(lines); i++)
+	{
+		lines[i] = rest ? strsep(&rest, "\n") : NULL;
+		if (lines[i] == NULL)
+			elog(ERROR, "unexpected note of a delivery: \"%s\"", string);
+	}
+	note->nparts = atoi(lines[0]);
+	note->directory = lines[1];
+	note->prefix = lines[2];
+	note->suffix = lines[3];
+	note->result = lines[4][0] == '\0' ? NULL : lines[4];
+}
+
+/* Removes the hidden files of this delivery. */
+static void
+remove_hidden(const DirectoryDelivery *delivery, int elevel)
+{
+	const char *directory = delivery->place.directory;
+	char		prefix[NAMEDATALEN * 2];
+	char		path[MAXPGPATH];
+	DIR		   *dir = opendir(directory);
+	struct dirent *entry;
+
+	snprintf(prefix, sizeof(prefix), HIDDEN_PREFIX "%s-", delivery->base.token);
+	while (dir && (entry = readdir(dir)) != NULL)
+	{
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+		if (unlink(path) != 0 && errno != ENOENT)
+		{
+			int			save_errno = errno;
+
+			(void) closedir(dir);
+			errno = save_errno;
+			ereport(elevel,
+					(errcode_for_file_access(),
+					 errmsg("could not remove file \"%s\": %m", path)));
+			return;
+		}
+	}
+	if (dir)
+		(void) closedir(dir);
+	else
+		ereport(elevel,
+				(errcode_for_file_access(),
+				 errmsg("could not open directory \"%s\": %m", directory)));
+}
+
+static char *
+hidden_path(const StreamingDelivery *base, const char *directory, int part)
+{
+	if (part == RESULT_PART)
+		return psprintf("%s/" HIDDEN_PREFIX "%s-result", directory, base->token);
+	return psprintf("%s/" HIDDEN_PREFIX "%s-%04d", directory, base->token, part);
+}
