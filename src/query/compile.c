@@ -29,20 +29,9 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-#include "query/program.h"
+#include "query/compile.h"
 #include "streaming.h"
 #include "sink/sink.h"
-
-#define SIGN_NAME "$sign"
-
-typedef struct Compiler
-{
-	StreamingProgram *program;
-	bool		input_signed;	/* rows of the input may disappear */
-	int			mode;			/* asked for, or -1 */
-	AttrNumber	event_attno;	/* the stream's watermarked column, 0: none or
-								 * of no interest */
-} Compiler;
 
 /* Replaces group keys and aggregates by columns of (keys, aggregates). */
 typedef struct ResultContext
@@ -52,18 +41,10 @@ typedef struct ResultContext
 	StreamingStage *stage;
 } ResultContext;
 
-/* Replaces keys and aggregates' arguments by columns of the bag. */
-typedef struct BagContext
-{
-	List	   *keys;
-	List	   *args;			/* grows */
-} BagContext;
+static void compile_level(StreamingCompiler *compiler, Query *query, bool last);
 
-static void compile_level(Compiler *compiler, Query *query, bool last);
-static char *deparse(Query *query);
-
-static void
-fill_value(StreamingValue *value, char *name, Node *expr)
+void
+streaming_fill_value(StreamingValue *value, char *name, Node *expr)
 {
 	memset(value, 0, sizeof(*value));
 	value->name = name;
@@ -118,8 +99,8 @@ distinct_to_group(Query *query)
 	query->distinctClause = NIL;
 }
 
-static void
-name_relation(RangeTblEntry *rte, const char *name, List *columns)
+void
+streaming_name_relation(RangeTblEntry *rte, const char *name, List *columns)
 {
 	rte->rtekind = RTE_CTE;		/* what the deparser prints by bare name */
 	rte->relid = InvalidOid;
@@ -142,7 +123,7 @@ delta_columns(StreamingStage *stage)
 
 	for (int i = 0; i < stage->noutputs; i++)
 		columns = lappend(columns, makeString(stage->outputs[i].name));
-	return lappend(columns, makeString(SIGN_NAME));
+	return lappend(columns, makeString(STREAMING_SIGN_NAME));
 }
 
 /* SELECT *, 1 AS "$sign" FROM <the view read as a stream>, as a subquery. */
@@ -174,7 +155,7 @@ initial_subquery(RangeTblEntry *view)
 	query->targetList = lappend(query->targetList,
 								makeTargetEntry((Expr *) makeConst(INT2OID, -1, InvalidOid, 2,
 																   Int16GetDatum(1), false, true),
-												desc->natts + 1, SIGN_NAME, false));
+												desc->natts + 1, STREAMING_SIGN_NAME, false));
 	relation_close(rel, NoLock);
 	return query;
 }
@@ -186,7 +167,7 @@ initial_subquery(RangeTblEntry *view)
  * level, or NULL if the input has none.
  */
 static Expr *
-bind_input(Compiler *compiler, Query *query, StreamingStage *below, bool initial)
+bind_input(StreamingCompiler *compiler, Query *query, StreamingStage *below, bool initial)
 {
 	int			rti = streaming_query_input(query);
 	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
@@ -200,12 +181,12 @@ bind_input(Compiler *compiler, Query *query, StreamingStage *below, bool initial
 			return NULL;
 		sign = list_length(rte->subquery->targetList) + 1;
 		rte->subquery->targetList = lappend(rte->subquery->targetList,
-											makeTargetEntry(inner, sign, SIGN_NAME, false));
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString(SIGN_NAME));
+											makeTargetEntry(inner, sign, STREAMING_SIGN_NAME, false));
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(STREAMING_SIGN_NAME));
 	}
 	else if (rte->rtekind == RTE_SUBQUERY)
 	{
-		name_relation(rte, psprintf("delta_%d", below->number), delta_columns(below));
+		streaming_name_relation(rte, psprintf("delta_%d", below->number), delta_columns(below));
 		sign = below->noutputs + 1;
 	}
 	else if (!compiler->program->input_is_view)
@@ -224,22 +205,22 @@ bind_input(Compiler *compiler, Query *query, StreamingStage *below, bool initial
 			rte->relid = compiler->program->scan;
 			rte->relkind = RELKIND_FOREIGN_TABLE;
 		}
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString(SIGN_NAME));
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(STREAMING_SIGN_NAME));
 		if (!compiler->input_signed)
 			return NULL;
 	}
 	return (Expr *) makeVar(rti, sign, INT2OID, -1, InvalidOid, 0);
 }
 
-static char *
-deparse(Query *query)
+char *
+streaming_deparse(Query *query)
 {
 	return pg_get_querydef(query, false);
 }
 
 /* Binds a copy of query to its input and writes it out. */
 static char *
-bound_sql(Compiler *compiler, Query *query, StreamingStage *below, bool initial,
+bound_sql(StreamingCompiler *compiler, Query *query, StreamingStage *below, bool initial,
 		  bool with_sign)
 {
 	Query	   *copy = copyObject(query);
@@ -248,8 +229,8 @@ bound_sql(Compiler *compiler, Query *query, StreamingStage *below, bool initial,
 	if (with_sign && sign)
 		copy->targetList = lappend(copy->targetList,
 								   makeTargetEntry(sign, list_length(copy->targetList) + 1,
-												   SIGN_NAME, false));
-	return deparse(copy);
+												   STREAMING_SIGN_NAME, false));
+	return streaming_deparse(copy);
 }
 
 /* Rows of (values[, sign]) as distinct rows with their multiplicity. */
@@ -263,12 +244,12 @@ count_rows_sql(const char *sql, int nvalues, bool is_signed)
 	for (int i = 0; i < nvalues; i++)
 		appendStringInfo(&buf, "v%d, ", i + 1);
 	appendStringInfo(&buf, "%s AS \"$count\" FROM (%s) v(",
-					 is_signed ? "pg_catalog.sum(\"" SIGN_NAME "\")" : "pg_catalog.count(*)",
+					 is_signed ? "pg_catalog.sum(\"" STREAMING_SIGN_NAME "\")" : "pg_catalog.count(*)",
 					 sql);
 	for (int i = 0; i < nvalues; i++)
 		appendStringInfo(&buf, "%sv%d", i ? ", " : "", i + 1);
 	if (is_signed)
-		appendStringInfo(&buf, "%s\"" SIGN_NAME "\"", nvalues ? ", " : "");
+		appendStringInfo(&buf, "%s\"" STREAMING_SIGN_NAME "\"", nvalues ? ", " : "");
 	appendStringInfoChar(&buf, ')');
 	for (int i = 0; i < nvalues; i++)
 		appendStringInfo(&buf, "%sv%d", i ? ", " : " GROUP BY ", i + 1);
@@ -277,8 +258,8 @@ count_rows_sql(const char *sql, int nvalues, bool is_signed)
 }
 
 /* Sets sql (and initial_sql) of a stage from its query. */
-static void
-set_stage_sql(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
+void
+streaming_set_stage_sql(StreamingCompiler *compiler, StreamingStage *stage, StreamingStage *below,
 			  Query *query, int nbag)
 {
 	bool		initial = compiler->program->input_is_view && below == NULL;
@@ -298,8 +279,8 @@ set_stage_sql(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
 }
 
 /* The equality operator of a type, for rows that are told apart. */
-static Oid
-equality_of(Oid type, const char *what)
+Oid
+streaming_equality_of(Oid type, const char *what)
 {
 	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
 
@@ -323,7 +304,7 @@ fill_outputs(StreamingStage *stage, Query *query)
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
 		if (!tle->resjunk)
-			fill_value(&stage->outputs[stage->noutputs++], tle->resname, (Node *) tle->expr);
+			streaming_fill_value(&stage->outputs[stage->noutputs++], tle->resname, (Node *) tle->expr);
 	}
 }
 
@@ -332,14 +313,14 @@ fill_outputs(StreamingStage *stage, Query *query)
  * output; over signed rows, its distinct rows are kept with their multiplicity.
  */
 static void
-compile_linear(Compiler *compiler, StreamingStage *stage, StreamingStage *below, Query *query)
+compile_linear(StreamingCompiler *compiler, StreamingStage *stage, StreamingStage *below, Query *query)
 {
 	fill_outputs(stage, query);
 	if (!stage->signed_input)
 	{
 		stage->kind = STREAMING_STAGE_APPEND;
 		stage->only_appears = true;
-		set_stage_sql(compiler, stage, below, query, -1);
+		streaming_set_stage_sql(compiler, stage, below, query, -1);
 		return;
 	}
 	if (query->hasTargetSRFs)
@@ -354,10 +335,10 @@ compile_linear(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
 	for (int i = 0; i < stage->nkeys; i++)
 	{
 		stage->keys[i] = stage->outputs[i];
-		stage->keys[i].eqop = equality_of(stage->keys[i].type, "output columns");
+		stage->keys[i].eqop = streaming_equality_of(stage->keys[i].type, "output columns");
 		stage->outputs[i].key = i;
 	}
-	set_stage_sql(compiler, stage, below, query, stage->nkeys);
+	streaming_set_stage_sql(compiler, stage, below, query, stage->nkeys);
 }
 
 static bool
@@ -406,16 +387,8 @@ fill_aggregate(StreamingAggregate *agg, Aggref *aggref)
 	return combinable;
 }
 
-/* The aggregate's result is what is kept (stage kind recompute). */
-static void
-keep_result(StreamingAggregate *agg)
-{
-	agg->statetype = agg->transtype = agg->aggref->aggtype;
-	agg->combinefn = agg->finalfn = agg->serialfn = agg->deserialfn = InvalidOid;
-}
-
-static int
-list_position(List *list, Node *node)
+int
+streaming_list_position(List *list, Node *node)
 {
 	ListCell   *lc;
 
@@ -434,7 +407,7 @@ result_mutator(Node *node, ResultContext *context)
 
 	if (node == NULL)
 		return NULL;
-	if ((i = list_position(context->keys, node)) >= 0)
+	if ((i = streaming_list_position(context->keys, node)) >= 0)
 	{
 		StreamingValue *key = &context->stage->keys[i];
 
@@ -444,7 +417,7 @@ result_mutator(Node *node, ResultContext *context)
 	{
 		Aggref	   *aggref = (Aggref *) node;
 
-		i = list_position(context->aggrefs, node);
+		i = streaming_list_position(context->aggrefs, node);
 		return (Node *) makeVar(1, context->stage->nkeys + i + 1, aggref->aggtype, -1,
 								aggref->aggcollid, 0);
 	}
@@ -529,223 +502,15 @@ partial_query(Query *query, List *key_tles, List *aggrefs)
 	return partial;
 }
 
-static Node *
-bag_mutator(Node *node, BagContext *context)
-{
-	int			i;
-
-	if (node == NULL)
-		return NULL;
-	if ((i = list_position(context->keys, node)) >= 0)
-		return (Node *) makeVar(1, i + 1, exprType(node), exprTypmod(node),
-								exprCollation(node), 0);
-	return expression_tree_mutator(node, bag_mutator, context);
-}
-
-/* An argument becomes a column of the bag unless it reads no row. */
-static Expr *
-bag_argument(Expr *expr, BagContext *context)
-{
-	int			i = list_position(context->keys, (Node *) expr);
-
-	if (i < 0)
-	{
-		if (!contain_var_clause((Node *) expr) && !contain_subplans((Node *) expr) &&
-			!checkExprHasSubLink((Node *) expr))
-			return expr;
-		i = list_position(context->args, (Node *) expr);
-		if (i < 0)
-		{
-			i = list_length(context->args);
-			context->args = lappend(context->args, expr);
-		}
-		i += list_length(context->keys);
-	}
-	return (Expr *) makeVar(1, i + 1, exprType((Node *) expr), exprTypmod((Node *) expr),
-							exprCollation((Node *) expr), 0);
-}
-
-static Aggref *
-bag_aggregate(Aggref *aggref, BagContext *context)
-{
-	Aggref	   *result = copyObject(aggref);
-	ListCell   *lc;
-
-	foreach(lc, result->args)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-
-		tle->expr = bag_argument(tle->expr, context);
-	}
-	if (result->aggfilter)
-		result->aggfilter = bag_argument(result->aggfilter, context);
-	result->aggdirectargs = (List *) bag_mutator((Node *) result->aggdirectargs, context);
-	return result;
-}
-
-/* Column names of the bag as the deparser shall see them. */
-static List *
-bag_columns(StreamingStage *stage)
-{
-	List	   *columns = NIL;
-
-	for (int i = 0; i < stage->nkeys; i++)
-		columns = lappend(columns, makeString(psprintf("k%d", i + 1)));
-	for (int i = 0; i < stage->nargs; i++)
-		columns = lappend(columns, makeString(psprintf("a%d", i + 1)));
-	return columns;
-}
-
-static StreamingValue *
-make_values(List *exprs, const char *prefix, const char *what)
-{
-	StreamingValue *values = palloc0(sizeof(StreamingValue) * Max(list_length(exprs), 1));
-	ListCell   *lc;
-
-	foreach(lc, exprs)
-	{
-		int			i = foreach_current_index(lc);
-
-		fill_value(&values[i], psprintf("%s%d", prefix, i + 1), lfirst(lc));
-		values[i].eqop = equality_of(values[i].type, what);
-	}
-	return values;
-}
-
-/*
- * Keeps the rows' keys and arguments in a bag; the aggregates of a group are
- * computed from it with the aggregates as the user wrote them.
- */
-static void
-compile_recompute(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
-				  Query *query, List *keys, List *key_tles, List *aggrefs)
-{
-	BagContext	context = {keys, NIL};
-	Query	   *recompute = makeNode(Query);
-	Query	   *rows = copyObject(query);
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblRef *rtr = makeNode(RangeTblRef);
-	ListCell   *lc;
-	List	   *targets = NIL;
-	int			resno = 0;
-
-	stage->kind = STREAMING_STAGE_RECOMPUTE;
-	foreach(lc, key_tles)
-	{
-		TargetEntry *tle = copyObject(lfirst_node(TargetEntry, lc));
-		StreamingValue *key = &stage->keys[resno];
-
-		tle->resno = ++resno;
-		tle->resname = psprintf("k%d", resno);
-		tle->resjunk = false;
-		tle->expr = (Expr *) makeVar(1, resno, key->type, key->typmod, key->collation, 0);
-		recompute->targetList = lappend(recompute->targetList, tle);
-	}
-	foreach(lc, aggrefs)
-	{
-		Aggref	   *aggref = bag_aggregate(lfirst_node(Aggref, lc), &context);
-		int			n = foreach_current_index(lc) + 1;
-
-		recompute->targetList = lappend(recompute->targetList,
-										makeTargetEntry((Expr *) aggref, ++resno,
-														psprintf("r%d", n), false));
-		keep_result(&stage->aggs[n - 1]);
-	}
-	stage->nargs = list_length(context.args);
-	stage->args = make_values(context.args, "a", "arguments of recomputed aggregates");
-
-	rtr->rtindex = 1;
-	name_relation(rte, "bag", bag_columns(stage));
-	recompute->commandType = CMD_SELECT;
-	recompute->canSetTag = true;
-	recompute->hasAggs = aggrefs != NIL;
-	recompute->rtable = list_make1(rte);
-	recompute->jointree = makeFromExpr(list_make1(rtr), NULL);
-	recompute->groupClause = copyObject(query->groupClause);
-	stage->recompute_sql = deparse(recompute);
-
-	/* what goes into the bag: SELECT keys, arguments */
-	resno = 0;
-	foreach(lc, list_concat_copy(keys, context.args))
-	{
-		resno++;
-		targets = lappend(targets, makeTargetEntry(copyObject(lfirst(lc)), resno,
-												   psprintf("v%d", resno), false));
-	}
-	rows->targetList = targets;
-	rows->groupClause = NIL;
-	rows->havingQual = NULL;
-	rows->hasAggs = false;
-	set_stage_sql(compiler, stage, below, rows, resno);
-}
-
-/* The least of times. */
-static Expr *
-least(List *times)
-{
-	MinMaxExpr *result = makeNode(MinMaxExpr);
-
-	if (list_length(times) == 1)
-		return linitial(times);
-	result->minmaxtype = TIMESTAMPTZOID;
-	result->op = IS_LEAST;
-	result->args = times;
-	result->location = -1;
-	return (Expr *) result;
-}
-
 /* Can rows come and go unseen before they are written? */
 static bool
-is_append(Compiler *compiler)
+is_append(StreamingCompiler *compiler)
 {
 	return compiler->mode == STREAMING_OUTPUT_APPEND;
 }
 
-/*
- * When groups close, if one of the keys is a window of the event time: at the
- * earliest of its windows' ends.  The first stage gets a filter that drops the
- * rows of closed groups.
- */
 static void
-compile_event_time(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
-				   Query *query, List *keys)
-{
-	StreamingProgram *program = compiler->program;
-	List	   *of_rows = NIL;
-	List	   *of_keys = NIL;
-	ListCell   *lc;
-
-	if (compiler->event_attno == 0 || (below && below->closes == NULL))
-		return;
-	foreach(lc, keys)
-	{
-		int			i = foreach_current_index(lc);
-		StreamingValue *key = &stage->keys[i];
-		StreamingWindow window = streaming_window_of(query, lfirst(lc), program->input,
-													 compiler->event_attno);
-
-		if (window.kind == STREAMING_WINDOW_NONE)
-			continue;
-		of_rows = lappend(of_rows, streaming_window_closes(&window, lfirst(lc)));
-		of_keys = lappend(of_keys,
-						  streaming_window_closes(&window,
-												  (Node *) makeVar(1, i + 1, key->type, key->typmod,
-																   key->collation, 0)));
-		if (stage->closes_text == NULL)
-			stage->closes_text = streaming_window_closes_text(&window, key->name);
-	}
-	if (of_keys == NIL)
-		return;
-	stage->closes = least(of_keys);
-	if (below == NULL)
-	{
-		streaming_add_in_time(query, least(of_rows));
-		program->event_attno = compiler->event_attno;
-	}
-}
-
-static void
-compile_aggregation(Compiler *compiler, StreamingStage *stage, StreamingStage *below,
+compile_aggregation(StreamingCompiler *compiler, StreamingStage *stage, StreamingStage *below,
 					Query *query)
 {
 	List	   *keys = NIL;
@@ -773,7 +538,7 @@ compile_aggregation(Compiler *compiler, StreamingStage *stage, StreamingStage *b
 	{
 		int			i = foreach_current_index(lc);
 
-		fill_value(&stage->keys[i], psprintf("k%d", i + 1), list_nth(keys, i));
+		streaming_fill_value(&stage->keys[i], psprintf("k%d", i + 1), list_nth(keys, i));
 		stage->keys[i].eqop = lfirst_node(SortGroupClause, lc)->eqop;
 	}
 	stage->naggs = list_length(aggrefs);
@@ -784,22 +549,22 @@ compile_aggregation(Compiler *compiler, StreamingStage *stage, StreamingStage *b
 			combinable = false;
 	}
 	compile_results(stage, query, keys, aggrefs);
-	compile_event_time(compiler, stage, below, query, keys);
+	streaming_compile_event_time(compiler, stage, below, query, keys);
 	/* groups without aggregates are there or not, and come to stay */
 	stage->only_appears = combinable && stage->naggs == 0 && stage->grouped;
 	stage->emits_closed = is_append(compiler) && stage->closes && !stage->only_appears;
 	stage->only_appears |= stage->emits_closed;
 	if (!combinable)
 	{
-		compile_recompute(compiler, stage, below, query, keys, key_tles, aggrefs);
+		streaming_compile_recompute(compiler, stage, below, query, keys, key_tles, aggrefs);
 		return;
 	}
 	stage->kind = STREAMING_STAGE_COMBINE;
-	set_stage_sql(compiler, stage, below, partial_query(query, key_tles, aggrefs), -1);
+	streaming_set_stage_sql(compiler, stage, below, partial_query(query, key_tles, aggrefs), -1);
 }
 
 static void
-compile_level(Compiler *compiler, Query *query, bool last)
+compile_level(StreamingCompiler *compiler, Query *query, bool last)
 {
 	StreamingProgram *program = compiler->program;
 	Query	   *inner = aggregation_below(query);
@@ -831,7 +596,7 @@ count_stages(Query *query)
 
 /* Rows that can change after they have been written. */
 static void
-refuse_append(Compiler *compiler)
+refuse_append(StreamingCompiler *compiler)
 {
 	StreamingProgram *program = compiler->program;
 	const char *detail = "A group can change after it has been written.";
@@ -858,7 +623,7 @@ refuse_append(Compiler *compiler)
 
 /* Chooses the output mode and refuses those that cannot be kept. */
 static StreamingOutputMode
-resolve_output_mode(Compiler *compiler, int mode)
+resolve_output_mode(StreamingCompiler *compiler, int mode)
 {
 	StreamingProgram *program = compiler->program;
 	bool		append = streaming_last_stage(program)->kind == STREAMING_STAGE_APPEND;
@@ -900,7 +665,7 @@ StreamingProgram *
 streaming_compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 {
 	StreamingProgram *program = palloc0(sizeof(StreamingProgram));
-	Compiler	compiler = {program, false, mode, 0};
+	StreamingCompiler	compiler = {program, false, mode, 0};
 
 	query = copyObject(query);
 	streaming_lift_hops(query);

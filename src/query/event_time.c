@@ -36,7 +36,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "query/program.h"
+#include "query/compile.h"
 #include "streaming.h"
 
 static StreamingWindow window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno);
@@ -387,4 +387,59 @@ streaming_lift_hops(Query *query)
 		return;
 	streaming_flatten_group_exprs(query);
 	lift_hop(query);
+}
+
+/* ---- Stages ---- */
+
+/* The least of times. */
+static Expr *
+least(List *times)
+{
+	MinMaxExpr *result = makeNode(MinMaxExpr);
+
+	if (list_length(times) == 1)
+		return linitial(times);
+	result->minmaxtype = TIMESTAMPTZOID;
+	result->op = IS_LEAST;
+	result->args = times;
+	result->location = -1;
+	return (Expr *) result;
+}
+
+void
+streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
+							 StreamingStage *below, Query *query, List *keys)
+{
+	StreamingProgram *program = compiler->program;
+	List	   *of_rows = NIL;
+	List	   *of_keys = NIL;
+	ListCell   *lc;
+
+	if (compiler->event_attno == 0 || (below && below->closes == NULL))
+		return;
+	foreach(lc, keys)
+	{
+		int			i = foreach_current_index(lc);
+		StreamingValue *key = &stage->keys[i];
+		StreamingWindow window = streaming_window_of(query, lfirst(lc), program->input,
+													 compiler->event_attno);
+
+		if (window.kind == STREAMING_WINDOW_NONE)
+			continue;
+		of_rows = lappend(of_rows, streaming_window_closes(&window, lfirst(lc)));
+		of_keys = lappend(of_keys,
+						  streaming_window_closes(&window,
+												  (Node *) makeVar(1, i + 1, key->type, key->typmod,
+																   key->collation, 0)));
+		if (stage->closes_text == NULL)
+			stage->closes_text = streaming_window_closes_text(&window, key->name);
+	}
+	if (of_keys == NIL)
+		return;
+	stage->closes = least(of_keys);
+	if (below == NULL)
+	{
+		streaming_add_in_time(query, least(of_rows));
+		program->event_attno = compiler->event_attno;
+	}
 }
