@@ -67,6 +67,15 @@
 	 pg_database_ownercheck((objid), (roleid)) : pg_class_ownercheck((objid), (roleid)))
 #endif
 
+/* Likewise for rights, c727f511b (16). */
+#if PG_VERSION_NUM < 160000
+#define streaming_function_aclcheck(function, roleid) \
+	pg_proc_aclcheck((function), (roleid), ACL_EXECUTE)
+#else
+#define streaming_function_aclcheck(function, roleid) \
+	object_aclcheck(ProcedureRelationId, (function), (roleid), ACL_EXECUTE)
+#endif
+
 /* Conversions may report errors softly since 858e776c84f (16). */
 #if PG_VERSION_NUM < 160000
 #define streaming_qualified_names(string) stringToQualifiedNameList(string)

@@ -270,6 +270,10 @@ CREATE FUNCTION streaming_internal.view_status(view oid, enabled boolean,
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_status';
 COMMENT ON FUNCTION streaming_internal.view_status(oid, boolean) IS 'how a continuous view is doing, from shared memory';
 
+CREATE FUNCTION streaming_internal.sink_function(id int) RETURNS text
+    LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_sink_function_name';
+COMMENT ON FUNCTION streaming_internal.sink_function(int) IS 'the function that gets the rows of a continuous view';
+
 CREATE FUNCTION streaming_internal.view_lag(view oid) RETURNS bigint
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_lag';
 COMMENT ON FUNCTION streaming_internal.view_lag(oid) IS 'records that a continuous view has not taken yet; NULL if that is not known';
@@ -299,6 +303,7 @@ COMMENT ON FUNCTION streaming_internal.stream_partitions(oid) IS 'what is known 
 CREATE VIEW views AS
     SELECT v.view, pg_catalog.pg_get_viewdef(v.definition) AS query,
            CASE WHEN v.sink_kind IN ('console', 'memory') THEN v.sink_kind
+                WHEN v.sink_kind IN ('foreach', 'foreach_batch') THEN streaming_internal.sink_function(v.id)
                 ELSE coalesce(v.sink, v.result)::text END AS sink,
            v.output_mode, v.trigger, v.enabled, s.status,
            CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE')

@@ -11,6 +11,7 @@
 #ifndef STREAMING_COMMAND_H
 #define STREAMING_COMMAND_H
 
+#include "access/tupdesc.h"
 #include "catalog.h"
 #include "nodes/parsenodes.h"
 #include "stream.h"
@@ -23,6 +24,10 @@ typedef struct StreamingViewOptions
 	int			output_mode;	/* -1: not given */
 	StreamingSinkKind sink_kind;
 	char	   *sink;			/* name of a relation */
+	char	   *foreach;		/* names of functions; NULL: not given */
+	char	   *foreach_open;
+	char	   *foreach_close;
+	char	   *foreach_batch;
 	char	   *start;			/* NULL: the stream's */
 	int64		max_rows;		/* 0: none */
 	int64		max_files;
@@ -62,6 +67,16 @@ extern void streaming_create_view(ViewStmt *stmt, const char *sql, int location,
 
 /* Errors if CREATE OR REPLACE VIEW would replace a continuous view. */
 extern void streaming_refuse_replace(ViewStmt *stmt);
+
+/* in view_functions.c */
+
+/*
+ * Makes the view that keeps the functions of options for continuous view number
+ * id; returns its oid.  The names are looked up in the user's search_path, and
+ * the user must have the right to execute them.  columns: those of the view.
+ */
+extern Oid	streaming_make_functions(const StreamingViewOptions *options, int32 id,
+									 TupleDesc columns);
 
 /* in alter_view.c */
 

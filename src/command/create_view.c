@@ -7,6 +7,7 @@
  *	v							 what users read: a view of the result or the sink
  *	 ├─ definition_<id>			 a view with the user's query, which PostgreSQL
  *	 │							 keeps right when anything is renamed
+ *	 ├─ sink_<id>				 a view of the functions that get the rows, likewise
  *	 └─ result_<id>, state_...	 tables that the workers write
  *
  * The user's statement is first run as it stands, without our options: all that
@@ -58,6 +59,7 @@ static StreamingSinkSpec open_sink(StreamingViewOptions *options);
 static void check_not_shared(Oid sink, StreamingOutputMode mode);
 static void check_privileges(StreamingViewSpec *spec, Oid sink);
 static List *make_tables(StreamingViewSpec *spec);
+static Oid	make_functions(StreamingViewOptions *options, StreamingView *view);
 static void make_change_stream(StreamingViewSpec *spec);
 static Oid	make_view(ViewStmt *stmt, Oid namespace, StreamingViewSpec *spec,
 					  ProcessUtilityContext context, QueryCompletion *qc);
@@ -101,6 +103,8 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 
 	make_change_stream(spec);
 	tables = make_tables(spec);
+	if (view.sink.kind == STREAMING_SINK_FOREACH || view.sink.kind == STREAMING_SINK_FOREACH_BATCH)
+		tables = lappend_oid(tables, make_functions(&options, &view));
 	view.view = make_view(stmt, namespace, spec, context, qc);
 	streaming_internal_adopt(view.definition, view.view);
 	foreach(lc, tables)
@@ -352,6 +356,18 @@ make_tables(StreamingViewSpec *spec)
 		make_read_only(lfirst_oid(lc));
 	streaming_owner_rights_end(&rights);
 	return tables;
+}
+
+/* The view that keeps the functions that get the rows. */
+static Oid
+make_functions(StreamingViewOptions *options, StreamingView *view)
+{
+	Relation	definition = table_open(view->definition, AccessShareLock);
+	Oid			relid = streaming_make_functions(options, view->id,
+												 RelationGetDescr(definition));
+
+	table_close(definition, NoLock);
+	return relid;
 }
 
 /* What carries the changes of a view that this one reads: a part of that one. */

@@ -130,7 +130,9 @@ streaming_restore_is_complete(const StreamingView *view)
 			return false;
 	}
 
-	/* pg_dump makes the view twice: first as SELECT NULL, NULL ... */
+	/* pg_dump makes a view twice if its table is a part of it: first as SELECT NULL ... */
+	if (!OidIsValid(streaming_view_reads(view)))
+		return true;
 	return list_member_oid(streaming_catalog_named_relations(view->view),
 						   streaming_view_reads(view));
 }

@@ -17,7 +17,7 @@ typedef struct ViewOption
 	const char *name;
 	bool		changeable;		/* by ALTER VIEW */
 
-	/* Checks def and applies it to result; NULL: not supported yet. */
+	/* Checks def and applies it to result. */
 	void		(*apply) (DefElem *def, StreamingViewOptions *result);
 
 	/* Applies def, or the default if it is NULL, to an existing view. */
@@ -28,6 +28,10 @@ static void apply_continuous(DefElem *def, StreamingViewOptions *result);
 static void apply_trigger(DefElem *def, StreamingViewOptions *result);
 static void apply_output_mode(DefElem *def, StreamingViewOptions *result);
 static void apply_sink(DefElem *def, StreamingViewOptions *result);
+static void apply_foreach(DefElem *def, StreamingViewOptions *result);
+static void apply_foreach_open(DefElem *def, StreamingViewOptions *result);
+static void apply_foreach_close(DefElem *def, StreamingViewOptions *result);
+static void apply_foreach_batch(DefElem *def, StreamingViewOptions *result);
 static void apply_start(DefElem *def, StreamingViewOptions *result);
 static void apply_max_rows(DefElem *def, StreamingViewOptions *result);
 static void apply_max_files(DefElem *def, StreamingViewOptions *result);
@@ -43,10 +47,10 @@ static const ViewOption view_options[] =
 	{"trigger", true, apply_trigger, change_trigger},
 	{"output_mode", false, apply_output_mode, NULL},
 	{"sink", false, apply_sink, NULL},
-	{"foreach", false, NULL, NULL},
-	{"foreach_open", false, NULL, NULL},
-	{"foreach_close", false, NULL, NULL},
-	{"foreach_batch", false, NULL, NULL},
+	{"foreach", false, apply_foreach, NULL},
+	{"foreach_open", false, apply_foreach_open, NULL},
+	{"foreach_close", false, apply_foreach_close, NULL},
+	{"foreach_batch", false, apply_foreach_batch, NULL},
 	{"start", false, apply_start, NULL},
 	{"max_rows_per_trigger", true, apply_max_rows, change_max_rows},
 	{"max_files_per_trigger", true, apply_max_files, change_max_files},
@@ -108,6 +112,49 @@ find_option(const char *name)
 	return NULL;				/* keep compiler quiet */
 }
 
+static void
+exclude(const char *name, const char *other)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("options \"%s.%s\" and \"%s.%s\" exclude each other",
+					STREAMING_OPTION_NAMESPACE, name, STREAMING_OPTION_NAMESPACE, other),
+			 errhint("A view has one sink. Make another view for the other, over this one or over the same stream.")));
+}
+
+static void
+need_foreach(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s.%s\" needs \"%s.%s\"", STREAMING_OPTION_NAMESPACE, name,
+					STREAMING_OPTION_NAMESPACE, "foreach"),
+			 errhint("Name the function that is called for each row with \"%s.%s\".",
+					 STREAMING_OPTION_NAMESPACE, "foreach")));
+}
+
+/* A view has one sink, whatever the order of the options. */
+static void
+check_sink_options(StreamingViewOptions *options)
+{
+	bool		sink = options->sink_kind != STREAMING_SINK_OWN;
+
+	if (sink && options->foreach)
+		exclude("sink", "foreach");
+	if (sink && options->foreach_batch)
+		exclude("sink", "foreach_batch");
+	if (options->foreach && options->foreach_batch)
+		exclude("foreach", "foreach_batch");
+	if (options->foreach_open && !options->foreach)
+		need_foreach("foreach_open");
+	if (options->foreach_close && !options->foreach)
+		need_foreach("foreach_close");
+	if (options->foreach)
+		options->sink_kind = STREAMING_SINK_FOREACH;
+	if (options->foreach_batch)
+		options->sink_kind = STREAMING_SINK_FOREACH_BATCH;
+}
+
 void
 streaming_read_view_options(List *options, StreamingViewOptions *result)
 {
@@ -133,14 +180,9 @@ streaming_read_view_options(List *options, StreamingViewOptions *result)
 					 errmsg("option \"%s.%s\" specified more than once",
 							STREAMING_OPTION_NAMESPACE, option->name)));
 		seen = lappend(seen, (void *) option);
-		if (option->apply == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("option \"%s.%s\" is not supported yet",
-							STREAMING_OPTION_NAMESPACE, option->name),
-					 errhint("Leave the results in a table, and read them from there.")));
 		option->apply(def, result);
 	}
+	check_sink_options(result);
 }
 
 void
@@ -231,13 +273,39 @@ apply_sink(DefElem *def, StreamingViewOptions *result)
 {
 	char	   *value = defGetString(def);
 
-	if (strcmp(value, "console") == 0 || strcmp(value, "memory") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("sink \"%s\" is not supported yet", value),
-				 errhint("Leave the option out, or name a table.")));
-	result->sink_kind = STREAMING_SINK_RELATION;
-	result->sink = value;
+	if (strcmp(value, "console") == 0)
+		result->sink_kind = STREAMING_SINK_CONSOLE;
+	else if (strcmp(value, "memory") == 0)
+		result->sink_kind = STREAMING_SINK_MEMORY;
+	else
+	{
+		result->sink_kind = STREAMING_SINK_RELATION;
+		result->sink = value;
+	}
+}
+
+static void
+apply_foreach(DefElem *def, StreamingViewOptions *result)
+{
+	result->foreach = defGetString(def);
+}
+
+static void
+apply_foreach_open(DefElem *def, StreamingViewOptions *result)
+{
+	result->foreach_open = defGetString(def);
+}
+
+static void
+apply_foreach_close(DefElem *def, StreamingViewOptions *result)
+{
+	result->foreach_close = defGetString(def);
+}
+
+static void
+apply_foreach_batch(DefElem *def, StreamingViewOptions *result)
+{
+	result->foreach_batch = defGetString(def);
 }
 
 static void

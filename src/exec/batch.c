@@ -311,6 +311,8 @@ write_sink(StreamingViewState *state, StreamingDelta *writes, StreamingBatchResu
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
+	state->sink->view = state->view;
+	state->sink->batch_id = state->progress.batch_id + 1;
 	state->sink->routine->write(state->sink, writes);
 	result->write_ms = since_ms(start);
 }

@@ -340,8 +340,11 @@ count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 
 	sign = delta > 0 ? 1 : -1;
 	exec->output_rows += delta * sign;
-	for (int64 i = 0; exec->changes && i < delta * sign; i++)
+	for (int64 i = 0; (exec->changes || exec->writes) && i < delta * sign; i++)
+	{
 		streaming_emit(exec, exec->changes, sign, values, isnull);
+		streaming_emit(exec, exec->writes, sign, values, isnull);
+	}
 }
 
 void

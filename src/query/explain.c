@@ -14,12 +14,13 @@
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "query/program.h"
-#include "sink/sink.h"
+#include "sink/sink_rows.h"
 #include "streaming.h"
 
 PG_FUNCTION_INFO_V1(streaming_explain);
@@ -93,6 +94,12 @@ explain_stage(List *lines, StreamingStage *stage)
 }
 
 static const char *
+function_name(int32 id, const char *which)
+{
+	return format_procedure(streaming_sink_function(id, which)->funcid);
+}
+
+static const char *
 sink_name(StreamingProgram *program)
 {
 	switch (program->sink.kind)
@@ -105,9 +112,10 @@ sink_name(StreamingProgram *program)
 		case STREAMING_SINK_CONSOLE:
 			return "console";
 		case STREAMING_SINK_FOREACH:
-			return "foreach";
+			return psprintf("foreach %s", function_name(program->id, STREAMING_FUNCTION_FOREACH));
 		case STREAMING_SINK_FOREACH_BATCH:
-			return "foreach_batch";
+			return psprintf("foreach_batch %s",
+							function_name(program->id, STREAMING_FUNCTION_FOREACH_BATCH));
 	}
 	return psprintf("%s.%s", STREAMING_INTERNAL_SCHEMA, streaming_last_stage(program)->result_table);
 }

@@ -10,6 +10,8 @@
  *					 states; "$shown" whether HAVING holds; "$hash" of the keys
  *	state_<id>_<n>	 the same without outputs, of a stage that nobody reads, or
  *					 whose groups are written to result_<id> when they close
+ *	memory_<id>		 of a view with the sink memory, whose tables are unlogged: one
+ *					 row, from the first batch on (sink/sink_memory.c)
  *	bag_<id>_<n>	 keys, arguments, "$count", "$group" (hash of the keys),
  *					 "$hash" (of keys and arguments)
  *
@@ -261,6 +263,31 @@ bag_ddl(List *ddl, StreamingStage *stage)
 	return table_ddl(ddl, stage->bag_table, columns, n, indexed);
 }
 
+char *
+streaming_memory_table(int32 id)
+{
+	return psprintf("memory_%d", id);
+}
+
+/* All tables are emptied by a crash, or none; the one more tells that they were. */
+static List *
+unlogged_ddl(List *ddl, int32 id)
+{
+	static const char create[] = "CREATE TABLE ";
+	ListCell   *lc;
+
+	ddl = lappend(ddl, psprintf("%s%s (batch_id pg_catalog.int8)", create,
+								qualified(streaming_memory_table(id))));
+	foreach(lc, ddl)
+	{
+		char	   *sql = lfirst(lc);
+
+		if (strncmp(sql, create, strlen(create)) == 0)
+			lfirst(lc) = psprintf("CREATE UNLOGGED TABLE %s", sql + strlen(create));
+	}
+	return ddl;
+}
+
 List *
 streaming_layout_ddl(StreamingProgram *program)
 {
@@ -272,7 +299,27 @@ streaming_layout_ddl(StreamingProgram *program)
 		ddl = bag_ddl(ddl, &program->stages[i]);
 		ddl = result_ddl(ddl, &program->stages[i]);
 	}
-	return ddl;
+	return program->sink.kind == STREAMING_SINK_MEMORY ? unlogged_ddl(ddl, program->id) : ddl;
+}
+
+char *
+streaming_layout_temporary_ddl(StreamingProgram *program, const char *name)
+{
+	StreamingStage *last = streaming_last_stage(program);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE TEMPORARY TABLE pg_temp.%s (", quote_identifier(name));
+	for (int i = 0; i < last->noutputs; i++)
+	{
+		StreamingValue *output = &last->outputs[i];
+
+		appendStringInfo(&buf, "%s%s", i ? ", " : "",
+						 column_ddl(output->name, output->type, output->typmod,
+									output->collation));
+	}
+	appendStringInfoString(&buf, ") ON COMMIT DELETE ROWS");
+	return buf.data;
 }
 
 static void

@@ -216,8 +216,12 @@ extern char *streaming_layout_view_query(StreamingProgram *program);
 /* SELECT <outputs> FROM result_<id>; the program keeps its result */
 extern char *streaming_layout_result_query(StreamingProgram *program);
 
+/* CREATE TEMPORARY TABLE name with the outputs, whose rows go at each commit */
+extern char *streaming_layout_temporary_ddl(StreamingProgram *program, const char *name);
+
 extern char *streaming_change_stream_ddl(StreamingView *upstream);
 extern char *streaming_change_stream_name(int32 id);
+extern char *streaming_memory_table(int32 id);
 
 /* in partial.c: planner hook that splits aggregations of marked statements */
 #define STREAMING_CURSOR_OPT_PARTIAL 0x10000000

@@ -33,9 +33,11 @@ routine_of(const StreamingProgram *program)
 		case STREAMING_SINK_RELATION:
 			break;
 		case STREAMING_SINK_CONSOLE:
+			return &streaming_sink_console;
 		case STREAMING_SINK_FOREACH:
+			return &streaming_sink_foreach;
 		case STREAMING_SINK_FOREACH_BATCH:
-			elog(ERROR, "no such sink");
+			return &streaming_sink_foreach_batch;
 	}
 	switch (get_rel_relkind(relid))
 	{
@@ -62,7 +64,7 @@ streaming_sink_check(StreamingProgram *program)
 {
 	const StreamingSinkRoutine *routine = routine_of(program);
 
-	if (routine)
+	if (routine && routine->check)
 		routine->check(program);
 }
 

@@ -22,7 +22,7 @@ typedef struct StreamingSinkRoutine
 	/*
 	 * Can it take the program's output?  Sets program->sink_key.  Errors:
 	 * FEATURE_NOT_SUPPORTED, DATATYPE_MISMATCH, UNDEFINED_COLUMN, each with a
-	 * hint.
+	 * hint.  NULL: it takes any.
 	 */
 	void		(*check) (StreamingProgram *program);
 
@@ -46,6 +46,10 @@ struct StreamingSink
 {
 	const StreamingSinkRoutine *routine;
 	StreamingProgram *program;
+
+	/* set by who calls write: */
+	Oid			view;
+	int64		batch_id;		/* of the batch; the same when it is tried again */
 };
 
 /* in sink.c */
@@ -70,5 +74,22 @@ extern char *streaming_sink_table_reset_sql(StreamingProgram *program);
 
 /* in sink_directory.c */
 extern const StreamingSinkRoutine streaming_sink_directory;
+
+/* in sink_memory.c */
+
+/* In the first batch of a view with the sink memory. */
+extern void streaming_memory_mark(int32 id, int64 batch_id);
+
+/* If not, a crash has emptied the tables of the view since its first batch. */
+extern bool streaming_memory_is_marked(int32 id);
+
+/* in sink_console.c */
+extern const StreamingSinkRoutine streaming_sink_console;
+
+/* in sink_foreach.c */
+extern const StreamingSinkRoutine streaming_sink_foreach;
+
+/* in sink_foreach_batch.c */
+extern const StreamingSinkRoutine streaming_sink_foreach_batch;
 
 #endif							/* STREAMING_SINK_H */

@@ -1,0 +1,106 @@
+/*
+ * sink_functions.c
+ *		Which functions of the user's a view's rows are given to.
+ *
+ * PostgreSQL itself keeps them, in an ordinary view that is a part of the
+ * continuous view and that nobody reads:
+ *
+ *	streaming_internal.sink_<id>	SELECT public.f(NULL::record) IS NULL AS foreach,
+ *										public.g(0::bigint, 0::bigint) IS NULL AS open,
+ *										public.h(NULL::text) IS NULL AS close
+ *									WHERE false
+ *
+ * So they may be renamed and replaced, are in a dump, and are not dropped
+ * without the view.  command/view_functions.c makes it.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "fmgr.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "streaming.h"
+#include "catalog.h"
+#include "sink/sink_rows.h"
+
+PG_FUNCTION_INFO_V1(streaming_sink_function_name);
+
+char *
+streaming_sink_functions_name(int32 id)
+{
+	return psprintf("sink_%d", id);
+}
+
+FuncExpr *
+streaming_sink_function(int32 id, const char *which)
+{
+	Oid			relid = get_relname_relid(streaming_sink_functions_name(id),
+										  streaming_internal_namespace());
+	Relation	rel = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
+	FuncExpr   *function = NULL;
+	ListCell   *lc;
+
+	if (rel == NULL || rel->rd_rel->relkind != RELKIND_VIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("view \"%s.%s\" of a continuous view does not exist",
+						STREAMING_INTERNAL_SCHEMA, streaming_sink_functions_name(id)),
+				 errhint("Drop the continuous view and create it again.")));
+	foreach(lc, get_view_query(rel)->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (IsA(tle->expr, NullTest) && strcmp(tle->resname, which) == 0 &&
+			IsA(((NullTest *) tle->expr)->arg, FuncExpr))
+			function = copyObject((FuncExpr *) ((NullTest *) tle->expr)->arg);
+	}
+	relation_close(rel, AccessShareLock);
+	return function;
+}
+
+bool
+streaming_same_columns(TupleDesc composite, TupleDesc columns)
+{
+	int			n = 0;
+
+	for (int i = 0; i < composite->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(composite, i);
+		Form_pg_attribute column;
+
+		if (att->attisdropped)
+			continue;
+		if (n == columns->natts)
+			return false;
+		column = TupleDescAttr(columns, n++);
+		if (att->atttypid != column->atttypid ||
+			(att->atttypmod != -1 && att->atttypmod != column->atttypmod))
+			return false;
+	}
+	return n == columns->natts;
+}
+
+/*
+ * streaming_internal.sink_function(id int) returns text: the function that gets
+ * the rows of view number id, for streaming.views; NULL: there is none (any more).
+ */
+Datum
+streaming_sink_function_name(PG_FUNCTION_ARGS)
+{
+	int32		id = PG_GETARG_INT32(0);
+	Oid			namespace = streaming_internal_namespace();
+	FuncExpr   *function;
+
+	if (!OidIsValid(get_relname_relid(streaming_sink_functions_name(id), namespace)))
+		PG_RETURN_NULL();
+	function = streaming_sink_function(id, STREAMING_FUNCTION_FOREACH);
+	if (function == NULL)
+		function = streaming_sink_function(id, STREAMING_FUNCTION_FOREACH_BATCH);
+	if (function == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(DatumGetCString(DirectFunctionCall1(regprocout,
+																		 ObjectIdGetDatum(function->funcid)))));
+}
