@@ -360,6 +360,8 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 			result->output_rows = exec->output_rows;
 			if (state->sink)
 				write_sink(state, exec->writes, result);
+			if (first && program->sink.kind == STREAMING_SINK_MEMORY)
+				streaming_memory_mark(program->id, state->progress.batch_id + 1);
 			if (delta && delta->nrows > 0)
 				streaming_statement_run(&state->write_changes, delta, NULL, false, NULL);
 		}

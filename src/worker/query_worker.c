@@ -557,6 +557,12 @@ open_view(Run *run)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	streaming_reset_if_lost(run->view);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	view = streaming_catalog_view(run->view, false);
 	strlcpy(run->name, get_rel_name(run->view), NAMEDATALEN);
 	snprintf(run->activity, sizeof(run->activity), "continuous view %s", run->name);

@@ -8,6 +8,8 @@
  * The view is locked as its batches lock it, so none is under way and the next
  * one begins after our commit, sees a new generation and opens the view anew.
  *
+ * What the console or a function has got is got again.
+ *
  * Rows in a table of the user's: in update mode those with the keys of the
  * view's groups are deleted, in complete mode all.  Rows that the view has
  * appended cannot be told from others; they stay, and a notice says so.
@@ -31,6 +33,7 @@
 
 #include "streaming.h"
 #include "command/command.h"
+#include "exec/progress.h"
 #include "input.h"
 #include "query/program.h"
 #include "sink/sink.h"
@@ -38,7 +41,7 @@
 
 PG_FUNCTION_INFO_V1(streaming_reset);
 
-static List *with_dependents(List *views, Oid view);
+static List *with_dependents(List *views, Oid view, bool check_owner);
 static void reset_view(Oid relid);
 static void forget_progress(Oid relid);
 static void run_as_owner(StreamingView *view, const char *sql, bool triggers);
@@ -53,16 +56,33 @@ streaming_reset(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	streaming_require_loaded();
-	views = with_dependents(NIL, PG_GETARG_OID(0));
+	views = with_dependents(NIL, PG_GETARG_OID(0), true);
 	foreach(lc, views)
 		reset_view(lfirst_oid(lc));
 	streaming_workers_notify();
 	PG_RETURN_VOID();
 }
 
+void
+streaming_reset_if_lost(Oid view)
+{
+	StreamingView *row = streaming_catalog_view(view, false);
+	ListCell   *lc;
+
+	if (row->sink.kind != STREAMING_SINK_MEMORY ||
+		streaming_progress_read(view).batch_id == 0 || streaming_memory_is_marked(row->id))
+		return;
+	ereport(LOG,
+			(errmsg("continuous view \"%s\" has lost its unlogged tables and begins again at its start",
+					get_rel_name(view))));
+	foreach(lc, with_dependents(NIL, view, false))
+		reset_view(lfirst_oid(lc));
+	streaming_workers_notify();
+}
+
 /* Checks and locks view and those that read it, each behind what it reads. */
 static List *
-with_dependents(List *views, Oid view)
+with_dependents(List *views, Oid view, bool check_owner)
 {
 	ListCell   *lc;
 
@@ -70,11 +90,11 @@ with_dependents(List *views, Oid view)
 		return views;
 	LockRelationOid(view, ShareUpdateExclusiveLock);
 	(void) streaming_catalog_view(view, false);
-	if (!object_ownercheck(RelationRelationId, view, GetUserId()))
+	if (check_owner && !object_ownercheck(RelationRelationId, view, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
 	views = lappend_oid(views, view);
 	foreach(lc, streaming_catalog_views_of_stream(view))
-		views = with_dependents(views, lfirst_oid(lc));
+		views = with_dependents(views, lfirst_oid(lc), check_owner);
 	return views;
 }
 

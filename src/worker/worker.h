@@ -18,6 +18,15 @@ extern PGDLLEXPORT void streaming_delivery_main(Datum arg);
 /* in launcher.c */
 extern void streaming_launcher_register(void);	/* from _PG_init */
 
+/* in reset.c */
+
+/*
+ * Resets view, and those that read it, if a crash has emptied its tables
+ * (sink/sink_memory.c).  For a worker that takes it up, in a transaction of its
+ * own.
+ */
+extern void streaming_reset_if_lost(Oid view);
+
 /* in slots.c */
 
 extern void streaming_slots_init(void); /* from _PG_init, after the settings */
