@@ -2,7 +2,9 @@
 CREATE FOREIGN TABLE sales (shop text, item int, amount int) SERVER streaming;
 CREATE TYPE size AS ENUM ('small', 'large');
 CREATE TABLE totals (shop text PRIMARY KEY, total bigint, batch bigint);
-CREATE TABLE batches (batch bigint, rows bigint, large bigint);
+CREATE TABLE numbers (n bigint PRIMARY KEY);
+INSERT INTO numbers VALUES (1), (2), (3);
+CREATE TABLE batches (batch bigint REFERENCES numbers DEFERRABLE INITIALLY DEFERRED, rows bigint, large bigint);
 
 -- append
 CREATE FUNCTION archive(batch regclass, batch_id bigint) RETURNS void LANGUAGE plpgsql AS $$
@@ -99,6 +101,6 @@ DROP TYPE size;
 SET client_min_messages = warning;
 DROP FOREIGN TABLE sales, changes, states CASCADE;
 DROP FUNCTION archive, upsert, snapshot, meddle;
-DROP TABLE totals, batches, snapshots;
+DROP TABLE totals, batches, numbers, snapshots;
 DROP OWNED BY regress_streaming_teller;
 DROP ROLE regress_streaming_teller;

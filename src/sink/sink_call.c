@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 
@@ -20,6 +21,15 @@ struct StreamingCall
 	ExprState  *state;
 	TupleTableSlot *args;
 };
+
+void
+streaming_call_immediate(void)
+{
+	int			rc = SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
+
+	if (rc < 0)
+		elog(ERROR, "could not set constraints: %s", SPI_result_code_string(rc));
+}
 
 StreamingCall *
 streaming_call_begin(FuncExpr *function)

@@ -225,6 +225,7 @@ foreach_write(StreamingSink *base, StreamingDelta *changes)
 {
 	ForeachSink *sink = (ForeachSink *) base;
 
+	streaming_call_immediate();
 	if (call_open(sink))
 	{
 		if (sink->close)

@@ -320,6 +320,7 @@ foreach_batch_write(StreamingSink *base, StreamingDelta *changes)
 	close_table(&sink->removed);
 	CommandCounterIncrement();
 
+	streaming_call_immediate();
 	call = streaming_call_begin(sink->process);
 	(void) streaming_call(call, args, nulls, &isnull);
 	streaming_call_end(call);

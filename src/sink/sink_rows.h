@@ -53,6 +53,13 @@ extern bool streaming_same_columns(TupleDesc composite, TupleDesc columns);
 typedef struct StreamingCall StreamingCall;
 
 /*
+ * Before the calls of a batch, connected to SPI: what functions do is checked at
+ * once.  Deferred triggers would fire at the end of the transaction, no longer
+ * with the rights of the view's owner, which PostgreSQL refuses.
+ */
+extern void streaming_call_immediate(void);
+
+/*
  * Lives in CurrentMemoryContext, for one batch.  The current user must have the
  * right to execute the function, else it ereports.
  */
