@@ -1,8 +1,10 @@
 # Generated continuous views against PostgreSQL itself: after every batch of
 # random rows each view shows exactly what its query answers over a plain table
-# that received the same rows in the same transactions.
+# that received the same rows in the same transactions. Some of them also write
+# to tables, in output modes update and complete.
 use strict;
 use warnings;
+use List::Util qw(shuffle);
 use StreamingTest;
 use Test::More;
 
@@ -90,7 +92,9 @@ sub aggregate_query
 	}
 	$sql .= ' GROUP BY ' . join(', ', map { "($_)" } @group) if @group;
 	$sql .= pick(' HAVING count(*) > 2', ' HAVING sum(a) % 2 = 0', ' HAVING max(a) < 5') if rand() < 0.3;
-	return ($sql, $i);
+	# the columns that are the group's key, if all of it is there
+	my $keys = () = grep { my $column = $_; grep { $_ eq $column } @group } @select;
+	return ($sql, $keys == @group ? map { "o$_" } 1 .. $keys : ());
 }
 
 sub random_query
@@ -102,7 +106,7 @@ sub random_query
 		my $from = pick(@joins);
 		return "SELECT a, s.b, g % 3 AS m, upper(s.b) AS u FROM $from WHERE " . pick('a > 2', 's.b IS NOT NULL', 'true');
 	}
-	return "SELECT DISTINCT a % 3 AS m, f FROM STREAM s" if $kind < 0.2;
+	return ('SELECT DISTINCT a % 3 AS m, f FROM STREAM s', 'm', 'f') if $kind < 0.2;
 	if ($kind < 0.4)
 	{
 		my $inner = 'SELECT b, a, count(*) AS n, sum(g) AS total, max(e) AS last FROM STREAM s GROUP BY b, a';
@@ -113,17 +117,17 @@ sub random_query
 			"SELECT b, n, label FROM ($inner) i JOIN dim USING (b) WHERE n > 1",
 			"SELECT m, count(*) AS c FROM (SELECT b, max(n) AS m FROM ($inner) i GROUP BY b) k GROUP BY m");
 	}
-	my ($sql) = aggregate_query(pick(@joins));
-	return $sql;
+	return aggregate_query(pick(@joins));
 }
 
 my %views;
 my $wanted = rounds(40);
 my $tries = 0;
-while (keys %views < $wanted && $tries++ < 3 * $wanted)
+my $made = 0;
+while ($made < $wanted && $tries++ < 3 * $wanted)
 {
-	my $query = random_query();
-	my $name = 'v' . (1 + keys %views);
+	my ($query, @key) = random_query();
+	my $name = 'v' . ($made + 1);
 	my $err;
 
 	# What PostgreSQL itself refuses is not asked of a view.
@@ -138,6 +142,23 @@ while (keys %views < $wanted && $tries++ < 3 * $wanted)
 		next;
 	}
 	$views{$name} = $query;
+	$made++;
+
+	# Tables like the result. Some have a key and a row that nobody has asked for.
+	foreach my $mode (@key ? 'update' : (), 'complete')
+	{
+		next if rand() < 0.5;
+		my ($table, $sink) = ("${name}_$mode", "${name}_sink_$mode");
+		my $unique = @key && ($mode eq 'update' || rand() < 0.5);
+		$node->safe_psql('postgres', join ';',
+			"CREATE TABLE $sink AS @{[ $query =~ s/STREAM/plain/r ]} WITH NO DATA",
+			"ALTER TABLE $sink ADD extra int DEFAULT 1",
+			$unique ? "ALTER TABLE $sink ADD UNIQUE NULLS NOT DISTINCT (" . join(', ', shuffle(@key)) . ')' : (),
+			$mode eq 'complete' ? "INSERT INTO $sink DEFAULT VALUES" : (),
+			"CREATE VIEW $table WITH (streaming.trigger = 'manual', streaming.sink = '$sink', streaming.output_mode = '$mode') AS "
+			  . $query =~ s/STREAM/s/r);
+		$views{$table} = $query;
+	}
 }
 
 foreach my $batch (1 .. rounds(12))
@@ -156,6 +177,16 @@ BEGIN;
 INSERT INTO s ($list) VALUES @{[ random_rows(3) ]};
 ROLLBACK;
 SQL
+	# Complete mode sets right what others do to its table.
+	if ($batch % 3 == 0)
+	{
+		foreach my $name (grep { /complete/ } sort keys %views)
+		{
+			my $sink = $name =~ s/_/_sink_/r;
+			$node->safe_psql('postgres', "DELETE FROM $sink WHERE ctid IN (SELECT ctid FROM $sink LIMIT 2)");
+			$node->psql('postgres', "INSERT INTO $sink SELECT * FROM $sink LIMIT 2");
+		}
+	}
 	my $bad = 0;
 	foreach my $name (sort keys %views)
 	{

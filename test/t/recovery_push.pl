@@ -1,5 +1,6 @@
 # Rows pushed by many sessions while everything is killed: what was
-# acknowledged is in every view once, what was rolled back in none.
+# acknowledged is in every view once, what was rolled back in none. Users' tables
+# as sinks, too, and what their triggers do.
 
 use strict;
 use warnings;
@@ -22,6 +23,28 @@ CREATE VIEW some_rows WITH (streaming.continuous) AS SELECT tx, k, v FROM pushed
 CREATE VIEW total WITH (streaming.trigger = '100 ms') AS SELECT count(*) AS n, avg(v) FROM pushed;
 CREATE VIEW per_tx WITH (streaming.trigger = 'manual') AS SELECT tx, count(*) AS n, sum(v) FROM pushed GROUP BY tx;
 CREATE VIEW sizes WITH (streaming.continuous) AS SELECT n % 10 AS d, count(*) AS groups, sum(n) FROM per_k GROUP BY n % 10;
+
+CREATE TABLE appended (tx bigint, k int, v int);
+CREATE TABLE upserted (k int PRIMARY KEY, n bigint, sum bigint);
+CREATE TABLE whole (LIKE upserted);
+-- what triggers have counted: rows appended; sums, by the differences they see
+CREATE TABLE counted (what text PRIMARY KEY, n bigint);
+INSERT INTO counted VALUES ('appended', 0), ('upserted', 0), ('whole', 0);
+CREATE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE public.counted SET n = n + CASE WHEN TG_TABLE_NAME = 'appended' THEN 1
+		ELSE coalesce((to_jsonb(NEW) ->> 'n')::bigint, 0) - coalesce((to_jsonb(OLD) ->> 'n')::bigint, 0) END
+		WHERE what = TG_TABLE_NAME;
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER count_it AFTER INSERT ON appended FOR EACH ROW EXECUTE FUNCTION count_it();
+CREATE TRIGGER count_it AFTER INSERT OR UPDATE OR DELETE ON upserted FOR EACH ROW EXECUTE FUNCTION count_it();
+CREATE TRIGGER count_it AFTER INSERT OR UPDATE OR DELETE ON whole FOR EACH ROW EXECUTE FUNCTION count_it();
+CREATE VIEW to_appended WITH (streaming.sink = 'appended') AS SELECT tx, k, v FROM pushed WHERE v % 2 = 0;
+CREATE VIEW to_upserted WITH (streaming.sink = 'upserted') AS SELECT k, count(*) AS n, sum(v) FROM pushed GROUP BY k HAVING count(*) % 4 > 0;
+CREATE VIEW to_whole WITH (streaming.sink = 'whole', streaming.output_mode = 'complete') AS
+	SELECT k, n, sum FROM (SELECT k, count(*) AS n, sum(v) FROM pushed GROUP BY k) x WHERE n % 4 > 0;
 SQL
 
 my %batch = (
@@ -29,6 +52,9 @@ my %batch = (
 	some_rows => 'SELECT tx, k, v FROM mirror WHERE v % 3 = 0',
 	total     => 'SELECT count(*) AS n, avg(v) FROM mirror',
 	per_tx    => 'SELECT tx, count(*) AS n, sum(v) FROM mirror GROUP BY tx',
+	to_appended => 'SELECT tx, k, v FROM mirror WHERE v % 2 = 0',
+	to_upserted => 'SELECT k, count(*) AS n, sum(v) FROM mirror GROUP BY k HAVING count(*) % 4 > 0',
+	to_whole  => 'SELECT k, count(*) AS n, sum(v) FROM mirror GROUP BY k HAVING count(*) % 4 > 0',
 	sizes     => 'SELECT n % 10 AS d, count(*) AS groups, sum(n) FROM (SELECT count(*) AS n FROM mirror GROUP BY k) g GROUP BY n % 10',
 );
 
@@ -68,6 +94,9 @@ foreach my $view (sort keys %batch)
 	same_as_batch($node, $view, $batch{$view}, "$view is right after all kills");
 }
 $load->acknowledged_are_there($node, 'per_tx');
+is($node->safe_psql('postgres', 'SELECT n FROM counted ORDER BY what'),
+	$node->safe_psql('postgres', 'SELECT count(*) FROM appended UNION ALL SELECT sum(n) FROM upserted UNION ALL SELECT sum(n) FROM whole'),
+	'triggers of the sinks have done everything once');
 
 # And what shows nothing wrong goes on.
 $node->safe_psql('postgres', 'INSERT INTO pushed VALUES (1, 1, 1); INSERT INTO mirror VALUES (1, 1, 1)');
