@@ -13,7 +13,7 @@
  *
  * When a view is due:
  *
- *	asap		there is input
+ *	asap		there is input (see also PACE_ROWS)
  *	interval	there is input, and a multiple of the interval has passed since
  *				the last batch began.  As in Spark, batches are aligned to
  *				multiples of the interval, and one that took longer than the
@@ -63,6 +63,16 @@
 #define HELD_BACK			50		/* ms until the sink of a view is looked at again */
 #define POSTMASTER_CHECK	1000	/* ms, while a batch runs */
 
+/*
+ * Rows that trickle in are taken in small groups: a batch of fewer than
+ * PACE_ROWS is followed by the next PACE_INTERVAL after it began, at the
+ * earliest.  Most of such a batch is its commit, waiting for the disk included;
+ * a thousand rows a second need not be a thousand of them.  A row that comes
+ * alone does not wait, nor does one that a drain waits for.
+ */
+#define PACE_ROWS			100
+#define PACE_INTERVAL		2		/* ms */
+
 /* A view that this worker holds. */
 typedef struct Run
 {
@@ -87,6 +97,7 @@ typedef struct Run
 	bool		limited;		/* has a limit of rows or files per trigger */
 
 	bool		more;			/* the last batch left something */
+	TimestampTz paced;			/* asap: not before */
 	TimestampTz due;			/* interval: not before */
 	bool		input_seen;		/* interval: there was input before it was due */
 
@@ -454,7 +465,12 @@ has_work(Run *run, TimestampTz now, long *timeout)
 	TimestampTz due;
 
 	if (run->more || streaming_view_has_input(run->state))
-		return true;
+	{
+		if (run->paced <= now || run->drained)
+			return true;
+		due_at(run->paced, now, timeout);
+		return false;
+	}
 	due = streaming_view_due(run->state);
 	if (due > now && due != DT_NOEND)
 		due_at(due, now, timeout);
@@ -596,6 +612,9 @@ static void
 note_success(Run *run, const StreamingBatchResult *result, uint64 request)
 {
 	run->more = result && result->more;
+	run->paced = result && result->input_rows < PACE_ROWS &&
+		run->trigger == STREAMING_TRIGGER_ASAP ?
+		TimestampTzPlusMilliseconds(result->started_at, PACE_INTERVAL) : 0;
 	run->failures = 0;
 	run->failed = false;
 	if (!run->more)
