@@ -71,6 +71,7 @@
 #include "streaming.h"
 
 #include "access/heapam.h"
+#include "access/hio.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -94,6 +95,14 @@
 #define BUFFERED_ROWS	1000
 #define BUFFERED_BYTES	65536
 
+/*
+ * COPY into a table goes through a small ring of buffers, so as not to push
+ * everything else out of shared buffers.  What comes into a stream is read at
+ * once, and may be gone before it had to be written; so a statement uses shared
+ * buffers as others do up to this size.  Scans call a table large from there on.
+ */
+#define SHARED_BYTES	((Size) NBuffers / 4 * BLCKSZ)
+
 /* How often a session that has to wait looks again. */
 #define WAIT_INTERVAL	20		/* ms */
 
@@ -102,6 +111,8 @@ struct StreamingPush
 	MemoryContext context;
 	Relation	table;
 	BulkInsertState bistate;
+	bool		ring;			/* bistate has a ring of buffers of its own */
+	Size		written;
 	struct PushedStream *pushed;
 	MemoryContext tuples;
 	int			natts;			/* of the stream */
@@ -132,6 +143,7 @@ typedef struct RowCount
 static List *pushed_streams = NIL;	/* in TopTransactionContext */
 static bool callbacks_registered = false;
 
+static void begin_ring(StreamingPush *push);
 static PushedStream *pushed_stream(Oid stream);
 static Relation lock_segment(PushedStream *pushed, Relation stream);
 static void register_push(PushedStream *pushed, Relation table, uint64 number, bool *current);
@@ -186,6 +198,8 @@ streaming_push_row(StreamingPush *push, TupleTableSlot *slot)
 		push->values[0] = FullTransactionIdGetDatum(GetTopFullTransactionId());
 		push->isnull[0] = GetCurrentTransactionNestLevel() == 1;
 		push->bistate = GetBulkInsertState();
+		FreeAccessStrategy(push->bistate->strategy);
+		push->bistate->strategy = NULL;
 	}
 	if (push->nrows == push->nslots)
 		push->slots[push->nslots++] =
@@ -219,6 +233,9 @@ streaming_push_flush(StreamingPush *push)
 					   TABLE_INSERT_SKIP_FSM, push->bistate);
 	MemoryContextSwitchTo(old);
 	count_rows(push->pushed, push->nrows);
+	push->written += push->bytes;
+	if (!push->ring && push->written > SHARED_BYTES)
+		begin_ring(push);
 
 	/* All tuples go at once with their context, not one by one. */
 	for (int i = 0; i < push->nrows; i++)
@@ -226,6 +243,17 @@ streaming_push_flush(StreamingPush *push)
 	MemoryContextReset(push->tuples);
 	push->nrows = 0;
 	push->bytes = 0;
+}
+
+static void
+begin_ring(StreamingPush *push)
+{
+	MemoryContext old = MemoryContextSwitchTo(push->context);
+
+	FreeBulkInsertState(push->bistate);
+	push->bistate = GetBulkInsertState();
+	push->ring = true;
+	MemoryContextSwitchTo(old);
 }
 
 void
