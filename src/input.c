@@ -329,15 +329,22 @@ raise_stop_error(StreamingInput *input)
 {
 	char		message[STREAMING_MESSAGE_LENGTH];
 	int			sqlerrcode;
+	bool		lost;
 
-	if (input->stream->on_error != STREAMING_ON_ERROR_STOP)
-		return;					/* no longer; the ingest worker will see */
 	LWLockAcquire(input->shared->lock, LW_SHARED);
 	strlcpy(message, input->shared->stop_error, STREAMING_MESSAGE_LENGTH);
 	sqlerrcode = input->shared->stop_sqlerrcode;
+	lost = input->shared->stop_lost;
 	LWLockRelease(input->shared->lock);
 	if (message[0] == '\0')
 		return;
+	if (lost)
+		ereport(ERROR,
+				(errcode(sqlerrcode),
+				 errmsg_internal("%s", message),
+				 errhint("Call streaming.reset() to begin the view again where its option \"start\" says.")));
+	if (input->stream->on_error != STREAMING_ON_ERROR_STOP)
+		return;					/* no longer; the ingest worker will see */
 	ereport(ERROR,
 			(errcode(sqlerrcode),
 			 errmsg("stream %s has stopped at a record that cannot be decoded",

@@ -191,6 +191,7 @@ make_entry(Oid stream)
 	shared->rest_lag = 0;
 	shared->last_error[0] = '\0';
 	shared->stop_error[0] = '\0';
+	shared->stop_lost = false;
 	shared->full_since = 0;
 	pg_atomic_fetch_add_u64(&shared->changes, 1);
 	pg_atomic_write_u64(&shared->rows_read, 0);

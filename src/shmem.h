@@ -135,6 +135,8 @@ typedef struct StreamingStreamShared
 	 */
 	char		stop_error[STREAMING_MESSAGE_LENGTH];
 	int			stop_sqlerrcode;
+	bool		stop_lost;		/* rather: nobody can read on from the views'
+								 * checkpoints; any on_error */
 } StreamingStreamShared;
 
 typedef enum StreamingInputMode

@@ -83,7 +83,7 @@ COMMENT ON TABLE progress IS 'running totals of each continuous view, written wi
 CREATE TABLE files (
     stream          regclass NOT NULL,
     file            bigint   NOT NULL,
-    path            text     NOT NULL,
+    path            text     COLLATE "C" NOT NULL,
     size            bigint   NOT NULL,
     modified        timestamptz NOT NULL,
     records         bigint,

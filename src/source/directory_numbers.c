@@ -51,6 +51,7 @@ struct StreamingNumbers
 
 	StreamingFile *batch;		/* batch mode: all files there are */
 	int			nbatch;
+	int64		registered;		/* numbers above are guesses */
 };
 
 static void register_files(StreamingNumbers *numbers, StreamingFound *found, int n, int timeout);
@@ -280,6 +281,7 @@ batch_load(StreamingNumbers *numbers)
 		file->records = STREAMING_FILE_UNREAD;
 	}
 	streaming_files_close(&files);
+	numbers->registered = last;
 	qsort(numbers->batch, numbers->nbatch, sizeof(StreamingFile), file_cmp);
 	numbers->last = last + unknown;
 	pfree(found);
@@ -296,6 +298,34 @@ int64
 streaming_numbers_end(const StreamingNumbers *numbers)
 {
 	return (is_pending(numbers) ? Max(numbers->last, numbers->pending_last) : numbers->last) + 1;
+}
+
+/*
+ * Others may have come in between and been registered first, so the guesses do
+ * not tell.
+ */
+bool
+streaming_numbers_settle(StreamingNumbers *numbers, int64 *end)
+{
+	StreamingFileTable files;
+	bool		settled = true;
+
+	Assert(numbers->mode == STREAMING_READ_BATCH);
+	*end = Min(numbers->registered, numbers->last) + 1;
+	streaming_files_open(&files, numbers->stream->relid, AccessShareLock);
+	for (int i = 0; i < numbers->nbatch && settled; i++)
+	{
+		StreamingFile file;
+
+		if (numbers->batch[i].number <= numbers->registered)
+			continue;
+		if (streaming_files_find(&files, numbers->batch[i].path, &file))
+			*end = Max(*end, file.number + 1);
+		else
+			settled = !is_there(numbers->batch[i].path);
+	}
+	streaming_files_close(&files);
+	return settled;
 }
 
 int64

@@ -40,6 +40,12 @@ extern void streaming_numbers_refresh(StreamingNumbers *numbers);
 extern int64 streaming_numbers_last(const StreamingNumbers *numbers);
 extern int64 streaming_numbers_end(const StreamingNumbers *numbers);
 
+/*
+ * Batch mode: the number behind the highest of the files that were there, as
+ * soon as all of them that still are have been registered; false: not yet.
+ */
+extern bool streaming_numbers_settle(StreamingNumbers *numbers, int64 *end);
+
 /* The first number whose file is there, or the end. */
 extern int64 streaming_numbers_earliest(StreamingNumbers *numbers);
 

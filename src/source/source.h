@@ -110,6 +110,14 @@ typedef struct StreamingSourceRoutine
 						   StreamingPositions *begin, StreamingPositions *end);
 
 	/*
+	 * May be NULL (a broker's offsets are final).  Files that nobody had
+	 * registered when bounds looked, in batch mode, have guessed positions.
+	 * True, with end set in CurrentMemoryContext, when all of them have
+	 * their own: end is behind all that was there at bounds.
+	 */
+	bool		(*settle) (StreamingSource *source, StreamingPositions *end);
+
+	/*
 	 * Positions for the option value start: "earliest", "latest", or what
 	 * timestamptz_in reads (the first record at or after it; for a directory
 	 * the files modified at or after it).  Waits and fails as bounds does.

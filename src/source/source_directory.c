@@ -121,6 +121,7 @@ static void directory_bounds(StreamingSource *base, int timeout,
 							 StreamingPositions *begin, StreamingPositions *end);
 static void directory_start(StreamingSource *base, const char *start, int timeout,
 							StreamingPositions *positions);
+static bool directory_settle(StreamingSource *base, StreamingPositions *end);
 static void directory_forget(StreamingSource *base, const StreamingPositions *needed);
 static void directory_seek(StreamingSource *base, const StreamingPositions *positions);
 static int	directory_poll(StreamingSource *base, StreamingRecord *records, int max,
@@ -153,6 +154,7 @@ const StreamingSourceRoutine streaming_source_directory = {
 	.name = "directory",
 	.open = directory_open,
 	.bounds = directory_bounds,
+	.settle = directory_settle,
 	.start = directory_start,
 	.forget = directory_forget,
 	.seek = directory_seek,
@@ -237,6 +239,18 @@ directory_start(StreamingSource *base, const char *start, int timeout,
 
 	streaming_positions_init(positions);
 	streaming_positions_set(positions, 0, POSITION(number, 0));
+}
+
+static bool
+directory_settle(StreamingSource *base, StreamingPositions *end)
+{
+	int64		number;
+
+	if (!streaming_numbers_settle(((DirectorySource *) base)->numbers, &number))
+		return false;
+	streaming_positions_init(end);
+	streaming_positions_set(end, 0, POSITION(number, 0));
+	return true;
 }
 
 static void

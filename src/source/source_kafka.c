@@ -144,6 +144,7 @@ const StreamingSourceRoutine streaming_source_kafka = {
 	.open = kafka_open,
 	.bounds = kafka_bounds,
 	.start = kafka_start,
+	.settle = NULL,
 	.forget = NULL,
 	.seek = kafka_seek,
 	.poll = kafka_poll,

@@ -6,8 +6,7 @@
  *
  *	Kafka, directory	The session asks the source itself for its end.  The view
  *			is there when its checkpoint, read with a new snapshot, has reached
- *			it.  (Files that nobody has numbered yet get numbers in memory; the
- *			ingest worker gives them numbers from the same one on.)
+ *			it.  (Files that have no numbers yet are waited for until they do.)
  *	pushed rows			All that is committed.  The session puts a request into
  *			the view's slot; a batch that begins afterwards takes its snapshot
  *			afterwards, and so sees all of it.  Rows that the calling
@@ -46,6 +45,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -66,6 +66,7 @@ typedef struct Target
 {
 	Oid			stream;
 	StreamingSourceKind kind;
+	StreamingSource *source;	/* NULL: end is final */
 	StreamingPositions end;
 	StreamingPositions start;	/* where a partition without checkpoint counts
 								 * from */
@@ -232,7 +233,10 @@ find_target(StreamingView *view, Oid relid, StreamingSourceKind kind)
 		target->start = begin;
 	else
 		source->routine->start(source, start, streaming_connect_timeout, &target->start);
-	streaming_source_close(source);
+	if (source->routine->settle)
+		target->source = source;
+	else
+		streaming_source_close(source);
 
 	LWLockAcquire(streaming_slots->lock, LW_SHARED);
 	streaming_wake_ingest(MyDatabaseId, relid);
@@ -250,6 +254,18 @@ targets_reached(Oid view, List *targets)
 		Target	   *target = lfirst(lc);
 		StreamingPositions now;
 
+		if (target->source)
+		{
+			bool		settled;
+
+			PushActiveSnapshot(GetLatestSnapshot());
+			settled = target->source->routine->settle(target->source, &target->end);
+			PopActiveSnapshot();
+			if (!settled)
+				return false;
+			streaming_source_close(target->source);
+			target->source = NULL;
+		}
 		streaming_positions_init(&now);
 		(void) streaming_checkpoint_read_positions(view, target->stream, target->kind, &now);
 		for (int i = 0; i < target->end.n; i++)

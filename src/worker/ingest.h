@@ -29,6 +29,7 @@ typedef struct StreamingIngest
 	StreamingBufferWriter *writer;
 	StreamingPositions positions;	/* read up to here */
 	StreamingPositions marked;	/* positions that markers have told */
+	bool		begun;			/* the source has what follows positions */
 
 	StreamingRecord *records;	/* of one poll */
 	Datum	   *values;			/* of one block */

@@ -41,6 +41,8 @@ static bool view_position(StreamingIngest *ingest, const StreamingView *view,
 static double distance(StreamingSourceKind kind, const StreamingPositions *from,
 					   const StreamingPositions *to, const StreamingPositions *begin);
 static List *enabled_views(Oid stream);
+static void check_end(StreamingStream *stream, const StreamingPositions *start,
+					  const StreamingPositions *end);
 
 static List *
 enabled_views(Oid stream)
@@ -95,6 +97,27 @@ distance(StreamingSourceKind kind, const StreamingPositions *from,
 	return sum;
 }
 
+/* A topic that was made anew counts from 0 again. */
+static void
+check_end(StreamingStream *stream, const StreamingPositions *start, const StreamingPositions *end)
+{
+	for (int i = 0; i < end->n; i++)
+	{
+		const StreamingPosition *p = &end->pos[i];
+		int64		offset = streaming_positions_get(start, p->partition);
+
+		if (offset > p->offset)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not there any more",
+							offset, p->partition, stream->topic),
+					 errdetail("The partition ends at offset " INT64_FORMAT ": the topic was created anew, or the broker has lost messages.",
+							   p->offset),
+					 errhint("Call streaming.reset() for the views of stream %s to begin again where their option \"start\" says.",
+							 stream->name)));
+	}
+}
+
 bool
 streaming_ingest_positions(StreamingIngest *ingest, StreamingPositions *start,
 						   StreamingPositions *earliest)
@@ -139,6 +162,9 @@ streaming_ingest_positions(StreamingIngest *ingest, StreamingPositions *start,
 			start->pos[i].offset = Min(start->pos[i].offset, offset);
 		}
 	}
+
+	if (kind == STREAMING_SOURCE_KAFKA)
+		check_end(ingest->stream, start, &end);
 
 	/* Every partition gets a position that can be read. */
 	for (int i = 0; i < earliest->n; i++)

@@ -33,7 +33,8 @@
  * With on_error 'stop', a record that cannot be decoded ends the attempt.  The
  * next attempts are careful: they decode record by record, so that everything
  * before the bad one is passed on and the views stop exactly there.  The views
- * themselves raise the error (input.c), as long as stop_error is set.
+ * themselves raise the error (input.c), as long as stop_error is set.  They do
+ * so, too, where the source does not have what follows their checkpoints.
  */
 #include "postgres.h"
 
@@ -292,14 +293,16 @@ static void
 show_error(StreamingIngest *ingest, ErrorData *error)
 {
 	bool		stopped = ingest->stopped != NULL;
+	bool		lost = !ingest->begun && error->sqlerrcode == ERRCODE_DATA_EXCEPTION;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->ingest_waits = false;
-	if (stopped)
+	if (stopped || lost)
 	{
 		snprintf(shared->stop_error, STREAMING_MESSAGE_LENGTH, "%s%s%s", error->message,
 				 error->detail ? ": " : "", error->detail ? error->detail : "");
 		shared->stop_sqlerrcode = error->sqlerrcode;
+		shared->stop_lost = lost;
 	}
 	else
 		strlcpy(shared->last_error, error->message, STREAMING_MESSAGE_LENGTH);
@@ -325,8 +328,8 @@ pause_after_error(int failures)
 		ResetLatch(MyLatch);
 		ingest_interrupts();
 		AcceptInvalidationMessages();
-		if (definition_changed)
-			return;
+		if (definition_changed || (shared->stop_lost && delay > RETRY_MIN))
+			return;				/* a view may have been reset */
 		delay -= TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
 	}
 }
@@ -404,6 +407,9 @@ begin_attempt(StreamingIngest *ingest)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(old);
+	ingest->begun = true;
+	if (shared->stop_lost)
+		forget_stop();
 	return true;
 }
 
@@ -676,6 +682,7 @@ forget_stop(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->stop_error[0] = '\0';
+	shared->stop_lost = false;
 	LWLockRelease(shared->lock);
 	careful = false;
 }
