@@ -261,6 +261,10 @@ CREATE FUNCTION hop(at timestamptz, slide interval, size interval) RETURNS SETOF
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 5 AS 'MODULE_PATHNAME', 'streaming_hop';
 COMMENT ON FUNCTION hop(timestamptz, interval, interval) IS 'the windows that a time is in, of windows that begin every slide from the epoch';
 
+CREATE FUNCTION session(at timestamptz, gap interval) RETURNS tstzrange
+    LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'streaming_session';
+COMMENT ON FUNCTION session(timestamptz, interval) IS 'in GROUP BY of a continuous view: rows at most gap apart share a window that ends gap after the last';
+
 -- ---------------------------------------------------------------------------
 -- Monitoring
 -- ---------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 /*
  * windows.c
- *		Event-time windows as SQL functions: streaming.tumble, streaming.hop.
+ *		Event-time windows as SQL functions: streaming.tumble, streaming.hop;
+ *		streaming.session is one by name only.
  *
  * Windows are [start, end).  They are aligned to the Unix epoch, as date_bin
  * with origin 'epoch' and Spark's window() are; a day has 24 hours.  A time that
@@ -24,6 +25,7 @@
 
 PG_FUNCTION_INFO_V1(streaming_tumble);
 PG_FUNCTION_INFO_V1(streaming_hop);
+PG_FUNCTION_INFO_V1(streaming_session);
 
 /* What hop keeps between its rows. */
 typedef struct Hop
@@ -136,4 +138,18 @@ streaming_hop(PG_FUNCTION_ARGS)
 	result = window(hop->type, hop->start, hop->size);
 	hop->start += hop->slide;
 	SRF_RETURN_NEXT(context, result);
+}
+
+/*
+ * streaming.session(at timestamptz, gap interval): its window depends on other
+ * rows, so it stands for something that a continuous view keeps (query/session.c).
+ */
+Datum
+streaming_session(PG_FUNCTION_ARGS)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("streaming.session has a meaning only in GROUP BY of a continuous view"),
+			 errhint("In other queries, find the gaps with the window function lag.")));
+	PG_RETURN_NULL();
 }

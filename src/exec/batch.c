@@ -326,7 +326,8 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 	bool		first = state->progress.batch_id == 0;
 
 	streaming_late_begin(state->progress.watermark,
-						 program->output_mode == STREAMING_OUTPUT_APPEND);
+						 program->output_mode == STREAMING_OUTPUT_APPEND ||
+						 program->stages[0].kind == STREAMING_STAGE_SESSION);
 
 	for (int i = 0; i < program->nstages; i++)
 	{

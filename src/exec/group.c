@@ -236,6 +236,42 @@ streaming_remove_group(StreamingStageExec *exec, TupleTableSlot *stored)
 	emit_change(exec, &before, NULL);
 }
 
+void
+streaming_replace_groups(StreamingStageExec *exec, HeapTuple *stored, int nstored,
+						 bool same_key, TupleTableSlot *slot, int64 hash,
+						 Datum *keys, bool *keys_null, Datum *states, bool *states_null)
+{
+	StreamingStage *stage = exec->stage;
+	Datum	   *old_keys = palloc(sizeof(Datum) * Max(stage->nkeys, 1));
+	Datum	   *old_states = palloc(sizeof(Datum) * Max(stage->naggs, 1));
+	bool	   *old_keys_null = palloc(sizeof(bool) * Max(stage->nkeys, 1));
+	bool	   *old_states_null = palloc(sizeof(bool) * Max(stage->naggs, 1));
+	GroupOutput after = {0};
+	GroupOutput space;
+	GroupOutput *before = NULL;
+
+	for (int i = 0; i < nstored && !stage->emits_closed; i++)
+	{
+		ExecForceStoreHeapTuple(stored[i], slot, false);
+		streaming_stored_keys(exec, slot, old_keys, old_keys_null);
+		stored_states(exec, slot, old_states, old_states_null);
+		before = output_before(exec, old_keys, old_keys_null, old_states, old_states_null, &space);
+		if (before && !same_key)
+			emit_change(exec, before, NULL);
+	}
+	if (!stage->emits_closed)
+		after = compute_output(exec, keys, keys_null, states, states_null);
+	fill_row(exec, hash, keys, keys_null, states, states_null, &after);
+	if (nstored > 0)
+		streaming_state_update(exec->table, &stored[0]->t_self);
+	else
+		streaming_state_insert(exec->table, exec->table->row);
+	for (int i = 1; i < nstored; i++)
+		streaming_state_delete(exec->table, &stored[i]->t_self);
+	if (!stage->emits_closed)
+		emit_change(exec, same_key ? before : NULL, &after);
+}
+
 /*
  * A group that has closed: hands it up if it has waited for that, and removes
  * its row.  Called in the group's memory.

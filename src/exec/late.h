@@ -11,7 +11,7 @@
  * From now on, streaming_internal.in_time is false, and counts, in this process
  * for groups that close at or before watermark (DT_NOBEGIN: for none).
  * only_closing: also for groups that never close, which are those of times that
- * are NULL or infinite.
+ * are NULL or infinite (append; sessions).
  */
 extern void streaming_late_begin(TimestampTz watermark, bool only_closing);
 

@@ -95,7 +95,8 @@ streaming_stage_open(StreamingStage *stage)
 	exec->stage = stage;
 	exec->statement.sql = stage->sql;
 	exec->initial.sql = stage->initial_sql;
-	if (stage->kind == STREAMING_STAGE_COMBINE && stage->naggs > 0)
+	if ((stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_SESSION) &&
+		stage->naggs > 0)
 		exec->statement.cursor_options = exec->initial.cursor_options =
 			STREAMING_CURSOR_OPT_PARTIAL;
 	exec->delta_desc = outputs_desc(stage, true);
@@ -103,7 +104,8 @@ streaming_stage_open(StreamingStage *stage)
 		return exec;
 
 	exec->econtext = CreateStandaloneExprContext();
-	exec->group_key = streaming_group_key(stage->keys, stage->nkeys, NULL, 0);
+	exec->group_key = streaming_group_key(stage->keys, stage->nkeys -
+										  (stage->kind == STREAMING_STAGE_SESSION ? 1 : 0), NULL, 0);
 	exec->aggs = streaming_aggregate_ops(stage->aggs, stage->naggs, exec->econtext);
 	if (stage->kind != STREAMING_STAGE_MULTISET)
 		open_results(exec);
@@ -242,6 +244,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		proc_exit(1);
 	if (receiver->exec->stage->kind == STREAMING_STAGE_APPEND)
 		append_row(receiver->exec, slot);
+	else if (receiver->exec->stage->kind == STREAMING_STAGE_SESSION)
+		streaming_session_add(receiver->exec, slot);
 	else
 		add_pending(receiver->exec, slot);
 	return true;
@@ -287,6 +291,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->output_rows = 0;
 	INSTR_TIME_SET_ZERO(exec->merge_time);
 	exec->result = NULL;
+	exec->sessions = NULL;
 	exec->table = stage->table ? streaming_state_open(stage->table, stage->hash_attno) : NULL;
 	exec->bag = stage->bag_table ?
 		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage)) : NULL;
@@ -295,6 +300,8 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,
 							true, (DestReceiver *) &receiver);
 	merge_chunk(exec);
+	if (exec->sessions)
+		streaming_session_merge(exec);
 	if (exec->bag)
 	{
 		streaming_state_close(exec->bag);

@@ -48,6 +48,7 @@ typedef struct StreamingStageExec
 	int			npending;
 	int			max_pending;
 	TupleTableSlot *input;		/* a pending row */
+	struct StreamingSessionMerge *sessions; /* session */
 	int64	   *touched;		/* recompute: hashes of groups */
 	int			ntouched;
 	int			max_touched;
@@ -86,6 +87,12 @@ extern StreamingDelta *streaming_delta_make(StreamingStageExec *exec, const char
 /* Merges pending rows (sorted by hash) into the stage's table. */
 extern void streaming_merge_pending(StreamingStageExec *exec);
 
+/* in session.c */
+
+/* A row of the statement of a session stage waits for streaming_session_merge. */
+extern void streaming_session_add(StreamingStageExec *exec, TupleTableSlot *slot);
+extern void streaming_session_merge(StreamingStageExec *exec);
+
 /* in close.c */
 extern void streaming_close_groups(StreamingStageExec *exec, TimestampTz from,
 								   TimestampTz upto);
@@ -103,6 +110,16 @@ extern void streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored
 								Datum *states, bool *states_null);
 extern void streaming_remove_group(StreamingStageExec *exec, TupleTableSlot *stored);
 extern void streaming_close_group(StreamingStageExec *exec, TupleTableSlot *stored);
+
+/*
+ * Writes a group in the place of those stored in nstored tuples, which it has
+ * swallowed; slot is of the table's type.  same_key: there is one, with the same
+ * keys.
+ */
+extern void streaming_replace_groups(StreamingStageExec *exec, HeapTuple *stored, int nstored,
+									 bool same_key, TupleTableSlot *slot, int64 hash,
+									 Datum *keys, bool *keys_null,
+									 Datum *states, bool *states_null);
 extern Datum streaming_closes(StreamingStageExec *exec, Datum *keys, bool *keys_null,
 							  bool *isnull);
 

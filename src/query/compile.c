@@ -23,6 +23,7 @@
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -54,8 +55,8 @@ streaming_fill_value(StreamingValue *value, char *name, Node *expr)
 	value->key = value->aggregate = -1;
 }
 
-static bool
-is_aggregation(Query *query)
+bool
+streaming_is_aggregation(Query *query)
 {
 	return query->hasAggs || query->groupClause != NIL || query->havingQual != NULL ||
 		query->distinctClause != NIL;
@@ -69,7 +70,7 @@ aggregation_below(Query *query)
 
 	if (rte->rtekind != RTE_SUBQUERY)
 		return NULL;
-	if (is_aggregation(rte->subquery))
+	if (streaming_is_aggregation(rte->subquery))
 		return rte->subquery;
 	return aggregation_below(rte->subquery);
 }
@@ -173,7 +174,7 @@ bind_input(StreamingCompiler *compiler, Query *query, StreamingStage *below, boo
 	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
 	AttrNumber	sign;
 
-	if (rte->rtekind == RTE_SUBQUERY && !is_aggregation(rte->subquery))
+	if (rte->rtekind == RTE_SUBQUERY && !streaming_is_aggregation(rte->subquery))
 	{
 		Expr	   *inner = bind_input(compiler, rte->subquery, below, initial);
 
@@ -315,6 +316,7 @@ fill_outputs(StreamingStage *stage, Query *query)
 static void
 compile_linear(StreamingCompiler *compiler, StreamingStage *stage, StreamingStage *below, Query *query)
 {
+	streaming_refuse_sessions((Node *) query);
 	fill_outputs(stage, query);
 	if (!stage->signed_input)
 	{
@@ -509,6 +511,35 @@ is_append(StreamingCompiler *compiler)
 	return compiler->mode == STREAMING_OUTPUT_APPEND;
 }
 
+/*
+ * What a session needs beyond compile_event_time: a time in its state, also where
+ * no watermark closes it; and rows whose time is one.  Where the watermark follows
+ * that time, in_time sees to the latter, and counts.
+ */
+static void
+compile_session(StreamingCompiler *compiler, StreamingStage *stage, Query *query,
+				FuncExpr *session)
+{
+	static const StreamingWindow window = {STREAMING_WINDOW_SESSION};
+	StreamingValue *value = &stage->keys[stage->nkeys - 1];
+	Node	   *time = linitial(session->args);
+
+	stage->gap = streaming_session_gap(session);
+	if (stage->closes == NULL)
+		stage->closes = streaming_window_closes(&window,
+												(Node *) makeVar(1, stage->nkeys, value->type, -1,
+																 InvalidOid, 0));
+	if (compiler->event_attno &&
+		streaming_window_of(query, time, compiler->program->input,
+							compiler->event_attno).kind == STREAMING_WINDOW_TIME)
+		return;
+	query->jointree->quals =
+		make_and_qual(query->jointree->quals,
+					  (Node *) makeFuncExpr(F_ISFINITE_TIMESTAMPTZ, BOOLOID,
+											list_make1(copyObject(time)),
+											InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+}
+
 static void
 compile_aggregation(StreamingCompiler *compiler, StreamingStage *stage, StreamingStage *below,
 					Query *query)
@@ -516,10 +547,14 @@ compile_aggregation(StreamingCompiler *compiler, StreamingStage *stage, Streamin
 	List	   *keys = NIL;
 	List	   *key_tles = NIL;
 	List	   *aggrefs = NIL;
-	bool		combinable = !stage->signed_input;
+	FuncExpr   *session;
+	Query	   *partial;
+	const char *uncombinable = NULL;
+	bool		combinable;
 	ListCell   *lc;
 
 	distinct_to_group(query);
+	session = streaming_take_session(query);
 	foreach(lc, query->groupClause)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
@@ -545,22 +580,39 @@ compile_aggregation(StreamingCompiler *compiler, StreamingStage *stage, Streamin
 	stage->aggs = palloc0(sizeof(StreamingAggregate) * Max(stage->naggs, 1));
 	foreach(lc, aggrefs)
 	{
-		if (!fill_aggregate(&stage->aggs[foreach_current_index(lc)], lfirst_node(Aggref, lc)))
-			combinable = false;
+		Aggref	   *aggref = lfirst_node(Aggref, lc);
+
+		if (!fill_aggregate(&stage->aggs[foreach_current_index(lc)], aggref))
+			uncombinable = get_func_name(aggref->aggfnoid);
 	}
+	combinable = !stage->signed_input && uncombinable == NULL;
+	if (session)
+		streaming_session_check(stage, below, uncombinable);
 	compile_results(stage, query, keys, aggrefs);
+	streaming_refuse_sessions((Node *) stage->output_exprs);
+	streaming_refuse_sessions((Node *) stage->having);
 	streaming_compile_event_time(compiler, stage, below, query, keys);
+	if (session)
+		compile_session(compiler, stage, query, session);
 	/* groups without aggregates are there or not, and come to stay */
-	stage->only_appears = combinable && stage->naggs == 0 && stage->grouped;
-	stage->emits_closed = is_append(compiler) && stage->closes && !stage->only_appears;
+	stage->only_appears = combinable && stage->naggs == 0 && stage->grouped && !session;
+	stage->emits_closed = is_append(compiler) && stage->closes_text && !stage->only_appears;
 	stage->only_appears |= stage->emits_closed;
 	if (!combinable)
 	{
 		streaming_compile_recompute(compiler, stage, below, query, keys, key_tles, aggrefs);
 		return;
 	}
-	stage->kind = STREAMING_STAGE_COMBINE;
-	streaming_set_stage_sql(compiler, stage, below, partial_query(query, key_tles, aggrefs), -1);
+	stage->kind = session ? STREAMING_STAGE_SESSION : STREAMING_STAGE_COMBINE;
+	partial = partial_query(query, key_tles, aggrefs);
+	if (session)
+	{
+		TargetEntry *tle = list_nth_node(TargetEntry, partial->targetList, stage->nkeys - 1);
+
+		tle->expr = copyObject(linitial(session->args));
+	}
+	streaming_refuse_sessions((Node *) partial);
+	streaming_set_stage_sql(compiler, stage, below, partial, -1);
 }
 
 static void
@@ -580,7 +632,7 @@ compile_level(StreamingCompiler *compiler, Query *query, bool last)
 	stage->number = program->nstages;
 	stage->last = last;
 	stage->signed_input = below ? !below->only_appears : compiler->input_signed;
-	if (is_aggregation(query))
+	if (streaming_is_aggregation(query))
 		compile_aggregation(compiler, stage, below, query);
 	else
 		compile_linear(compiler, stage, below, query);
@@ -617,7 +669,7 @@ refuse_append(StreamingCompiler *compiler)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("output mode \"append\" is not supported for an aggregation that is not grouped by a window of event time"),
 			 errdetail("%s", detail),
-			 errhint("Group, at each level, by column \"%s\" or by date_bin, date_trunc, streaming.tumble or streaming.hop of it, with a constant width; or use streaming.output_mode = 'update'.",
+			 errhint("Group, at each level, by column \"%s\" or by date_bin, date_trunc, streaming.tumble, streaming.hop or streaming.session of it, with a constant width; or use streaming.output_mode = 'update'.",
 					 program->event_column)));
 }
 
@@ -657,7 +709,7 @@ keeps_result(StreamingProgram *program)
 		default:
 			return program->output_mode != STREAMING_OUTPUT_APPEND &&
 				(program->output_mode == STREAMING_OUTPUT_COMPLETE ||
-				 streaming_last_stage(program)->closes == NULL);
+				 streaming_last_stage(program)->closes_text == NULL);
 	}
 }
 

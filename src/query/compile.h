@@ -1,7 +1,7 @@
 /*
  * compile.h
  *		What the files of the compiler share: compile.c, compile_bag.c,
- *		event_time.c.
+ *		event_time.c, session.c.
  */
 #ifndef STREAMING_COMPILE_H
 #define STREAMING_COMPILE_H
@@ -42,12 +42,34 @@ extern void streaming_name_relation(RangeTblEntry *rte, const char *name, List *
 extern void streaming_set_stage_sql(StreamingCompiler *compiler, StreamingStage *stage,
 									StreamingStage *below, Query *query, int nbag);
 
+extern bool streaming_is_aggregation(Query *query);
+
+/* in session.c */
+
+/* expr if it is a call of streaming.session, or NULL */
+extern FuncExpr *streaming_session_call(Node *expr);
+
+/* The session among the keys of GROUP BY, or NULL.  It is made the last key. */
+extern FuncExpr *streaming_take_session(Query *query);
+
+extern int64 streaming_session_gap(FuncExpr *call);
+
+/* Errors if there is a call of streaming.session in node, but for aggregations below. */
+extern void streaming_refuse_sessions(Node *node);
+
+/* Errors if sessions are not kept here.  uncombinable: name of such an aggregate. */
+extern void streaming_session_check(StreamingStage *stage, StreamingStage *below,
+									const char *uncombinable);
+
 /* in compile_bag.c */
 extern void streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage,
 										StreamingStage *below, Query *query, List *keys,
 										List *key_tles, List *aggrefs);
 
 /* in event_time.c */
+
+/* The value of a constant expression of type interval; NULL: it is none. */
+extern Interval *streaming_constant_interval(Node *node);
 
 /*
  * When groups close, if one of the keys is a window of the event time: at the

@@ -8,6 +8,7 @@
  *	date_bin(stride, column, origin)	key + stride
  *	date_trunc(unit, column[, zone])	key + unit
  *	streaming.tumble, streaming.hop		upper(key)
+ *	streaming.session					upper(key) + 1 microsecond
  *
  * Every row of such a group has an event time before that moment, so once the
  * watermark has reached it, whatever comes for the group is late.  Strides and
@@ -144,8 +145,8 @@ constant(Node *node)
 	return IsA(node, Const) && !((Const *) node)->constisnull ? (Const *) node : NULL;
 }
 
-static Interval *
-constant_interval(Node *node)
+Interval *
+streaming_constant_interval(Node *node)
 {
 	Const	   *value = constant(node);
 
@@ -187,7 +188,7 @@ window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 	{
 		case F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP:
 		case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
-			result.length = constant_interval(linitial(call->args));
+			result.length = streaming_constant_interval(linitial(call->args));
 			break;
 		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
 			result.zone = (Node *) constant(lthird(call->args));
@@ -200,7 +201,7 @@ window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 			break;
 		default:
 			if (!is_our_function(call->funcid, "tumble") &&
-				!is_our_function(call->funcid, "hop"))
+				!is_our_function(call->funcid, "hop") && !streaming_session_call((Node *) call))
 				return result;
 			time = 0;
 	}
@@ -208,7 +209,9 @@ window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 		return result;
 	if (streaming_window_of(query, list_nth(call->args, time), stream, attno).kind ==
 		STREAMING_WINDOW_TIME)
-		result.kind = time == 0 ? STREAMING_WINDOW_RANGE : STREAMING_WINDOW_START;
+		result.kind = time == 1 ? STREAMING_WINDOW_START :
+			streaming_session_call((Node *) call) ? STREAMING_WINDOW_SESSION :
+			STREAMING_WINDOW_RANGE;
 	return result;
 }
 
@@ -256,9 +259,13 @@ streaming_window_closes(const StreamingWindow *window, Node *key)
 	Oid			type = getBaseType(exprType(key));
 	Expr	   *result = copyObject((Expr *) key);
 
-	if (window->kind == STREAMING_WINDOW_RANGE)
-		return (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, TIMESTAMPTZOID, list_make1(result),
-									 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	if (window->kind == STREAMING_WINDOW_RANGE || window->kind == STREAMING_WINDOW_SESSION)
+	{
+		result = (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, TIMESTAMPTZOID, list_make1(result),
+									   InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+		return window->kind == STREAMING_WINDOW_RANGE ? result :
+			plus(result, interval_const(&microsecond));
+	}
 	/* domains */
 	if (type != exprType(key))
 		result = (Expr *) makeRelabelType(result, type, -1, InvalidOid, COERCE_EXPLICIT_CAST);
@@ -278,10 +285,12 @@ char *
 streaming_window_closes_text(const StreamingWindow *window, const char *key)
 {
 	if (window->kind == STREAMING_WINDOW_RANGE)
-		return psprintf("upper(%s)", key);
+		return psprintf("at upper(%s)", key);
+	if (window->kind == STREAMING_WINDOW_SESSION)
+		return psprintf("behind upper(%s)", key);
 	if (window->kind == STREAMING_WINDOW_TIME)
 		return psprintf("behind %s", key);
-	return psprintf("%s + %s", key,
+	return psprintf("at %s + %s", key,
 					DatumGetCString(DirectFunctionCall1(interval_out,
 														IntervalPGetDatum(window->length))));
 }
@@ -406,6 +415,24 @@ least(List *times)
 	return (Expr *) result;
 }
 
+/*
+ * When the group of a row closes.  A row of a session is late if it is older than
+ * the watermark: the session that it would belong to may have been closed.
+ */
+static Expr *
+closes_of_row(const StreamingWindow *window, Node *expr)
+{
+	static const StreamingWindow time = {STREAMING_WINDOW_TIME};
+
+	if (window->kind == STREAMING_WINDOW_SESSION)
+	{
+		FuncExpr   *call = streaming_session_call(expr);
+
+		return call ? streaming_window_closes(&time, linitial(call->args)) : NULL;
+	}
+	return streaming_window_closes(window, expr);
+}
+
 void
 streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
 							 StreamingStage *below, Query *query, List *keys)
@@ -426,7 +453,7 @@ streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
 
 		if (window.kind == STREAMING_WINDOW_NONE)
 			continue;
-		of_rows = lappend(of_rows, streaming_window_closes(&window, lfirst(lc)));
+		of_rows = lappend(of_rows, closes_of_row(&window, lfirst(lc)));
 		of_keys = lappend(of_keys,
 						  streaming_window_closes(&window,
 												  (Node *) makeVar(1, i + 1, key->type, key->typmod,

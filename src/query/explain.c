@@ -52,7 +52,7 @@ explain_aggregates(List *lines, StreamingStage *stage)
 		StreamingAggregate *agg = &stage->aggs[i];
 		const char *name = get_func_name(agg->aggref->aggfnoid);
 
-		if (stage->kind == STREAMING_STAGE_COMBINE)
+		if (stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_SESSION)
 			lines = lappend(lines, psprintf("        %s: partial states combined by %s%s",
 											name, get_func_name(agg->combinefn),
 											OidIsValid(agg->serialfn) ? ", kept serialized" : ""));
@@ -66,7 +66,7 @@ explain_aggregates(List *lines, StreamingStage *stage)
 static List *
 explain_stage(List *lines, StreamingStage *stage)
 {
-	static const char *const kinds[] = {"append", "combine", "multiset", "recompute"};
+	static const char *const kinds[] = {"append", "combine", "multiset", "recompute", "session"};
 
 	lines = lappend(lines, psprintf("Stage %d: %s", stage->number, kinds[stage->kind]));
 	lines = lappend(lines, psprintf("    Input: %s",
@@ -78,8 +78,16 @@ explain_stage(List *lines, StreamingStage *stage)
 	if (stage->table && stage->kind != STREAMING_STAGE_APPEND)
 		lines = lappend(lines, psprintf("    State: %s.%s (key: %s)", STREAMING_INTERNAL_SCHEMA,
 										stage->table, names(stage->keys, stage->nkeys)));
-	if (stage->closes)
-		lines = lappend(lines, psprintf("    Groups close: when the watermark has passed %s%s",
+	if (stage->kind == STREAMING_STAGE_SESSION)
+	{
+		Interval	gap = {.time = stage->gap};
+
+		lines = lappend(lines, psprintf("    Sessions: rows at most %s apart",
+										DatumGetCString(DirectFunctionCall1(interval_out,
+																			IntervalPGetDatum(&gap)))));
+	}
+	if (stage->closes_text)
+		lines = lappend(lines, psprintf("    Groups close: when the watermark is %s%s",
 										stage->closes_text,
 										stage->emits_closed ? "; then they are written, and their state goes" :
 										stage->evicts ? "; then their state goes" :

@@ -17,6 +17,8 @@
  *
  * Where rows go when their group closes, "$closes" is that time, with an index.
  * It is a function of the keys, so that updates of a row leave the index alone.
+ * Sessions always have it, behind "$hash" in its index: of the sessions of one
+ * hash, those that may still grow are found without reading the others.
  *
  * The index is on "$hash" alone: any type that can be grouped is a key, however
  * wide, with NULLs, and most updates are heap-only.  Users may add indexes on
@@ -77,7 +79,7 @@ layout_stage(StreamingProgram *program, StreamingStage *stage)
 	stage->table = own ? stage->result_table :
 		psprintf("state_%d_%d", program->id, stage->number);
 	stage->outputs_stored = own;
-	stage->evicts = stage->closes && !own;
+	stage->evicts = stage->closes_text && !own;
 	for (int i = 0; own && i < stage->noutputs; i++)
 	{
 		StreamingValue *output = &stage->outputs[i];
@@ -103,7 +105,7 @@ layout_stage(StreamingProgram *program, StreamingStage *stage)
 		stage->count_attno = ++natts;
 	if (own && stage->having)
 		stage->shown_attno = ++natts;
-	if (stage->evicts)
+	if (stage->evicts || stage->kind == STREAMING_STAGE_SESSION)
 		stage->closes_attno = ++natts;
 	stage->hash_attno = ++natts;
 	stage->natts = natts;
@@ -146,7 +148,10 @@ column_ddl(const char *name, Oid type, int32 typmod, Oid collation)
 	return buf.data;
 }
 
-/* CREATE TABLE name (columns), with indexes on the named hash columns. */
+/*
+ * CREATE TABLE name (columns), with indexes.  indexed: of char *, columns with a
+ * comma between them.
+ */
 static List *
 table_ddl(List *ddl, const char *name, char **columns, int ncolumns, List *indexed)
 {
@@ -163,11 +168,15 @@ table_ddl(List *ddl, const char *name, char **columns, int ncolumns, List *index
 	ddl = lappend(ddl, buf.data);
 	foreach(lc, indexed)
 	{
-		const char *column = lfirst(lc);
+		char	   *first = pstrdup(lfirst(lc));
+		char	   *second = strchr(first, ',');
 
-		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (%s)",
-									quote_identifier(psprintf("%s_%s", name, column + 1)),
-									qualified(name), quote_identifier(column)));
+		if (second)
+			*second++ = '\0';
+		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (%s%s%s)",
+									quote_identifier(psprintf("%s_%s", name, first + 1)),
+									qualified(name), quote_identifier(first),
+									second ? ", " : "", second ? quote_identifier(second) : ""));
 	}
 	return ddl;
 }
@@ -210,12 +219,13 @@ stage_ddl(List *ddl, StreamingStage *stage)
 	if (stage->hash_attno)
 	{
 		columns[stage->hash_attno - 1] = "\"$hash\" pg_catalog.int8";
-		indexed = list_make1("$hash");
+		indexed = list_make1(stage->kind == STREAMING_STAGE_SESSION ? "$hash,$closes" : "$hash");
 	}
 	if (stage->closes_attno)
 	{
 		columns[stage->closes_attno - 1] = "\"$closes\" pg_catalog.timestamptz";
-		indexed = lappend(indexed, "$closes");
+		if (stage->evicts)
+			indexed = lappend(indexed, "$closes");
 	}
 	return table_ddl(ddl, stage->table, columns, stage->natts, indexed);
 }

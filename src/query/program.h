@@ -21,6 +21,11 @@
  *				kept in a bag table with their multiplicity; the aggregates of
  *				the groups touched are computed anew from it
  *
+ *	session		the statement computes partial aggregates by the other keys and
+ *				the time; sessions that come to touch each other are combined.
+ *				The session, a range, is the last key; in the statement's rows
+ *				the time stands in its place
+ *
  * "recompute" takes any aggregate and any sign; "combine" is for input that
  * only appears and aggregates that can be combined.
  *
@@ -43,7 +48,8 @@ typedef enum StreamingStageKind
 	STREAMING_STAGE_APPEND,
 	STREAMING_STAGE_COMBINE,
 	STREAMING_STAGE_MULTISET,
-	STREAMING_STAGE_RECOMPUTE
+	STREAMING_STAGE_RECOMPUTE,
+	STREAMING_STAGE_SESSION
 } StreamingStageKind;
 
 /* A value with a type: a group key, an aggregate's argument, an output column. */
@@ -79,7 +85,8 @@ typedef enum StreamingWindowKind
 	STREAMING_WINDOW_NONE,
 	STREAMING_WINDOW_TIME,		/* the key is the event time itself */
 	STREAMING_WINDOW_START,		/* begins a window: key + length */
-	STREAMING_WINDOW_RANGE		/* upper(key) */
+	STREAMING_WINDOW_RANGE,		/* upper(key) */
+	STREAMING_WINDOW_SESSION	/* behind upper(key): who comes then joins no more */
 } StreamingWindowKind;
 
 typedef struct StreamingWindow
@@ -119,7 +126,8 @@ typedef struct StreamingStage
 	/* event time */
 	Expr	   *closes;			/* likewise, of keys: the timestamptz at which the
 								 * group closes; NULL: never */
-	char	   *closes_text;	/* for people */
+	char	   *closes_text;	/* for people; NULL: no watermark closes it */
+	int64		gap;			/* session: microseconds */
 	bool		emits_closed;	/* hands groups up when they close */
 	bool		only_appears;	/* rows of its output never disappear */
 	bool		evicts;			/* rows of table go when the group closes */
@@ -130,7 +138,7 @@ typedef struct StreamingStage
 	AttrNumber	hash_attno;
 	AttrNumber	count_attno;	/* multiset */
 	AttrNumber	shown_attno;	/* with HAVING and outputs_stored, else 0 */
-	AttrNumber	closes_attno;	/* evicts */
+	AttrNumber	closes_attno;	/* evicts, session */
 	char	   *result_table;	/* what users read: table, if it stores the
 								 * outputs; one of its own with emits_closed; or
 								 * NULL */
@@ -167,6 +175,12 @@ typedef struct StreamingProgram
 	bool		keeps_result;	/* the last stage's rows are in result_<id> */
 	List	   *sink_key;		/* of int: outputs that make its key */
 } StreamingProgram;
+
+/* Has each row of its output a group key of its own? */
+#define streaming_has_groups(stage) \
+	((stage)->kind == STREAMING_STAGE_COMBINE || \
+	 (stage)->kind == STREAMING_STAGE_RECOMPUTE || \
+	 (stage)->kind == STREAMING_STAGE_SESSION)
 
 #define streaming_last_stage(program) (&(program)->stages[(program)->nstages - 1])
 

@@ -87,8 +87,7 @@ static void
 check_key(StreamingProgram *program, StreamingStream *stream)
 {
 	StreamingStage *stage = streaming_last_stage(program);
-	bool		grouped = stage->kind == STREAMING_STAGE_COMBINE ||
-		stage->kind == STREAMING_STAGE_RECOMPUTE;
+	bool		grouped = streaming_has_groups(stage);
 	List	   *names = key_columns(stream);
 	List	   *outputs = NIL;
 	Bitmapset  *keys = NULL;

@@ -245,7 +245,7 @@ key_for_update(StreamingProgram *program, Relation rel)
 	bool		covered = false;
 	ListCell   *lc;
 
-	if (stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_RECOMPUTE)
+	if (streaming_has_groups(stage))
 		outputs = key_outputs(stage);
 	if (outputs == NIL)
 		ereport(ERROR,
@@ -289,7 +289,7 @@ key_for_complete(StreamingProgram *program, Relation rel)
 	List	   *indexes;
 	ListCell   *lc;
 
-	if (stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_RECOMPUTE)
+	if (streaming_has_groups(stage))
 		group = key_outputs(stage);
 	if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
 	{

@@ -42,8 +42,7 @@ find_index(StreamingStateTable *table, AttrNumber attno)
 	{
 		IndexInfo  *info = table->result->ri_IndexRelationInfo[i];
 
-		if (info->ii_NumIndexAttrs == 1 && info->ii_Predicate == NIL &&
-			info->ii_IndexAttrNumbers[0] == attno)
+		if (info->ii_Predicate == NIL && info->ii_IndexAttrNumbers[0] == attno)
 			return table->result->ri_IndexRelationDescs[i];
 	}
 	ereport(ERROR,
@@ -133,14 +132,32 @@ streaming_state_find_until(StreamingStateTable *table, AttrNumber attno,
 	MemoryContextSwitchTo(old);
 }
 
+void
+streaming_state_find_from(StreamingStateTable *table, int64 hash, TimestampTz from)
+{
+	ScanKeyData keys[2];
+	MemoryContext old;
+
+	if (table->was_empty)
+		return;
+	old = MemoryContextSwitchTo(table->context);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
+	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
+				TimestampTzGetDatum(from));
+	table->ordered = streaming_index_beginscan(table->rel, table->index, SnapshotSelf, 2);
+	index_rescan(table->ordered, keys, 2, NULL, 0);
+	MemoryContextSwitchTo(old);
+}
+
 bool
 streaming_state_next_until(StreamingStateTable *table)
 {
 	MemoryContext old = MemoryContextSwitchTo(table->context);
-	bool		found = index_getnext_slot(table->ordered, ForwardScanDirection, table->stored);
+	bool		found = table->ordered &&
+		index_getnext_slot(table->ordered, ForwardScanDirection, table->stored);
 
 	MemoryContextSwitchTo(old);
-	if (!found)
+	if (!found && table->ordered)
 	{
 		index_endscan(table->ordered);
 		table->ordered = NULL;

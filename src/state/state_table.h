@@ -61,6 +61,12 @@ extern void streaming_state_find_until(StreamingStateTable *table, AttrNumber at
 									   TimestampTz from, TimestampTz upto);
 extern bool streaming_state_next_until(StreamingStateTable *table);
 
+/*
+ * Ditto the rows with a hash whose second column in the index on the hash is
+ * above from.  Rows inserted since opening may not be found.
+ */
+extern void streaming_state_find_from(StreamingStateTable *table, int64 hash, TimestampTz from);
+
 /* Adds a row (its values are copied); slot has the columns of the table. */
 extern void streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row);
 

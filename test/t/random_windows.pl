@@ -29,6 +29,7 @@ my @windows = (
 	[ 'at', 'at', "win + '1 microsecond'" ],
 	[ "streaming.tumble(at, '17 seconds')", "streaming.tumble(at, '17 seconds')", 'upper(win)' ],
 	[ "streaming.hop(at, '10 seconds', '25 seconds')", "streaming.hop(at, '10 seconds', '25 seconds')", 'upper(win)' ]);
+my @gaps = ('1 second', '4 seconds', '15 seconds');
 my @combined = ('count(*)', 'sum(v)', 'avg(v)', 'min(v)', 'max(k)', 'bool_or(v > 5)', 'count(v) FILTER (WHERE v > 3)', 'max(at)');
 my @recomputed = ('count(DISTINCT v)', 'array_agg(v ORDER BY v, id)', 'percentile_disc(0.5) WITHIN GROUP (ORDER BY v)');
 my %views;
@@ -56,12 +57,34 @@ WHERE ($where) AND NOT CASE WHEN closes IS NULL OR NOT isfinite(closes) THEN NOT
 SQL
 }
 
+# Sessions as gaps and islands. What is older than the watermark is late.
+my $session_in_time = '(isfinite(at) IS TRUE AND (began IS NULL OR at >= began))';
+sub session_query
+{
+	my ($gap, $group, $aggs, $having, $where, $append) = @_;
+	my $partition = $group ? 'PARTITION BY k' : '';
+
+	return <<SQL;
+SELECT tstzrange(min(at), max(at) + '$gap') AS w$group, $aggs
+FROM (SELECT *, sum(new) OVER ($partition ORDER BY at, id) AS island
+	FROM (SELECT *, coalesce(at - lag(at) OVER ($partition ORDER BY at, id) > '$gap', true)::int AS new
+		FROM fed WHERE ($where) AND $session_in_time) n) i
+GROUP BY island$group HAVING ($having) AND (NOT $append OR max(at) + '$gap' < CLOSED)
+SQL
+}
+
 foreach my $i (1 .. rounds(30))
 {
 	my $name = "v$i";
 	my $window = pick(@windows);
 	my $append = pick('true', 'true', 'false');
 	my @aggs = map { pick(@combined, rand() < 0.3 ? @recomputed : ()) } 1 .. 1 + int rand 3;
+	my $gap = rand() < 0.25 ? pick(@gaps) : undef;
+	if ($gap)
+	{
+		$window = [ "streaming.session(at, '$gap')", 'tstzrange(at, at)' ];
+		@aggs = map { pick(@combined) } @aggs;
+	}
 	my $n = 0;
 	my $aggs = join ', ', map { "$_ AS a" . ++$n } @aggs;
 	my $group = pick('', ', k');
@@ -89,13 +112,13 @@ foreach my $i (1 .. rounds(30))
 	}
 	$views{$name} = {
 		sql => $sql, shown => $shown, where => $where,
-		batch => batch_query($window, $group, $aggs, $having, $where, $append),
-		late => late_query($window, $where, $append) };
+		batch => $gap ? session_query($gap, $group, $aggs, $having, $where, $append) : batch_query($window, $group, $aggs, $having, $where, $append),
+		late => $gap ? "SELECT count(*) FROM fed WHERE ($where) AND NOT $session_in_time" : late_query($window, $where, $append) };
 }
 
 my $id = 0;
 my $base = 0;
-foreach my $batch (1 .. rounds(15))
+foreach my $batch (1 .. rounds(12))
 {
 	# Time goes on, now and then by a leap or not at all; rows are early or late.
 	$base += pick(0, 5, 15, 15, 40, 200);
