@@ -173,7 +173,8 @@ typedef struct StreamingProgram
 	StreamingOutputMode output_mode;
 	StreamingSinkSpec sink;
 	bool		keeps_result;	/* the last stage's rows are in result_<id> */
-	List	   *sink_key;		/* of int: outputs that make its key */
+	List	   *sink_key;		/* of int: outputs that make its key, in the order
+								 * of its index */
 } StreamingProgram;
 
 /* Has each row of its output a group key of its own? */

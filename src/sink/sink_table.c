@@ -210,7 +210,7 @@ index_covers(Oid index, StreamingProgram *program, List *outputs)
 	return covers;
 }
 
-/* A unique index whose columns are all outputs, as a list of these; else NIL. */
+/* The outputs for the columns of an index, in its order; NIL: not all are outputs. */
 static List *
 outputs_of_index(Oid index, StreamingProgram *program)
 {
@@ -222,18 +222,41 @@ outputs_of_index(Oid index, StreamingProgram *program)
 	if (!HeapTupleIsValid(tuple))
 		return NIL;
 	form = (Form_pg_index) GETSTRUCT(tuple);
-	for (int i = 0; i < stage->noutputs; i++)
+	for (int i = 0; i < form->indnkeyatts; i++)
 	{
-		AttrNumber	attno = get_attnum(program->sink.relid, stage->outputs[i].name);
-
-		for (int j = 0; j < form->indnkeyatts; j++)
+		for (int j = 0; j < stage->noutputs; j++)
 		{
-			if (form->indkey.values[j] == attno)
-				outputs = list_append_unique_int(outputs, i);
+			if (form->indkey.values[i] == get_attnum(program->sink.relid, stage->outputs[j].name))
+				outputs = lappend_int(outputs, j);
 		}
 	}
+	if (list_length(outputs) != form->indnkeyatts)
+		outputs = NIL;
 	ReleaseSysCache(tuple);
-	return index_covers(index, program, outputs) ? outputs : NIL;
+	return outputs;
+}
+
+/*
+ * The key by a unique index: one of exactly these outputs, or, if they are NIL,
+ * the primary key, or any other whose columns are all outputs.  NIL: none.
+ */
+static List *
+key_by_index(StreamingProgram *program, Relation rel, List *wanted)
+{
+	List	   *key = NIL;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Oid			index = lfirst_oid(lc);
+		List	   *outputs = outputs_of_index(index, program);
+
+		if (outputs == NIL || !index_covers(index, program, wanted != NIL ? wanted : outputs))
+			continue;
+		if (key == NIL || index == rel->rd_pkindex)
+			key = outputs;
+	}
+	return key;
 }
 
 /* Update mode: rows are told by the group key. */
@@ -242,8 +265,7 @@ key_for_update(StreamingProgram *program, Relation rel)
 {
 	StreamingStage *stage = streaming_last_stage(program);
 	List	   *outputs = NIL;
-	bool		covered = false;
-	ListCell   *lc;
+	List	   *key;
 
 	if (streaming_has_groups(stage))
 		outputs = key_outputs(stage);
@@ -254,15 +276,14 @@ key_for_update(StreamingProgram *program, Relation rel)
 				 errhint("Select every expression of GROUP BY as a column of its own, or use streaming.output_mode = 'complete'.")));
 	if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
 		return outputs;
-	foreach(lc, RelationGetIndexList(rel))
-		covered |= index_covers(lfirst_oid(lc), program, outputs);
-	if (!covered)
+	key = key_by_index(program, rel, outputs);
+	if (key == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("sink \"%s\" has no unique key on the group key of the continuous view",
 						RelationGetRelationName(rel)),
 				 errhint("Add a primary key, or a UNIQUE NULLS NOT DISTINCT constraint, on exactly the columns of GROUP BY, or use streaming.output_mode = 'complete'.")));
-	return outputs;
+	return key;
 }
 
 static bool
@@ -286,8 +307,6 @@ key_for_complete(StreamingProgram *program, Relation rel)
 	StreamingStage *stage = streaming_last_stage(program);
 	List	   *group = NIL;
 	List	   *key = NIL;
-	List	   *indexes;
-	ListCell   *lc;
 
 	if (streaming_has_groups(stage))
 		group = key_outputs(stage);
@@ -302,24 +321,9 @@ key_for_complete(StreamingProgram *program, Relation rel)
 					 errhint("Select every expression of GROUP BY as a column of its own.")));
 		return group;
 	}
-	indexes = RelationGetIndexList(rel);
-	foreach(lc, indexes)
-	{
-		if (group != NIL && index_covers(lfirst_oid(lc), program, group))
-			return group;
-	}
-	foreach(lc, indexes)
-	{
-		Oid			index = lfirst_oid(lc);
-
-		if (key == NIL || index == RelationGetPrimaryKeyIndex(rel))
-		{
-			List	   *outputs = outputs_of_index(index, program);
-
-			key = outputs != NIL ? outputs : key;
-		}
-	}
-	return key;
+	if (group != NIL)
+		key = key_by_index(program, rel, group);
+	return key != NIL ? key : key_by_index(program, rel, NIL);
 }
 
 static void

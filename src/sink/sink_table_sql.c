@@ -28,6 +28,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
@@ -202,7 +203,16 @@ append_match(StringInfo buf, SinkTable *table, bool keys, bool nulls, const char
 			continue;
 		appendStringInfoString(buf, " AND ");
 		if (nulls && !column->not_null)
+		{
 			append_same(buf, column, left, value);
+			/* says nothing new, but an index can be asked for it */
+			if (keys && !table->foreign)
+			{
+				appendStringInfoString(buf, " AND (");
+				append_equal(buf, column, left, value);
+				appendStringInfo(buf, " OR (%s IS NULL AND %s IS NULL))", left, value);
+			}
+		}
 		else
 			append_equal(buf, column, left, value);
 	}
@@ -271,6 +281,28 @@ assignments(SinkTable *table, const char *prefix)
 	return buf.data;
 }
 
+/*
+ * ORDER BY the key, in the order of the index: neighbours in the index are then
+ * upserted one after the other, which saves a third of the time.  Text would take
+ * longer to sort than that, unless by bytes.
+ */
+static void
+append_order(StringInfo buf, SinkTable *table)
+{
+	const char *delimiter = " ORDER BY ";
+	ListCell   *lc;
+
+	foreach(lc, table->program->sink_key)
+	{
+		SinkColumn *column = &table->columns[lfirst_int(lc)];
+
+		if (OidIsValid(column->collation) && column->collation != C_COLLATION_OID)
+			break;
+		appendStringInfo(buf, "%s%s", delimiter, column->value);
+		delimiter = ", ";
+	}
+}
+
 /* ---- Statements ---- */
 
 /* Rows to write: appended, or upserted with an arbiter index. */
@@ -298,6 +330,7 @@ insert_sql(SinkTable *table)
 		appendStringInfoChar(&buf, ')');
 		return buf.data;
 	}
+	append_order(&buf, table);
 	set = assignments(table, "EXCLUDED.");
 	appendStringInfo(&buf, " ON CONFLICT (%s) DO %s%s", list_of(table, true, bare_name),
 					 set[0] ? "UPDATE SET " : "NOTHING", set);
