@@ -28,11 +28,13 @@
 #include "streaming.h"
 
 #include "access/heapam.h"
+#include "access/hio.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -45,6 +47,13 @@
 
 #define CHUNK_BYTES		8000	/* of data; fills a page */
 #define CHUNKS_AT_ONCE	16
+
+/*
+ * What is written is read at once by the delivery worker, and then deleted.
+ * So, up to this size, it uses shared buffers as others do, not the small ring
+ * of bulk inserts, whose pages are written out and read again.
+ */
+#define SHARED_BYTES	((Size) NBuffers / 4 * BLCKSZ)
 
 /* Which parts a message has; stored, with the flags of the message above. */
 #define HAS_PARTITION	0x10
@@ -61,6 +70,8 @@ struct StreamingOutbox
 	EState	   *estate;
 	ResultRelInfo *result;
 	BulkInsertState bulk;
+	bool		ring;			/* bulk has a ring of buffers of its own */
+	Size		written;
 	StringInfoData chunk;		/* as a bytea, header included */
 	int			messages;		/* in it */
 	MemoryContext chunks;		/* what the slots hold */
@@ -83,6 +94,7 @@ static int32 last_number = 0;	/* is the last number of */
 
 static void end_chunk(StreamingOutbox *outbox);
 static void write_chunks(StreamingOutbox *outbox);
+static void begin_ring(StreamingOutbox *outbox);
 static void append_length(StringInfo chunk, uint32 length);
 static void append_part(StringInfo chunk, const char *data, int length);
 static void count_written(Oid stream, int64 messages, int64 bytes);
@@ -133,6 +145,8 @@ streaming_outbox_open(Oid stream)
 	InitResultRelInfo(outbox->result, table, 1, NULL, 0);
 	ExecOpenIndices(outbox->result, false);
 	outbox->bulk = GetBulkInsertState();
+	FreeAccessStrategy(outbox->bulk->strategy);
+	outbox->bulk->strategy = NULL;
 	outbox->chunks = AllocSetContextCreate(CurrentMemoryContext, "streaming outbox",
 										   ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < CHUNKS_AT_ONCE; i++)
@@ -224,6 +238,7 @@ end_chunk(StreamingOutbox *outbox)
 	memset(slot->tts_isnull, false, sizeof(bool) * Natts_outbox);
 	ExecStoreVirtualTuple(slot);
 	outbox->nslots++;
+	outbox->written += outbox->chunk.len;
 	MemoryContextSwitchTo(old);
 
 	count_written(outbox->stream, outbox->messages, outbox->chunk.len - VARHDRSZ);
@@ -261,6 +276,19 @@ write_chunks(StreamingOutbox *outbox)
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(outbox->chunks);
 	outbox->nslots = 0;
+	if (!outbox->ring && outbox->written > SHARED_BYTES)
+		begin_ring(outbox);
+}
+
+static void
+begin_ring(StreamingOutbox *outbox)
+{
+	MemoryContext old = MemoryContextSwitchTo(outbox->context);
+
+	FreeBulkInsertState(outbox->bulk);
+	outbox->bulk = GetBulkInsertState();
+	outbox->ring = true;
+	MemoryContextSwitchTo(old);
 }
 
 void
