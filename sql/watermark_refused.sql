@@ -34,4 +34,15 @@ SELECT streaming.drain('keys'), streaming.drain('key_groups');
 SELECT * FROM keys ORDER BY k;
 SELECT * FROM key_groups ORDER BY half;
 
+-- a watermark that views depend on may change, but not come and go below them
+CREATE VIEW instants WITH (streaming.trigger = 'manual', streaming.output_mode = 'append') AS SELECT at, count(*) FROM s GROUP BY at;
+CREATE VIEW distinct_keys WITH (streaming.trigger = 'manual') AS SELECT at, count(DISTINCT k) FROM timeless GROUP BY at;
+ALTER FOREIGN TABLE s ALTER at OPTIONS (SET watermark '1 day');
+SELECT streaming.drain('instants'), streaming.watermark('instants') = '2026-01-02';
+ALTER FOREIGN TABLE s ALTER at OPTIONS (DROP watermark);
+ALTER FOREIGN TABLE timeless ALTER at OPTIONS (ADD watermark '1 day');
+DROP VIEW distinct_keys;
+ALTER FOREIGN TABLE timeless ALTER at OPTIONS (ADD watermark '1 day');
+
+SET client_min_messages = warning;
 DROP FOREIGN TABLE timeless, s CASCADE;

@@ -150,6 +150,12 @@ open_program(StreamingViewState *state)
 									   &state->definition->sink,
 									   state->definition->output_mode);
 	relation_close(rel, NoLock);
+	if (!streaming_layout_matches(state->program))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("tables of continuous view \"%s\" do not fit its query any more",
+						get_rel_name(state->view)),
+				 errhint("Drop the view and create it again.")));
 	state->change_stream = find_change_stream(state->definition);
 	state->relations = list_make3_oid(state->view, state->definition->definition,
 									  state->program->input);

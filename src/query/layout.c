@@ -27,6 +27,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "foreign/foreign.h"
@@ -35,6 +36,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 #include "query/program.h"
 #include "sink/sink.h"
@@ -126,6 +128,34 @@ streaming_layout(StreamingProgram *program)
 {
 	for (int i = 0; i < program->nstages; i++)
 		layout_stage(program, &program->stages[i]);
+}
+
+static bool
+has_columns(const char *table, int natts)
+{
+	Oid			relid = get_relname_relid(table, streaming_internal_namespace());
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;			/* that it is lost is found out when it is used */
+	result = ((Form_pg_class) GETSTRUCT(tuple))->relnatts == natts;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+bool
+streaming_layout_matches(StreamingProgram *program)
+{
+	for (int i = 0; i < program->nstages; i++)
+	{
+		StreamingStage *stage = &program->stages[i];
+
+		if ((stage->table && !has_columns(stage->table, stage->natts)) ||
+			(stage->bag_table && !has_columns(stage->bag_table, stage->bag_natts)))
+			return false;
+	}
+	return true;
 }
 
 static char *

@@ -226,6 +226,10 @@ extern StreamingProgram *streaming_compile(Query *query, int32 id,
 /* in layout.c: names and columns of the tables of a program's stages */
 extern void streaming_layout(StreamingProgram *program);
 extern List *streaming_layout_ddl(StreamingProgram *program);
+
+/* Have the view's tables the columns that the program is made for? */
+extern bool streaming_layout_matches(StreamingProgram *program);
+
 extern char *streaming_layout_view_query(StreamingProgram *program);
 
 /* SELECT <outputs> FROM result_<id>; the program keeps its result */
