@@ -93,11 +93,13 @@ form_row(StreamingBufferWriter *writer, const Datum *values, const bool *isnull,
 {
 	TupleDesc	desc = writer->desc;
 	HeapTupleHeader row = (HeapTupleHeader) writer->row.data;
-	bool		has_null = memchr(isnull, true, desc->natts) != NULL;
-	Size		hoff = SizeofHeapTupleHeader + (has_null ? BITMAPLEN(desc->natts) : 0);
+	bool		has_null = false;
+	Size		hoff;
 	Size		data_length;
 
-	hoff = MAXALIGN(hoff);
+	for (int i = 0; i < desc->natts; i++)
+		has_null |= isnull[i];
+	hoff = MAXALIGN(SizeofHeapTupleHeader + (has_null ? BITMAPLEN(desc->natts) : 0));
 	data_length = heap_compute_data_size(desc, unconstify(Datum *, values),
 										 unconstify(bool *, isnull));
 	*length = hoff + data_length;

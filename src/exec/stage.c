@@ -24,6 +24,14 @@
 
 #define CHECK_POSTMASTER_ROWS	65536
 
+/* sort_pending(rows, n): by hash */
+#define ST_SORT sort_pending
+#define ST_ELEMENT_TYPE StreamingPendingRow
+#define ST_COMPARE(a, b) ((a)->hash < (b)->hash ? -1 : (a)->hash > (b)->hash ? 1 : 0)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 typedef struct StageReceiver
 {
 	DestReceiver pub;
@@ -177,15 +185,6 @@ append_row(StreamingStageExec *exec, TupleTableSlot *slot)
 	streaming_emit(exec, exec->writes, 1, slot->tts_values, slot->tts_isnull);
 }
 
-static int
-compare_pending(const void *a, const void *b)
-{
-	int64		left = ((const StreamingPendingRow *) a)->hash;
-	int64		right = ((const StreamingPendingRow *) b)->hash;
-
-	return left < right ? -1 : left > right ? 1 : 0;
-}
-
 static void
 merge_chunk(StreamingStageExec *exec)
 {
@@ -197,7 +196,7 @@ merge_chunk(StreamingStageExec *exec)
 	if (!PostmasterIsAlive())
 		proc_exit(1);
 	INSTR_TIME_SET_CURRENT(start);
-	qsort(exec->pending, exec->npending, sizeof(StreamingPendingRow), compare_pending);
+	sort_pending(exec->pending, exec->npending);
 	if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
 		streaming_merge_bag(exec);
 	else

@@ -55,6 +55,7 @@
 
 #include "streaming.h"
 #include "exec/exec.h"
+#include "statement.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
 
@@ -69,9 +70,15 @@
  * earliest.  Most of such a batch is its commit, waiting for the disk included;
  * a thousand rows a second need not be a thousand of them.  A row that comes
  * alone does not wait, nor does one that a drain waits for.
+ *
+ * Rows that pour in are taken in large groups: a batch of more than
+ * STREAMING_FEW_ROWS is followed by the next LOAD_INTERVAL after it began, at
+ * the earliest.  What is done once a batch and once for each group in it is then
+ * done less often, and the processes that bring the rows get the time.
  */
 #define PACE_ROWS			100
 #define PACE_INTERVAL		2		/* ms */
+#define LOAD_INTERVAL		20		/* ms */
 
 /* A view that this worker holds. */
 typedef struct Run
@@ -466,7 +473,7 @@ has_work(Run *run, TimestampTz now, long *timeout)
 
 	if (run->more || streaming_view_has_input(run->state))
 	{
-		if (run->paced <= now || run->drained)
+		if (run->paced <= now)
 			return true;
 		due_at(run->paced, now, timeout);
 		return false;
@@ -612,9 +619,14 @@ static void
 note_success(Run *run, const StreamingBatchResult *result, uint64 request)
 {
 	run->more = result && result->more;
-	run->paced = result && result->input_rows < PACE_ROWS &&
-		run->trigger == STREAMING_TRIGGER_ASAP ?
-		TimestampTzPlusMilliseconds(result->started_at, PACE_INTERVAL) : 0;
+	run->paced = 0;
+	if (result && run->trigger == STREAMING_TRIGGER_ASAP)
+	{
+		if (result->input_rows > STREAMING_FEW_ROWS)
+			run->paced = TimestampTzPlusMilliseconds(result->started_at, LOAD_INTERVAL);
+		else if (result->input_rows < PACE_ROWS && !run->drained)
+			run->paced = TimestampTzPlusMilliseconds(result->started_at, PACE_INTERVAL);
+	}
 	run->failures = 0;
 	run->failed = false;
 	if (!run->more)
