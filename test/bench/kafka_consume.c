@@ -3,8 +3,13 @@
  *	  The reference of the Kafka cases: how fast librdkafka alone can hand
  *	  over a topic, from its start to the end it has when we begin.
  *
- *	kafka_consume BROKERS TOPIC [output=FILE] [property=value ...]
+ *	kafka_consume BROKERS TOPIC [output=FILE] [to=TOPIC] [property=value ...]
  *	kafka_consume version
+ *
+ * With "to", each message is produced into another topic as it is, and the last
+ * moment is that when the broker has acknowledged all of them: how fast a
+ * program can be that has nothing to do but pass messages on, and promises
+ * nothing about crashes.
  *
  * Prints "messages N bytes N seconds S cpu_us_per_message U".  The seconds
  * run from the handle's creation (so they include connecting, as a view's
@@ -98,6 +103,37 @@ assign_all(rd_kafka_t *rk, const char *topic)
 	return expected;
 }
 
+static rd_kafka_t *producer = NULL;
+static rd_kafka_topic_t *target = NULL;
+
+static void
+open_target(const char *brokers, const char *topic)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char		why[512];
+
+	set(conf, "bootstrap.servers", brokers);
+	set(conf, "queue.buffering.max.messages", "500000");
+	set(conf, "queue.buffering.max.kbytes", "65536");
+	producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	if (producer == NULL)
+		fatal("producer", why);
+	target = rd_kafka_topic_new(producer, topic, NULL);
+}
+
+static void
+pass_on(const rd_kafka_message_t *message)
+{
+	while (rd_kafka_produce(target, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
+							message->payload, message->len,
+							message->key, message->key_len, NULL) != 0)
+	{
+		if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			fatal("produce", rd_kafka_err2str(rd_kafka_last_error()));
+		rd_kafka_poll(producer, 5);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -105,6 +141,7 @@ main(int argc, char **argv)
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *queue;
+	const char *to = NULL;
 	char		why[512];
 	FILE	   *output = NULL;
 	int64_t		expected,
@@ -142,7 +179,10 @@ main(int argc, char **argv)
 			setvbuf(output, NULL, _IOFBF, 128 * 1024);
 			continue;
 		}
-		set(conf, argv[i], value);
+		if (strcmp(argv[i], "to") == 0)
+			to = value;
+		else
+			set(conf, argv[i], value);
 	}
 
 	begin = now();
@@ -151,6 +191,8 @@ main(int argc, char **argv)
 	if (rk == NULL)
 		fatal("consumer", why);
 	rd_kafka_poll_set_consumer(rk);
+	if (to)
+		open_target(argv[1], to);
 	expected = assign_all(rk, argv[2]);
 	queue = rd_kafka_queue_get_consumer(rk);
 
@@ -170,6 +212,8 @@ main(int argc, char **argv)
 					fwrite_unlocked(messages[i]->payload, messages[i]->len, 1, output);
 					putc_unlocked('\n', output);
 				}
+				if (to)
+					pass_on(messages[i]);
 			}
 			rd_kafka_message_destroy(messages[i]);
 		}
@@ -180,6 +224,8 @@ main(int argc, char **argv)
 	}
 	if (output && (fflush(output) != 0 || fsync(fileno(output)) != 0))
 		fatal("output", "cannot be written");
+	if (to && rd_kafka_flush(producer, 600000) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		fatal(to, "not all messages are acknowledged");
 	cpu = cpu_seconds() - cpu;
 	begin = now() - begin;
 	printf("messages %" PRId64 " bytes %" PRId64 " seconds %.3f cpu_us_per_message %.3f\n",
