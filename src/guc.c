@@ -96,7 +96,7 @@ define_worker_settings(void)
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("streaming.batch_rows",
-							"Rows that a batch takes at most from a source that it reads itself.",
+							"Rows that a batch takes at most from a source that it reads itself, or writes to a stream.",
 							"The view option streaming.max_rows_per_trigger overrides it.",
 							&streaming_batch_rows,
 							100000, 1, INT_MAX,

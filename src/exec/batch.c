@@ -26,6 +26,7 @@
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
@@ -38,6 +39,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "streaming.h"
 
 #include "exec/exec.h"
 #include "exec/late.h"
@@ -410,6 +413,22 @@ end_block(void)
 	CommitTransactionCommand();
 }
 
+/*
+ * Rows that a batch takes at most, 0: all there are.  What goes to a stream is
+ * delivered while the next batch runs, so batches are kept short.
+ */
+static int64
+batch_limit(StreamingViewState *state)
+{
+	Oid			sink = state->program->sink.relid;
+
+	if (state->definition->max_rows == 0 && OidIsValid(sink) &&
+		get_rel_relkind(sink) == RELKIND_FOREIGN_TABLE &&
+		state->program->output_mode != STREAMING_OUTPUT_COMPLETE)
+		return streaming_batch_rows;
+	return state->definition->max_rows;
+}
+
 bool
 streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 {
@@ -435,7 +454,7 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 
 	streaming_input_prepare(state->input);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	input = streaming_input_begin(state->input, state->definition->max_rows,
+	input = streaming_input_begin(state->input, batch_limit(state),
 								  state->definition->max_files);
 	if (!input && !runs_without_input(state) &&
 		new_watermark(state, false) == state->progress.watermark)

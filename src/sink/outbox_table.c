@@ -60,11 +60,16 @@ typedef struct OutboxScan
 	Relation	table;
 	Relation	index;
 	SysScanDesc scan;
+	bool		same;			/* of the place's transaction, then of later ones */
+	Oid			stream;
+	StreamingOutboxPlace after;
 	Datum		snapshot;
 	Datum		values[Natts_outbox];
 	bool		isnull[Natts_outbox];
 	StreamingOutboxPlace place;
 } OutboxScan;
+
+static void begin_part(OutboxScan *scan);
 
 static Relation
 open_table(const char *name, LOCKMODE lockmode)
@@ -92,30 +97,57 @@ streaming_outbox_table(int lockmode)
 	return open_table("outbox", lockmode);
 }
 
+/* What is behind after. */
 static void
-scan_begin(OutboxScan *scan, Oid stream, StreamingOutboxPlace from, Datum snapshot,
+scan_begin(OutboxScan *scan, Oid stream, StreamingOutboxPlace after, Datum snapshot,
 		   LOCKMODE lockmode)
 {
-	ScanKeyData keys[2];
-
 	scan->table = streaming_outbox_table(lockmode);
 	scan->index = index_open(index_of(scan->table), AccessShareLock);
+	scan->stream = stream;
+	scan->after = after;
 	scan->snapshot = snapshot;
+	scan->same = true;
+	begin_part(scan);
+}
+
+/*
+ * An index scan cannot begin in the middle of a transaction and go on with the
+ * next one; two can.
+ */
+static void
+begin_part(OutboxScan *scan)
+{
+	ScanKeyData keys[3];
+
 	ScanKeyInit(&keys[0], Anum_outbox_stream, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(stream));
-	ScanKeyInit(&keys[1], Anum_outbox_xid, BTGreaterEqualStrategyNumber, F_XID8GE,
-				FullTransactionIdGetDatum(FullTransactionIdFromU64(from.xid)));
+				ObjectIdGetDatum(scan->stream));
+	ScanKeyInit(&keys[1], Anum_outbox_xid,
+				scan->same ? BTEqualStrategyNumber : BTGreaterStrategyNumber,
+				scan->same ? F_XID8EQ : F_XID8GT,
+				FullTransactionIdGetDatum(FullTransactionIdFromU64(scan->after.xid)));
+	ScanKeyInit(&keys[2], Anum_outbox_number, BTGreaterStrategyNumber, F_INT4GT,
+				Int32GetDatum(scan->after.number));
 	scan->scan = systable_beginscan_ordered(scan->table, scan->index, GetActiveSnapshot(),
-											2, keys);
+											scan->same ? 3 : 2, keys);
 }
 
 static HeapTuple
 scan_next(OutboxScan *scan)
 {
-	HeapTuple	tuple;
-
-	while ((tuple = systable_getnext_ordered(scan->scan, ForwardScanDirection)) != NULL)
+	for (;;)
 	{
+		HeapTuple	tuple = systable_getnext_ordered(scan->scan, ForwardScanDirection);
+
+		if (tuple == NULL && scan->same)
+		{
+			systable_endscan_ordered(scan->scan);
+			scan->same = false;
+			begin_part(scan);
+			continue;
+		}
+		if (tuple == NULL)
+			return NULL;
 		heap_deform_tuple(tuple, RelationGetDescr(scan->table), scan->values, scan->isnull);
 		if (!DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot,
 											  scan->values[Index_of_outbox(xid)],
@@ -126,7 +158,6 @@ scan_next(OutboxScan *scan)
 		scan->place.number = DatumGetInt32(scan->values[Index_of_outbox(number)]);
 		return tuple;
 	}
-	return NULL;
 }
 
 static void
@@ -154,14 +185,14 @@ count_chunk(OutboxScan *scan, StreamingOutboxExtent *extent)
 }
 
 void
-streaming_outbox_look(Oid stream, StreamingOutboxPlace from, Datum snapshot,
+streaming_outbox_look(Oid stream, StreamingOutboxPlace after, Datum snapshot,
 					  int64 max_bytes, bool whole, StreamingOutboxExtent *extent)
 {
 	OutboxScan	scan;
 	HeapTuple	tuple;
 
 	memset(extent, 0, sizeof(*extent));
-	scan_begin(&scan, stream, from, snapshot, AccessShareLock);
+	scan_begin(&scan, stream, after, snapshot, AccessShareLock);
 	while (!extent->more && (tuple = scan_next(&scan)) != NULL)
 	{
 		if (extent->bytes >= max_bytes && (!whole || scan.place.xid != extent->last.xid))
@@ -187,8 +218,6 @@ streaming_outbox_read(Oid stream, StreamingOutboxPlace *after, StreamingOutboxPl
 		struct varlena *stored;
 		bytea	   *chunk;
 
-		if (!is_behind(scan.place, *after))
-			continue;
 		if (is_behind(scan.place, bound))
 			break;
 		stored = (struct varlena *) DatumGetPointer(scan.values[Index_of_outbox(data)]);
@@ -207,14 +236,14 @@ streaming_outbox_read(Oid stream, StreamingOutboxPlace *after, StreamingOutboxPl
 }
 
 void
-streaming_outbox_delete(Oid stream, StreamingOutboxPlace from, StreamingOutboxPlace bound,
+streaming_outbox_delete(Oid stream, StreamingOutboxPlace after, StreamingOutboxPlace bound,
 						Datum snapshot, StreamingOutboxExtent *extent)
 {
 	OutboxScan	scan;
 	HeapTuple	tuple;
 
 	memset(extent, 0, sizeof(*extent));
-	scan_begin(&scan, stream, from, snapshot, RowExclusiveLock);
+	scan_begin(&scan, stream, after, snapshot, RowExclusiveLock);
 	while ((tuple = scan_next(&scan)) != NULL && !is_behind(scan.place, bound))
 	{
 		count_chunk(&scan, extent);

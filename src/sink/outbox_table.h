@@ -77,10 +77,10 @@ extern Relation streaming_outbox_table(int lockmode);
 extern List *streaming_outbox_streams(void);
 
 /*
- * How far does what snapshot (of type pg_snapshot) sees reach, in order, from
- * place on?  At most about max_bytes; with whole, a transaction is not cut.
+ * How far does what snapshot (of type pg_snapshot) sees behind a place reach, in
+ * order?  At most about max_bytes; with whole, a transaction is not cut.
  */
-extern void streaming_outbox_look(Oid stream, StreamingOutboxPlace from, Datum snapshot,
+extern void streaming_outbox_look(Oid stream, StreamingOutboxPlace after, Datum snapshot,
 								  int64 max_bytes, bool whole, StreamingOutboxExtent *extent);
 
 /*
@@ -92,8 +92,8 @@ extern List *streaming_outbox_read(Oid stream, StreamingOutboxPlace *after,
 								   StreamingOutboxPlace bound, Datum snapshot,
 								   int64 max_bytes);
 
-/* Deletes what snapshot sees up to bound; *extent tells what it was. */
-extern void streaming_outbox_delete(Oid stream, StreamingOutboxPlace from,
+/* Deletes what snapshot sees behind after, up to bound; *extent tells what it was. */
+extern void streaming_outbox_delete(Oid stream, StreamingOutboxPlace after,
 									StreamingOutboxPlace bound, Datum snapshot,
 									StreamingOutboxExtent *extent);
 
