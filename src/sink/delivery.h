@@ -114,6 +114,12 @@ struct StreamingDelivery
 	int64		best_bytes;
 };
 
+/*
+ * in worker/delivery_worker.c: shows why a callback has to wait, until the
+ * delivery goes on or fails
+ */
+extern void streaming_delivery_trouble(const char *text);
+
 /* in delivery_kafka.c */
 extern const StreamingDeliveryRoutine streaming_delivery_kafka;
 

@@ -21,8 +21,8 @@
  * fence each other once; the token tells whose delivery was committed, and the
  * other one stops there.
  *
- * All errors end with a new producer (delivery.h), which begins with recover; so
- * no transaction is ever aborted here: init_transactions does that.
+ * All errors end with a new producer (delivery.h), which begins with recover; the
+ * old one aborts its transaction when it closes, if it can.
  */
 #include "postgres.h"
 
@@ -37,10 +37,14 @@
 #include "kafka.h"
 #include "sink/delivery.h"
 
-#define CALL_TIMEOUT	30000	/* ms, for one call of librdkafka's */
+#define CALL_TIMEOUT	15000	/* ms, for one call of librdkafka's */
 #define QUEUE_KBYTES	"65536" /* of messages that are not acknowledged yet */
 #define QUEUE_MESSAGES	"500000"
-#define FULL_WAIT		5		/* ms between looks whether the queue has room */
+#define ABORT_TIMEOUT	500		/* ms, when the producer closes */
+#define LINGER			"1"		/* ms; a delivery has all its messages at once */
+#define SOON			20		/* ms of looks at the queue every ms, then every */
+#define QUEUE_WAIT		5		/* ms */
+#define TROUBLE_WAIT	2000	/* ms after which a wait for the queue is shown */
 
 typedef struct KafkaDelivery
 {
@@ -49,10 +53,16 @@ typedef struct KafkaDelivery
 	char	   *id;				/* transactional id and group */
 	StreamingKafka *producer;
 	rd_kafka_topic_t *topic;
-	int			commit_timeout; /* ms */
 	int64		number;			/* of the delivery under way */
-	int64		written;		/* messages of it */
+	TimestampTz waiting_since;	/* for the queue; 0: not */
 } KafkaDelivery;
+
+/* What is given back when the producer closes; in malloc'ed memory. */
+typedef struct Owned
+{
+	rd_kafka_t *rk;
+	rd_kafka_topic_t *topic;
+} Owned;
 
 typedef enum CallKind
 {
@@ -103,9 +113,10 @@ static StreamingDelivery *
 kafka_delivery_open(StreamingStream *stream, const char *identity)
 {
 	KafkaDelivery *kafka = palloc0(sizeof(KafkaDelivery));
-	char	   *timeout;
+	Owned	   *owned;
 	StreamingKafkaSetting settings[] = {
 		{"client.id", "streaming"},
+		{"linger.ms", LINGER},
 		{"reconnect.backoff.ms", "100"},
 		{"reconnect.backoff.max.ms", "10000"},
 		{"queue.buffering.max.kbytes", QUEUE_KBYTES},
@@ -125,8 +136,6 @@ kafka_delivery_open(StreamingStream *stream, const char *identity)
 	kafka->callback.arg = kafka;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &kafka->callback);
 
-	timeout = streaming_kafka_property(kafka->producer, "transaction.timeout.ms");
-	kafka->commit_timeout = (timeout ? atoi(timeout) : 60000) + CALL_TIMEOUT;
 	kafka->topic = rd_kafka_topic_new(streaming_kafka_handle(kafka->producer), stream->topic,
 									  NULL);
 	if (kafka->topic == NULL)
@@ -135,14 +144,34 @@ kafka_delivery_open(StreamingStream *stream, const char *identity)
 				 errmsg("could not use topic \"%s\" of stream %s: %s",
 						stream->topic, stream->name,
 						rd_kafka_err2str(rd_kafka_last_error()))));
-	streaming_kafka_on_close(kafka->producer, release, kafka->topic);
+	owned = malloc(sizeof(Owned));
+	if (owned == NULL)
+	{
+		rd_kafka_topic_destroy(kafka->topic);
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	}
+	owned->rk = streaming_kafka_handle(kafka->producer);
+	owned->topic = kafka->topic;
+	streaming_kafka_on_close(kafka->producer, release, owned);
 	return &kafka->base;
 }
 
+/*
+ * A transaction under way is aborted: librdkafka stops the process if it is
+ * destroyed while it is about to register a partition with one.  That needs no
+ * broker; for telling the broker, a moment is enough, or init_transactions does
+ * it.
+ */
 static void
 release(void *argument)
 {
-	rd_kafka_topic_destroy(argument);
+	Owned	   *owned = argument;
+	rd_kafka_error_t *error = rd_kafka_abort_transaction(owned->rk, ABORT_TIMEOUT);
+
+	if (error)
+		rd_kafka_error_destroy(error);
+	rd_kafka_topic_destroy(owned->topic);
+	free(owned);
 }
 
 static void
@@ -288,7 +317,7 @@ kafka_delivery_begin(StreamingDelivery *base, int64 number)
 
 	do_call(kafka, kafka->producer, make_call(kafka, CALL_BEGIN, CALL_TIMEOUT));
 	kafka->number = number;
-	kafka->written = 0;
+	kafka->waiting_since = 0;
 }
 
 static void
@@ -335,18 +364,31 @@ kafka_delivery_write(StreamingDelivery *base, const StreamingMessage *message)
 			fail(kafka, error, rd_kafka_err2str(error));
 		wait_for_queue(kafka);
 	}
-	kafka->written++;
+	kafka->waiting_since = 0;
 }
 
-/* Messages leave the queue as the broker acknowledges them. */
+/*
+ * Messages leave the queue as the broker acknowledges them, or when they are
+ * too old (message.timeout.ms, which is the transaction's).
+ */
 static void
 wait_for_queue(KafkaDelivery *kafka)
 {
+	TimestampTz now = GetCurrentTimestamp();
+	bool		soon = kafka->waiting_since == 0 ||
+		!TimestampDifferenceExceeds(kafka->waiting_since, now, SOON);
+	const char *trouble;
+
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 FULL_WAIT, PG_WAIT_EXTENSION);
+					 soon ? 1 : QUEUE_WAIT, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	streaming_kafka_serve(kafka->producer);
+	trouble = streaming_kafka_trouble(kafka->producer);
+	if (kafka->waiting_since == 0)
+		kafka->waiting_since = now;
+	else if (trouble && TimestampDifferenceExceeds(kafka->waiting_since, now, TROUBLE_WAIT))
+		streaming_delivery_trouble(trouble);
 }
 
 static rd_kafka_headers_t *
@@ -374,8 +416,12 @@ static void
 kafka_delivery_commit(StreamingDelivery *base)
 {
 	KafkaDelivery *kafka = (KafkaDelivery *) base;
-	TransactionCall *call = make_call(kafka, CALL_COMMIT, kafka->commit_timeout);
+	TransactionCall *call;
 
+	/* Otherwise the call would serve the queue, in a thread of its own. */
+	while (rd_kafka_outq_len(streaming_kafka_handle(kafka->producer)) > 0)
+		wait_for_queue(kafka);
+	call = make_call(kafka, CALL_COMMIT, CALL_TIMEOUT);
 	call->offset = kafka->number;
 	strlcpy(call->token, base->token, sizeof(call->token));
 	do_call(kafka, kafka->producer, call);

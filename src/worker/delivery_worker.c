@@ -38,19 +38,16 @@
 #include "streaming.h"
 
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
-#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -60,10 +57,7 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
-#include "catalog.h"
-#include "sink/delivery.h"
-#include "sink/outbox_table.h"
-#include "sink/sink_slots.h"
+#include "worker/delivery_attempt.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
 
@@ -76,24 +70,6 @@
 /* Chunks deleted since the last VACUUM that call for another one. */
 #define VACUUM_IDLE		1000
 #define VACUUM_BUSY		20000
-
-/* From opening the place to the next error or change of the definition. */
-typedef struct Attempt
-{
-	Oid			stream;
-	MemoryContext context;
-	MemoryContext row_context;	/* strings of row that belong to a delivery */
-	MemoryContext portion_context;
-	StreamingDelivery *delivery;
-	StreamingDeliveryRow row;	/* as it was committed last */
-	bool		happened;		/* row.pending, but it has happened */
-	bool		begun;			/* the place is in the middle of it */
-	StreamingOutboxPlace from;	/* there is nothing before it */
-	StreamingOutboxPlace next_from; /* ditto, when the pending one is settled */
-	uint64		serves;			/* the request served by the pending one */
-	bool		more;			/* the pending one has left rows that were seen */
-	TimestampTz waiting_since;	/* 0: nothing waits that has been seen */
-} Attempt;
 
 /* What the slot says at one moment. */
 typedef struct Look
@@ -123,32 +99,26 @@ static void catalog_changed(Datum arg, int cacheid, uint32 hashvalue);
 
 /* Attempts */
 static bool run_attempt(Oid stream, bool *failed);
-static void make_deliveries(Attempt *attempt);
-static void begin_attempt(Attempt *attempt);
-static void read_row(Attempt *attempt);
-static void begin_anew(StreamingDeliveryRow *row, StreamingRestart restart);
-static void count_backlog(Attempt *attempt);
-static const StreamingDeliveryRoutine *routine_of(StreamingStream *stream);
-static void resolve_doubt(Attempt *attempt);
+static void make_deliveries(StreamingDeliveryAttempt *attempt);
+static void resolve_doubt(StreamingDeliveryAttempt *attempt);
 static bool show_error(ErrorData *error);
 static bool log_is_due(const char *message);
 static void pause_after_error(int failures, bool failed);
 
 /* Deliveries */
-static bool settle(Attempt *attempt, long *timeout);
-static void take_look(Attempt *attempt, Look *look);
-static bool is_due(Attempt *attempt, Look *look, long *timeout);
-static void delete_delivered(Attempt *attempt, StreamingOutboxExtent *done);
-static bool intend(Attempt *attempt, Look *look, StreamingOutboxExtent *extent);
-static void show_progress(Attempt *attempt, Look *look, StreamingOutboxExtent *done,
+static bool settle(StreamingDeliveryAttempt *attempt, long *timeout);
+static void take_look(StreamingDeliveryAttempt *attempt, Look *look);
+static bool is_due(StreamingDeliveryAttempt *attempt, Look *look, long *timeout);
+static void delete_delivered(StreamingDeliveryAttempt *attempt, StreamingOutboxExtent *done);
+static bool intend(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutboxExtent *extent);
+static void show_progress(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutboxExtent *done,
 						  bool empty);
-static void deliver(Attempt *attempt);
-static void write_messages(Attempt *attempt);
-static void write_note(Attempt *attempt, const char *note);
-static void begin_transaction(Attempt *attempt);
-static void commit_transaction(Attempt *attempt);
+static void deliver(StreamingDeliveryAttempt *attempt);
+static StreamingOutboxPlace nothing_up_to(const StreamingDeliveryRow *row);
+static void write_messages(StreamingDeliveryAttempt *attempt);
+static void write_note(StreamingDeliveryAttempt *attempt, const char *note);
 static void vacuum_outbox(void);
-static void wait_for_more(Attempt *attempt, long timeout);
+static void wait_for_more(StreamingDeliveryAttempt *attempt, long timeout);
 
 void
 streaming_delivery_main(Datum arg)
@@ -293,10 +263,12 @@ run_attempt(Oid stream, bool *failed)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "streaming delivery",
 												  ALLOCSET_DEFAULT_SIZES);
-	Attempt    *attempt = MemoryContextAllocZero(context, sizeof(Attempt));
+	StreamingDeliveryAttempt *attempt =
+		MemoryContextAllocZero(context, sizeof(StreamingDeliveryAttempt));
 	volatile bool good = true;
 
 	attempt->stream = stream;
+	attempt->slot = sink;
 	attempt->context = context;
 	attempt->row_context = AllocSetContextCreate(context, "streaming delivery row",
 												 ALLOCSET_SMALL_SIZES);
@@ -339,9 +311,11 @@ run_attempt(Oid stream, bool *failed)
 }
 
 static void
-make_deliveries(Attempt *attempt)
+make_deliveries(StreamingDeliveryAttempt *attempt)
 {
-	begin_attempt(attempt);
+	streaming_stop_point("delivery_opening");
+	definition_changed = false;
+	streaming_delivery_open(attempt);
 	resolve_doubt(attempt);
 	while (!definition_changed || attempt->happened)
 	{
@@ -362,142 +336,9 @@ make_deliveries(Attempt *attempt)
 	}
 }
 
-/* Opens the place as the stream is defined now. */
-static void
-begin_attempt(Attempt *attempt)
-{
-	HeapTuple	tuple;
-	Oid			owner;
-	StreamingStream *stream;
-	StreamingDelivery *delivery;
-	const StreamingDeliveryRoutine *routine;
-
-	definition_changed = false;
-	begin_transaction(attempt);
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(attempt->stream));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	read_row(attempt);
-	PopActiveSnapshot();
-	count_backlog(attempt);
-	MemoryContextSwitchTo(attempt->context);
-	stream = streaming_stream_open(attempt->stream, owner);
-	routine = routine_of(stream);
-	delivery = routine->open(stream, attempt->row.identity);
-	delivery->routine = routine;
-	delivery->stream = stream;
-	attempt->delivery = delivery;
-	commit_transaction(attempt);
-
-	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
-	sink->restart = STREAMING_RESTART_NO;
-	LWLockRelease(streaming_sinks->lock);
-	ConditionVariableBroadcast(&sink->progressed);
-}
-
-/* The stream's row; made if there is none. */
-static void
-read_row(Attempt *attempt)
-{
-	StreamingDeliveryRow *row;
-
-	MemoryContextSwitchTo(attempt->context);
-	row = streaming_delivery_read(attempt->stream);
-	if (row && row->home != MyDatabaseId)
-	{
-		/* CREATE DATABASE has copied it: what waits here is the original's. */
-		row->bound = (StreamingOutboxPlace) {PG_UINT64_MAX, PG_INT32_MAX};
-		row->snapshot = DatumGetCString(DirectFunctionCall1(pg_snapshot_out,
-															DirectFunctionCall1(pg_current_snapshot, (Datum) 0)));
-		row->messages = row->bytes = 0;
-		row->delivered_at = 0;
-		begin_anew(row, STREAMING_RESTART_DISCARD);
-	}
-	else if (row && sink->restart != STREAMING_RESTART_NO)
-		begin_anew(row, sink->restart);
-	if (row == NULL)
-	{
-		row = palloc0(sizeof(StreamingDeliveryRow));
-		row->stream = attempt->stream;
-		row->home = MyDatabaseId;
-		row->identity = streaming_new_uuid();
-		streaming_delivery_write(row, true);
-	}
-	ForceSyncCommit();			/* nobody may see an identity that is lost */
-	attempt->row = *row;
-}
-
-/* Under a new identity; the place will know nothing of it. */
-static void
-begin_anew(StreamingDeliveryRow *row, StreamingRestart restart)
-{
-	StreamingOutboxPlace begin = {0};
-	StreamingOutboxExtent gone;
-
-	if (row->snapshot && restart == STREAMING_RESTART_DISCARD)
-		streaming_outbox_delete(row->stream, begin, row->bound,
-								DirectFunctionCall1(pg_snapshot_in,
-													CStringGetDatum(row->snapshot)),
-								&gone);
-	row->identity = streaming_new_uuid();
-	row->home = MyDatabaseId;
-	row->number = 0;
-	row->pending = false;
-	row->token = row->snapshot = row->note = NULL;
-	streaming_delivery_write(row, false);
-}
-
-/* What is in the outbox now, for the slot. */
-static void
-count_backlog(Attempt *attempt)
-{
-	StreamingOutboxPlace begin = {0};
-	StreamingOutboxExtent extent;
-	int64		messages;
-	int64		bytes;
-
-	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
-	messages = sink->written_messages;
-	bytes = sink->written_bytes;
-	LWLockRelease(streaming_sinks->lock);
-
-	/* A snapshot that is taken after that. */
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	streaming_outbox_look(attempt->stream, begin,
-						  DirectFunctionCall1(pg_current_snapshot, (Datum) 0),
-						  PG_INT64_MAX, false, &extent);
-	PopActiveSnapshot();
-
-	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
-	sink->taken_messages = messages - extent.messages;
-	sink->taken_bytes = bytes - extent.bytes;
-	sink->delivered_messages = attempt->row.messages;
-	sink->delivered_bytes = attempt->row.bytes;
-	sink->delivered_at = attempt->row.delivered_at;
-	LWLockRelease(streaming_sinks->lock);
-}
-
-static const StreamingDeliveryRoutine *
-routine_of(StreamingStream *stream)
-{
-	switch (stream->kind)
-	{
-		case STREAMING_SOURCE_KAFKA:
-			return &streaming_delivery_kafka;
-		case STREAMING_SOURCE_DIRECTORY:
-			return &streaming_delivery_directory;
-		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("nothing can be delivered to stream %s", stream->name)));
-	}
-}
-
 /* Asks the place what it has, and makes a delivery that it has not. */
 static void
-resolve_doubt(Attempt *attempt)
+resolve_doubt(StreamingDeliveryAttempt *attempt)
 {
 	StreamingDelivery *delivery = attempt->delivery;
 	StreamingDeliveryRow *row = &attempt->row;
@@ -530,6 +371,15 @@ show_error(ErrorData *error)
 	ConditionVariableBroadcast(&sink->progressed);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return failed;
+}
+
+void
+streaming_delivery_trouble(const char *text)
+{
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	sink->status = STREAMING_SINK_RETRYING;
+	strlcpy(sink->last_error, text, STREAMING_SINK_ERROR_LENGTH);
+	LWLockRelease(streaming_sinks->lock);
 }
 
 /* An error is logged when it is another one than before, or time has passed. */
@@ -587,7 +437,7 @@ pause_after_error(int failures, bool failed)
  * until the latch is set).
  */
 static bool
-settle(Attempt *attempt, long *timeout)
+settle(StreamingDeliveryAttempt *attempt, long *timeout)
 {
 	Look		look;
 	StreamingOutboxExtent done = {0};
@@ -600,7 +450,7 @@ settle(Attempt *attempt, long *timeout)
 	if (!attempt->happened && !due)
 		return false;
 
-	begin_transaction(attempt);
+	streaming_delivery_begin(attempt);
 	if (attempt->happened)
 		delete_delivered(attempt, &done);
 	if (due)
@@ -610,9 +460,11 @@ settle(Attempt *attempt, long *timeout)
 		streaming_delivery_write(&attempt->row, false);
 		ForceSyncCommit();
 	}
-	commit_transaction(attempt);
+	streaming_delivery_commit(attempt);
 	show_progress(attempt, &look, &done, due && !intended);
 	attempt->happened = false;
+	if (done.chunks > 0)
+		streaming_stop_point("delivery_settled");
 	/* who asked before the look is served when all that it saw is delivered */
 	attempt->serves = next.more ? 0 : look.requested;
 	attempt->more = next.more;
@@ -620,7 +472,7 @@ settle(Attempt *attempt, long *timeout)
 }
 
 static void
-take_look(Attempt *attempt, Look *look)
+take_look(StreamingDeliveryAttempt *attempt, Look *look)
 {
 	memset(look, 0, sizeof(*look));
 	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
@@ -634,7 +486,7 @@ take_look(Attempt *attempt, Look *look)
 
 /* Is there anything to look for, and is it time? */
 static bool
-is_due(Attempt *attempt, Look *look, long *timeout)
+is_due(StreamingDeliveryAttempt *attempt, Look *look, long *timeout)
 {
 	StreamingDelivery *delivery = attempt->delivery;
 	TimestampTz now;
@@ -659,13 +511,13 @@ is_due(Attempt *attempt, Look *look, long *timeout)
 }
 
 static void
-delete_delivered(Attempt *attempt, StreamingOutboxExtent *done)
+delete_delivered(StreamingDeliveryAttempt *attempt, StreamingOutboxExtent *done)
 {
 	StreamingDeliveryRow *row = &attempt->row;
 	Datum		snapshot = DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(row->snapshot));
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	streaming_outbox_delete(attempt->stream, attempt->from, row->bound, snapshot, done);
+	streaming_outbox_delete(attempt->stream, attempt->after, row->bound, snapshot, done);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	row->pending = false;
@@ -677,16 +529,16 @@ delete_delivered(Attempt *attempt, StreamingOutboxExtent *done)
 
 /* What is visible now, up to a bound, is the next delivery. */
 static bool
-intend(Attempt *attempt, Look *look, StreamingOutboxExtent *extent)
+intend(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutboxExtent *extent)
 {
 	StreamingDeliveryRow *row = &attempt->row;
-	StreamingOutboxPlace from = attempt->happened ? attempt->next_from : attempt->from;
+	StreamingOutboxPlace after = attempt->happened ? attempt->next_after : attempt->after;
 	MemoryContext old;
 	Datum		snapshot;
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	snapshot = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
-	streaming_outbox_look(attempt->stream, from, snapshot,
+	streaming_outbox_look(attempt->stream, after, snapshot,
 						  Max(attempt->delivery->best_bytes, DELIVERY_BYTES),
 						  attempt->delivery->routine->whole_transactions, extent);
 	PopActiveSnapshot();
@@ -710,12 +562,12 @@ intend(Attempt *attempt, Look *look, StreamingOutboxExtent *extent)
  * written at the time of the look is taken.
  */
 static void
-show_progress(Attempt *attempt, Look *look, StreamingOutboxExtent *done, bool empty)
+show_progress(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutboxExtent *done, bool empty)
 {
 	StreamingDeliveryRow *row = &attempt->row;
 
 	if (attempt->happened)
-		attempt->from = attempt->next_from;
+		attempt->after = attempt->next_after;
 	deleted += done->chunks;
 
 	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
@@ -755,12 +607,21 @@ show_progress(Attempt *attempt, Look *look, StreamingOutboxExtent *done, bool em
 }
 
 /*
- * Makes the delivery that is intended.  The rows are those of its snapshot up
- * to its bound; all before its xmin, or before the bound if that is smaller,
- * will be gone when it is settled.
+ * A place up to which there will be nothing when the delivery is settled: its
+ * bound, or what is before its snapshot's xmin if that is less, since later
+ * transactions may have been running.
  */
+static StreamingOutboxPlace
+nothing_up_to(const StreamingDeliveryRow *row)
+{
+	StreamingOutboxPlace place = {strtoull(row->snapshot, NULL, 10), 0};
+
+	return place.xid <= row->bound.xid ? place : row->bound;
+}
+
+/* Makes the delivery that is intended. */
 static void
-deliver(Attempt *attempt)
+deliver(StreamingDeliveryAttempt *attempt)
 {
 	StreamingDelivery *delivery = attempt->delivery;
 	const StreamingDeliveryRoutine *routine = delivery->routine;
@@ -783,7 +644,7 @@ deliver(Attempt *attempt)
 	routine->commit(delivery);
 	attempt->begun = false;
 	attempt->happened = true;
-	attempt->next_from.xid = Min(strtoull(row->snapshot, NULL, 10), row->bound.xid);
+	attempt->next_after = nothing_up_to(row);
 	streaming_stop_point("delivery_committed");
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(attempt->portion_context);
@@ -791,11 +652,11 @@ deliver(Attempt *attempt)
 }
 
 static void
-write_messages(Attempt *attempt)
+write_messages(StreamingDeliveryAttempt *attempt)
 {
 	StreamingDelivery *delivery = attempt->delivery;
 	StreamingDeliveryRow *row = &attempt->row;
-	StreamingOutboxPlace after = attempt->from;
+	StreamingOutboxPlace after = attempt->after;
 	List	   *chunks;
 
 	do
@@ -803,7 +664,7 @@ write_messages(Attempt *attempt)
 		ListCell   *lc;
 
 		MemoryContextReset(attempt->portion_context);
-		begin_transaction(attempt);
+		streaming_delivery_begin(attempt);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		MemoryContextSwitchTo(attempt->portion_context);
 		chunks = streaming_outbox_read(attempt->stream, &after, row->bound,
@@ -811,7 +672,7 @@ write_messages(Attempt *attempt)
 														   CStringGetDatum(row->snapshot)),
 									   PORTION_BYTES);
 		PopActiveSnapshot();
-		commit_transaction(attempt);
+		streaming_delivery_commit(attempt);
 
 		foreach(lc, chunks)
 		{
@@ -828,32 +689,13 @@ write_messages(Attempt *attempt)
 }
 
 static void
-write_note(Attempt *attempt, const char *note)
+write_note(StreamingDeliveryAttempt *attempt, const char *note)
 {
 	attempt->row.note = MemoryContextStrdup(attempt->row_context, note);
-	begin_transaction(attempt);
+	streaming_delivery_begin(attempt);
 	streaming_delivery_write(&attempt->row, false);
 	ForceSyncCommit();
-	commit_transaction(attempt);
-}
-
-/* The stream is locked, and is there; if not, the process ends. */
-static void
-begin_transaction(Attempt *attempt)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	LockRelationOid(attempt->stream, AccessShareLock);
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(attempt->stream)))
-		proc_exit(0);
-}
-
-/* In the portion's context, as everything between transactions. */
-static void
-commit_transaction(Attempt *attempt)
-{
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(attempt->portion_context);
+	streaming_delivery_commit(attempt);
 }
 
 /*
@@ -894,7 +736,7 @@ vacuum_outbox(void)
 }
 
 static void
-wait_for_more(Attempt *attempt, long timeout)
+wait_for_more(StreamingDeliveryAttempt *attempt, long timeout)
 {
 	StreamingDelivery *delivery = attempt->delivery;
 	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;

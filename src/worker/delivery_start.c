@@ -1,0 +1,178 @@
+/*
+ * delivery_start.c
+ *		How a delivery worker begins: with the stream's row in
+ *		streaming.deliveries and what is in the outbox.
+ *
+ * The row names the stream to its place (identity) and says what the last
+ * delivery was.  It begins anew, under another identity, in a database that
+ * CREATE DATABASE has copied, and when a user asks for it
+ * (streaming.restart_delivery).
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "utils/fmgrprotos.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "worker/delivery_attempt.h"
+
+static void read_row(StreamingDeliveryAttempt *attempt);
+static void begin_anew(StreamingDeliveryRow *row, StreamingRestart restart);
+static void count_backlog(StreamingDeliveryAttempt *attempt);
+static const StreamingDeliveryRoutine *routine_of(StreamingStream *stream);
+
+void
+streaming_delivery_begin(StreamingDeliveryAttempt *attempt)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	LockRelationOid(attempt->stream, AccessShareLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(attempt->stream)))
+		proc_exit(0);
+}
+
+void
+streaming_delivery_commit(StreamingDeliveryAttempt *attempt)
+{
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(attempt->portion_context);
+}
+
+void
+streaming_delivery_open(StreamingDeliveryAttempt *attempt)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+	StreamingStream *stream;
+	StreamingDelivery *delivery;
+	const StreamingDeliveryRoutine *routine;
+
+	streaming_delivery_begin(attempt);
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(attempt->stream));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	read_row(attempt);
+	PopActiveSnapshot();
+	count_backlog(attempt);
+	MemoryContextSwitchTo(attempt->context);
+	stream = streaming_stream_open(attempt->stream, owner);
+	routine = routine_of(stream);
+	delivery = routine->open(stream, attempt->row.identity);
+	delivery->routine = routine;
+	delivery->stream = stream;
+	attempt->delivery = delivery;
+	streaming_delivery_commit(attempt);
+
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	attempt->slot->restart = STREAMING_RESTART_NO;
+	LWLockRelease(streaming_sinks->lock);
+	ConditionVariableBroadcast(&attempt->slot->progressed);
+}
+
+/* The stream's row; made if there is none. */
+static void
+read_row(StreamingDeliveryAttempt *attempt)
+{
+	StreamingDeliveryRow *row;
+
+	MemoryContextSwitchTo(attempt->context);
+	row = streaming_delivery_read(attempt->stream);
+	if (row && row->home != MyDatabaseId)
+	{
+		/* CREATE DATABASE has copied it: what waits here is the original's. */
+		row->bound = (StreamingOutboxPlace) {PG_UINT64_MAX, PG_INT32_MAX};
+		row->snapshot = DatumGetCString(DirectFunctionCall1(pg_snapshot_out,
+															DirectFunctionCall1(pg_current_snapshot, (Datum) 0)));
+		row->messages = row->bytes = 0;
+		row->delivered_at = 0;
+		begin_anew(row, STREAMING_RESTART_DISCARD);
+	}
+	else if (row && attempt->slot->restart != STREAMING_RESTART_NO)
+		begin_anew(row, attempt->slot->restart);
+	if (row == NULL)
+	{
+		row = palloc0(sizeof(StreamingDeliveryRow));
+		row->stream = attempt->stream;
+		row->home = MyDatabaseId;
+		row->identity = streaming_new_uuid();
+		streaming_delivery_write(row, true);
+	}
+	ForceSyncCommit();			/* nobody may see an identity that is lost */
+	attempt->row = *row;
+}
+
+/* Under a new identity; the place will know nothing of it. */
+static void
+begin_anew(StreamingDeliveryRow *row, StreamingRestart restart)
+{
+	StreamingOutboxPlace begin = {0};
+	StreamingOutboxExtent gone;
+
+	if (row->snapshot && restart == STREAMING_RESTART_DISCARD)
+		streaming_outbox_delete(row->stream, begin, row->bound,
+								DirectFunctionCall1(pg_snapshot_in,
+													CStringGetDatum(row->snapshot)),
+								&gone);
+	row->identity = streaming_new_uuid();
+	row->home = MyDatabaseId;
+	row->number = 0;
+	row->pending = false;
+	row->token = row->snapshot = row->note = NULL;
+	streaming_delivery_write(row, false);
+}
+
+/* What is in the outbox now, for the slot. */
+static void
+count_backlog(StreamingDeliveryAttempt *attempt)
+{
+	StreamingOutboxPlace begin = {0};
+	StreamingOutboxExtent extent;
+	int64		messages;
+	int64		bytes;
+
+	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
+	messages = attempt->slot->written_messages;
+	bytes = attempt->slot->written_bytes;
+	LWLockRelease(streaming_sinks->lock);
+
+	/* A snapshot that is taken after that. */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	streaming_outbox_look(attempt->stream, begin,
+						  DirectFunctionCall1(pg_current_snapshot, (Datum) 0),
+						  PG_INT64_MAX, false, &extent);
+	PopActiveSnapshot();
+
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	attempt->slot->taken_messages = messages - extent.messages;
+	attempt->slot->taken_bytes = bytes - extent.bytes;
+	attempt->slot->delivered_messages = attempt->row.messages;
+	attempt->slot->delivered_bytes = attempt->row.bytes;
+	attempt->slot->delivered_at = attempt->row.delivered_at;
+	LWLockRelease(streaming_sinks->lock);
+}
+
+static const StreamingDeliveryRoutine *
+routine_of(StreamingStream *stream)
+{
+	switch (stream->kind)
+	{
+		case STREAMING_SOURCE_KAFKA:
+			return &streaming_delivery_kafka;
+		case STREAMING_SOURCE_DIRECTORY:
+			return &streaming_delivery_directory;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("nothing can be delivered to stream %s", stream->name)));
+	}
+}
