@@ -297,15 +297,14 @@ show_error(StreamingIngest *ingest, ErrorData *error)
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->ingest_waits = false;
+	snprintf(stopped || lost ? shared->stop_error : shared->last_error,
+			 STREAMING_MESSAGE_LENGTH, "%s%s%s", error->message,
+			 error->detail ? ": " : "", error->detail ? error->detail : "");
 	if (stopped || lost)
 	{
-		snprintf(shared->stop_error, STREAMING_MESSAGE_LENGTH, "%s%s%s", error->message,
-				 error->detail ? ": " : "", error->detail ? error->detail : "");
 		shared->stop_sqlerrcode = error->sqlerrcode;
 		shared->stop_lost = lost;
 	}
-	else
-		strlcpy(shared->last_error, error->message, STREAMING_MESSAGE_LENGTH);
 	LWLockRelease(shared->lock);
 	streaming_stream_wake_readers(shared);
 }

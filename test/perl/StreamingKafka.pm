@@ -41,16 +41,18 @@ Whether new works here: not in a tree without Java, where only shared does.
 
 sub available { return defined $ENV{KAFKA_LIBS} }
 
-=head2 new
+=head2 new, new('secure')
 
-Starts a broker of the test's own.
+Starts a broker of the test's own; a secure one has another address, too
+(test/kafka/broker tells which user it knows there).
 
 =cut
 
 sub new
 {
-	my ($class) = @_;
+	my ($class, $secure) = @_;
 	my $self = bless {
+		secure => $secure // '',
 		dir => File::Temp::tempdir('kafka_XXXX', DIR => $ENV{STREAMING_WORK}, CLEANUP => 1) },
 	  $class;
 
@@ -82,6 +84,15 @@ What goes into bootstrap_servers.
 
 sub address { return $_[0]->{address} }
 
+=head2 secure_address, certificate
+
+Where a secure broker speaks SASL_SSL, and the file that it is known by.
+
+=cut
+
+sub secure_address { return $_[0]->{secure_address} }
+sub certificate    { return "$_[0]->{dir}/broker.pem" }
+
 sub _run
 {
 	my ($input, @command) = @_;
@@ -97,7 +108,7 @@ sub _broker
 	my ($self, $verb) = @_;
 
 	die 'the shared broker is not to be stopped or started' unless $self->{dir};
-	my $said = qx('$tools/broker' $verb '$self->{dir}');
+	my $said = qx('$tools/broker' $verb '$self->{dir}' $self->{secure});
 	die "broker $verb failed" if $?;
 	return $said;
 }
@@ -113,7 +124,7 @@ sub start
 {
 	my ($self) = @_;
 
-	chomp($self->{address} = $self->_broker('start'));
+	($self->{address}, $self->{secure_address}) = split /\n/, $self->_broker('start');
 	return;
 }
 
