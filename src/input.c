@@ -54,7 +54,6 @@ static List *open_inputs = NIL;
 
 static Oid	relation_owner(Oid relid);
 static void read_checkpoint(StreamingInput *input);
-static AttrNumber find_sign(TupleDesc desc);
 static bool begin_buffered(StreamingInput *input);
 static void raise_stop_error(StreamingInput *input);
 static void reset_batch(StreamingInput *input);
@@ -79,7 +78,6 @@ streaming_input_open(const StreamingView *view, Oid stream)
 	input->holds_pushers = view->trigger != STREAMING_TRIGGER_MANUAL;
 	input->start = view->start ? pstrdup(view->start) : NULL;
 	input->stream = streaming_stream_open(stream, relation_owner(stream));
-	input->sign_attno = find_sign(input->stream->tupdesc);
 	streaming_read_columns(view->definition, input->stream, &input->columns);
 	input->shared = streaming_stream_use(stream);
 	PG_TRY();
@@ -149,19 +147,6 @@ read_checkpoint(StreamingInput *input)
 	LWLockRelease(input->shared->lock);
 	if (wake)
 		SetLatch(wake);
-}
-
-static AttrNumber
-find_sign(TupleDesc desc)
-{
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		if (!att->attisdropped && strcmp(NameStr(att->attname), "$sign") == 0)
-			return att->attnum;
-	}
-	return 0;
 }
 
 void
@@ -246,7 +231,6 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	input->max_files = max_files;
 	input->done = false;
 	input->large = false;
-	input->own_scan = NULL;
 	/* committed() still needs what is in it, when the transaction has ended */
 	input->batch_context = AllocSetContextCreate(input->context, "streaming batch",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -356,30 +340,24 @@ raise_stop_error(StreamingInput *input)
 void
 streaming_input_finish(StreamingInput *input)
 {
-	StreamingInputScan *scan = input->own_scan;
+	StreamingInputScan *scan;
+	MemoryContext old;
 
 	Assert(input->bound);
 	if (input->done)
 		return;
-	if (scan == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(input->batch_context);
-
-		scan = streaming_input_scan_open(input);
-		MemoryContextSwitchTo(old);
-	}
+	old = MemoryContextSwitchTo(input->batch_context);
+	scan = streaming_input_scan_open(input);
+	MemoryContextSwitchTo(old);
 	while (streaming_input_scan_next(scan) != NULL)
 		CHECK_FOR_INTERRUPTS();
-	input->own_scan = scan;
+	streaming_input_scan_close(scan);
 }
 
 int64
 streaming_input_end(StreamingInput *input, bool *more)
 {
 	streaming_input_finish(input);
-	if (input->own_scan)
-		streaming_input_scan_close(input->own_scan);
-	input->own_scan = NULL;
 	input->bound = false;
 	*more = input->batch_more;
 	return input->batch_rows;
@@ -467,7 +445,6 @@ streaming_input_aborted(StreamingInput *input)
 {
 	/* What was opened in the transaction has gone with it. */
 	input->bound = false;
-	input->own_scan = NULL;
 	input->seek = true;
 	input->prepared = 0;
 	input->seen_changes = 0;
@@ -499,39 +476,6 @@ reset_batch(StreamingInput *input)
  * Rows
  * ----------
  */
-
-bool
-streaming_input_next(StreamingInput *input, TupleTableSlot **slot, int *sign)
-{
-	TupleTableSlot *row;
-
-	if (input->own_scan == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(input->batch_context);
-
-		input->own_scan = streaming_input_scan_open(input);
-		MemoryContextSwitchTo(old);
-	}
-	row = streaming_input_scan_next(input->own_scan);
-	if (row == NULL)
-		return false;
-	*slot = row;
-	*sign = 1;
-	if (input->sign_attno > 0)
-	{
-		bool		isnull;
-
-		*sign = DatumGetInt16(slot_getattr(row, input->sign_attno, &isnull));
-	}
-	return true;
-}
-
-void
-streaming_input_rescan(StreamingInput *input)
-{
-	if (input->own_scan)
-		streaming_input_scan_rescan(input->own_scan);
-}
 
 StreamingInput *
 streaming_input_bound(Oid relid)

@@ -108,16 +108,6 @@ extern bool streaming_input_begin(StreamingInput *input, int64 max_rows, int64 m
 extern void streaming_input_begin_empty(StreamingInput *input);
 extern void streaming_input_end_empty(StreamingInput *input);
 
-/*
- * Next row of the batch, as a row of the stream's row type, in a slot of the
- * reader's own, valid until the next call.  False at the end.  *sign is the
- * row's column "$sign" if the stream has one, else 1.  By-reference values may
- * be toasted and live as long as the slot's row: whoever keeps one beyond the
- * batch must detoast it.
- */
-extern bool streaming_input_next(StreamingInput *input, TupleTableSlot **slot, int *sign);
-extern void streaming_input_rescan(StreamingInput *input);
-
 /* Has the batch many rows, as far as can be told before reading them? */
 extern bool streaming_input_is_large(StreamingInput *input);
 
@@ -128,8 +118,9 @@ extern bool streaming_input_is_large(StreamingInput *input);
 extern void streaming_input_finish(StreamingInput *input);
 
 /*
- * The steps are done: reads what they left unread, unbinds.  Returns the number of input rows
- * of the batch; *more if a limit ended it.  After it the position is known.
+ * The steps are done: reads what they left unread, unbinds.  Returns the number
+ * of input rows of the batch; *more if a limit ended it.  After it the position
+ * is known.
  */
 extern int64 streaming_input_end(StreamingInput *input, bool *more);
 

@@ -70,7 +70,6 @@ struct StreamingInput
 	StreamingStream *stream;
 	TupleDesc	stored_desc;	/* of a segment or a pushed stream's table */
 	StreamingColumnSet columns; /* that the view reads */
-	AttrNumber	sign_attno;		/* of "$sign", 0: none */
 	StreamingStreamShared *shared;
 	StreamingViewReader *reader;
 	bool		holds_pushers;	/* streaming.push_limit is about it: it does not
@@ -91,7 +90,6 @@ struct StreamingInput
 	MemoryContext batch_context;
 	int64		max_rows;		/* 0: none */
 	int64		max_files;
-	StreamingInputScan *own_scan;	/* of streaming_input_next */
 
 	/* set by the first scan that came to the end */
 	bool		done;

@@ -11,10 +11,10 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
-#include "utils/varlena.h"
 
 #include "streaming.h"
 
+#include "closest_match.h"
 #include "kafka.h"
 
 /* What a user may not set, since the promises of a stream hang on it. */
@@ -54,7 +54,7 @@ static const struct
 static void apply_settings(rd_kafka_conf_t *conf, const StreamingKafkaSetting *settings,
 						   bool forced);
 static void apply_property(rd_kafka_conf_t *conf, const char *name, const char *value);
-static char *closest_property(const char *name);
+static const char *closest_property(const char *name);
 static bool property_exists(const char *name);
 
 void
@@ -147,7 +147,7 @@ static void
 apply_property(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
 	char		text[STREAMING_KAFKA_TEXT];
-	char	   *closest;
+	const char *closest;
 
 	switch (rd_kafka_conf_set(conf, name, value, text, sizeof(text)))
 	{
@@ -184,49 +184,41 @@ property_exists(const char *name)
 }
 
 /*
- * The property most like name, palloc'd, or NULL if none is like it.
- * (ClosestMatchState would do this, but is newer than PostgreSQL 15.)  A dump
- * of a configuration leaves out what is not set, so the names are taken from
- * the table that librdkafka prints for its manual: "name  | C/P | range | ...".
+ * The property most like name, palloc'd, or NULL if none is like it.  A dump of
+ * a configuration leaves out what is not set, so the names are taken from the
+ * table that librdkafka prints for its manual: "name  | C/P | range | ...".
  */
-static char *
+static const char *
 closest_property(const char *name)
 {
-	const int	max = 4;
-	int			best = max + 1;
-	char	   *closest = NULL;
+	const char **names;
+	const char *closest;
 	char	   *table = NULL;
 	size_t		size = 0;
-	FILE	   *file;
+	int			n = 0;
+	int			lines = 1;
+	FILE	   *file = open_memstream(&table, &size);
 
-	if (strlen(name) > 100)
-		return NULL;			/* the limit of varstr_levenshtein is 255 */
-	file = open_memstream(&table, &size);
 	if (file == NULL)
 		return NULL;
 	rd_kafka_conf_properties_show(file);
 	fclose(file);
 
-	for (char *line = table; line != NULL && *line != '\0';)
+	for (char *c = table; *c != '\0'; c++)
+		lines += *c == '\n';
+	names = palloc(sizeof(char *) * lines);
+	for (char *line = strtok(table, "\n"); line != NULL; line = strtok(NULL, "\n"))
 	{
 		int			length = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789.");
-		bool		property = length > 0 && length <= 100 && line[length] == ' ';
-		int			distance;
 
-		if (property)
-		{
-			distance = varstr_levenshtein_less_equal(name, strlen(name), line, length,
-													 1, 1, 1, max, true);
-			if (distance < best && distance <= strlen(name) / 2)
-			{
-				best = distance;
-				closest = pnstrdup(line, length);
-			}
-		}
-		line = strchr(line, '\n');
-		if (line != NULL)
-			line++;
+		if (length == 0 || line[length] != ' ')
+			continue;
+		line[length] = '\0';
+		names[n++] = line;
 	}
+	closest = streaming_closest_match(name, names, n);
+	if (closest != NULL)
+		closest = pstrdup(closest);
 	free(table);
 	return closest;
 }

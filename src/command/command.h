@@ -157,8 +157,4 @@ extern bool streaming_restore_is_marker(const RangeVar *name);
 /* Is all there of a view that comes from a dump?  Then it is about to run. */
 extern bool streaming_restore_is_complete(const StreamingView *view);
 
-/* in closest_match.c: of n candidates the most like name, or NULL */
-extern const char *streaming_closest_match(const char *name, const char *const *candidates,
-										   int n);
-
 #endif							/* STREAMING_COMMAND_H */

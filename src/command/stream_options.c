@@ -31,6 +31,7 @@
 #include "utils/varlena.h"
 
 #include "streaming.h"
+#include "closest_match.h"
 #include "kafka.h"
 #include "stream.h"
 #include "command/command.h"

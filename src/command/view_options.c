@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "streaming.h"
+#include "closest_match.h"
 #include "command/command.h"
 
 typedef struct ViewOption

@@ -495,9 +495,7 @@ assign_views(void)
 
 		if (child->type == STREAMING_QUERY && child->handle && child->wanted &&
 			!child->terminated && child->number < streaming_query_workers)
-		{
 			live[child->number] = true;
-		}
 	}
 
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);

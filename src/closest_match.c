@@ -9,7 +9,7 @@
 
 #include "utils/varlena.h"
 
-#include "command/command.h"
+#include "closest_match.h"
 
 #define MAX_DISTANCE 4
 #define MAX_LENGTH 255			/* of varstr_levenshtein */
