@@ -94,10 +94,48 @@ CREATE VIEW docs WITH (streaming.trigger = 'manual', streaming.sink = 'documents
 SELECT streaming.drain('docs');
 SELECT * FROM documents ORDER BY doc;
 
+-- columns of all kinds, that round and truncate, in partitions, some of them NULL
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE TYPE pair AS (a int, b text);
+CREATE DOMAIN small AS int[] CHECK (cardinality(value) < 10);
+CREATE TABLE "Many kinds" (
+    "select" char(3), c varchar(4) COLLATE "C", s pair, d small, "Key" int, mood mood, at timestamp(0), cost money,
+    found tsvector, pairs pair[], id int) PARTITION BY HASH ("Key");
+CREATE TABLE many_0 PARTITION OF "Many kinds" FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE many_1 PARTITION OF "Many kinds" FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE VIEW kinds WITH (streaming.trigger = 'manual', streaming.sink = '"Many kinds"', streaming.output_mode = 'complete') AS
+    SELECT left(shop, 3) AS "select", left(shop, 4) AS c, CASE WHEN item > 1 THEN ROW(item, shop)::pair END AS s,
+        CASE WHEN item = 1 THEN '{}' WHEN amount > 5 THEN ARRAY[amount] END AS d, amount::bigint AS "Key",
+        CASE WHEN amount > 5 THEN 'ok'::mood END AS mood, timestamp '2026-01-01' + amount * interval '0.3 s' AS at,
+        CASE WHEN item > 1 THEN amount::money END AS cost, to_tsvector('simple', shop) AS found,
+        CASE WHEN item > 1 THEN ARRAY[ROW(item, shop)::pair, NULL] END AS pairs
+    FROM sales;
+SELECT streaming.drain('kinds');
+UPDATE "Many kinds" SET id = 1;
+INSERT INTO sales VALUES (NULL, NULL, NULL), ('south', 2, 7), ('north', 1, 10);
+INSERT INTO "Many kinds" SELECT * FROM "Many kinds";
+DELETE FROM "Many kinds" WHERE "Key" = 8;
+SELECT streaming.drain('kinds');
+CREATE TABLE many_again (LIKE "Many kinds");
+CREATE VIEW kinds_again WITH (streaming.trigger = 'manual', streaming.sink = 'many_again') AS
+    SELECT left(shop, 3) AS "select", left(shop, 4) AS c, CASE WHEN item > 1 THEN ROW(item, shop)::pair END AS s,
+        CASE WHEN item = 1 THEN '{}' WHEN amount > 5 THEN ARRAY[amount] END AS d, amount::bigint AS "Key",
+        CASE WHEN amount > 5 THEN 'ok'::mood END AS mood, timestamp '2026-01-01' + amount * interval '0.3 s' AS at,
+        CASE WHEN item > 1 THEN amount::money END AS cost, to_tsvector('simple', shop) AS found,
+        CASE WHEN item > 1 THEN ARRAY[ROW(item, shop)::pair, NULL] END AS pairs
+    FROM sales;
+SELECT streaming.drain('kinds_again');
+SELECT count(*) FROM many_again;
+(TABLE kinds EXCEPT ALL TABLE kinds_again) UNION ALL (TABLE kinds_again EXCEPT ALL TABLE kinds);
+-- what was right has not been written again
+SELECT id, count(*) FROM "Many kinds" GROUP BY id ORDER BY id;
+
 -- one view alone can own its sink
 CREATE VIEW more WITH (streaming.sink = 'totals', streaming.output_mode = 'complete') AS SELECT shop, item FROM sales;
 CREATE VIEW more WITH (streaming.sink = 'totals') AS SELECT shop, item FROM sales;
 
 DROP FOREIGN TABLE sales CASCADE;
-DROP TABLE totals, copies, best, grand, documents, log;
+DROP TABLE totals, copies, best, grand, documents, "Many kinds", many_again, log;
+DROP TYPE mood, pair;
+DROP DOMAIN small;
 DROP FUNCTION log_change;

@@ -447,7 +447,7 @@ table_write(StreamingSink *base, StreamingDelta *changes)
 		run_afresh(&sink->delete, changes, NULL);
 		run_afresh(&sink->delete_null, changes, NULL);
 	}
-	if (changes->nrows > 0)
+	if (changes->nrows > changes->nleaving)
 	{
 		run_afresh(&sink->update, changes, NULL);
 		streaming_statement_run(&sink->insert, changes, NULL, false, NULL);
