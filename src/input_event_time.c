@@ -8,13 +8,14 @@
  *
  *	records not taken yet		active, whatever the clock says
  *	at its end					active until streaming.idle_partition_timeout has
- *								passed since it moved last
+ *								passed since it moved last; a time in which the
+ *								source could not be read does not count
  *	no row with a time, at its end	not active
  *
  * If none is active, the largest counts: in which order partitions fell idle
  * must not matter.  As long as the ingest worker has not heard of the end of
- * every partition, nothing is said at all: what it has not heard of may be
- * full of old rows.
+ * every partition, or is in trouble, nothing is said at all: what it has not heard
+ * of may be full of old rows.
  *
  * Infinite times are no times: one such row would be the last.  A column of type
  * timestamp is taken as UTC.
@@ -190,7 +191,8 @@ streaming_input_event_time(StreamingInput *input, bool in_batch, TimestampTz now
 			if (time == DT_NOBEGIN)
 				continue;
 			if (streaming_idle_partition_timeout > 0)
-				idle = TimestampTzPlusMilliseconds(moved, streaming_idle_partition_timeout);
+				idle = TimestampTzPlusMilliseconds(Max(moved, input->shared->heard_since),
+												   streaming_idle_partition_timeout);
 			if (idle <= now)
 				continue;
 		}

@@ -123,7 +123,8 @@ typedef struct StreamingStreamShared
 
 	/* what the ingest worker knows */
 	int			unheard;		/* partitions whose end is not known yet; -1: not
-								 * known how many there are */
+								 * known how many there are, or in trouble */
+	TimestampTz heard_since;	/* when unheard became 0 */
 	int			npartitions;	/* may be more than are shown */
 	StreamingPartitionStats partitions[STREAMING_MAX_PARTITIONS];
 	int64		rest_lag;		/* records behind of those not shown */

@@ -209,6 +209,7 @@ ingest_leave(int code, Datum arg)
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->ingest_latch = NULL;
 	shared->ingest_waits = false;
+	shared->unheard = -1;
 	shared->state = STREAMING_INGEST_NONE;
 	LWLockRelease(shared->lock);
 }
@@ -297,6 +298,7 @@ show_error(StreamingIngest *ingest, ErrorData *error)
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->ingest_waits = false;
+	shared->unheard = -1;
 	snprintf(stopped || lost ? shared->stop_error : shared->last_error,
 			 STREAMING_MESSAGE_LENGTH, "%s%s%s", error->message,
 			 error->detail ? ": " : "", error->detail ? error->detail : "");
@@ -704,13 +706,15 @@ show_state(StreamingIngest *ingest)
 	for (int i = 0; i < end.n; i++)
 		unheard += end.pos[i].offset < 0 ||
 			streaming_positions_get(&ingest->positions, end.pos[i].partition) < 0;
-	if (end.n == 0)
+	if (end.n == 0 || error)
 		unheard = -1;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	strlcpy(shared->last_error, error ? error : "", STREAMING_MESSAGE_LENGTH);
 	wake = unheard == 0 && shared->unheard != 0;
 	shared->unheard = unheard;
+	if (wake)
+		shared->heard_since = stats_at;
 	shared->npartitions = ingest->positions.n;
 	shared->rest_lag = 0;
 	for (int i = 0; i < ingest->positions.n; i++)
