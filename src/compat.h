@@ -34,6 +34,13 @@
 	} while (0)
 #endif
 
+/* The compiler's, or nothing. */
+#ifdef __GNUC__
+#define streaming_prefetch(address) __builtin_prefetch(address)
+#else
+#define streaming_prefetch(address) ((void) 0)
+#endif
+
 /* A second parameter for statistics came with 0fbceae84 (18). */
 #if PG_VERSION_NUM < 180000
 #define streaming_index_beginscan(heap, index, snapshot, nkeys) \

@@ -14,6 +14,10 @@
 #include "utils/datum.h"
 
 #include "exec/stage.h"
+#include "streaming.h"
+
+/* Pending rows ahead that the processor begins to load. */
+#define PREFETCH_DISTANCE	8
 
 /* Outputs of a group; values live in the group's memory. */
 typedef struct GroupOutput
@@ -388,10 +392,15 @@ streaming_merge_pending(StreamingStageExec *exec)
 {
 	MemoryContext old = CurrentMemoryContext;
 
+	streaming_state_sweep(exec->table, exec->npending);
 	for (int i = 0; i < exec->npending; i++)
 	{
 		StreamingPendingRow *row = &exec->pending[i];
 		TupleTableSlot *input = exec->input;
+
+		/* Sorted, they are all over the memory. */
+		if (i + PREFETCH_DISTANCE < exec->npending)
+			streaming_prefetch(exec->pending[i + PREFETCH_DISTANCE].tuple);
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();

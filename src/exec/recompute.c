@@ -138,6 +138,7 @@ streaming_merge_bag(StreamingStageExec *exec)
 {
 	MemoryContext old = CurrentMemoryContext;
 
+	streaming_state_sweep(exec->bag, exec->npending);
 	for (int i = 0; i < exec->npending; i++)
 	{
 		if (i % 1024 == 0)

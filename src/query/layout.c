@@ -42,8 +42,12 @@
 #include "sink/sink.h"
 #include "streaming.h"
 
-/* Free space for heap-only updates: groups are updated again and again. */
-#define TABLE_FILLFACTOR 70
+/*
+ * Free space for heap-only updates: enough for a new version of every row of a
+ * page.  A batch that runs behind updates most groups at once, and what does not
+ * find room in its page costs an entry of the index, and makes the table grow.
+ */
+#define TABLE_FILLFACTOR 50
 
 static char *
 qualified(const char *name)

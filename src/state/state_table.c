@@ -9,6 +9,10 @@
  * are touched one after the other, and a worker's private memory does not grow
  * with the number of groups.
  *
+ * A look-up goes down the index from its root.  Where a batch touches a good
+ * part of the table, it is cheaper to read the index from one end to the other,
+ * passing over what is not wanted: a sweep.
+ *
  * Reads use SnapshotSelf: what this transaction wrote is seen at once.
  */
 #include "postgres.h"
@@ -34,6 +38,18 @@
 /* As COPY does: rows and bytes that are written at once. */
 #define MAX_PENDING_ROWS	1000
 #define MAX_PENDING_BYTES	(256 * 1024)
+
+/*
+ * Passing over an entry of the index takes about 1/20 of going down from the
+ * root, and a page has some 250 of them.
+ */
+#define SWEEP_LOOKUPS_PER_PAGE	12
+
+/*
+ * Entries that a sweep passes over before it goes down from the root instead:
+ * not less than a page, which it has read anyway.
+ */
+#define SWEEP_MAX_STEPS		500
 
 static Relation
 find_index(StreamingStateTable *table, AttrNumber attno)
@@ -86,18 +102,85 @@ streaming_state_open(const char *name, AttrNumber hash_attno)
 	return table;
 }
 
-void
-streaming_state_find(StreamingStateTable *table, int64 hash)
+static void
+begin_scan(StreamingStateTable *table, StrategyNumber strategy, Oid operator, int64 hash)
 {
 	ScanKeyData key;
 	MemoryContext old;
 
-	if (table->was_empty)
-		return;
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
+	ScanKeyInit(&key, 1, strategy, operator, Int64GetDatum(hash));
 	old = MemoryContextSwitchTo(table->context);
+	table->scan->xs_want_itup = table->sweeping;
 	index_rescan(table->scan, &key, 1, NULL, 0);
 	MemoryContextSwitchTo(old);
+}
+
+void
+streaming_state_sweep(StreamingStateTable *table, int64 lookups)
+{
+	table->sweeping = table->scan != NULL &&
+		lookups > (int64) RelationGetNumberOfBlocks(table->index) * SWEEP_LOOKUPS_PER_PAGE;
+	table->sweep = SWEEP_NOWHERE;
+}
+
+void
+streaming_state_find(StreamingStateTable *table, int64 hash)
+{
+	if (table->was_empty)
+		return;
+	if (!table->sweeping)
+		begin_scan(table, BTEqualStrategyNumber, F_INT8EQ, hash);
+	else if (table->sweep == SWEEP_NOWHERE || hash <= table->wanted)
+	{
+		begin_scan(table, BTGreaterEqualStrategyNumber, F_INT8GE, hash);
+		table->sweep = SWEEP_BEHIND;
+	}
+	table->wanted = hash;
+	table->fetched = false;
+}
+
+/* Moves the sweep to the next entry whose hash is not less than wanted. */
+static void
+sweep_forward(StreamingStateTable *table)
+{
+	IndexScanDesc scan = table->scan;
+
+	for (int i = 0; table->sweep == SWEEP_BEHIND ||
+		 (table->sweep == SWEEP_AT && table->at < table->wanted); i++)
+	{
+		bool		isnull;
+
+		if (i == SWEEP_MAX_STEPS)
+			begin_scan(table, BTGreaterEqualStrategyNumber, F_INT8GE, table->wanted);
+		if (index_getnext_tid(scan, ForwardScanDirection) == NULL)
+			table->sweep = SWEEP_AT_END;
+		else
+		{
+			table->at = DatumGetInt64(index_getattr(scan->xs_itup, 1, scan->xs_itupdesc,
+													&isnull));
+			table->sweep = SWEEP_AT;
+		}
+	}
+}
+
+/* Of the entries with the hash wanted, the next one that leads to a row. */
+static bool
+sweep_next(StreamingStateTable *table)
+{
+	for (;;)
+	{
+		/* To an access method one entry may lead to several rows. */
+		if (!(table->fetched && table->scan->xs_heap_continue))
+		{
+			sweep_forward(table);
+			if (table->sweep == SWEEP_AT_END || table->at > table->wanted)
+				return false;
+		}
+		table->sweep = SWEEP_BEHIND;
+		table->fetched = true;
+		if (index_fetch_heap(table->scan, table->stored))
+			return true;
+	}
 }
 
 bool
@@ -110,7 +193,10 @@ streaming_state_next(StreamingStateTable *table)
 		return false;
 	/* the access method may keep what it allocates for the whole scan */
 	old = MemoryContextSwitchTo(table->context);
-	found = index_getnext_slot(table->scan, ForwardScanDirection, table->stored);
+	if (table->sweeping)
+		found = sweep_next(table);
+	else
+		found = index_getnext_slot(table->scan, ForwardScanDirection, table->stored);
 	MemoryContextSwitchTo(old);
 	return found;
 }

@@ -11,6 +11,15 @@
 #include "nodes/execnodes.h"
 #include "utils/timestamp.h"
 
+/* Where a sweep through the index is. */
+typedef enum StreamingSweep
+{
+	SWEEP_NOWHERE,				/* it has not begun */
+	SWEEP_BEHIND,				/* behind an entry that has been taken */
+	SWEEP_AT,					/* at an entry that may be wanted */
+	SWEEP_AT_END
+} StreamingSweep;
+
 typedef struct StreamingStateTable
 {
 	Relation	rel;
@@ -28,6 +37,11 @@ typedef struct StreamingStateTable
 	IndexScanDesc scan;
 	IndexScanDesc ordered;		/* of streaming_state_find_until */
 	bool		was_empty;		/* nothing to look up */
+	bool		sweeping;		/* scan is a sweep; else a look-up */
+	StreamingSweep sweep;
+	int64		at;				/* hash of the entry, if SWEEP_AT */
+	int64		wanted;			/* hash looked up last */
+	bool		fetched;		/* some row of that look-up */
 	TupleTableSlot **pending;	/* rows to insert */
 	int			npending;
 	int			nslots;
@@ -50,6 +64,12 @@ extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber h
  */
 extern void streaming_state_find(StreamingStateTable *table, int64 hash);
 extern bool streaming_state_next(StreamingStateTable *table);
+
+/*
+ * Says how many look-ups follow, and that they come in the order of hashes
+ * (look-ups that do not are found, too, but at a cost).  Until the next call.
+ */
+extern void streaming_state_sweep(StreamingStateTable *table, int64 lookups);
 
 /*
  * Begins to read the rows whose column attno (timestamptz, with an index of its
