@@ -115,13 +115,42 @@ SELECT what FROM calls ORDER BY what COLLATE "C";
 TRUNCATE calls;
 SELECT streaming.drain('totals_over');
 SELECT what FROM calls ORDER BY what COLLATE "C";
+-- a type that is altered fits or does not
+TRUNCATE calls;
+ALTER TYPE total ADD ATTRIBUTE more int;
+INSERT INTO sales VALUES ('north', 1);
+SELECT streaming.drain('totals');
+ALTER TYPE total DROP ATTRIBUTE shop, DROP ATTRIBUTE total, DROP ATTRIBUTE more, ADD ATTRIBUTE shop text, ADD ATTRIBUTE total bigint;
+SELECT streaming.drain('totals');
+SELECT what FROM calls;
 -- these keep their result: it can be read, also by another view
 SELECT * FROM totals ORDER BY shop;
 CREATE VIEW over_totals WITH (streaming.trigger = 'manual') AS SELECT count(*), sum(total) FROM totals;
 SELECT streaming.drain('over_totals');
 SELECT * FROM over_totals;
 
-DROP FOREIGN TABLE sales CASCADE;
-DROP FUNCTION changed, changed_or_gone, begin_batch, end_batch, note;
+-- append of an aggregation: windows, once, when they are closed
+TRUNCATE calls;
+SET timezone = 'UTC';
+CREATE FOREIGN TABLE clicks (at timestamptz OPTIONS (watermark '10 seconds')) SERVER streaming;
+CREATE FUNCTION closed(w record) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM public.note(format('%s: %s', w.minute AT TIME ZONE 'UTC', w.n));
+END
+$$;
+CREATE VIEW per_minute WITH (streaming.trigger = 'manual', streaming.foreach = 'closed', streaming.output_mode = 'append') AS
+    SELECT date_bin('1 minute', at, 'epoch') AS minute, count(*) AS n FROM clicks GROUP BY 1;
+CREATE VIEW per_minute_in_memory WITH (streaming.trigger = 'manual', streaming.sink = 'memory', streaming.output_mode = 'append') AS
+    SELECT date_bin('1 minute', at, 'epoch') AS minute, count(*) AS n FROM clicks GROUP BY 1;
+INSERT INTO clicks VALUES ('2020-01-01 00:00:10'), ('2020-01-01 00:00:20'), ('2020-01-01 00:01:20');
+SELECT streaming.drain('per_minute'), streaming.drain('per_minute_in_memory');
+INSERT INTO clicks VALUES ('2020-01-01 00:01:30'), ('2020-01-01 00:02:20');
+SELECT streaming.drain('per_minute'), streaming.drain('per_minute_in_memory');
+SELECT what FROM calls ORDER BY id;
+SELECT * FROM per_minute_in_memory ORDER BY minute;
+
+SET client_min_messages = warning;
+DROP FOREIGN TABLE sales, clicks CASCADE;
+DROP FUNCTION closed, changed, changed_or_gone, begin_batch, end_batch, note;
 DROP TYPE total;
 DROP TABLE calls;

@@ -468,7 +468,7 @@ streaming_no_result(PG_FUNCTION_ARGS)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the continuous view keeps no rows that could be read"),
-			 errdetail("Its sink is a function or the server log, and in output mode \"append\" rows are not kept."),
+			 errdetail("Its sink is a function or the server log, and its rows are kept nowhere else."),
 			 errhint("Read what the sink has made of them, or set streaming.output_mode to \"complete\".")));
 	return (Datum) 0;
 }

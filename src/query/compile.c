@@ -734,7 +734,7 @@ streaming_compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mod
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("continuous views do not support reading \"%s\", which keeps no rows",
 							get_rel_name(upstream->view)),
-					 errdetail("Its sink is a function or the server log, and in output mode \"append\" rows are not kept."),
+					 errdetail("Its sink is a function or the server log, and its rows are kept nowhere else."),
 					 errhint("Read what that view reads, or create it with streaming.output_mode = 'complete'.")));
 		compiler.input_signed = upstream->output_mode != STREAMING_OUTPUT_APPEND;
 		program->scan = get_relname_relid(streaming_change_stream_name(upstream->id),

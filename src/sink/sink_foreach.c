@@ -38,14 +38,18 @@ typedef struct ForeachSink
 	FuncExpr   *process;
 	FuncExpr   *open;			/* NULL: there is none */
 	FuncExpr   *close;
-	TupleDesc	row_desc;		/* of process' first argument */
 
 	/* for one batch */
 	StreamingCall *call;		/* of process */
+	TupleDesc	row_desc;		/* of its first argument */
 	Datum	   *values;			/* of row_desc */
 	bool	   *nulls;
 } ForeachSink;
 
+/*
+ * What the type is now: nothing keeps it from being altered, and a value of
+ * another form than the function expects would be misread.
+ */
 static TupleDesc
 argument_desc(StreamingProgram *program, FuncExpr *process)
 {
@@ -58,8 +62,8 @@ argument_desc(StreamingProgram *program, FuncExpr *process)
 	composite = lookup_rowtype_tupdesc_copy(type, -1);
 	if (!streaming_same_columns(composite, columns))
 		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("type %s has no longer the columns of the continuous view",
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("type %s no longer has the columns of the continuous view",
 						format_type_be(type)),
 				 errhint("Alter the type, or drop the view and create it again.")));
 	return composite;
@@ -75,7 +79,6 @@ foreach_open_sink(StreamingProgram *program)
 	sink->close = streaming_sink_function(program->id, STREAMING_FUNCTION_CLOSE);
 	if (sink->process == NULL)
 		elog(ERROR, "view \"%s\" names no function", streaming_sink_functions_name(program->id));
-	sink->row_desc = argument_desc(program, sink->process);
 	return &sink->base;
 }
 
@@ -147,6 +150,7 @@ process_row(void *arg, int sign, TupleTableSlot *slot)
 static void
 process_rows(ForeachSink *sink, StreamingDelta *changes)
 {
+	sink->row_desc = argument_desc(sink->base.program, sink->process);
 	sink->values = palloc(sizeof(Datum) * Max(sink->row_desc->natts, 1));
 	sink->nulls = palloc(sizeof(bool) * Max(sink->row_desc->natts, 1));
 	sink->call = streaming_call_begin(sink->process);
