@@ -21,7 +21,7 @@ int			streaming_buffer_size = 256 * 1024;
 int			streaming_batch_rows = 100000;
 int			streaming_work_mem = 64 * 1024;
 int			streaming_retry_max = 60 * 1000;
-int			streaming_lock_timeout = 5 * 1000;
+int			streaming_lock_timeout = 2 * 1000;
 int			streaming_scan_interval = 10 * 1000;
 int			streaming_idle_partition_timeout = 60 * 1000;
 int			streaming_connect_timeout = 10 * 1000;
@@ -115,7 +115,7 @@ define_worker_settings(void)
 							"Longest wait of a batch for a lock, such as one on a row of its sink.",
 							"The batch is then given up and tried again later, so that the other views of the same process run meanwhile. 0: no limit.",
 							&streaming_lock_timeout,
-							5 * 1000, 0, INT_MAX,
+							2 * 1000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 }
