@@ -11,7 +11,121 @@ DATA_built = streaming--1.0.sql
 PGFILEDESC = "streaming - continuous views over streams"
 
 OBJS = \
-	$(addsuffix .o,$(basename $(sort $(wildcard src/*.c src/*/*.c src/*/*.cc src/*/*.cpp))))
+	src/buffer.o \
+	src/buffer_page.o \
+	src/buffer_table.o \
+	src/catalog.o \
+	src/checkpoint.o \
+	src/closest_match.o \
+	src/command/alter_stream.o \
+	src/command/alter_view.o \
+	src/command/create_view.o \
+	src/command/drop.o \
+	src/command/internal.o \
+	src/command/restore.o \
+	src/command/stream_options.o \
+	src/command/utility.o \
+	src/command/view_functions.o \
+	src/command/view_options.o \
+	src/exec/aggregate.o \
+	src/exec/batch.o \
+	src/exec/close.o \
+	src/exec/group.o \
+	src/exec/late.o \
+	src/exec/progress.o \
+	src/exec/recompute.o \
+	src/exec/session.o \
+	src/exec/stage.o \
+	src/fdw.o \
+	src/format/convert.o \
+	src/format/copy_record.o \
+	src/format/decoder.o \
+	src/format/encode.o \
+	src/format/encode_value.o \
+	src/format/format_csv.o \
+	src/format/format_json.o \
+	src/format/format_text.o \
+	src/format/json_reader.o \
+	src/format/split.o \
+	src/guc.o \
+	src/input.o \
+	src/input_buffer.o \
+	src/input_event_time.o \
+	src/input_snapshot.o \
+	src/input_source.o \
+	src/kafka.o \
+	src/kafka_property.o \
+	src/query/check.o \
+	src/query/compile.o \
+	src/query/compile_bag.o \
+	src/query/event_time.o \
+	src/query/explain.o \
+	src/query/layout.o \
+	src/query/partial.o \
+	src/query/session.o \
+	src/read_columns.o \
+	src/reject.o \
+	src/relation_locks.o \
+	src/shift_slot.o \
+	src/shmem.o \
+	src/sink/delivery_directory.o \
+	src/sink/delivery_kafka.o \
+	src/sink/file_place.o \
+	src/sink/file_writer.o \
+	src/sink/outbox.o \
+	src/sink/outbox_table.o \
+	src/sink/sink.o \
+	src/sink/sink_call.o \
+	src/sink/sink_console.o \
+	src/sink/sink_directory.o \
+	src/sink/sink_foreach.o \
+	src/sink/sink_foreach_batch.o \
+	src/sink/sink_functions.o \
+	src/sink/sink_kafka.o \
+	src/sink/sink_memory.o \
+	src/sink/sink_rows.o \
+	src/sink/sink_slots.o \
+	src/sink/sink_stream.o \
+	src/sink/sink_table.o \
+	src/sink/sink_table_sql.o \
+	src/sink/stream_writer.o \
+	src/source/directory_files.o \
+	src/source/directory_numbers.o \
+	src/source/directory_reader.o \
+	src/source/directory_tree.o \
+	src/source/directory_watch.o \
+	src/source/kafka_topic.o \
+	src/source/push_tables.o \
+	src/source/push_trim.o \
+	src/source/source.o \
+	src/source/source_directory.o \
+	src/source/source_kafka.o \
+	src/source/source_push.o \
+	src/source/source_scan.o \
+	src/state/group_key.o \
+	src/state/state_table.o \
+	src/statement.o \
+	src/stats.o \
+	src/stop_point.o \
+	src/stream.o \
+	src/streaming.o \
+	src/windows.o \
+	src/worker/coordinator.o \
+	src/worker/delivery_start.o \
+	src/worker/delivery_worker.o \
+	src/worker/drain.o \
+	src/worker/ingest_start.o \
+	src/worker/ingest_worker.o \
+	src/worker/launcher.o \
+	src/worker/query_worker.o \
+	src/worker/reset.o \
+	src/worker/slots.o \
+	src/worker/view_slots.o
+
+UNLISTED = $(filter-out $(OBJS),$(addsuffix .o,$(basename $(wildcard src/*.c src/*/*.c src/*/*.cc))))
+ifneq ($(UNLISTED),)
+$(error Makefile: OBJS lacks $(UNLISTED))
+endif
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=streaming
