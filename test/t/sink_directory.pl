@@ -12,7 +12,7 @@ use Test::More;
 my $node = new_node('main', 'streaming.retry_max = 200ms');
 my $base = $node->basedir . '/out';
 mkdir $base;
-mkdir "$base/$_" foreach qw(taken few size complete inserted locked shared);
+mkdir "$base/$_" foreach qw(taken few size complete inserted locked shared large);
 
 sub names
 {
@@ -175,7 +175,29 @@ $node->restart;
 chmod 0700, "$base/locked";
 ok(wait_for($node, 'SELECT count(*), count(DISTINCT k) FROM unlucky', '11|11'), 'all arrives once it can be written');
 ok(wait_for($node, $stat =~ s/last_error ~ [^,]*,/last_error IS NULL,/r, 'running|t|0'), 'and nothing is wrong any more');
-is(join(' ', grep { /^\./ } map { names($_) } qw(taken few size complete inserted locked shared)), '', 'no hidden file is left');
+
+# No room: the limit is one on the size of files, so it needs no disk. Segments
+# of the log are 16 MB.
+SKIP:
+{
+	skip 'no prlimit here', 4 if system('prlimit --version >/dev/null 2>&1');
+	my $limit = sub {
+		system("prlimit --pid $_ --fsize=$_[0]:unlimited") == 0 or die 'prlimit' foreach worker_pids($node, 'streaming delivery');
+	};
+	$node->safe_psql('postgres', <<'SQL');
+CREATE FOREIGN TABLE large (id int, s text) SERVER there OPTIONS (path 'large/*.csv', format 'csv', file_interval '0');
+INSERT INTO large VALUES (0, 'x');
+SQL
+	ok(wait_for($node, 'SELECT count(*) FROM large', '1'), 'files are written while there is room');
+	$limit->(20 * 1024 * 1024);
+	$node->safe_psql('postgres', q(INSERT INTO large SELECT g, repeat('x', 1024 * 1024) FROM generate_series(1, 30) g));
+	ok(wait_for($node, q(SELECT status, last_error, pending_rows FROM streaming.stat_sinks WHERE stream = 'large'::regclass), qr/^retrying\|could not write to file.*File too large\|30$/),
+		'a full disk is shown');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM large'), 1, 'nothing of what had no room is seen');
+	$limit->('unlimited');
+	ok(wait_for($node, 'SELECT count(*), count(DISTINCT id), min(length(s)) FILTER (WHERE id > 0) FROM large', '31|31|1048576'),
+		'all arrives once there is room');
+}
 
 # So does a right that is taken away.
 $node->safe_psql('postgres', <<'SQL');
@@ -189,6 +211,8 @@ ok(wait_for($node, 'SELECT count(*) FROM locked', '12'), 'the owner of the strea
 $node->safe_psql('postgres', 'REVOKE pg_write_server_files FROM limited');
 like(do { my $error = ''; $node->psql('postgres', 'INSERT INTO locked VALUES (1)', stderr => \$error); $error },
 	qr/permission denied to write files for stream public\.locked/, 'and not without the role that makes it so');
+
+is(join(' ', grep { /^\./ } map { names($_) } qw(taken few size complete inserted locked shared large)), '', 'no hidden file is left');
 
 $node->stop;
 done_testing();
