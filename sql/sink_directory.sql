@@ -72,6 +72,24 @@ INSERT INTO events VALUES ('e', 12);
 SELECT streaming.drain('v');
 SELECT count(*) FILTER (WHERE k = 'e') AS e, count(*) FILTER (WHERE k = 'never') AS never FROM files;
 
+-- defaults and triggers are those of any INSERT, also where they come and go
+CREATE FOREIGN TABLE changed (note text DEFAULT 'by default', n int, k text) SERVER landing OPTIONS (path 'out/changed-*.json');
+CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.k := upper(NEW.k) || '!'; RETURN NEW; END $$;
+CREATE VIEW vc WITH (streaming.sink = 'changed', streaming.trigger = 'manual') AS SELECT k, n FROM events WHERE n > 10 AND n < 100;
+SELECT streaming.drain('vc') > 0 AS drained;
+CREATE TRIGGER shout BEFORE INSERT ON changed FOR EACH ROW EXECUTE FUNCTION shout();
+INSERT INTO events VALUES ('f', 13);
+SELECT streaming.drain('vc') > 0 AS drained;
+ALTER FOREIGN TABLE changed ALTER note DROP DEFAULT;
+INSERT INTO events VALUES ('g', 14);
+SELECT streaming.drain('vc') > 0 AS drained;
+DROP TRIGGER shout ON changed;
+INSERT INTO events VALUES ('h', 15);
+SELECT streaming.drain('vc') > 0 AS drained;
+SELECT * FROM changed ORDER BY n;
+DROP VIEW vc;
+DROP FUNCTION shout;
+
 -- who may write files
 CREATE ROLE regress_streaming_files;
 GRANT pg_read_server_files TO regress_streaming_files;

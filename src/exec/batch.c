@@ -326,6 +326,16 @@ write_sink(StreamingViewState *state, StreamingDelta *writes, StreamingBatchResu
 	result->write_ms = since_ms(start);
 }
 
+/* Do the rows of the last stage go to the sink without being collected? */
+static bool
+sink_takes_rows(StreamingViewState *state)
+{
+	return state->sink && state->sink->routine->begin_take &&
+		state->program->output_mode == STREAMING_OUTPUT_APPEND &&
+		streaming_last_stage(state->program)->kind == STREAMING_STAGE_APPEND &&
+		state->sink->routine->begin_take(state->sink);
+}
+
 /* Runs the stages one after the other.  input: the batch has some. */
 static void
 run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
@@ -345,11 +355,14 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 
 		exec->large_input = streaming_input_is_large(state->input);
 		exec->changes = exec->writes = NULL;
+		exec->takes = NULL;
 		if (!last)
 			exec->changes = streaming_delta_make(exec, psprintf("delta_%d", i + 1));
 		else if (OidIsValid(state->change_stream))
 			exec->changes = streaming_delta_make(exec, "changes");
-		if (last && state->sink && program->output_mode != STREAMING_OUTPUT_COMPLETE)
+		if (last && sink_takes_rows(state))
+			exec->takes = state->sink;
+		else if (last && state->sink && program->output_mode != STREAMING_OUTPUT_COMPLETE)
 			exec->writes = streaming_delta_make(exec, "changes");
 
 		streaming_stage_run(exec, delta, i == 0 && first && program->input_is_view);
@@ -368,7 +381,9 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 		if (last)
 		{
 			result->output_rows = exec->output_rows;
-			if (state->sink)
+			if (exec->takes)
+				state->sink->routine->end_take(state->sink);
+			else if (state->sink)
 				write_sink(state, exec->writes, result);
 			if (first && program->sink.kind == STREAMING_SINK_MEMORY)
 				streaming_memory_mark(program->id, state->progress.batch_id + 1);

@@ -178,6 +178,8 @@ append_row(StreamingStageExec *exec, TupleTableSlot *slot)
 	exec->output_rows++;
 	if (exec->table)
 		streaming_state_insert(exec->table, slot);
+	if (exec->takes)
+		exec->takes->routine->take(exec->takes, slot);
 	if (exec->changes == NULL && exec->writes == NULL)
 		return;
 	slot_getallattrs(slot);

@@ -7,6 +7,7 @@
 
 #include "exec/aggregate.h"
 #include "portability/instr_time.h"
+#include "sink/sink.h"
 #include "state/group_key.h"
 #include "state/state_table.h"
 #include "statement.h"
@@ -43,6 +44,7 @@ typedef struct StreamingStageExec
 	StreamingStateTable *result;	/* of groups that have closed */
 	StreamingDelta *changes;	/* all changes, signed; NULL: nobody reads them */
 	StreamingDelta *writes;		/* what a sink is to write; NULL: no sink */
+	StreamingSink *takes;		/* a sink that takes rows as they come; or NULL */
 	MemoryContext pending_context;
 	StreamingPendingRow *pending;
 	int			npending;
@@ -65,8 +67,8 @@ extern void streaming_stage_close(StreamingStageExec *exec);
 /*
  * Runs a stage over its input, connected to SPI, in CurrentMemoryContext which
  * lives for the batch.  input: delta of the stage below, NULL: the stream bound
- * in this process.  exec->changes, exec->writes and, if input is NULL,
- * exec->large_input are set by the caller.
+ * in this process.  exec->changes, exec->writes, exec->takes and, if input is
+ * NULL, exec->large_input are set by the caller.
  */
 extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input,
 								bool initial);

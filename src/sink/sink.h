@@ -37,6 +37,16 @@ typedef struct StreamingSinkRoutine
 	 */
 	void		(*write) (StreamingSink *sink, StreamingDelta *changes);
 
+	/*
+	 * Optional: takes the rows of a stage without state one by one, in append
+	 * mode, instead of write.  begin_take opens the sink for one batch, in a
+	 * memory context that lives for it; false: not this time, write comes.
+	 * slot has the outputs, and nothing of it may be kept.
+	 */
+	bool		(*begin_take) (StreamingSink *sink);
+	void		(*take) (StreamingSink *sink, TupleTableSlot *slot);
+	void		(*end_take) (StreamingSink *sink);
+
 	/* Frees what lives longer than memory contexts. */
 	void		(*close) (StreamingSink *sink);
 } StreamingSinkRoutine;

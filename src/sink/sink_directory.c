@@ -25,6 +25,7 @@ typedef struct DirectorySink
 {
 	StreamingSink base;
 	StreamingStatement insert;
+	StreamingStreamRows *rows;	/* of a batch, in append mode */
 } DirectorySink;
 
 /* The direct cycle only: a view would take its own results as input. */
@@ -92,6 +93,27 @@ directory_write(StreamingSink *base, StreamingDelta *changes)
 	streaming_statement_run(&sink->insert, changes, NULL, false, NULL);
 }
 
+static bool
+directory_begin_take(StreamingSink *base)
+{
+	DirectorySink *sink = (DirectorySink *) base;
+
+	sink->rows = streaming_stream_rows_begin(base->program);
+	return sink->rows != NULL;
+}
+
+static void
+directory_take(StreamingSink *base, TupleTableSlot *slot)
+{
+	streaming_stream_rows_put(((DirectorySink *) base)->rows, slot);
+}
+
+static void
+directory_end_take(StreamingSink *base)
+{
+	streaming_stream_rows_end(((DirectorySink *) base)->rows);
+}
+
 static void
 directory_close(StreamingSink *base)
 {
@@ -103,5 +125,8 @@ const StreamingSinkRoutine streaming_sink_directory = {
 	.check = directory_check,
 	.open = directory_open,
 	.write = directory_write,
+	.begin_take = directory_begin_take,
+	.take = directory_take,
+	.end_take = directory_end_take,
 	.close = directory_close,
 };

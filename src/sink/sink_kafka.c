@@ -30,6 +30,7 @@ typedef struct KafkaSink
 {
 	StreamingSink base;
 	StreamingStatement insert;
+	StreamingStreamRows *rows;	/* of a batch, in append mode */
 	StreamingStatement leave;	/* sql NULL: no row can leave the result */
 } KafkaSink;
 
@@ -246,6 +247,27 @@ kafka_write(StreamingSink *base, StreamingDelta *changes)
 	streaming_statement_run(&sink->insert, changes, NULL, false, NULL);
 }
 
+static bool
+kafka_begin_take(StreamingSink *base)
+{
+	KafkaSink *sink = (KafkaSink *) base;
+
+	sink->rows = streaming_stream_rows_begin(base->program);
+	return sink->rows != NULL;
+}
+
+static void
+kafka_take(StreamingSink *base, TupleTableSlot *slot)
+{
+	streaming_stream_rows_put(((KafkaSink *) base)->rows, slot);
+}
+
+static void
+kafka_end_take(StreamingSink *base)
+{
+	streaming_stream_rows_end(((KafkaSink *) base)->rows);
+}
+
 static void
 kafka_close(StreamingSink *base)
 {
@@ -260,5 +282,8 @@ const StreamingSinkRoutine streaming_sink_kafka = {
 	.check = kafka_check,
 	.open = kafka_open,
 	.write = kafka_write,
+	.begin_take = kafka_begin_take,
+	.take = kafka_take,
+	.end_take = kafka_end_take,
 	.close = kafka_close,
 };
