@@ -26,11 +26,15 @@ streaming_stop_point(const char *name)
 	ereport(LOG, (errmsg("waiting at stop point \"%s\"", name)));
 	while (strcmp(streaming_stop_point_name, name) == 0)
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 1000, PG_WAIT_EXTENSION);
+		int			events = WaitLatch(MyLatch,
+									   WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+									   1000, PG_WAIT_EXTENSION);
+
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
+
+		/* A worker that has just started may have missed the signal. */
+		if (ConfigReloadPending || (events & WL_TIMEOUT))
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
