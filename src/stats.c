@@ -439,6 +439,16 @@ streaming_sink_status(PG_FUNCTION_ARGS)
 		nulls[0] = nulls[1] = false;
 	}
 	LWLockRelease(streaming_sinks->lock);
+	if (nulls[0])
+	{
+		StreamingDatabaseSlot *database;
+
+		LWLockAcquire(streaming_slots->lock, LW_SHARED);
+		database = streaming_database_slot(MyDatabaseId, false);
+		if (database && database->full)
+			strlcpy(error, STREAMING_FULL_MESSAGE, sizeof(error));
+		LWLockRelease(streaming_slots->lock);
+	}
 	values[0] = Int64GetDatum(messages);
 	values[1] = Int64GetDatum(bytes);
 	values[2] = CStringGetTextDatum(status);

@@ -53,6 +53,7 @@
 #include "checkpoint.h"
 #include "command/command.h"
 #include "shmem.h"
+#include "sink/outbox.h"
 #include "sink/sink_slots.h"
 #include "source/source.h"
 #include "worker/slots.h"
@@ -109,6 +110,7 @@ static void stop_waiting(int code, Datum arg);
 static void look_at_slot(Wait *wait, Look *look);
 static void check_deadlock(int pid, const char *name);
 static void check_unslotted(const char *name);
+static void check_sink(StreamingView *view, const char *name);
 static void timed_out(const char *name, List *targets);
 static long wait_time(TimestampTz deadline);
 
@@ -363,6 +365,7 @@ wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
 			if (wait->index < 0)
 				check_unslotted(name);
 			(void) check_view(view->view);	/* may have been paused */
+			check_sink(view, name);
 		}
 
 		if (wait->index >= 0)
@@ -496,6 +499,20 @@ check_unslotted(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("continuous view \"%s\" is not run: %s", name, error)));
+}
+
+/* The view is not run while its sink takes nothing: will it ever? */
+static void
+check_sink(StreamingView *view, const char *name)
+{
+	char		error[STREAMING_SINK_ERROR_LENGTH];
+
+	if (OidIsValid(view->sink.relid) && streaming_outbox_full(view->sink.relid) &&
+		streaming_sink_has_failed(view->sink.relid, error))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("delivery to the sink of continuous view \"%s\" has failed: %s",
+						name, error)));
 }
 
 /* As lock_timeout, so that WHEN OTHERS of PL/pgSQL sees it. */
