@@ -29,6 +29,7 @@ int			streaming_batches_kept = 100;
 int			streaming_source_memory = 64 * 1024;
 int			streaming_push_limit = 1024 * 1024;
 int			streaming_outbox_size = 1024 * 1024;
+int			streaming_delivery_idle_timeout = 10 * 60 * 1000;
 char	   *streaming_stop_point_name = NULL;
 
 static void define_size_settings(void);
@@ -183,6 +184,14 @@ define_sink_settings(void)
 							&streaming_outbox_size,
 							1024 * 1024, 0, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.delivery_idle_timeout",
+							"Time after which a delivery worker that has nothing to do ends.",
+							"It is started again when there is something. 0: it stays.",
+							&streaming_delivery_idle_timeout,
+							10 * 60 * 1000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 
 	DefineCustomStringVariable("streaming.stop_point",

@@ -421,7 +421,7 @@ streaming_sink_status(PG_FUNCTION_ARGS)
 	Datum		values[4] = {0};
 	bool		nulls[4] = {true, true, false, true};
 	char		error[STREAMING_SINK_ERROR_LENGTH] = "";
-	const char *status = "stopped";
+	const char *status = "idle";
 	StreamingSinkSlot *slot;
 	int64		messages = 0;
 	int64		bytes = 0;

@@ -41,6 +41,7 @@ extern int	streaming_batches_kept;		/* rows of streaming.batches a view */
 extern int	streaming_push_limit;		/* kB, unread pushed rows of a stream */
 extern int	streaming_source_memory;	/* kB, librdkafka's queues of a stream */
 extern int	streaming_outbox_size;		/* kB, undelivered messages of a stream */
+extern int	streaming_delivery_idle_timeout;	/* ms, 0: none */
 extern char *streaming_stop_point_name; /* "": none */
 extern void streaming_guc_init(void);
 

@@ -122,20 +122,9 @@ streaming_outbox_open(Oid stream)
 {
 	StreamingOutbox *outbox;
 	Relation	table;
-	bool		attended;
 
 	streaming_require_loaded();
 	register_callbacks();
-	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
-	{
-		StreamingSinkSlot *slot = streaming_sink_slot(stream, true);
-
-		attended = slot && slot->latch;
-	}
-	LWLockRelease(streaming_sinks->lock);
-	if (!attended)
-		streaming_workers_notify();
-
 	outbox = palloc0(sizeof(StreamingOutbox));
 	outbox->context = CurrentMemoryContext;
 	outbox->stream = stream;
@@ -448,10 +437,11 @@ transaction_ends(XactEvent event, void *arg)
 	}
 }
 
-/* Counts what is committed now, and wakes the workers. */
+/* Counts what is committed now, and wakes the workers, or has them started. */
 static void
 publish(void)
 {
+	bool		attended = true;
 	ListCell   *lc;
 
 	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
@@ -460,6 +450,8 @@ publish(void)
 		Written    *written = lfirst(lc);
 		StreamingSinkSlot *slot = streaming_sink_slot(written->stream, true);
 
+		if (slot == NULL || slot->latch == NULL)
+			attended = false;
 		if (slot == NULL)
 			continue;
 		slot->written_messages += written->messages;
@@ -468,6 +460,8 @@ publish(void)
 			SetLatch(slot->latch);
 	}
 	LWLockRelease(streaming_sinks->lock);
+	if (!attended)
+		streaming_workers_notify_now();
 }
 
 static void

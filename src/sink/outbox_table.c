@@ -252,10 +252,11 @@ streaming_outbox_delete(Oid stream, StreamingOutboxPlace after, StreamingOutboxP
 	scan_end(&scan);
 }
 
-/* Adds the streams of a table whose first column, and index column, is that. */
+/* The streams of a table whose first column, and index column, is that. */
 static List *
-add_streams(List *streams, const char *name)
+streams_of(const char *name)
 {
+	List	   *streams = NIL;
 	Relation	table = open_table(name, AccessShareLock);
 	Relation	index = index_open(index_of(table), AccessShareLock);
 	ScanKeyData key;
@@ -276,7 +277,7 @@ add_streams(List *streams, const char *name)
 		if (found)
 		{
 			last = DatumGetObjectId(heap_getattr(tuple, 1, RelationGetDescr(table), &isnull));
-			streams = list_append_unique_oid(streams, last);
+			streams = lappend_oid(streams, last);
 		}
 		systable_endscan_ordered(scan);
 	}
@@ -286,9 +287,10 @@ add_streams(List *streams, const char *name)
 }
 
 List *
-streaming_outbox_streams(void)
+streaming_outbox_streams(List **idle)
 {
-	return add_streams(add_streams(NIL, "deliveries"), "outbox");
+	*idle = streams_of("deliveries");
+	return streams_of("outbox");
 }
 
 /* ---- Deliveries ---- */

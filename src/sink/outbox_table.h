@@ -73,8 +73,11 @@ extern bool streaming_outbox_message(const char **at, const char *end,
 
 extern Relation streaming_outbox_table(int lockmode);
 
-/* The streams that have messages in the outbox, or deliveries; of Oid. */
-extern List *streaming_outbox_streams(void);
+/*
+ * The streams (of Oid) that have messages in the outbox; *idle: those that had
+ * once, some of which may be among them.
+ */
+extern List *streaming_outbox_streams(List **idle);
 
 /*
  * How far does what snapshot (of type pg_snapshot) sees behind a place reach, in

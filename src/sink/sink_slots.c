@@ -26,6 +26,7 @@ typedef struct Wait
 {
 	Oid			stream;
 	bool		counted;		/* in drainers */
+	bool		asked;			/* for a worker, if there was none */
 	uint64		request;
 	uint64		errors;			/* the slot's, at the call */
 } Wait;
@@ -41,7 +42,7 @@ static void sinks_request(void);
 static void sinks_startup(void);
 static Size sinks_size(void);
 static void stop_waiting(int code, Datum arg);
-static bool request_delivery(Wait *wait);
+static void request_delivery(Wait *wait);
 static bool is_delivered(Wait *wait, char *error);
 static ConditionVariable *progress_of(Oid stream);
 
@@ -124,19 +125,29 @@ streaming_sink_pending(const StreamingSinkSlot *slot, int64 *messages, int64 *by
 	*bytes = Max(slot->written_bytes - slot->taken_bytes, 0);
 }
 
-void
+List *
 streaming_sink_slots_keep(List *keep)
 {
+	Oid		   *wanted = palloc(sizeof(Oid) * streaming_sinks->n);
+	int			nwanted = 0;
+	List	   *result = NIL;
+
 	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < streaming_sinks->n; i++)
 	{
 		StreamingSinkSlot *slot = &streaming_sinks->slots[i];
 
-		if (slot->dboid == MyDatabaseId && slot->latch == NULL &&
-			!list_member_oid(keep, slot->stream))
+		if (slot->dboid != MyDatabaseId)
+			continue;
+		if (slot->latch || slot->requested > slot->served)
+			wanted[nwanted++] = slot->stream;
+		else if (!list_member_oid(keep, slot->stream))
 			slot->dboid = InvalidOid;
 	}
 	LWLockRelease(streaming_sinks->lock);
+	for (int i = 0; i < nwanted; i++)
+		result = lappend_oid(result, wanted[i]);
+	return result;
 }
 
 void
@@ -217,15 +228,16 @@ streaming_restart_delivery(PG_FUNCTION_ARGS)
 void
 streaming_sink_drain(Oid stream, const char *view, TimestampTz deadline)
 {
-	Wait		wait = {stream, false, 0, 0};
+	Wait		wait = {stream, false, false, 0, 0};
 	char		error[STREAMING_SINK_ERROR_LENGTH] = "";
 
 	PG_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&wait));
-	while (request_delivery(&wait))
+	for (;;)
 	{
 		TimestampTz now = GetCurrentTimestamp();
 
 		CHECK_FOR_INTERRUPTS();
+		request_delivery(&wait);
 		ConditionVariablePrepareToSleep(progress_of(stream));
 		if (is_delivered(&wait, error))
 			break;
@@ -259,14 +271,18 @@ progress_of(Oid stream)
 	return slot ? &slot->progressed : &streaming_sinks->slots[0].progressed;
 }
 
-/* False: nothing has ever been written, so nothing is to be waited for. */
-static bool
+/*
+ * Wakes the worker, or has one started.  After a start of the server nothing is
+ * known of the stream, and so the worker is asked even if nothing was written.
+ */
+static void
 request_delivery(Wait *wait)
 {
 	StreamingSinkSlot *slot;
+	bool		attended = false;
 
 	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
-	slot = streaming_sink_slot(wait->stream, false);
+	slot = streaming_sink_slot(wait->stream, true);
 	if (slot && wait->request == 0)
 	{
 		slot->drainers++;
@@ -275,9 +291,21 @@ request_delivery(Wait *wait)
 		wait->request = ++slot->requested;
 	}
 	if (slot && slot->latch)
+	{
+		attended = true;
 		SetLatch(slot->latch);
+	}
 	LWLockRelease(streaming_sinks->lock);
-	return slot != NULL;
+	if (slot == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("cannot deliver to more than %d streams", streaming_max_streams),
+				 errhint("Increase streaming.max_streams.")));
+	if (!attended && !wait->asked)
+	{
+		streaming_workers_notify_now();
+		wait->asked = true;
+	}
 }
 
 /* error: why it fails, if it does. */
@@ -289,7 +317,7 @@ is_delivered(Wait *wait, char *error)
 
 	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
 	slot = streaming_sink_slot(wait->stream, false);
-	delivered = slot == NULL || slot->served >= wait->request;
+	delivered = slot == NULL || slot->served >= wait->request;	/* or dropped */
 	if (slot && slot->errors != wait->errors && slot->status != STREAMING_SINK_RUNNING)
 		strlcpy(error, slot->last_error, STREAMING_SINK_ERROR_LENGTH);
 	LWLockRelease(streaming_sinks->lock);

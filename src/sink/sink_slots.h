@@ -99,8 +99,11 @@ extern StreamingSinkSlot *streaming_sink_slot(Oid stream, bool create);
 /* What waits; never negative.  Caller holds the lock. */
 extern void streaming_sink_pending(const StreamingSinkSlot *slot, int64 *messages, int64 *bytes);
 
-/* Frees the slots of this database's streams that are not in keep (of Oid). */
-extern void streaming_sink_slots_keep(List *keep);
+/*
+ * Frees the slots of this database's streams that are not in keep (of Oid).
+ * Returns the streams that have a worker, or a session that waits for one.
+ */
+extern List *streaming_sink_slots_keep(List *keep);
 
 /* Frees all slots of a database that nobody is connected to any more. */
 extern void streaming_sink_slots_forget(Oid dboid);

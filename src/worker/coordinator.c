@@ -9,7 +9,8 @@
  *
  *	- an ingest worker for each Kafka or directory stream that an enabled view
  *	  reads
- *	- a delivery worker for each stream that has messages in the outbox, or had
+ *	- a delivery worker for each stream that has messages in the outbox, until it
+ *	  ends for lack of them
  *	- query workers 0 .. n - 1, n the smaller of streaming.query_workers and
  *	  the number of enabled views
  *
@@ -227,21 +228,26 @@ read_catalogs(uint64 *changes)
 	return installed;
 }
 
-/* A delivery worker for each stream that has ever been written to. */
+/*
+ * A delivery worker for each stream that has something to deliver, or has a
+ * worker already: that one knows best when to go.
+ */
 static void
 want_deliveries(void)
 {
-	List	   *streams = streaming_outbox_streams();
+	List	   *idle;
+	List	   *busy = streaming_outbox_streams(&idle);
 	ListCell   *lc;
 
-	foreach(lc, streams)
+	foreach(lc, streaming_sink_slots_keep(list_concat_copy(busy, idle)))
+		busy = list_append_unique_oid(busy, lfirst_oid(lc));
+	foreach(lc, busy)
 	{
 		StreamingSourceKind kind;
 
 		if (streaming_is_stream(lfirst_oid(lc), &kind) && kind != STREAMING_SOURCE_PUSH)
 			want_child(STREAMING_DELIVERY, lfirst_oid(lc), 0);
 	}
-	streaming_sink_slots_keep(streams);
 }
 
 static void

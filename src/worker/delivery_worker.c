@@ -3,8 +3,9 @@
  *		Takes the messages of one stream out of the outbox and hands them to its
  *		place, exactly once.
  *
- * The coordinator starts one such process per stream that has ever been written
- * to.  It makes attempts: an attempt opens the place, asks it about the delivery
+ * The coordinator starts one such process per stream that is written to; it ends
+ * when there has been nothing to do for streaming.delivery_idle_timeout.  It
+ * makes attempts: an attempt opens the place, asks it about the delivery
  * in doubt, and then makes deliveries until something fails or the definition of
  * the stream changes.  An error ends the attempt, never the process; it is shown
  * in streaming.stat_sinks, logged, and followed by the next attempt after a
@@ -83,6 +84,7 @@ typedef struct Look
 
 static StreamingSinkSlot *sink = NULL;	/* ours as long as we are in it */
 static bool definition_changed = false;
+static bool leaves_idle = false;
 static bool progressed = false; /* the attempt has delivered something */
 static int64 deleted = 0;		/* chunks since the last VACUUM */
 static char *logged = NULL;		/* message logged last */
@@ -93,6 +95,7 @@ static void delivery_connect(Oid dboid, Oid stream);
 static void set_session_settings(void);
 static void enter_slot(Oid stream);
 static void leave_slot(int code, Datum arg);
+static void leave_idle(void);
 static void delivery_interrupts(void);
 static void relation_changed(Datum arg, Oid relid);
 static void catalog_changed(Datum arg, int cacheid, uint32 hashvalue);
@@ -213,11 +216,32 @@ enter_slot(Oid stream)
 static void
 leave_slot(int code, Datum arg)
 {
+	int64		messages;
+	int64		bytes;
+	bool		wanted;
+
 	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	streaming_sink_pending(sink, &messages, &bytes);
+	wanted = messages > 0 || sink->requested > sink->served;
 	sink->pid = 0;
 	sink->latch = NULL;
 	LWLockRelease(streaming_sinks->lock);
 	ConditionVariableBroadcast(&sink->progressed);
+
+	/* Who has come after our last look relies on us. */
+	if (wanted || leaves_idle)
+		streaming_workers_notify_now();
+}
+
+/*
+ * There has been nothing to do for long: the place in the server goes to
+ * others.  Who writes to the stream next has a worker started again.
+ */
+static void
+leave_idle(void)
+{
+	leaves_idle = true;
+	proc_exit(0);
 }
 
 /* Between transactions. */
@@ -741,7 +765,11 @@ wait_for_more(StreamingDeliveryAttempt *attempt, long timeout)
 	StreamingDelivery *delivery = attempt->delivery;
 	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
 
+	bool		idle = timeout < 0 && streaming_delivery_idle_timeout > 0;
+
 	(void) pgstat_report_stat(false);
+	if (idle)
+		timeout = streaming_delivery_idle_timeout;
 	if (timeout >= 0)
 		events |= WL_TIMEOUT;
 	if (delivery->routine->fd)
@@ -751,6 +779,8 @@ wait_for_more(StreamingDeliveryAttempt *attempt, long timeout)
 							   timeout, PG_WAIT_EXTENSION);
 	if (events & WL_SOCKET_READABLE)
 		delivery->routine->serve(delivery);
+	if (idle && (events & WL_TIMEOUT) && sink->status == STREAMING_SINK_RUNNING)
+		leave_idle();
 	ResetLatch(MyLatch);
 	AcceptInvalidationMessages();
 }

@@ -146,6 +146,7 @@ drain_view(Oid relid, TimestampTz deadline)
 {
 	StreamingView *view;
 	List	   *targets;
+	StreamingSourceKind kind;
 	ListCell   *lc;
 	int64		before;
 
@@ -160,7 +161,8 @@ drain_view(Oid relid, TimestampTz deadline)
 	targets = find_targets(view);
 	before = streaming_progress_read(relid).input_rows;
 	wait_for_view(view, targets, deadline);
-	if (OidIsValid(view->sink.relid))
+	if (OidIsValid(view->sink.relid) && streaming_is_stream(view->sink.relid, &kind) &&
+		kind != STREAMING_SOURCE_PUSH)
 		streaming_sink_drain(view->sink.relid, get_rel_name(relid), deadline);
 	return Max(streaming_progress_read(relid).input_rows - before, 0);
 }

@@ -97,7 +97,6 @@ static void slots_register_callback(void);
 static void slots_xact_callback(XactEvent event, void *arg);
 static void slots_release_callback(ResourceReleasePhase phase, bool commit, bool top_level,
 								   void *arg);
-static void database_notify(Oid dboid);
 static void database_unbar(Oid dboid);
 
 /* ---- Shared memory ---- */
@@ -559,12 +558,13 @@ slots_release_callback(ResourceReleasePhase phase, bool commit, bool top_level, 
 		return;
 	notify_pending = false;
 	if (commit)
-		database_notify(MyDatabaseId);
+		streaming_workers_notify_now();
 }
 
-static void
-database_notify(Oid dboid)
+void
+streaming_workers_notify_now(void)
 {
+	Oid			dboid = MyDatabaseId;
 	StreamingDatabaseSlot *database;
 
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);

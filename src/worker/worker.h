@@ -40,6 +40,9 @@ extern void streaming_slots_init(void); /* from _PG_init, after the settings */
  */
 extern void streaming_workers_notify(void);
 
+/* The same at once, for who is about to end its transaction, or its process. */
+extern void streaming_workers_notify_now(void);
+
 /* The coordinator of this database, if there is one, is to look at what it does. */
 extern void streaming_wake_coordinator(void);
 

@@ -194,6 +194,26 @@ pass('then INSERT goes on');
 drain($node, 'copied');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM copies WHERE k IS NOT NULL') >= 101, 1, 'and so does the view');
 
+# A worker that has nothing to do goes, and comes back.
+$node->safe_psql('postgres', q(ALTER SYSTEM SET streaming.delivery_idle_timeout = '100ms'));
+$node->reload;
+$node->safe_psql('postgres', 'INSERT INTO inserted (id) VALUES (300)');
+ok(wait_until(sub { worker_pids($node, 'streaming delivery') == 0 }), 'idle workers end');
+is($node->safe_psql('postgres', q(SELECT DISTINCT status FROM streaming.stat_sinks)), 'idle', 'and are idle');
+for my $i (301 .. 303)
+{
+	$node->safe_psql('postgres', "INSERT INTO inserted (id) VALUES ($i)");
+	ok(wait_until(sub { grep { $_->[1] =~ /"id":$i,/ } arrived('inserted') }), "row $i has one started");
+	wait_until(sub { worker_pids($node, 'streaming delivery') == 0 });
+}
+drain($node, 'copied');
+pass('drain has one started');
+$node->safe_psql('postgres', q(ALTER SYSTEM RESET streaming.delivery_idle_timeout));
+$node->restart;
+$kafka->produce($topic{source}, 0, ['{"id": 2000, "k": "restarted"}']);
+drain($node, 'copied');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM copies WHERE k = 'restarted')), '1', 'also after a restart');
+
 # Dropping a stream forgets all about it.
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE lines');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming.deliveries d WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = d.stream)'),
