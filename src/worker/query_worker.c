@@ -436,6 +436,9 @@ due_at(TimestampTz due, TimestampTz now, long *timeout)
 static bool
 run_is_due(Run *run, TimestampTz now, long *timeout)
 {
+	/* Without the lock: what is pushed after a drain has returned is not its. */
+	if (run->drained && streaming_view_slots[run->index].drainers == 0)
+		run->drained = false;
 	if (run->state && streaming_view_is_held_back(run->state))
 	{
 		due_at(TimestampTzPlusMilliseconds(now, HELD_BACK), now, timeout);
