@@ -207,7 +207,11 @@ kafka_delivery_serve(StreamingDelivery *base)
 
 /* ---- What has happened ---- */
 
-/* Does what the broker says fit what the database says?  -1: it knows nothing. */
+/*
+ * Has delivery number happened?  last: what the broker says of the last one, -1:
+ * nothing.  A smaller number may be years old, from a time when the stream had
+ * this topic before.  Errors: what the broker says is not of this database.
+ */
 static bool
 check_last(KafkaDelivery *kafka, int64 number, bool done, int64 last, const char *token)
 {
@@ -226,7 +230,7 @@ check_last(KafkaDelivery *kafka, int64 number, bool done, int64 last, const char
 				 errdetail("Group \"%s\" has no committed offset, though " INT64_FORMAT " deliveries were made.",
 						   kafka->id, number - 1),
 				 errhint("Offsets expire (broker setting offsets.retention.minutes), and go with their topic. See what the topic holds, then call streaming.restart_delivery.")));
-	if (!done && last == number - 1)
+	if (last < number)
 		return false;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -194,6 +194,14 @@ pass('then INSERT goes on');
 drain($node, 'copied');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM copies WHERE k IS NOT NULL') >= 101, 1, 'and so does the view');
 
+# A stream that moves to another topic, and back.
+my $moved = $kafka->create_topic('moved');
+$node->safe_psql('postgres', "ALTER FOREIGN TABLE inserted OPTIONS (SET topic '$moved'); INSERT INTO inserted (id) VALUES (250), (251)");
+ok(wait_until(sub { my @messages = $kafka->consume($moved); @messages == 2 }), 'another topic');
+$node->safe_psql('postgres', "ALTER FOREIGN TABLE inserted OPTIONS (SET topic '$topic{inserted}'); INSERT INTO inserted (id) VALUES (252)");
+ok(wait_until(sub { grep { $_->[1] =~ /"id":252,/ } arrived('inserted') }), 'and back');
+is(scalar(grep { $_->[1] =~ /"id":25[01],/ } arrived('inserted')), 0, 'each message goes to one');
+
 # A worker that has nothing to do goes, and comes back.
 $node->safe_psql('postgres', q(ALTER SYSTEM SET streaming.delivery_idle_timeout = '100ms'));
 $node->reload;
