@@ -25,6 +25,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "catalog.h"
 #include "format/encode.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -75,6 +76,7 @@ static void directory_commit(StreamingDelivery *base);
 static void directory_abort(StreamingDelivery *base);
 static void directory_close(StreamingDelivery *base);
 
+static bool has_result_view(Oid stream);
 static void begin_result(DirectoryDelivery *delivery);
 static void begin_file(DirectoryDelivery *delivery);
 static void end_file(DirectoryDelivery *delivery);
@@ -110,7 +112,7 @@ directory_open(StreamingStream *stream, const char *identity)
 
 	streaming_file_place_check(stream, false);
 	streaming_file_place(stream, &delivery->place);
-	delivery->at_once = delivery->place.single;
+	delivery->at_once = delivery->place.single || has_result_view(stream->relid);
 
 	/* With the last transaction of the delivery, it should be one file. */
 	delivery->base.best_bytes = stream->file_max_size - stream->file_max_size / 8;
@@ -121,6 +123,22 @@ directory_open(StreamingStream *stream, const char *identity)
 	if (streaming_encode_header(streaming_encoder_open(stream), &delivery->header))
 		appendStringInfoChar(&delivery->header, '\n');
 	return &delivery->base;
+}
+
+/* Does a view replace its result there?  One that comes later is noticed by it. */
+static bool
+has_result_view(Oid stream)
+{
+	ListCell   *lc;
+
+	foreach(lc, streaming_catalog_views())
+	{
+		const StreamingView *view = lfirst(lc);
+
+		if (view->sink.relid == stream && view->output_mode == STREAMING_OUTPUT_COMPLETE)
+			return true;
+	}
+	return false;
 }
 
 static bool

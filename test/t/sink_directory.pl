@@ -12,7 +12,7 @@ use Test::More;
 my $node = new_node('main', 'streaming.retry_max = 200ms');
 my $base = $node->basedir . '/out';
 mkdir $base;
-mkdir "$base/$_" foreach qw(taken few size complete inserted locked shared large);
+mkdir "$base/$_" foreach qw(taken few size complete inserted locked shared large latin starred);
 
 sub names
 {
@@ -126,6 +126,16 @@ cmp_ok(scalar(keys %versions), '>', 1, "$seen looks have seen more than one resu
 is(join(' ', names('complete')), 'balances.csv', 'and nothing else is left there');
 same_as_batch($node, 'balance', q(SELECT account, sum(amount) AS balance, count(*) AS moves FROM moves GROUP BY account));
 
+# A result does not wait, wherever it goes.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FOREIGN TABLE starred (n bigint) SERVER there OPTIONS (path 'starred/now-*.json', file_interval '1 day');
+CREATE VIEW counted WITH (streaming.sink = 'starred', streaming.output_mode = 'complete') AS SELECT count(*) AS n FROM moves;
+SQL
+ok(wait_for($node, 'SELECT n FROM starred', $until), 'a result is written at once');
+$node->safe_psql('postgres', 'INSERT INTO moves VALUES (1, 0)');
+ok(wait_for($node, 'SELECT n FROM starred', $until + 1), 'and the next one');
+is(join(' ', names('starred')), 'now-result.json', 'in its place');
+
 # INSERT and COPY by users, at commit.
 $node->safe_psql('postgres', <<'SQL');
 CREATE FOREIGN TABLE inserted (id int, note text DEFAULT 'none', path text OPTIONS (metadata 'path')) SERVER there OPTIONS (path 'inserted/*.json.zst', file_interval '100 ms');
@@ -143,6 +153,25 @@ SQL
 $node->safe_psql('postgres', "COPY inserted (id) FROM stdin;\n5\n6\n\\.\n");
 ok(wait_for($node, q(SELECT string_agg(id || ' ' || note, ', ' ORDER BY id) FROM inserted), '1 none, 3 three, 5 none, 6 none'),
 	'what is inserted appears by itself, without what was rolled back');
+
+# JSON is UTF-8, whatever the database is; CSV is in the database's encoding, or
+# in the one that is asked for.
+$node->safe_psql('postgres', q(CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0));
+$node->safe_psql('latin', <<SQL);
+SET client_encoding = 'UTF8';
+CREATE EXTENSION streaming;
+CREATE SERVER there FOREIGN DATA WRAPPER directory OPTIONS (path '$base');
+CREATE FOREIGN TABLE j (s text OPTIONS (field 'été')) SERVER there OPTIONS (path 'latin/j-*', file_interval '0');
+CREATE FOREIGN TABLE c (s text OPTIONS (field 'été')) SERVER there OPTIONS (path 'latin/c-*', format 'csv', header 'match', file_interval '0');
+CREATE FOREIGN TABLE u (s text) SERVER there OPTIONS (path 'latin/u-*', format 'csv', encoding 'UTF8', file_interval '0');
+INSERT INTO j VALUES ('né "à"');
+INSERT INTO c VALUES ('né "à"');
+INSERT INTO u VALUES ('né "à"');
+SQL
+ok(wait_until(sub { grep(!/^\./, names('latin')) == 3 }), 'files of a database in LATIN1');
+is(join('', map { PostgreSQL::Test::Utils::slurp_file("$base/latin/$_") } sort { $b cmp $a } names('latin')),
+	qq("né ""à"""\n{"été":"né \\"à\\""}\n\xe9t\xe9\n"n\xe9 ""\xe0"""\n), 'have its encoding, or UTF-8');
+is($node->safe_psql('latin', q(SET client_encoding = 'UTF8'; SELECT j.s, c.s, u.s FROM j, c, u)), ('né "à"|' x 3) =~ s/.\z//r, 'and come back');
 
 # A view that reads what another one writes takes each file once, and whole.
 $node->safe_psql('postgres', <<'SQL');
@@ -212,7 +241,7 @@ $node->safe_psql('postgres', 'REVOKE pg_write_server_files FROM limited');
 like(do { my $error = ''; $node->psql('postgres', 'INSERT INTO locked VALUES (1)', stderr => \$error); $error },
 	qr/permission denied to write files for stream public\.locked/, 'and not without the role that makes it so');
 
-is(join(' ', grep { /^\./ } map { names($_) } qw(taken few size complete inserted locked shared large)), '', 'no hidden file is left');
+is(join(' ', grep { /^\./ } map { names($_) } qw(taken few size complete inserted locked shared large latin starred)), '', 'no hidden file is left');
 
 $node->stop;
 done_testing();
