@@ -90,7 +90,7 @@
 #define streaming_qualified_names(string) stringToQualifiedNameList(string, NULL)
 #endif
 
-/* Ranges may be refused softly since 1e19f0f1a (16)... */
+/* A place for soft errors, as the input functions want it, came with 16. */
 #if PG_VERSION_NUM < 160000
 #define streaming_make_range(type, lower, upper) make_range(type, lower, upper, false)
 #else

@@ -120,8 +120,9 @@ streaming_track_committed(StreamingInput *input)
 }
 
 /*
- * The end of a partition as the ingest worker knows it.  Of partitions that
- * shared memory has no room for it is only known whether all were read.
+ * The end of a partition as the ingest worker knows it; false: not known.  Of
+ * partitions that shared memory has no room for it is only known whether the
+ * ingest worker has read them all, and whether we have taken all that it had.
  */
 static bool
 known_end(StreamingInput *input, int32 partition, int64 *end)
@@ -137,7 +138,9 @@ known_end(StreamingInput *input, int32 partition, int64 *end)
 		}
 	}
 	*end = 0;
-	return shared->npartitions <= STREAMING_MAX_PARTITIONS || shared->rest_lag == 0;
+	return shared->npartitions <= STREAMING_MAX_PARTITIONS ||
+		(shared->rest_lag == 0 && input->reader->mode == STREAMING_INPUT_BUFFER &&
+		 !input->batch_more && !input->more);
 }
 
 /* Caller holds the stream's lock. */

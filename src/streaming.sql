@@ -235,7 +235,7 @@ COMMENT ON FUNCTION streaming_internal.no_result() IS 'raises an error: the rows
 
 CREATE FUNCTION streaming_internal.in_time(closes timestamptz) RETURNS boolean
     LANGUAGE C VOLATILE COST 1000 AS 'MODULE_PATHNAME', 'streaming_in_time';
-COMMENT ON FUNCTION streaming_internal.in_time(timestamptz) IS 'false for rows of a batch whose group has closed; they are counted';
+COMMENT ON FUNCTION streaming_internal.in_time(timestamptz) IS 'true; NULL for rows of a batch whose group has closed, which are counted';
 
 CREATE FUNCTION drain(view regclass, timeout interval DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_drain';

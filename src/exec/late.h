@@ -8,8 +8,8 @@
 #include "utils/timestamp.h"
 
 /*
- * From now on, streaming_internal.in_time is false, and counts, in this process
- * for groups that close at or before watermark (DT_NOBEGIN: for none).
+ * From now on, streaming_internal.in_time is NULL, and counts, in this process for
+ * groups that close at or before watermark (DT_NOBEGIN: for none).
  * only_closing: also for groups that never close, which are those of times that
  * are NULL or infinite (append; sessions).
  */
@@ -18,7 +18,7 @@ extern void streaming_late_begin(TimestampTz watermark, bool only_closing);
 /* A scan of the batch begins anew: its rows will be looked at again. */
 extern void streaming_late_rescan(void);
 
-/* Back to "always in time".  Returns the number of late rows since begin. */
+/* Back to "always true".  Returns the number of late rows since begin. */
 extern int64 streaming_late_end(void);
 
 #endif							/* STREAMING_LATE_H */

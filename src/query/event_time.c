@@ -304,10 +304,13 @@ streaming_add_in_time(Query *query, Expr *closes)
 	Oid			function = LookupFuncName(list_make2(makeString(STREAMING_INTERNAL_SCHEMA),
 													 makeString("in_time")),
 										  1, argtypes, false);
-	Expr	   *call = (Expr *) makeFuncExpr(function, BOOLOID, list_make1(closes),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	NullTest   *test = makeNode(NullTest);
 
-	query->jointree->quals = make_and_qual(query->jointree->quals, (Node *) call);
+	test->arg = (Expr *) makeFuncExpr(function, BOOLOID, list_make1(closes),
+									  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	query->jointree->quals = make_and_qual(query->jointree->quals, (Node *) test);
 }
 
 typedef struct LiftContext

@@ -210,7 +210,7 @@ extern StreamingWindow streaming_window_of(Query *query, Node *expr, Oid stream,
 extern Expr *streaming_window_closes(const StreamingWindow *window, Node *key);
 extern char *streaming_window_closes_text(const StreamingWindow *window, const char *key);
 
-/* Adds "streaming_internal.in_time(closes)" to the query's WHERE. */
+/* Adds "streaming_internal.in_time(closes) IS NOT NULL" to the query's WHERE. */
 extern void streaming_add_in_time(Query *query, Expr *closes);
 
 /*

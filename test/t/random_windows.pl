@@ -122,9 +122,11 @@ foreach my $batch (1 .. rounds(12))
 {
 	# Time goes on, now and then by a leap or not at all; rows are early or late.
 	$base += pick(0, 5, 15, 15, 40, 200);
+	# Whole seconds meet the ends of windows.
+	my $exact = pick(0, 0, 1);
 	my @rows = map {
 		my $at = rand() < 0.02 ? pick('NULL', "'infinity'", "'-infinity'")
-		  : sprintf "timestamptz '2026-01-01 00:00:00+00' + interval '%.1f seconds'", $base + rand(90) - 60;
+		  : sprintf "timestamptz '2026-01-01 00:00:00+00' + interval '%.*f seconds'", $exact, $base + rand(90) - 60;
 		'(' . join(', ', ++$id, "'" . pick('a' .. 'd') . "'", $at, rand() < 0.1 ? 'NULL' : int rand 10) . ')'
 	} 1 .. pick(1, 3, 30, 200);
 	my $values = join ', ', @rows;
