@@ -445,7 +445,7 @@ batch_limit(StreamingViewState *state)
 }
 
 bool
-streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
+streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResult *result)
 {
 	instr_time	start;
 	double		read_and_merge;
@@ -459,7 +459,8 @@ streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result)
 	streaming_lock_relations(state->locks ? state->locks : list_make1_oid(state->view),
 							 ShareUpdateExclusiveLock);
 	refresh_program(state);
-	if (!state->definition->enabled)
+	if (!state->definition->enabled ||
+		(state->definition->trigger == STREAMING_TRIGGER_MANUAL && !drained))
 	{
 		result->more = true;
 		end_block();

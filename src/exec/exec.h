@@ -60,12 +60,15 @@ extern TimestampTz streaming_view_due(StreamingViewState *state);
 
 /*
  * Runs one batch.  Must be called outside a transaction; runs its own and
- * commits it.  Returns false if there was nothing to do, or, with more set in
- * *result, if the view is paused now.  On error it has thrown: the caller
- * aborts the transaction, then calls streaming_view_aborted; the state stays
- * usable (retry with back-off).
+ * commits it.  drained: somebody waits for it.  Returns false if there was
+ * nothing to do, or, with more set in *result, if the view is not to run now,
+ * though the caller does not know yet: it has been paused, or runs only when
+ * it is drained.  On error it has thrown: the caller aborts the transaction,
+ * then calls streaming_view_aborted; the state stays usable (retry with
+ * back-off).
  */
-extern bool streaming_batch_run(StreamingViewState *state, StreamingBatchResult *result);
+extern bool streaming_batch_run(StreamingViewState *state, bool drained,
+								StreamingBatchResult *result);
 extern void streaming_view_aborted(StreamingViewState *state);
 
 #endif							/* STREAMING_EXEC_H */

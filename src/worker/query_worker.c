@@ -561,7 +561,7 @@ run_batch(Run *run)
 	enable_timeout_every(postmaster_check,
 						 TimestampTzPlusMilliseconds(now, POSTMASTER_CHECK),
 						 POSTMASTER_CHECK);
-	ran = streaming_batch_run(run->state, &result);
+	ran = streaming_batch_run(run->state, run->drained, &result);
 	disable_timeout(postmaster_check, false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	note_success(run, ran ? &result : NULL, !ran && result.more ? 0 : request);
