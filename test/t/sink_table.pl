@@ -212,6 +212,19 @@ SQL
 		sql('INSERT INTO s SELECT ' . int(rand 30) . ' + i % 7, i % 2 FROM generate_series(1, 50) i');
 	}
 	cmp_ok(sql(q(SELECT count(*) FROM there_up WHERE note = 'kept')), '>', 0, 'rows are updated, not replaced');
+	# Locks of the other server have a limit there.
+	sql(q(ALTER SERVER far OPTIONS (ADD options '-c lock_timeout=300ms')));
+	my $far_holder = session('BEGIN; LOCK TABLE there_up IN EXCLUSIVE MODE');
+	ok(said_done($far_holder), 'somebody holds a lock there');
+	sql('INSERT INTO s SELECT k, 1 FROM generate_series(1, 10) k');
+	ok(wait_for($node, q(SELECT status, last_error FROM streaming.views WHERE view = 'f_up'::regclass), qr/^retrying\|.*lock timeout/),
+		'the batch gives up');
+	ok(wait_for($node, 'SELECT (SELECT n FROM beside) = (SELECT count(*) FROM s)'), 'other views go on');
+	finish($far_holder, 'COMMIT');
+	ok(wait_for($node, q(SELECT status FROM streaming.views WHERE view = 'f_up'::regclass), 'running'), 'until the lock goes');
+	drain($node, 'f_up');
+	same_as_batch($node, '(SELECT k, tag, n FROM there_up)', $groups, 'and then it goes on');
+
 	# A statement that fails there takes nothing back here, and is tried again.
 	sql('ALTER TABLE there_up ADD CHECK (n < 0) NOT VALID; INSERT INTO s SELECT k, 1 FROM generate_series(1, 10) k, generate_series(1, 2)');
 	ok(wait_for($node, q(SELECT status, last_error FROM streaming.views WHERE view = 'f_up'::regclass), qr/^retrying\|.*check constraint/),
