@@ -257,11 +257,18 @@ static List *
 streams_of(const char *name)
 {
 	List	   *streams = NIL;
-	Relation	table = open_table(name, AccessShareLock);
-	Relation	index = index_open(index_of(table), AccessShareLock);
+	Oid			relid = get_relname_relid(name, streaming_catalog_namespace());
+	Relation	table;
+	Relation	index;
 	ScanKeyData key;
 	Oid			last = InvalidOid;
 	bool		found = true;
+
+	/* The extension may be on its way out. */
+	table = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
+	if (table == NULL)
+		return NIL;
+	index = index_open(index_of(table), AccessShareLock);
 
 	/* Each step is a descent of the index to the next stream. */
 	while (found)
