@@ -270,7 +270,12 @@ write_bytes(StreamingFileWriter *writer, const char *data, size_t length)
 static void
 file_error(const char *what, const char *path)
 {
+	int			error = errno;
+
 	ereport(ERROR,
 			(errcode_for_file_access(),
-			 errmsg("could not %s file \"%s\": %m", what, path)));
+			 errmsg("could not %s file \"%s\": %m", what, path),
+			 error == ENOSPC || error == EDQUOT ? errhint("Check free disk space.") :
+			 error == ENOENT || error == EACCES || error == EROFS ?
+			 errhint("The directory must exist, and the user that the server runs as must be allowed to write to it.") : 0));
 }
