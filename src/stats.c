@@ -423,6 +423,7 @@ streaming_sink_status(PG_FUNCTION_ARGS)
 	char		error[STREAMING_SINK_ERROR_LENGTH] = "";
 	const char *status = "idle";
 	StreamingSinkSlot *slot;
+	bool		attended = false;
 	int64		messages = 0;
 	int64		bytes = 0;
 
@@ -436,10 +437,11 @@ streaming_sink_status(PG_FUNCTION_ARGS)
 		streaming_sink_pending(slot, &messages, &bytes);
 		status = names[slot->status];
 		strlcpy(error, slot->last_error, sizeof(error));
-		nulls[0] = nulls[1] = false;
+		nulls[0] = nulls[1] = !slot->counted;
+		attended = true;
 	}
 	LWLockRelease(streaming_sinks->lock);
-	if (nulls[0])
+	if (!attended)
 	{
 		StreamingDatabaseSlot *database;
 

@@ -368,7 +368,7 @@ CREATE VIEW stat_sinks AS
     JOIN pg_catalog.pg_class c ON c.oid = d.stream
     CROSS JOIN LATERAL streaming_internal.sink_status(d.stream) s;
 COMMENT ON VIEW stat_sinks IS 'streams that were ever written to, and how delivery to them is doing';
-COMMENT ON COLUMN stat_sinks.pending_rows IS 'messages that are committed and not delivered yet';
+COMMENT ON COLUMN stat_sinks.pending_rows IS 'messages that are committed and not delivered yet; NULL until the worker has counted them, and without one';
 COMMENT ON COLUMN stat_sinks.delivered_bytes IS 'size of the messages in the outbox';
 COMMENT ON COLUMN stat_sinks.status IS 'running, retrying (failed, tried again with back-off), failed (needs attention; tried again now and then), idle (no worker, since there was nothing to do)';
 COMMENT ON COLUMN stat_sinks.last_error IS 'why it is retrying or failed; shown to who has the rights of the owner or of pg_read_all_stats';

@@ -50,6 +50,7 @@ typedef struct StreamingSinkSlot
 	 * worker adds what it finds when it starts, and sets taken to what had been
 	 * written before it found nothing.
 	 */
+	bool		counted;		/* what was there before is in these */
 	int64		written_messages;
 	int64		written_bytes;
 	int64		taken_messages;

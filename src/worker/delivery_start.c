@@ -153,6 +153,7 @@ count_backlog(StreamingDeliveryAttempt *attempt)
 	PopActiveSnapshot();
 
 	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	attempt->slot->counted = true;
 	attempt->slot->taken_messages = messages - extent.messages;
 	attempt->slot->taken_bytes = bytes - extent.bytes;
 	attempt->slot->delivered_messages = attempt->row.messages;
