@@ -1,7 +1,7 @@
 /*
  * input_internal.h
  *		What the files of the reader share: input.c, input_buffer.c,
- *		input_source.c, input_snapshot.c.
+ *		input_source.c, input_snapshot.c, input_event_time.c.
  */
 #ifndef STREAMING_INPUT_INTERNAL_H
 #define STREAMING_INPUT_INTERNAL_H

@@ -504,13 +504,6 @@ partial_query(Query *query, List *key_tles, List *aggrefs)
 	return partial;
 }
 
-/* Can rows come and go unseen before they are written? */
-static bool
-is_append(StreamingCompiler *compiler)
-{
-	return compiler->mode == STREAMING_OUTPUT_APPEND;
-}
-
 /*
  * What a session needs beyond compile_event_time: a time in its state, also where
  * no watermark closes it; and rows whose time is one.  Where the watermark follows
@@ -596,7 +589,8 @@ compile_aggregation(StreamingCompiler *compiler, StreamingStage *stage, Streamin
 		compile_session(compiler, stage, query, session);
 	/* groups without aggregates are there or not, and come to stay */
 	stage->only_appears = combinable && stage->naggs == 0 && stage->grouped && !session;
-	stage->emits_closed = is_append(compiler) && stage->closes_text && !stage->only_appears;
+	stage->emits_closed = compiler->mode == STREAMING_OUTPUT_APPEND && stage->closes_text &&
+		!stage->only_appears;
 	stage->only_appears |= stage->emits_closed;
 	if (!combinable)
 	{
