@@ -24,7 +24,7 @@
 
 #include "worker/delivery_attempt.h"
 
-static void read_row(StreamingDeliveryAttempt *attempt);
+static void read_row(StreamingDeliveryAttempt *attempt, StreamingRestart restart);
 static void begin_anew(StreamingDeliveryRow *row, StreamingRestart restart);
 static void count_backlog(StreamingDeliveryAttempt *attempt);
 static const StreamingDeliveryRoutine *routine_of(StreamingStream *stream);
@@ -54,13 +54,14 @@ streaming_delivery_open(StreamingDeliveryAttempt *attempt)
 	StreamingStream *stream;
 	StreamingDelivery *delivery;
 	const StreamingDeliveryRoutine *routine;
+	StreamingRestart restart = attempt->slot->restart;
 
 	streaming_delivery_begin(attempt);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(attempt->stream));
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	read_row(attempt);
+	read_row(attempt, restart);
 	PopActiveSnapshot();
 	count_backlog(attempt);
 	MemoryContextSwitchTo(attempt->context);
@@ -72,15 +73,17 @@ streaming_delivery_open(StreamingDeliveryAttempt *attempt)
 	attempt->delivery = delivery;
 	streaming_delivery_commit(attempt);
 
+	/* One that was asked for in the meantime is done with the next attempt. */
 	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
-	attempt->slot->restart = STREAMING_RESTART_NO;
+	if (attempt->slot->restart == restart)
+		attempt->slot->restart = STREAMING_RESTART_NO;
 	LWLockRelease(streaming_sinks->lock);
 	ConditionVariableBroadcast(&attempt->slot->progressed);
 }
 
 /* The stream's row; made if there is none. */
 static void
-read_row(StreamingDeliveryAttempt *attempt)
+read_row(StreamingDeliveryAttempt *attempt, StreamingRestart restart)
 {
 	StreamingDeliveryRow *row;
 
@@ -96,8 +99,8 @@ read_row(StreamingDeliveryAttempt *attempt)
 		row->delivered_at = 0;
 		begin_anew(row, STREAMING_RESTART_DISCARD);
 	}
-	else if (row && attempt->slot->restart != STREAMING_RESTART_NO)
-		begin_anew(row, attempt->slot->restart);
+	else if (row && restart != STREAMING_RESTART_NO)
+		begin_anew(row, restart);
 	if (row == NULL)
 	{
 		row = palloc0(sizeof(StreamingDeliveryRow));
