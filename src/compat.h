@@ -17,7 +17,10 @@
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
-/* Grouping expressions stand where they are used before 247dea89f (18). */
+/*
+ * Grouping expressions stand where they are used before 247dea89f (18); after
+ * this, nowhere else.
+ */
 #if PG_VERSION_NUM < 180000
 #define streaming_flatten_group_exprs(query) ((void) (query))
 #else
@@ -29,6 +32,11 @@
 				flatten_group_exprs(NULL, (query), (Node *) (query)->targetList); \
 			(query)->havingQual = \
 				flatten_group_exprs(NULL, (query), (query)->havingQual); \
+			foreach_node(RangeTblEntry, group_rte, (query)->rtable) \
+			{ \
+				if (group_rte->rtekind == RTE_GROUP) \
+					group_rte->groupexprs = NIL; \
+			} \
 			(query)->hasGroupRTE = false; \
 		} \
 	} while (0)

@@ -57,7 +57,7 @@ CREATE VIEW v_full_rows WITH (streaming.sink = 'full_rows', streaming.output_mod
 CREATE VIEW v_every WITH (streaming.sink = 'every') AS SELECT k, v FROM s;
 SQL
 
-my $writer = session(join ";\n", ('INSERT INTO s SELECT k, k FROM generate_series(1, 50) k') x rounds(300));
+my $writer = session(join ";\n", ('INSERT INTO s SELECT k, k FROM generate_series(1, 50) k') x 300);
 my $whole = 'SELECT count(*) FROM (SELECT n FROM TABLE GROUP BY n HAVING count(*) <> 50 OR count(DISTINCT k) <> 50) x';
 my ($torn, $looks, $seen) = (0, 0, 0);
 do
