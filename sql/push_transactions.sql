@@ -76,5 +76,15 @@ SELECT streaming.drain('notes') > 0 AS drained, streaming.drain('seen') > 0 AS d
 SELECT note FROM notes WHERE note = 'newer';
 SELECT * FROM seen WHERE sensor = 'h' ORDER BY value;
 
+-- a stream without columns has rows, too
+CREATE FOREIGN TABLE ticks () SERVER streaming;
+CREATE VIEW tick_count WITH (streaming.trigger = 'manual') AS SELECT count(*) FROM ticks;
+INSERT INTO ticks DEFAULT VALUES;
+INSERT INTO ticks DEFAULT VALUES;
+SELECT streaming.drain('tick_count');
+TABLE tick_count;
+INSERT INTO ticks DEFAULT VALUES ON CONFLICT DO NOTHING;
+DROP FOREIGN TABLE ticks CASCADE;
+
 SET client_min_messages = warning;
 DROP FOREIGN TABLE readings CASCADE;

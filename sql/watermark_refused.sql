@@ -34,6 +34,10 @@ SELECT streaming.drain('keys'), streaming.drain('key_groups');
 SELECT * FROM keys ORDER BY k;
 SELECT * FROM key_groups ORDER BY half;
 
+-- nor widths that the functions refuse with the first row
+CREATE VIEW months WITH (streaming.output_mode = 'append') AS SELECT date_bin('1 month', at, 'epoch'), count(*) FROM s GROUP BY 1;
+CREATE VIEW months WITH (streaming.continuous) AS SELECT streaming.tumble(at, '1 year'), count(*) FROM s GROUP BY 1;
+CREATE VIEW months WITH (streaming.continuous) AS SELECT streaming.hop(at, '1 day', '1 month'), count(*) FROM s GROUP BY 1;
 -- a watermark that views depend on may change, but not come and go below them
 CREATE VIEW instants WITH (streaming.trigger = 'manual', streaming.output_mode = 'append') AS SELECT at, count(*) FROM s GROUP BY at;
 CREATE VIEW distinct_keys WITH (streaming.trigger = 'manual') AS SELECT at, count(DISTINCT k) FROM timeless GROUP BY at;

@@ -61,6 +61,9 @@ streaming_internal_table(const char *name, Oid stream, TupleDesc desc,
 	appendStringInfo(&buf, "CREATE %s TABLE %s.%s (%s", logged ? "" : "UNLOGGED",
 					 STREAMING_INTERNAL_SCHEMA, quote_identifier(name), own_columns);
 	append_columns(&buf, desc);
+	/* a stream need not have columns of its own */
+	while (buf.data[buf.len - 1] == ' ' || buf.data[buf.len - 1] == ',')
+		buf.data[--buf.len] = '\0';
 
 	/*
 	 * Rows stay in the table for moments: compressing large values would cost

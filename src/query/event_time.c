@@ -178,6 +178,24 @@ constant_unit(Node *node)
 	return NULL;
 }
 
+/* The functions refuse such a width with the first row; a view should not wait for it. */
+static void
+refuse_months(List *widths, const char *what)
+{
+	ListCell   *lc;
+
+	foreach(lc, widths)
+	{
+		Interval   *width = streaming_constant_interval(lfirst(lc));
+
+		if (width && width->month != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("%s cannot have a width with months or years", what),
+					 errhint("Use date_trunc to group by months.")));
+	}
+}
+
 static StreamingWindow
 window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 {
@@ -189,6 +207,7 @@ window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 		case F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP:
 		case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
 			result.length = streaming_constant_interval(linitial(call->args));
+			refuse_months(list_make1(linitial(call->args)), "windows of date_bin");
 			break;
 		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
 			result.zone = (Node *) constant(lthird(call->args));
@@ -203,6 +222,8 @@ window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 			if (!is_our_function(call->funcid, "tumble") &&
 				!is_our_function(call->funcid, "hop") && !streaming_session_call((Node *) call))
 				return result;
+			if (!streaming_session_call((Node *) call))
+				refuse_months(list_copy_tail(call->args, 1), "windows of event time");
 			time = 0;
 	}
 	if (time == 1 && result.length == NULL)
