@@ -451,7 +451,8 @@ plan_modify(PlannerInfo *root, ModifyTable *plan, Index index, int subplan)
 	if (plan->onConflictAction != ONCONFLICT_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("INSERT with an ON CONFLICT clause is not supported for streams")));
+				 errmsg("INSERT with an ON CONFLICT clause is not supported for streams"),
+				 errhint("Leave the clause out; remove duplicates with SELECT DISTINCT or GROUP BY in a continuous view.")));
 	return NIL;
 }
 

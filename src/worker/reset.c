@@ -194,8 +194,8 @@ sink_sql(StreamingView *view)
 	sql = streaming_sink_table_reset_sql(program);
 	if (sql == NULL)
 		ereport(NOTICE,
-				(errmsg("rows that continuous view \"%s\" has appended to \"%s\" are not removed",
+				(errmsg("rows that continuous view \"%s\" has written to \"%s\" are not removed",
 						get_rel_name(view->view), get_rel_name(view->sink.relid)),
-				 errhint("Delete them in the same transaction, unless they are to stay when the view appends them again.")));
+				 errhint("Delete them in the same transaction, unless they are to stay when the view writes them again, and the views that read it count them twice.")));
 	return sql;
 }
