@@ -284,7 +284,7 @@ streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, int numb
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
 		streaming_worker_abandon(*index, *generation);
-		*problem = "no background worker slot is free";
+		*problem = "no background worker slot is free: increase max_worker_processes";
 		return NULL;
 	}
 	return handle;

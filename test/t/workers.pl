@@ -78,6 +78,10 @@ CREATE VIEW v WITH (streaming.continuous) AS SELECT sum(v) FROM s;
 INSERT INTO s VALUES (1);
 SQL
 ok(wait_for($small, 'SELECT last_error FROM streaming.views', qr/max_worker_processes/), 'a view without a worker names the setting');
+# so few that there is not even a coordinator
+$small->append_conf('postgresql.conf', 'max_worker_processes = 2');
+$small->restart;
+ok(wait_for($small, 'SELECT last_error FROM streaming.views', qr/slot is free: increase max_worker_processes/), 'so does one without a coordinator');
 $small->append_conf('postgresql.conf', 'max_worker_processes = 16');
 $small->restart;
 ok(wait_for($small, 'SELECT sum FROM v', '1'), 'which helps');
