@@ -111,7 +111,6 @@ typedef struct TableScan
 	SysScanDesc scan;
 } TableScan;
 
-static Oid	relation_owner(Oid relid);
 
 /* ---------------------------------------------------------------------------
  * Access to the tables
@@ -327,7 +326,7 @@ view_from_tuple(HeapTuple tuple, TupleDesc desc)
 	view->result = OID_OR_INVALID(Anum_result);
 	view->sink.kind = sink_kind_of(TextDatumGetCString(values[Index_of(Anum_sink_kind)]));
 	view->sink.relid = OID_OR_INVALID(Anum_sink);
-	view->owner = relation_owner(view->view);
+	view->owner = streaming_relation_owner(view->view, true);
 	if (!streaming_output_mode_parse(TextDatumGetCString(values[Index_of(Anum_output_mode)]),
 									 &view->output_mode))
 		elog(ERROR, "unknown output mode of continuous view %d", view->id);
@@ -380,8 +379,8 @@ view_to_values(const StreamingView *view, Datum *values, bool *nulls)
  */
 
 /* InvalidOid if there is no such relation. */
-static Oid
-relation_owner(Oid relid)
+Oid
+streaming_relation_owner(Oid relid, bool missing_ok)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner = InvalidOid;
@@ -391,6 +390,8 @@ relation_owner(Oid relid)
 		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 		ReleaseSysCache(tuple);
 	}
+	else if (!missing_ok)
+		elog(ERROR, "cache lookup failed for relation %u", relid);
 	return owner;
 }
 

@@ -91,6 +91,7 @@ extern void streaming_catalog_settle_view(Oid view);	/* is no longer restored */
 extern void streaming_catalog_forget(Oid relid);	/* a relation is dropped: rows of it go */
 extern int32 streaming_catalog_next_id(void);
 extern Oid	streaming_catalog_owner(void);	/* of the extension; Invalid: not installed */
+extern Oid	streaming_relation_owner(Oid relid, bool missing_ok);	/* Invalid: no such relation */
 extern Oid	streaming_internal_namespace(void);
 extern Oid	streaming_catalog_namespace(void);	/* schema streaming; Invalid: not installed */
 extern const char *streaming_output_mode_name(StreamingOutputMode mode);

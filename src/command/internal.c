@@ -25,7 +25,6 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "streaming.h"
 #include "command/command.h"
@@ -123,24 +122,11 @@ streaming_internal_whole(Oid relid)
 	return wholes ? linitial_oid(wholes) : InvalidOid;
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* Command counter is incremented. */
 static void
 change_owner(Oid relid, Oid owner)
 {
-	if (owner_of(relid) != owner)
+	if (streaming_relation_owner(relid, false) != owner)
 		ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
 	CommandCounterIncrement();
 }
@@ -155,7 +141,7 @@ streaming_internal_adopt(Oid relid, Oid owner)
 	ObjectAddressSet(whole, RelationRelationId, owner);
 	if (streaming_internal_whole(relid) != owner)
 		recordDependencyOn(&part, &whole, DEPENDENCY_INTERNAL);
-	change_owner(relid, owner_of(owner));
+	change_owner(relid, streaming_relation_owner(owner, false));
 	streaming_internal_change_owner(relid);
 }
 
@@ -166,7 +152,7 @@ streaming_internal_change_owner(Oid relid)
 
 	foreach(lc, streaming_internal_parts(relid))
 	{
-		change_owner(lfirst_oid(lc), owner_of(relid));
+		change_owner(lfirst_oid(lc), streaming_relation_owner(relid, false));
 		streaming_internal_change_owner(lfirst_oid(lc));
 	}
 }

@@ -18,14 +18,12 @@
 
 #include <fnmatch.h>
 
-#include "access/htup_details.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "catalog.h"
 #include "sink/file_place.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #define WILDCARDS	"*?[\\"
 
@@ -34,7 +32,6 @@
 
 static void split_name(const StreamingStream *stream, char *name, StreamingFilePlace *place);
 static char *sample_name(const StreamingFilePlace *place);
-static Oid	relation_owner(Oid relid);
 
 void
 streaming_file_place(const StreamingStream *stream, StreamingFilePlace *place)
@@ -91,7 +88,7 @@ void
 streaming_file_place_check(const StreamingStream *stream, bool append)
 {
 	StreamingFilePlace place;
-	Oid			owner = relation_owner(stream->relid);
+	Oid			owner = streaming_relation_owner(stream->relid, false);
 
 	streaming_file_place(stream, &place);
 	if (!has_privs_of_role(owner, ROLE_PG_WRITE_SERVER_FILES))
@@ -149,17 +146,4 @@ sample_name(const StreamingFilePlace *place)
 	if (place->single)
 		return pstrdup(place->prefix);
 	return streaming_file_part_name(place->prefix, place->suffix, 1, 0, "00000000");
-}
-
-static Oid
-relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
 }
