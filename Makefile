@@ -120,7 +120,8 @@ OBJS = \
 	src/worker/query_worker.o \
 	src/worker/reset.o \
 	src/worker/slots.o \
-	src/worker/view_slots.o
+	src/worker/view_slots.o \
+	src/worker/worker_session.o
 
 UNLISTED = $(filter-out $(OBJS),$(addsuffix .o,$(basename $(wildcard src/*.c src/*/*.c src/*/*.cc))))
 ifneq ($(UNLISTED),)

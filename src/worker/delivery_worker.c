@@ -96,7 +96,6 @@ static void set_session_settings(void);
 static void enter_slot(Oid stream);
 static void leave_slot(int code, Datum arg);
 static void leave_idle(void);
-static void delivery_interrupts(void);
 static void relation_changed(Datum arg, Oid relid);
 static void catalog_changed(Datum arg, int cacheid, uint32 hashvalue);
 
@@ -136,7 +135,7 @@ streaming_delivery_main(Datum arg)
 		bool		failed = false;
 		bool		good;
 
-		delivery_interrupts();
+		streaming_worker_interrupts(set_session_settings);
 		progressed = false;
 		good = run_attempt(stream, &failed);
 		if (progressed)
@@ -168,31 +167,11 @@ delivery_connect(Oid dboid, Oid stream)
 	before_shmem_exit(leave_slot, (Datum) 0);
 }
 
-/* Settings of the database or of a role must not leak in. */
 static void
 set_session_settings(void)
 {
-	static const struct
-	{
-		const char *name;
-		const char *value;
-	}			settings[] = {
-		{"search_path", "pg_catalog, pg_temp"},
-		{"jit", "off"},
-		{"session_replication_role", "origin"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_deferrable", "off"},
-		{"statement_timeout", "0"},
-		{"transaction_timeout", "0"},	/* PostgreSQL 17 */
-		{"lock_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-		{"vacuum_cost_delay", "0"},
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		if (GetConfigOption(settings[i].name, true, false))
-			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+	streaming_worker_set_session();
+	SetConfigOption("vacuum_cost_delay", "0", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 static void
@@ -242,22 +221,6 @@ leave_idle(void)
 {
 	leaves_idle = true;
 	proc_exit(0);
-}
-
-/* Between transactions. */
-static void
-delivery_interrupts(void)
-{
-	if (ProcDiePending)
-		proc_exit(0);
-	QueryCancelPending = false;
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-		set_session_settings();
-	}
 }
 
 static void
@@ -347,7 +310,7 @@ make_deliveries(StreamingDeliveryAttempt *attempt)
 
 		bool		intended;
 
-		delivery_interrupts();
+		streaming_worker_interrupts(set_session_settings);
 		if (sink->restart != STREAMING_RESTART_NO)
 			definition_changed = true;
 		intended = settle(attempt, &timeout);
@@ -442,7 +405,7 @@ pause_after_error(int failures, bool failed)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 delay, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		delivery_interrupts();
+		streaming_worker_interrupts(set_session_settings);
 		AcceptInvalidationMessages();
 		if (definition_changed)
 			return;

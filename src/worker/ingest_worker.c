@@ -96,9 +96,7 @@ static int	wait_set_fd = -1;
 
 /* The process */
 static void ingest_connect(Oid dboid, Oid relid);
-static void set_session_settings(void);
 static void ingest_leave(int code, Datum arg);
-static void ingest_interrupts(void);
 static void relation_changed(Datum arg, Oid relid);
 static void catalog_changed(Datum arg, int cacheid, uint32 hashvalue);
 
@@ -140,7 +138,7 @@ streaming_ingest_main(Datum arg)
 	{
 		bool		failed;
 
-		ingest_interrupts();
+		streaming_worker_interrupts(streaming_worker_set_session);
 		progressed = false;
 		failed = !run_attempt(relid);
 		if (progressed)
@@ -163,7 +161,7 @@ ingest_connect(Oid dboid, Oid relid)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
-	set_session_settings();
+	streaming_worker_set_session();
 
 	CacheRegisterRelcacheCallback(relation_changed, ObjectIdGetDatum(relid));
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
@@ -177,32 +175,6 @@ ingest_connect(Oid dboid, Oid relid)
 	LWLockRelease(shared->lock);
 }
 
-/* Settings of the database or of a role must not leak into decoding. */
-static void
-set_session_settings(void)
-{
-	static const struct
-	{
-		const char *name;
-		const char *value;
-	}			settings[] = {
-		{"search_path", "pg_catalog, pg_temp"},
-		{"jit", "off"},
-		{"session_replication_role", "origin"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_deferrable", "off"},
-		{"statement_timeout", "0"},
-		{"transaction_timeout", "0"},	/* PostgreSQL 17 */
-		{"lock_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		if (GetConfigOption(settings[i].name, true, false))
-			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
-}
-
 static void
 ingest_leave(int code, Datum arg)
 {
@@ -212,22 +184,6 @@ ingest_leave(int code, Datum arg)
 	shared->unheard = -1;
 	shared->state = STREAMING_INGEST_NONE;
 	LWLockRelease(shared->lock);
-}
-
-/* Between transactions. */
-static void
-ingest_interrupts(void)
-{
-	if (ProcDiePending)
-		proc_exit(0);
-	QueryCancelPending = false;
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-		set_session_settings();
-	}
 }
 
 static void
@@ -327,7 +283,7 @@ pause_after_error(int failures)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 delay, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		ingest_interrupts();
+		streaming_worker_interrupts(streaming_worker_set_session);
 		AcceptInvalidationMessages();
 		if (definition_changed || (shared->stop_lost && delay > RETRY_MIN))
 			return;				/* a view may have been reset */
@@ -343,14 +299,14 @@ read_stream(StreamingIngest *ingest)
 		/* A view will say where it begins, and wake us. */
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		ingest_interrupts();
+		streaming_worker_interrupts(streaming_worker_set_session);
 	}
 
 	while (!definition_changed)
 	{
 		int			n = 0;
 
-		ingest_interrupts();
+		streaming_worker_interrupts(streaming_worker_set_session);
 		if (!make_room(ingest))
 			continue;
 		n = move_chunk(ingest);

@@ -218,28 +218,8 @@ query_worker_connect(Oid dboid)
 static void
 set_session_settings(void)
 {
-	static const struct
-	{
-		const char *name;
-		const char *value;
-	}			settings[] = {
-		{"search_path", "pg_catalog, pg_temp"},
-		{"jit", "off"},
-		{"row_security", "on"},
-		{"session_replication_role", "origin"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_deferrable", "off"},
-		{"statement_timeout", "0"},
-		{"transaction_timeout", "0"},	/* PostgreSQL 17 */
-		{"idle_in_transaction_session_timeout", "0"},
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-	{
-		if (GetConfigOption(settings[i].name, true, false))
-			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
-	}
+	streaming_worker_set_session();
+	SetConfigOption("row_security", "on", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("work_mem", psprintf("%d", streaming_work_mem), PGC_USERSET, PGC_S_OVERRIDE);
 	SetConfigOption("lock_timeout", psprintf("%d", streaming_lock_timeout), PGC_SUSET, PGC_S_OVERRIDE);
 }

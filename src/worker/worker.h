@@ -27,6 +27,21 @@ extern void streaming_launcher_register(void);	/* from _PG_init */
  */
 extern void streaming_reset_if_lost(Oid view);
 
+/* in worker_session.c */
+
+/*
+ * Settings of the database, or of the role we connect as, must not leak in.  A
+ * worker calls it when it has connected and after each reload, and adds what it
+ * wants beyond.
+ */
+extern void streaming_worker_set_session(void);
+
+/*
+ * Between transactions: exits if it is to, reloads the configuration, after
+ * which set_session is called.
+ */
+extern void streaming_worker_interrupts(void (*set_session) (void));
+
 /* in slots.c */
 
 extern void streaming_slots_init(void); /* from _PG_init, after the settings */
