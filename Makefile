@@ -32,9 +32,9 @@ OBJS = \
 	src/exec/close.o \
 	src/exec/group.o \
 	src/exec/late.o \
+	src/exec/merge_session.o \
 	src/exec/progress.o \
 	src/exec/recompute.o \
-	src/exec/session.o \
 	src/exec/stage.o \
 	src/fdw.o \
 	src/format/convert.o \

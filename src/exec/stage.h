@@ -89,7 +89,7 @@ extern StreamingDelta *streaming_delta_make(StreamingStageExec *exec, const char
 /* Merges pending rows (sorted by hash) into the stage's table. */
 extern void streaming_merge_pending(StreamingStageExec *exec);
 
-/* in session.c */
+/* in merge_session.c */
 
 /* A row of the statement of a session stage waits for streaming_session_merge. */
 extern void streaming_session_add(StreamingStageExec *exec, TupleTableSlot *slot);

@@ -1,5 +1,5 @@
 /*
- * session.c
+ * merge_session.c
  *		Session windows: rows of a group that are at most a gap apart.
  *
  * A batch's partial aggregates, one for each instant of a group, come in the
