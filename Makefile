@@ -103,6 +103,7 @@ OBJS = \
 	src/source/source_push.o \
 	src/source/source_scan.o \
 	src/state/group_key.o \
+	src/state/row_map.o \
 	src/state/state_table.o \
 	src/statement.o \
 	src/stats.o \

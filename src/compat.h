@@ -58,6 +58,15 @@
 	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
 #endif
 
+/* A relation's file is a locator since b0a55e432 (16). */
+#if PG_VERSION_NUM < 160000
+#define streaming_read_recent_buffer(rel, block, buffer) \
+	ReadRecentBuffer((rel)->rd_node, MAIN_FORKNUM, block, buffer)
+#else
+#define streaming_read_recent_buffer(rel, block, buffer) \
+	ReadRecentBuffer((rel)->rd_locator, MAIN_FORKNUM, block, buffer)
+#endif
+
 /* Updates may concern summarizing indexes only since 19d8e2308 (16). */
 #if PG_VERSION_NUM < 160000
 #define streaming_update_indexes	bool

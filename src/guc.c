@@ -20,6 +20,7 @@ int			streaming_query_workers = 2;
 int			streaming_buffer_size = 256 * 1024;
 int			streaming_batch_rows = 100000;
 int			streaming_work_mem = 64 * 1024;
+int			streaming_state_memory = 80 * 1024;
 int			streaming_retry_max = 60 * 1000;
 int			streaming_lock_timeout = 2 * 1000;
 int			streaming_scan_interval = 10 * 1000;
@@ -93,6 +94,14 @@ define_worker_settings(void)
 							"Batches and state that need more go to temporary files and tables.",
 							&streaming_work_mem,
 							64 * 1024, 64, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.state_memory",
+							"Memory of each process that runs continuous views in which it keeps where the rows of their state are.",
+							"About 13 bytes a group. What does not fit is found by the index of the state table, which is slower.",
+							&streaming_state_memory,
+							80 * 1024, 0, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 

@@ -22,7 +22,7 @@ close_table(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 	MemoryContext old = CurrentMemoryContext;
 
 	if (stage->emits_closed && stage->result_table)
-		exec->result = streaming_state_open(stage->result_table, 0);
+		exec->result = streaming_state_open(stage->result_table, 0, NULL);
 	streaming_state_find_until(table, stage->closes_attno, from, upto);
 	while (streaming_state_next_until(table))
 	{
@@ -41,13 +41,14 @@ static void
 close_bag(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 {
 	StreamingStage *stage = exec->stage;
-	StreamingStateTable *bag = streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage));
+	StreamingStateTable *bag = streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage),
+													exec->bag_map);
 
 	streaming_state_find_until(bag, stage->bag_closes_attno, from, upto);
 	while (streaming_state_next_until(bag))
 	{
 		CHECK_FOR_INTERRUPTS();
-		streaming_state_delete(bag, &bag->stored->tts_tid);
+		streaming_state_delete(bag, bag->stored);
 	}
 	streaming_state_close(bag);
 }

@@ -236,7 +236,7 @@ streaming_remove_group(StreamingStageExec *exec, TupleTableSlot *stored)
 	streaming_stored_keys(exec, stored, keys, keys_null);
 	stored_states(exec, stored, states, states_null);
 	before = compute_output(exec, keys, keys_null, states, states_null);
-	streaming_state_delete(exec->table, &stored->tts_tid);
+	streaming_state_delete(exec->table, stored);
 	emit_change(exec, &before, NULL);
 }
 
@@ -271,7 +271,10 @@ streaming_replace_groups(StreamingStageExec *exec, HeapTuple *stored, int nstore
 	else
 		streaming_state_insert(exec->table, exec->table->row);
 	for (int i = 1; i < nstored; i++)
-		streaming_state_delete(exec->table, &stored[i]->t_self);
+	{
+		ExecForceStoreHeapTuple(stored[i], slot, false);
+		streaming_state_delete(exec->table, slot);
+	}
 	if (!stage->emits_closed)
 		emit_change(exec, same_key ? before : NULL, &after);
 }
@@ -306,7 +309,7 @@ streaming_close_group(StreamingStageExec *exec, TupleTableSlot *stored)
 		}
 		emit_change(exec, NULL, &output);
 	}
-	streaming_state_delete(exec->table, &stored->tts_tid);
+	streaming_state_delete(exec->table, stored);
 }
 
 /* The stored row of a key, or NULL. */
@@ -374,7 +377,7 @@ count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 	if (stored == NULL)
 		streaming_state_insert(exec->table, row);
 	else if (count == 0)
-		streaming_state_delete(exec->table, &stored->tts_tid);
+		streaming_state_delete(exec->table, stored);
 	else
 		streaming_state_update(exec->table, &stored->tts_tid);
 
@@ -392,15 +395,18 @@ streaming_merge_pending(StreamingStageExec *exec)
 {
 	MemoryContext old = CurrentMemoryContext;
 
-	streaming_state_sweep(exec->table, exec->npending);
+	streaming_state_expect(exec->table, exec->npending);
 	for (int i = 0; i < exec->npending; i++)
 	{
 		StreamingPendingRow *row = &exec->pending[i];
 		TupleTableSlot *input = exec->input;
 
-		/* Sorted, they are all over the memory. */
+		/* Sorted, they are all over the memory, and so are the groups. */
 		if (i + PREFETCH_DISTANCE < exec->npending)
+		{
 			streaming_prefetch(exec->pending[i + PREFETCH_DISTANCE].tuple);
+			streaming_state_prefetch(exec->table, exec->pending[i + PREFETCH_DISTANCE].hash);
+		}
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();

@@ -126,7 +126,7 @@ put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 	if (!found)
 		streaming_state_insert(bag, bag->row);
 	else if (count == 0)
-		streaming_state_delete(bag, &bag->stored->tts_tid);
+		streaming_state_delete(bag, bag->stored);
 	else
 		streaming_state_update(bag, &bag->stored->tts_tid);
 	touch_group(exec, group);
@@ -138,7 +138,7 @@ streaming_merge_bag(StreamingStageExec *exec)
 {
 	MemoryContext old = CurrentMemoryContext;
 
-	streaming_state_sweep(exec->bag, exec->npending);
+	streaming_state_expect(exec->bag, exec->npending);
 	for (int i = 0; i < exec->npending; i++)
 	{
 		if (i % 1024 == 0)
@@ -305,6 +305,7 @@ recompute_groups(StreamingStageExec *exec, int64 *hashes, int n)
 	streaming_statement_run(&exec->recompute, NULL, &param, false,
 							(DestReceiver *) &receiver);
 	qsort(exec->pending, exec->npending, sizeof(StreamingPendingRow), compare_hashes);
+	streaming_state_expect(exec->table, n);
 	for (int i = 0; i < n; i++)
 	{
 		int			first;

@@ -111,6 +111,11 @@ streaming_stage_open(StreamingStage *stage)
 	if (stage->kind == STREAMING_STAGE_APPEND)
 		return exec;
 
+	/* sessions are looked up by their time, too */
+	if (stage->hash_attno && stage->kind != STREAMING_STAGE_SESSION)
+		exec->map = streaming_row_map_make();
+	if (stage->bag_table)
+		exec->bag_map = streaming_row_map_make();
 	exec->econtext = CreateStandaloneExprContext();
 	exec->group_key = streaming_group_key(stage->keys, stage->nkeys -
 										  (stage->kind == STREAMING_STAGE_SESSION ? 1 : 0), NULL, 0);
@@ -293,9 +298,10 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	INSTR_TIME_SET_ZERO(exec->merge_time);
 	exec->result = NULL;
 	exec->sessions = NULL;
-	exec->table = stage->table ? streaming_state_open(stage->table, stage->hash_attno) : NULL;
+	exec->table = stage->table ?
+		streaming_state_open(stage->table, stage->hash_attno, exec->map) : NULL;
 	exec->bag = stage->bag_table ?
-		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage)) : NULL;
+		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage), exec->bag_map) : NULL;
 
 	exec->statement.large = exec->initial.large = exec->large_input;
 	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,

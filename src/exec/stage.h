@@ -28,6 +28,8 @@ typedef struct StreamingStageExec
 	StreamingStatement recompute;
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *row_key; /* recompute: of keys and arguments */
+	StreamingRowMap *map;		/* of the table; NULL: none */
+	StreamingRowMap *bag_map;	/* of the bag */
 	ExprContext *econtext;		/* per-tuple memory: one group */
 	StreamingAggregateOps *aggs;
 	TupleTableSlot *values;		/* keys and aggregates' results */

@@ -23,7 +23,7 @@
 void
 streaming_memory_mark(int32 id, int64 batch_id)
 {
-	StreamingStateTable *table = streaming_state_open(streaming_memory_table(id), 0);
+	StreamingStateTable *table = streaming_state_open(streaming_memory_table(id), 0, NULL);
 
 	ExecClearTuple(table->row);
 	table->row->tts_values[0] = Int64GetDatum(batch_id);

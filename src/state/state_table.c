@@ -4,14 +4,16 @@
  *
  * These tables are the extension's own: nobody else writes to them (a trigger
  * keeps users out), so rows are written through the table access method and
- * nothing is locked row by row.  The server's shared buffers are the cache:
- * callers visit keys in the order of their hash, so that index and heap pages
- * are touched one after the other, and a worker's private memory does not grow
- * with the number of groups.
+ * nothing is locked row by row.  The server's shared buffers are the cache of
+ * the rows: callers visit keys in the order of their hash, so that pages are
+ * touched one after the other.  Where the row of a hash is the worker remembers
+ * (row_map.c), or asks the index.
  *
- * A look-up goes down the index from its root.  Where a batch touches a good
- * part of the table, it is cheaper to read the index from one end to the other,
- * passing over what is not wanted: a sweep.
+ * What is found by the map is read by the heap's own functions, as an index scan
+ * would, with one difference.  An index scan prunes each page that has less than
+ * the table's fillfactor free, which is every page that has been updated since:
+ * the dearest part of updating one row.  Here a page is pruned when there may not
+ * be room for what the batch is going to write to it.
  *
  * Reads use SnapshotSelf: what this transaction wrote is seen at once.
  */
@@ -39,17 +41,11 @@
 #define MAX_PENDING_ROWS	1000
 #define MAX_PENDING_BYTES	(256 * 1024)
 
-/*
- * Passing over an entry of the index takes about 1/20 of going down from the
- * root, and a page has some 250 of them.
- */
-#define SWEEP_LOOKUPS_PER_PAGE	12
+/* Size of a row, with its line pointer, until one has been seen. */
+#define ROW_SIZE_GUESS		128
 
-/*
- * Entries that a sweep passes over before it goes down from the root instead:
- * not less than a page, which it has read anyway.
- */
-#define SWEEP_MAX_STEPS		500
+/* Entries of a page of the index, about. */
+#define INDEX_ENTRIES		300
 
 static Relation
 find_index(StreamingStateTable *table, AttrNumber attno)
@@ -70,7 +66,7 @@ find_index(StreamingStateTable *table, AttrNumber attno)
 }
 
 StreamingStateTable *
-streaming_state_open(const char *name, AttrNumber hash_attno)
+streaming_state_open(const char *name, AttrNumber hash_attno, StreamingRowMap *map)
 {
 	StreamingStateTable *table = palloc0(sizeof(StreamingStateTable));
 	Oid			relid = get_relname_relid(name, streaming_internal_namespace());
@@ -91,112 +87,209 @@ streaming_state_open(const char *name, AttrNumber hash_attno)
 	table->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->result, table->rel, 1, NULL, 0);
 	ExecOpenIndices(table->result, false);
-	table->was_empty = RelationGetNumberOfBlocks(table->rel) == 0;
+	table->nblocks = RelationGetNumberOfBlocks(table->rel);
+	table->was_empty = table->nblocks == 0;
 	if (hash_attno && !table->was_empty)
-	{
 		table->index = find_index(table, hash_attno);
-		table->scan = streaming_index_beginscan(table->rel, table->index, SnapshotSelf, 1);
-	}
+	table->map = map;
+	if (map)
+		streaming_row_map_attach(map, table->rel->rd_rel->relfilenode, table->was_empty);
+	table->buffer = InvalidBuffer;
+	table->row_size = ROW_SIZE_GUESS;
 	table->pending = palloc0(sizeof(TupleTableSlot *) * MAX_PENDING_ROWS);
 	table->bulk = GetBulkInsertState();
 	return table;
 }
 
+/* ----------
+ * Look-ups
+ * ----------
+ */
+
+/* Reads the index from one end to the other into the map. */
 static void
-begin_scan(StreamingStateTable *table, StrategyNumber strategy, Oid operator, int64 hash)
+fill_map(StreamingStateTable *table)
+{
+	IndexScanDesc scan = streaming_index_beginscan(table->rel, table->index, SnapshotSelf, 0);
+	ItemPointer tid;
+	bool		isnull;
+
+	scan->xs_want_itup = true;
+	index_rescan(scan, NULL, 0, NULL, 0);
+	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		streaming_row_map_add(table->map,
+							  DatumGetInt64(index_getattr(scan->xs_itup, 1, scan->xs_itupdesc,
+														  &isnull)),
+							  tid);
+	}
+	index_endscan(scan);
+	streaming_row_map_completed(table->map);
+}
+
+void
+streaming_state_expect(StreamingStateTable *table, int64 lookups)
+{
+	int64		per_page = table->nblocks == 0 ? 0 : lookups / table->nblocks;
+
+	/* Twice what is written to a page on the average is enough for most. */
+	table->room = Min((2 * per_page + 4) * table->row_size, BLCKSZ / 2);
+	if (table->map && table->index &&
+		streaming_row_map_wants_all(table->map, lookups,
+									(int64) RelationGetNumberOfBlocks(table->index) * INDEX_ENTRIES))
+		fill_map(table);
+}
+
+static bool
+uses_map(StreamingStateTable *table)
+{
+	return table->map && streaming_row_map_is_complete(table->map);
+}
+
+static void
+begin_scan(StreamingStateTable *table, int64 hash)
 {
 	ScanKeyData key;
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(table->context);
 
-	ScanKeyInit(&key, 1, strategy, operator, Int64GetDatum(hash));
-	old = MemoryContextSwitchTo(table->context);
-	table->scan->xs_want_itup = table->sweeping;
+	if (table->scan == NULL)
+		table->scan = streaming_index_beginscan(table->rel, table->index, SnapshotSelf, 1);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
 	index_rescan(table->scan, &key, 1, NULL, 0);
 	MemoryContextSwitchTo(old);
 }
 
 void
-streaming_state_sweep(StreamingStateTable *table, int64 lookups)
-{
-	table->sweeping = table->scan != NULL &&
-		lookups > (int64) RelationGetNumberOfBlocks(table->index) * SWEEP_LOOKUPS_PER_PAGE;
-	table->sweep = SWEEP_NOWHERE;
-}
-
-void
 streaming_state_find(StreamingStateTable *table, int64 hash)
 {
-	if (table->was_empty)
-		return;
-	if (!table->sweeping)
-		begin_scan(table, BTEqualStrategyNumber, F_INT8EQ, hash);
-	else if (table->sweep == SWEEP_NOWHERE || hash <= table->wanted)
-	{
-		begin_scan(table, BTGreaterEqualStrategyNumber, F_INT8GE, hash);
-		table->sweep = SWEEP_BEHIND;
-	}
 	table->wanted = hash;
-	table->fetched = false;
+	if (uses_map(table))
+		table->cursor = streaming_row_map_find(table->map, hash);
+	else if (!table->was_empty)
+		begin_scan(table, hash);
 }
 
-/* Moves the sweep to the next entry whose hash is not less than wanted. */
-static void
-sweep_forward(StreamingStateTable *table)
+static int64
+hash_of(StreamingStateTable *table, TupleTableSlot *row)
 {
-	IndexScanDesc scan = table->scan;
+	bool		isnull;
 
-	for (int i = 0; table->sweep == SWEEP_BEHIND ||
-		 (table->sweep == SWEEP_AT && table->at < table->wanted); i++)
+	return DatumGetInt64(slot_getattr(row, table->hash_attno, &isnull));
+}
+
+/*
+ * Begins to load the page of the first row that may have the hash: from the disk,
+ * or its header and the row's line pointer into the processor's cache.
+ */
+void
+streaming_state_prefetch(StreamingStateTable *table, int64 hash)
+{
+	StreamingRowMapCursor cursor;
+	StreamingPrefetch *prefetch;
+	ItemPointerData tid;
+
+	if (!uses_map(table))
+		return;
+	cursor = streaming_row_map_find(table->map, hash);
+	if (!streaming_row_map_next(table->map, &cursor, &tid) ||
+		ItemPointerGetBlockNumber(&tid) >= table->nblocks)
+		return;
+	prefetch = &table->prefetched[table->nprefetched++ % STREAMING_PREFETCHES];
+	prefetch->block = ItemPointerGetBlockNumber(&tid);
+	prefetch->buffer = PrefetchBuffer(table->rel, MAIN_FORKNUM, prefetch->block).recent_buffer;
+	if (BufferIsValid(prefetch->buffer))
 	{
-		bool		isnull;
+		Page		page = BufferGetPage(prefetch->buffer);
 
-		if (i == SWEEP_MAX_STEPS)
-			begin_scan(table, BTGreaterEqualStrategyNumber, F_INT8GE, table->wanted);
-		if (index_getnext_tid(scan, ForwardScanDirection) == NULL)
-			table->sweep = SWEEP_AT_END;
-		else
-		{
-			table->at = DatumGetInt64(index_getattr(scan->xs_itup, 1, scan->xs_itupdesc,
-													&isnull));
-			table->sweep = SWEEP_AT;
-		}
+		streaming_prefetch(page);
+		streaming_prefetch(PageGetItemId(page, ItemPointerGetOffsetNumber(&tid)));
 	}
 }
 
-/* Of the entries with the hash wanted, the next one that leads to a row. */
+/* Reads a page, in the place where it was found when it was prefetched. */
+static Buffer
+read_buffer(StreamingStateTable *table, BlockNumber block)
+{
+	for (int i = 0; i < STREAMING_PREFETCHES; i++)
+	{
+		StreamingPrefetch *prefetch = &table->prefetched[i];
+
+		if (prefetch->block == block && BufferIsValid(prefetch->buffer) &&
+			streaming_read_recent_buffer(table->rel, block, prefetch->buffer))
+			return prefetch->buffer;
+	}
+	return ReadBuffer(table->rel, block);
+}
+
+/*
+ * Makes block the page that is looked at, with room for new versions of its
+ * rows.  False: there is no such page.  A map that was read from the index may
+ * name rows that were dead then, and the end of the table they were in may have
+ * been cut off.
+ */
 static bool
-sweep_next(StreamingStateTable *table)
+read_page(StreamingStateTable *table, BlockNumber block)
 {
-	for (;;)
-	{
-		/* To an access method one entry may lead to several rows. */
-		if (!(table->fetched && table->scan->xs_heap_continue))
-		{
-			sweep_forward(table);
-			if (table->sweep == SWEEP_AT_END || table->at > table->wanted)
-				return false;
-		}
-		table->sweep = SWEEP_BEHIND;
-		table->fetched = true;
-		if (index_fetch_heap(table->scan, table->stored))
-			return true;
-	}
+	Page		page;
+
+	if (BufferIsValid(table->buffer) && BufferGetBlockNumber(table->buffer) == block)
+		return true;
+	if (block >= table->nblocks)
+		table->nblocks = RelationGetNumberOfBlocks(table->rel);
+	if (block >= table->nblocks)
+		return false;
+	if (BufferIsValid(table->buffer))
+		ReleaseBuffer(table->buffer);
+	table->buffer = InvalidBuffer;
+	table->buffer = read_buffer(table, block);
+	page = BufferGetPage(table->buffer);
+	/* without a lock, as heap_page_prune_opt looks itself */
+	if (PageIsFull(page) || PageGetExactFreeSpace(page) < table->room)
+		heap_page_prune_opt(table->rel, table->buffer);
+	return true;
+}
+
+/* Reads the row that is at tid, or the version of it that is current. */
+static bool
+fetch_row(StreamingStateTable *table, ItemPointer tid)
+{
+	bool		found;
+
+	if (!read_page(table, ItemPointerGetBlockNumber(tid)))
+		return false;
+	LockBuffer(table->buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(tid, table->rel, table->buffer, SnapshotSelf,
+								   &table->found, NULL, true);
+	LockBuffer(table->buffer, BUFFER_LOCK_UNLOCK);
+	if (!found)
+		return false;
+	table->row_size = MAXALIGN(table->found.t_len) + sizeof(ItemIdData);
+	ExecStoreBufferHeapTuple(&table->found, table->stored, table->buffer);
+	return hash_of(table, table->stored) == table->wanted;
 }
 
 bool
 streaming_state_next(StreamingStateTable *table)
 {
+	ItemPointerData tid;
 	MemoryContext old;
 	bool		found;
 
+	if (uses_map(table))
+	{
+		while (streaming_row_map_next(table->map, &table->cursor, &tid))
+		{
+			if (fetch_row(table, &tid))
+				return true;
+		}
+		return false;
+	}
 	if (table->was_empty)
 		return false;
 	/* the access method may keep what it allocates for the whole scan */
 	old = MemoryContextSwitchTo(table->context);
-	if (table->sweeping)
-		found = sweep_next(table);
-	else
-		found = index_getnext_slot(table->scan, ForwardScanDirection, table->stored);
+	found = index_getnext_slot(table->scan, ForwardScanDirection, table->stored);
 	MemoryContextSwitchTo(old);
 	return found;
 }
@@ -251,6 +344,11 @@ streaming_state_next_until(StreamingStateTable *table)
 	return found;
 }
 
+/* ----------
+ * Changes
+ * ----------
+ */
+
 void
 streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row)
 {
@@ -280,6 +378,22 @@ index_row(StreamingStateTable *table, TupleTableSlot *slot, bool only_summarizin
 	ResetPerTupleExprContext(table->estate);
 }
 
+/* The map learns of a new row. */
+static void
+map_row(StreamingStateTable *table, TupleTableSlot *row)
+{
+	if (uses_map(table))
+		streaming_row_map_add(table->map, hash_of(table, row), &row->tts_tid);
+}
+
+/* The map forgets the row that was at tid. */
+static void
+unmap_row(StreamingStateTable *table, TupleTableSlot *row, ItemPointer tid)
+{
+	if (uses_map(table))
+		streaming_row_map_remove(table->map, hash_of(table, row), tid);
+}
+
 void
 streaming_state_flush(StreamingStateTable *table)
 {
@@ -295,6 +409,7 @@ streaming_state_flush(StreamingStateTable *table)
 	for (int i = 0; i < table->npending; i++)
 	{
 		index_row(table, table->pending[i], false);
+		map_row(table, table->pending[i]);
 		ExecClearTuple(table->pending[i]);
 	}
 	ResetPerTupleExprContext(table->estate);
@@ -306,18 +421,25 @@ void
 streaming_state_update(StreamingStateTable *table, ItemPointer tid)
 {
 	TupleTableSlot *row = table->row;
+	ItemPointerData before = *tid;
 	streaming_update_indexes update_indexes;
 
 	row->tts_tableOid = RelationGetRelid(table->rel);
 	simple_table_tuple_update(table->rel, tid, row, GetActiveSnapshot(), &update_indexes);
-	if (streaming_must_index(update_indexes))
-		index_row(table, row, streaming_only_summarizing(update_indexes));
+	if (!streaming_must_index(update_indexes))
+		return;
+	index_row(table, row, streaming_only_summarizing(update_indexes));
+	if (streaming_only_summarizing(update_indexes))
+		return;
+	unmap_row(table, row, &before);
+	map_row(table, row);
 }
 
 void
-streaming_state_delete(StreamingStateTable *table, ItemPointer tid)
+streaming_state_delete(StreamingStateTable *table, TupleTableSlot *stored)
 {
-	simple_table_tuple_delete(table->rel, tid, GetActiveSnapshot());
+	simple_table_tuple_delete(table->rel, &stored->tts_tid, GetActiveSnapshot());
+	unmap_row(table, stored, &stored->tts_tid);
 	table->rows_added--;
 }
 
@@ -327,6 +449,8 @@ streaming_state_close(StreamingStateTable *table)
 	streaming_state_flush(table);
 	if (table->scan)
 		index_endscan(table->scan);
+	if (BufferIsValid(table->buffer))
+		ReleaseBuffer(table->buffer);
 	FreeBulkInsertState(table->bulk);
 	for (int i = 0; i < table->nslots; i++)
 		ExecDropSingleTupleTableSlot(table->pending[i]);

@@ -9,16 +9,17 @@
 #include "access/heapam.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
+#include "state/row_map.h"
 #include "utils/timestamp.h"
 
-/* Where a sweep through the index is. */
-typedef enum StreamingSweep
+/* Pages that are about to be looked at. */
+#define STREAMING_PREFETCHES	16
+
+typedef struct StreamingPrefetch
 {
-	SWEEP_NOWHERE,				/* it has not begun */
-	SWEEP_BEHIND,				/* behind an entry that has been taken */
-	SWEEP_AT,					/* at an entry that may be wanted */
-	SWEEP_AT_END
-} StreamingSweep;
+	BlockNumber block;
+	Buffer		buffer;			/* where it was then; or invalid */
+} StreamingPrefetch;
 
 typedef struct StreamingStateTable
 {
@@ -34,14 +35,19 @@ typedef struct StreamingStateTable
 	ResultRelInfo *result;
 	EState	   *estate;
 	Relation	index;
-	IndexScanDesc scan;
+	IndexScanDesc scan;			/* by the hash; NULL: not needed yet */
 	IndexScanDesc ordered;		/* of streaming_state_find_until */
+	StreamingRowMap *map;		/* where the rows are; or NULL */
 	bool		was_empty;		/* nothing to look up */
-	bool		sweeping;		/* scan is a sweep; else a look-up */
-	StreamingSweep sweep;
-	int64		at;				/* hash of the entry, if SWEEP_AT */
 	int64		wanted;			/* hash looked up last */
-	bool		fetched;		/* some row of that look-up */
+	StreamingRowMapCursor cursor;	/* of that look-up, by the map */
+	Buffer		buffer;			/* the page looked at last, by the map; or invalid */
+	StreamingPrefetch prefetched[STREAMING_PREFETCHES]; /* a ring */
+	uint32		nprefetched;
+	BlockNumber nblocks;		/* of the table; maybe more by now */
+	HeapTupleData found;
+	Size		row_size;		/* of the last row found, or a guess */
+	Size		room;			/* a page with less free space is pruned */
 	TupleTableSlot **pending;	/* rows to insert */
 	int			npending;
 	int			nslots;
@@ -53,23 +59,29 @@ typedef struct StreamingStateTable
  * Opens table (of schema streaming_internal) for a batch, in
  * CurrentMemoryContext, which must live until streaming_state_close.
  * hash_attno: the column that index <table>_hash covers; 0: rows are only
- * added.  Only the worker of the view writes to it.
+ * added.  map: of this table, kept from batch to batch, or NULL.  Only the
+ * worker of the view writes to the table.
  */
-extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber hash_attno);
+extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber hash_attno,
+												 StreamingRowMap *map);
 
 /*
  * Begins a look-up of the rows with a hash; streaming_state_next returns them
  * one by one in table->stored, false at the end.  Rows inserted since opening
- * may not be found before streaming_state_flush.
+ * may not be found before streaming_state_flush, and if the table was empty
+ * when it was opened, not even then.
  */
 extern void streaming_state_find(StreamingStateTable *table, int64 hash);
 extern bool streaming_state_next(StreamingStateTable *table);
 
+/* Says that a hash is going to be looked up soon. */
+extern void streaming_state_prefetch(StreamingStateTable *table, int64 hash);
+
 /*
- * Says how many look-ups follow, and that they come in the order of hashes
- * (look-ups that do not are found, too, but at a cost).  Until the next call.
+ * Says how many look-ups follow, best in the order of their hashes.  Until the
+ * next call.
  */
-extern void streaming_state_sweep(StreamingStateTable *table, int64 lookups);
+extern void streaming_state_expect(StreamingStateTable *table, int64 lookups);
 
 /*
  * Begins to read the rows whose column attno (timestamptz, with an index of its
@@ -90,9 +102,11 @@ extern void streaming_state_find_from(StreamingStateTable *table, int64 hash, Ti
 /* Adds a row (its values are copied); slot has the columns of the table. */
 extern void streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row);
 
-/* Puts table->row in the place of the row at tid. */
+/* Puts table->row in the place of the row at tid, which has the same hash. */
 extern void streaming_state_update(StreamingStateTable *table, ItemPointer tid);
-extern void streaming_state_delete(StreamingStateTable *table, ItemPointer tid);
+
+/* Deletes a row of the table that is in a slot. */
+extern void streaming_state_delete(StreamingStateTable *table, TupleTableSlot *stored);
 
 extern void streaming_state_flush(StreamingStateTable *table);
 extern void streaming_state_close(StreamingStateTable *table);

@@ -163,8 +163,22 @@ while ($made < $wanted && $tries++ < 3 * $wanted)
 	}
 }
 
+# What views remember between batches: all of it, none, or what was read anew.
+my @disturb = (
+	sub { $node->restart },
+	sub { $node->safe_psql('postgres', 'VACUUM') },
+	map {
+		my $memory = $_;
+		sub {
+			$node->append_conf('postgresql.conf', "streaming.state_memory = '$memory'");
+			$node->reload;
+		}
+	} ('0', '64kB', '80MB'));
+
 foreach my $batch (1 .. rounds(12))
 {
+	pick(@disturb)->() if rand() < 0.6;
+
 	# committed, rolled back, and with a savepoint rolled back
 	my $rows = random_rows(pick(1, 5, 100, 500));
 	my $list = join ', ', @columns;
