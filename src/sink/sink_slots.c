@@ -21,6 +21,14 @@
 
 #define POLL_INTERVAL	100		/* ms; deliveries wake us, this is for the rest */
 
+/*
+ * A drain ends with the error of a delivery that is tried again when this many
+ * attempts have failed meanwhile: the first may have begun before the call, and
+ * what has just been started or has lost its connection mostly works the next
+ * time.
+ */
+#define DRAIN_ERRORS	2
+
 /* A session's place in a slot. */
 typedef struct Wait
 {
@@ -318,7 +326,9 @@ is_delivered(Wait *wait, char *error)
 	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
 	slot = streaming_sink_slot(wait->stream, false);
 	delivered = slot == NULL || slot->served >= wait->request;	/* or dropped */
-	if (slot && slot->errors != wait->errors && slot->status != STREAMING_SINK_RUNNING)
+	if (slot &&
+		((slot->status == STREAMING_SINK_FAILED && slot->errors > wait->errors) ||
+		 (slot->status == STREAMING_SINK_RETRYING && slot->errors >= wait->errors + DRAIN_ERRORS)))
 		strlcpy(error, slot->last_error, STREAMING_SINK_ERROR_LENGTH);
 	LWLockRelease(streaming_sinks->lock);
 	return delivered;
