@@ -110,6 +110,7 @@ OBJS = \
 	src/stop_point.o \
 	src/stream.o \
 	src/streaming.o \
+	src/vacuum.o \
 	src/windows.o \
 	src/worker/coordinator.o \
 	src/worker/delivery_start.o \

@@ -82,6 +82,13 @@
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, summarizing)
 #endif
 
+/* VACUUM of a table need not read all of pg_class since a46a7011b (16). */
+#if PG_VERSION_NUM < 160000
+#define STREAMING_VACUUM_SKIPS_DATABASE_STATS false
+#else
+#define STREAMING_VACUUM_SKIPS_DATABASE_STATS true
+#endif
+
 /* One function a kind of object before afbfc0298 (16). */
 #if PG_VERSION_NUM < 160000
 #include "catalog/pg_class_d.h"

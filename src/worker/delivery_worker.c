@@ -39,16 +39,13 @@
 #include "streaming.h"
 
 #include "access/xact.h"
-#include "commands/vacuum.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
-#include "tcop/utility.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -58,6 +55,7 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
+#include "vacuum.h"
 #include "worker/delivery_attempt.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
@@ -119,7 +117,6 @@ static void deliver(StreamingDeliveryAttempt *attempt);
 static StreamingOutboxPlace nothing_up_to(const StreamingDeliveryRow *row);
 static void write_messages(StreamingDeliveryAttempt *attempt);
 static void write_note(StreamingDeliveryAttempt *attempt, const char *note);
-static void vacuum_outbox(void);
 static void wait_for_more(StreamingDeliveryAttempt *attempt, long timeout);
 
 void
@@ -315,7 +312,10 @@ make_deliveries(StreamingDeliveryAttempt *attempt)
 			definition_changed = true;
 		intended = settle(attempt, &timeout);
 		if (deleted >= (intended ? VACUUM_BUSY : VACUUM_IDLE))
-			vacuum_outbox();
+		{
+			streaming_vacuum(STREAMING_SCHEMA, "outbox", true);
+			deleted = 0;
+		}
 		else if (!intended && !definition_changed)
 			wait_for_more(attempt, timeout);
 		if (intended)
@@ -683,43 +683,6 @@ write_note(StreamingDeliveryAttempt *attempt, const char *note)
 	streaming_delivery_write(&attempt->row, false);
 	ForceSyncCommit();
 	streaming_delivery_commit(attempt);
-}
-
-/*
- * Space for chunks is needed again at once, so this does not wait for
- * autovacuum.  A VACUUM under way is not waited for.
- */
-static void
-vacuum_outbox(void)
-{
-	PlannedStmt *statement = makeNode(PlannedStmt);
-	VacuumStmt *vacuum = makeNode(VacuumStmt);
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "streaming vacuum",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	MemoryContext portal = PortalContext;
-
-	deleted = 0;
-	pgstat_report_activity(STATE_RUNNING, "VACUUM streaming.outbox");
-	vacuum->is_vacuumcmd = true;
-	vacuum->options = list_make1(makeDefElem("skip_locked", (Node *) makeBoolean(true), -1));
-	vacuum->rels = list_make1(makeVacuumRelation(makeRangeVar(STREAMING_SCHEMA, "outbox", -1),
-												 InvalidOid, NIL));
-	statement->commandType = CMD_UTILITY;
-	statement->canSetTag = false;
-	statement->utilityStmt = (Node *) vacuum;
-
-	PortalContext = context;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	MemoryContextSwitchTo(context);
-	ProcessUtility(statement, "VACUUM streaming.outbox", false, PROCESS_UTILITY_TOPLEVEL,
-				   NULL, NULL, None_Receiver, NULL);
-	CommitTransactionCommand();
-	PortalContext = portal;
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
-	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
 static void

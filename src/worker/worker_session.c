@@ -29,6 +29,7 @@ streaming_worker_set_session(void)
 		{"transaction_timeout", "0"},	/* PostgreSQL 17 */
 		{"lock_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
+		{"vacuum_cost_delay", "0"}, /* rows wait while we VACUUM */
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)
