@@ -518,3 +518,10 @@ streaming_view_aborted(StreamingViewState *state)
 	/* the totals may have been counted up for what has not happened */
 	state->valid = false;
 }
+
+void
+streaming_view_vacuum(StreamingViewState *state)
+{
+	for (int i = 0; state->stages && i < state->program->nstages; i++)
+		streaming_stage_vacuum(state->stages[i]);
+}

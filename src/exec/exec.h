@@ -71,4 +71,10 @@ extern bool streaming_batch_run(StreamingViewState *state, bool drained,
 								StreamingBatchResult *result);
 extern void streaming_view_aborted(StreamingViewState *state);
 
+/*
+ * After a batch: VACUUMs the tables of state from which much has been removed,
+ * if there are any.  Must be called outside a transaction; throws no error.
+ */
+extern void streaming_view_vacuum(StreamingViewState *state);
+
 #endif							/* STREAMING_EXEC_H */

@@ -113,9 +113,9 @@ streaming_stage_open(StreamingStage *stage)
 
 	/* sessions are looked up by their time, too */
 	if (stage->hash_attno && stage->kind != STREAMING_STAGE_SESSION)
-		exec->map = streaming_row_map_make();
+		exec->kept.map = streaming_row_map_make();
 	if (stage->bag_table)
-		exec->bag_map = streaming_row_map_make();
+		exec->bag_kept.map = streaming_row_map_make();
 	exec->econtext = CreateStandaloneExprContext();
 	exec->group_key = streaming_group_key(stage->keys, stage->nkeys -
 										  (stage->kind == STREAMING_STAGE_SESSION ? 1 : 0), NULL, 0);
@@ -299,9 +299,9 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->result = NULL;
 	exec->sessions = NULL;
 	exec->table = stage->table ?
-		streaming_state_open(stage->table, stage->hash_attno, exec->map) : NULL;
+		streaming_state_open(stage->table, stage->hash_attno, &exec->kept) : NULL;
 	exec->bag = stage->bag_table ?
-		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage), exec->bag_map) : NULL;
+		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage), &exec->bag_kept) : NULL;
 
 	exec->statement.large = exec->initial.large = exec->large_input;
 	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,
@@ -328,4 +328,13 @@ streaming_stage_finish(StreamingStageExec *exec, TimestampTz from, TimestampTz u
 		ExecDropSingleTupleTableSlot(exec->input);
 	exec->input = NULL;
 	MemoryContextDelete(exec->pending_context);
+}
+
+void
+streaming_stage_vacuum(StreamingStageExec *exec)
+{
+	if (exec->stage->table)
+		streaming_state_vacuum(exec->stage->table, &exec->kept);
+	if (exec->stage->bag_table)
+		streaming_state_vacuum(exec->stage->bag_table, &exec->bag_kept);
 }

@@ -28,8 +28,6 @@ typedef struct StreamingStageExec
 	StreamingStatement recompute;
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *row_key; /* recompute: of keys and arguments */
-	StreamingRowMap *map;		/* of the table; NULL: none */
-	StreamingRowMap *bag_map;	/* of the bag */
 	ExprContext *econtext;		/* per-tuple memory: one group */
 	StreamingAggregateOps *aggs;
 	TupleTableSlot *values;		/* keys and aggregates' results */
@@ -37,6 +35,8 @@ typedef struct StreamingStageExec
 	ExprState  *having;
 	ExprState  *closes;			/* over values */
 	TupleDesc	delta_desc;		/* outputs and "$sign" */
+	StreamingStateKept kept;	/* of the table */
+	StreamingStateKept bag_kept;
 
 	/* for one batch */
 	bool		large_input;	/* the stream bound has many rows */
@@ -82,6 +82,9 @@ extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input,
  */
 extern void streaming_stage_finish(StreamingStageExec *exec, TimestampTz from,
 								   TimestampTz upto);
+
+/* Between batches, outside of a transaction: keeps the stage's tables small. */
+extern void streaming_stage_vacuum(StreamingStageExec *exec);
 
 /* An empty delta named name for a stage's output, in CurrentMemoryContext. */
 extern StreamingDelta *streaming_delta_make(StreamingStageExec *exec, const char *name);

@@ -23,6 +23,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "executor/executor.h"
@@ -36,6 +37,7 @@
 #include "catalog.h"
 #include "state/state_table.h"
 #include "streaming.h"
+#include "vacuum.h"
 
 /* As COPY does: rows and bytes that are written at once. */
 #define MAX_PENDING_ROWS	1000
@@ -46,6 +48,16 @@
 
 /* Entries of a page of the index, about. */
 #define INDEX_ENTRIES		300
+
+/*
+ * Dead rows that call for a VACUUM: so many that it is rare, and so many for each
+ * page it reads that it costs little next to what they have cost.  (To insert a
+ * row, look it up and delete it takes longer than to read a page.)  Where a
+ * snapshot keeps the dead from being removed, the pages become more, and VACUUMs
+ * rarer.
+ */
+#define VACUUM_ROWS				10000
+#define VACUUM_ROWS_PER_PAGE	10
 
 static Relation
 find_index(StreamingStateTable *table, AttrNumber attno)
@@ -66,7 +78,7 @@ find_index(StreamingStateTable *table, AttrNumber attno)
 }
 
 StreamingStateTable *
-streaming_state_open(const char *name, AttrNumber hash_attno, StreamingRowMap *map)
+streaming_state_open(const char *name, AttrNumber hash_attno, StreamingStateKept *kept)
 {
 	StreamingStateTable *table = palloc0(sizeof(StreamingStateTable));
 	Oid			relid = get_relname_relid(name, streaming_internal_namespace());
@@ -81,6 +93,7 @@ streaming_state_open(const char *name, AttrNumber hash_attno, StreamingRowMap *m
 	table->rel = table_open(relid, RowExclusiveLock);
 	table->desc = RelationGetDescr(table->rel);
 	table->hash_attno = hash_attno;
+	table->kept = kept;
 	table->row = MakeSingleTupleTableSlot(table->desc, &TTSOpsVirtual);
 	table->stored = table_slot_create(table->rel, NULL);
 	table->estate = CreateExecutorState();
@@ -91,9 +104,9 @@ streaming_state_open(const char *name, AttrNumber hash_attno, StreamingRowMap *m
 	table->was_empty = table->nblocks == 0;
 	if (hash_attno && !table->was_empty)
 		table->index = find_index(table, hash_attno);
-	table->map = map;
-	if (map)
-		streaming_row_map_attach(map, table->rel->rd_rel->relfilenode, table->was_empty);
+	table->map = kept ? kept->map : NULL;
+	if (table->map)
+		streaming_row_map_attach(table->map, table->rel->rd_rel->relfilenode, table->was_empty);
 	table->buffer = InvalidBuffer;
 	table->row_size = ROW_SIZE_GUESS;
 	table->pending = palloc0(sizeof(TupleTableSlot *) * MAX_PENDING_ROWS);
@@ -429,6 +442,8 @@ streaming_state_update(StreamingStateTable *table, ItemPointer tid)
 	if (!streaming_must_index(update_indexes))
 		return;
 	index_row(table, row, streaming_only_summarizing(update_indexes));
+	if (table->kept)
+		table->kept->dead_rows++;
 	if (streaming_only_summarizing(update_indexes))
 		return;
 	unmap_row(table, row, &before);
@@ -441,12 +456,31 @@ streaming_state_delete(StreamingStateTable *table, TupleTableSlot *stored)
 	simple_table_tuple_delete(table->rel, &stored->tts_tid, GetActiveSnapshot());
 	unmap_row(table, stored, &stored->tts_tid);
 	table->rows_added--;
+	if (table->kept)
+		table->kept->dead_rows++;
+}
+
+/* Those of the table that are not all visible, and all of its indexes. */
+static BlockNumber
+pages_to_vacuum(StreamingStateTable *table)
+{
+	BlockNumber pages = RelationGetNumberOfBlocks(table->rel);
+	BlockNumber visible;
+
+	visibilitymap_count(table->rel, &visible, NULL);
+	pages -= Min(pages, visible);
+	for (int i = 0; i < table->result->ri_NumIndices; i++)
+		pages += RelationGetNumberOfBlocks(table->result->ri_IndexRelationDescs[i]);
+	return pages;
 }
 
 void
 streaming_state_close(StreamingStateTable *table)
 {
 	streaming_state_flush(table);
+	if (table->kept)
+		table->kept->needs_vacuum = table->kept->dead_rows >= VACUUM_ROWS &&
+			table->kept->dead_rows >= (int64) pages_to_vacuum(table) * VACUUM_ROWS_PER_PAGE;
 	if (table->scan)
 		index_endscan(table->scan);
 	if (BufferIsValid(table->buffer))
@@ -459,4 +493,19 @@ streaming_state_close(StreamingStateTable *table)
 	ExecCloseIndices(table->result);
 	FreeExecutorState(table->estate);
 	table_close(table->rel, NoLock);
+}
+
+/*
+ * The file is not truncated: the next batches would extend it again, and who
+ * reads the table, such as pg_dump, would be waited for.  That is left to
+ * autovacuum.
+ */
+void
+streaming_state_vacuum(const char *table, StreamingStateKept *kept)
+{
+	if (!kept->needs_vacuum)
+		return;
+	kept->dead_rows = 0;
+	kept->needs_vacuum = false;
+	streaming_vacuum(STREAMING_INTERNAL_SCHEMA, table, false);
 }

@@ -21,6 +21,17 @@ typedef struct StreamingPrefetch
 	Buffer		buffer;			/* where it was then; or invalid */
 } StreamingPrefetch;
 
+/*
+ * What the worker of a view keeps of a table from batch to batch.  No other
+ * process writes to the table.
+ */
+typedef struct StreamingStateKept
+{
+	StreamingRowMap *map;		/* where the rows are; NULL: the index is asked */
+	int64		dead_rows;		/* deleted, or moved to new entries of the indexes */
+	bool		needs_vacuum;	/* they are many */
+} StreamingStateKept;
+
 typedef struct StreamingStateTable
 {
 	Relation	rel;
@@ -32,6 +43,7 @@ typedef struct StreamingStateTable
 	/* private */
 	MemoryContext context;
 	AttrNumber	hash_attno;
+	StreamingStateKept *kept;	/* may be NULL */
 	ResultRelInfo *result;
 	EState	   *estate;
 	Relation	index;
@@ -59,11 +71,11 @@ typedef struct StreamingStateTable
  * Opens table (of schema streaming_internal) for a batch, in
  * CurrentMemoryContext, which must live until streaming_state_close.
  * hash_attno: the column that index <table>_hash covers; 0: rows are only
- * added.  map: of this table, kept from batch to batch, or NULL.  Only the
- * worker of the view writes to the table.
+ * added.  kept: of this table; NULL: nothing is.  Only the worker of the view
+ * writes to the table.
  */
 extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber hash_attno,
-												 StreamingRowMap *map);
+												 StreamingStateKept *kept);
 
 /*
  * Begins a look-up of the rows with a hash; streaming_state_next returns them
@@ -110,5 +122,11 @@ extern void streaming_state_delete(StreamingStateTable *table, TupleTableSlot *s
 
 extern void streaming_state_flush(StreamingStateTable *table);
 extern void streaming_state_close(StreamingStateTable *table);
+
+/*
+ * VACUUMs the table and begins to count anew, if there is much to remove.  To be
+ * called outside of a transaction, after the commit of a batch.
+ */
+extern void streaming_state_vacuum(const char *table, StreamingStateKept *kept);
 
 #endif							/* STREAMING_STATE_TABLE_H */

@@ -497,7 +497,10 @@ next_multiple(TimestampTz at, int64 us)
 
 /* ---- Running ---- */
 
-/* Opens the view, or runs one batch; an error is noted, not thrown. */
+/*
+ * Opens the view, or runs one batch and does the cleaning that is due after it;
+ * an error is noted, not thrown.
+ */
 static void
 run_view(Run *run)
 {
@@ -521,6 +524,10 @@ run_view(Run *run)
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
+	/* after who waits for the batch has been woken, who may hold a snapshot */
+	if (run->state && run->failures == 0)
+		streaming_view_vacuum(run->state);
+	disable_timeout(postmaster_check, false);
 	MemoryContextSwitchTo(loop_context);
 	stats_timeout = pgstat_report_stat(false);
 }
@@ -542,7 +549,6 @@ run_batch(Run *run)
 						 TimestampTzPlusMilliseconds(now, POSTMASTER_CHECK),
 						 POSTMASTER_CHECK);
 	ran = streaming_batch_run(run->state, run->drained, &result);
-	disable_timeout(postmaster_check, false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	note_success(run, ran ? &result : NULL, !ran && result.more ? 0 : request);
 }
