@@ -1,0 +1,114 @@
+# Groups come, close and go; the tables of state stay small, without autovacuum.
+
+use strict;
+use warnings;
+
+use StreamingTest;
+use Test::More;
+
+my $node = new_node('main', 'autovacuum = off', 'timezone = UTC');
+
+# A round is a minute; its rows close the groups of the round before.
+my $keys = 3000;
+my $columns = 'at timestamptz, k int, v int';
+my %aggregates = (
+	combined => [ 'append', "date_bin('1 minute', at, 'epoch') AS w, k, count(*) AS n, sum(v)", 'w, k' ],
+	recomputed => [ 'append', "date_bin('1 minute', at, 'epoch') AS w, k, count(DISTINCT v) AS n", 'w, k' ],
+	updated => [ 'update', "date_bin('1 minute', at, 'epoch') AS w, count(DISTINCT v) AS n", 'w' ],
+	sessions => [ 'append', "streaming.session(at, '10 seconds') AS w, k, count(*) AS n", '1, 2' ]);
+my @views = sort keys %aggregates;
+my $drains = join '; ', map { "SELECT streaming.drain('$_', '3 minutes')" } @views;
+
+$node->safe_psql('postgres', <<SQL);
+CREATE FOREIGN TABLE s (at timestamptz OPTIONS (watermark '0 seconds'), k int, v int) SERVER streaming;
+CREATE TABLE fed ($columns);
+SQL
+foreach my $view (@views)
+{
+	my ($mode, $select, $group) = @{ $aggregates{$view} };
+	$node->safe_psql('postgres',
+		"CREATE VIEW $view WITH (streaming.trigger = 'manual', streaming.output_mode = '$mode') AS SELECT $select FROM s GROUP BY $group");
+	drain($node, $view);
+}
+
+# Pushes a round and has all views take it; twice, so that sessions are extended.
+my $round = 0;
+sub play_round
+{
+	$round++;
+	foreach my $second (1, 5)
+	{
+		$node->safe_psql('postgres', <<SQL);
+WITH rows AS (INSERT INTO fed SELECT timestamptz '2026-01-01 00:00:00+00' + interval '$round minutes $second seconds', k, k + $second
+	FROM generate_series(1, $keys) k RETURNING *)
+INSERT INTO s SELECT * FROM rows;
+$drains;
+SQL
+	}
+}
+
+# table => bytes of those that rows are removed from, with their indexes
+sub sizes
+{
+	return map { split /\|/ } split /\n/, $node->safe_psql('postgres', <<'SQL');
+SELECT relname, pg_total_relation_size(oid) FROM pg_class
+WHERE relnamespace = 'streaming_internal'::regnamespace AND relkind = 'r' AND relname ~ '^(state|bag)_'
+SQL
+}
+
+# The largest sizes that are seen while some rounds are played.
+sub largest_in
+{
+	my ($rounds) = @_;
+	my %largest;
+	foreach (1 .. $rounds)
+	{
+		play_round();
+		my %now = sizes();
+		foreach (keys %now)
+		{
+			$largest{$_} = $now{$_} if $now{$_} > ($largest{$_} // 0);
+		}
+	}
+	return %largest;
+}
+
+sub stays_small
+{
+	my ($what, $before, $after) = @_;
+	foreach (sort keys %$after)
+	{
+		cmp_ok($after->{$_}, '<=', 1.25 * $before->{$_}, sprintf "$what: $_ had %.1f MB, has %.1f MB", $before->{$_} / 1e6, $after->{$_} / 1e6);
+	}
+}
+
+my %early = largest_in(8);
+is(scalar(keys %early), 5, 'states of combined, recomputed and sessions, bags of recomputed and updated');
+my %late = largest_in(8);
+stays_small('in twice the time', \%early, \%late);
+is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_all_tables WHERE relname ~ '^(state|bag)_' AND autovacuum_count > 0)), 0, 'autovacuum has no part in it');
+
+# Somebody who keeps VACUUM away keeps no batch away, and is not waited for.
+my $session = $node->background_psql('postgres');
+$session->query_safe('BEGIN; LOCK TABLE ' . join(', ', map { "streaming_internal.$_" } sort keys %late) . ' IN SHARE UPDATE EXCLUSIVE MODE');
+largest_in(3);
+$session->query_safe('COMMIT');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error IS NOT NULL)), 0, 'batches go on while the tables cannot be vacuumed');
+largest_in(3);
+my %afterwards = largest_in(3);
+my %then = largest_in(6);
+stays_small('after a lock', \%afterwards, \%then);
+
+# One round is open; in update mode it is shown.
+foreach my $view (@views)
+{
+	my ($mode, $select, $group) = @{ $aggregates{$view} };
+	$select =~ s/streaming.session\(.*?\) AS w/tstzrange(min(at), max(at) + '10 seconds') AS w/;
+	$group = "date_bin('1 minute', at, 'epoch'), k" if $view eq 'sessions';
+	my $fed = $mode eq 'append' ? "(SELECT * FROM fed WHERE at < timestamptz '2026-01-01 00:00:00+00' + interval '$round minutes') f" : 'fed';
+	same_as_batch($node, $view, "SELECT $select FROM $fed GROUP BY $group");
+}
+
+$session->quit;
+$node->stop;
+done_testing();
