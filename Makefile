@@ -55,6 +55,7 @@ OBJS = \
 	src/input_source.o \
 	src/kafka.o \
 	src/kafka_property.o \
+	src/push_scan.o \
 	src/query/check.o \
 	src/query/compile.o \
 	src/query/compile_bag.o \

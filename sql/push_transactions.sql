@@ -50,6 +50,15 @@ END $$;
 SELECT streaming.drain('totals');
 SELECT * FROM totals WHERE sensor IN ('kept', 'gone');
 
+-- a query sees what its transaction has inserted before it
+BEGIN;
+INSERT INTO readings VALUES ('own', 1), ('own', 2);
+DECLARE own CURSOR FOR SELECT value FROM readings WHERE sensor = 'own';
+INSERT INTO readings VALUES ('own', 3);
+FETCH ALL FROM own;
+SELECT value FROM readings WHERE sensor = 'own';
+ROLLBACK;
+
 -- types are checked; constraints, as of any foreign table, are not
 INSERT INTO readings VALUES (NULL, 100);
 COPY readings FROM STDIN;

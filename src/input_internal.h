@@ -1,7 +1,7 @@
 /*
  * input_internal.h
  *		What the files of the reader share: input.c, input_buffer.c,
- *		input_source.c, input_snapshot.c, input_event_time.c.
+ *		input_source.c, input_snapshot.c, push_scan.c, input_event_time.c.
  */
 #ifndef STREAMING_INPUT_INTERNAL_H
 #define STREAMING_INPUT_INTERNAL_H
@@ -45,6 +45,14 @@ typedef struct StreamingSnapshotPosition
 	uint64	   *xip;			/* sorted */
 } StreamingSnapshotPosition;
 
+/* What it depends on whether a scan wants a row that nobody has deleted. */
+typedef struct StreamingPushOrigin
+{
+	TransactionId xmin;			/* tells "$xid", too */
+	CommandId	cmin;
+	uint16		infomask;		/* of it HEAP_XACT_MASK; 0: of no row */
+} StreamingPushOrigin;
+
 /* The rows of a pushed stream's tables that a position has not taken. */
 typedef struct StreamingPushScan
 {
@@ -58,8 +66,21 @@ typedef struct StreamingPushScan
 
 	int			table;			/* index of the one that is scanned, 2: end */
 	ItemPointerData from;		/* where to begin in it */
-	Relation	rel;
-	TableScanDesc scan;
+	Relation	rel;			/* NULL: it has not been begun */
+	BlockNumber block;			/* to be read next */
+	BlockNumber nblocks;
+
+	/* the page that is read, pinned */
+	Buffer		buffer;			/* Invalid: none */
+	Page		page;
+	OffsetNumber wanted[MaxHeapTuplesPerPage];
+	int			nwanted;
+	int			next;			/* of wanted */
+	HeapTupleData tuple;		/* in slot */
+
+	/* of the row looked at last */
+	StreamingPushOrigin origin;
+	bool		origin_wanted;
 } StreamingPushScan;
 
 struct StreamingInput
@@ -230,6 +251,11 @@ extern bool streaming_snapshot_position_in(const char *text, uint32 identity,
  */
 extern bool streaming_snapshot_needs(const char *position, StreamingStreamShared *shared,
 									 Oid table, uint64 number);
+
+/* Has the position taken the rows of a transaction? */
+extern bool streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid);
+
+/* in push_scan.c */
 
 /*
  * Locks the tables of a pushed stream's segments from number from on, and

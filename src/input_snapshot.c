@@ -15,10 +15,10 @@
  * another database, where the rows are others and transaction ids mean
  * nothing, is no position.
  *
- * What is read is locked before the batch's snapshot is taken: the table of the
- * current segment, and the old one only if it may have something for the
- * reader.  So readers that are not behind leave the old table free for being
- * emptied, which nobody ever waits for.
+ * push_scan.c reads the tables.  What is read is locked before the batch's
+ * snapshot is taken: the table of the current segment, and the old one only if
+ * it may have something for the reader.  So readers that are not behind leave
+ * the old table free for being emptied, which nobody ever waits for.
  */
 #include "postgres.h"
 
@@ -47,10 +47,8 @@ static void low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
 static void follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared);
 static void set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot);
 static int	compare_xids(const void *a, const void *b);
-static bool has_seen(const StreamingSnapshotPosition *position, uint64 xid);
 static void apply_floor(StreamingSnapshotPosition *position, StreamingStreamShared *shared);
 static void copy_position(StreamingSnapshotPosition *to, const StreamingSnapshotPosition *from);
-static void begin_table(StreamingPushScan *scan);
 
 /* ----------
  * Positions
@@ -137,8 +135,8 @@ set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot)
 	qsort(position->xip, position->nxip, sizeof(uint64), compare_xids);
 }
 
-static bool
-has_seen(const StreamingSnapshotPosition *position, uint64 xid)
+bool
+streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid)
 {
 	if (xid >= position->xmax)
 		return false;
@@ -160,7 +158,7 @@ copy_position(StreamingSnapshotPosition *to, const StreamingSnapshotPosition *fr
 }
 
 /* ----------
- * Scanning the tables
+ * Batches
  * ----------
  */
 
@@ -177,126 +175,6 @@ push_desc(TupleDesc stream)
 	FreeTupleDesc(segment);
 	return desc;
 }
-
-void
-streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared,
-						 uint64 from)
-{
-	for (;;)
-	{
-		uint64		number = streaming_push_current(shared);
-
-		for (int i = 0; i < 2 && number > 0; i++)
-		{
-			scan->numbers[i] = number - 1 + i;
-			scan->tables[i] = InvalidOid;
-			if (i == 0 && from >= number)
-				continue;
-			scan->tables[i] = streaming_push_table(shared->stream, scan->numbers[i]);
-			if (OidIsValid(scan->tables[i]))
-				LockRelationOid(scan->tables[i], AccessShareLock);
-		}
-		if (number == 0 || streaming_push_current(shared) == number)
-			break;
-	}
-}
-
-/*
- * The snapshot has been taken: should another segment have begun since the
- * tables were locked, it sees rows there, too.  That is one segment at most,
- * because the next one would need the table that we have locked.
- */
-static void
-follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared)
-{
-	uint64		number = streaming_push_current(shared);
-
-	if (number == scan->numbers[1])
-		return;
-	Assert(number == scan->numbers[1] + 1);
-	scan->numbers[0] = scan->numbers[1];
-	scan->tables[0] = scan->tables[1];
-	scan->numbers[1] = number;
-	scan->tables[1] = streaming_push_table(shared->stream, number);
-	LockRelationOid(scan->tables[1], AccessShareLock);
-}
-
-void
-streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
-						  const StreamingSnapshotPosition *position, TupleTableSlot *slot)
-{
-	scan->snapshot = snapshot;
-	scan->position = position;
-	scan->next_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
-	scan->slot = slot;
-	scan->rel = NULL;
-	scan->scan = NULL;
-	scan->table = 0;
-	ItemPointerSet(&scan->from, 0, FirstOffsetNumber);
-	if (position && position->number == scan->numbers[0])
-		ItemPointerSet(&scan->from, position->block, FirstOffsetNumber);
-	else if (position && position->number >= scan->numbers[1])
-	{
-		scan->table = 1;
-		if (position->number == scan->numbers[1])
-			ItemPointerSet(&scan->from, position->block, FirstOffsetNumber);
-	}
-}
-
-static void
-begin_table(StreamingPushScan *scan)
-{
-	ItemPointerData to;
-	MemoryContext old;
-
-	ItemPointerSet(&to, MaxBlockNumber, MaxOffsetNumber);
-	scan->rel = table_open(scan->tables[scan->table], NoLock);
-	/* The caller's context may be that of a single row. */
-	old = MemoryContextSwitchTo(scan->slot->tts_mcxt);
-	scan->scan = table_beginscan_tidrange(scan->rel, scan->snapshot, &scan->from, &to);
-	MemoryContextSwitchTo(old);
-}
-
-/* The row is in scan->slot. */
-bool
-streaming_push_scan_next(StreamingPushScan *scan)
-{
-	while (scan->table < 2)
-	{
-		if (scan->scan == NULL && OidIsValid(scan->tables[scan->table]))
-			begin_table(scan);
-		while (scan->scan &&
-			   table_scan_getnextslot_tidrange(scan->scan, ForwardScanDirection, scan->slot))
-		{
-			HeapTuple	tuple = ((HeapTupleTableSlot *) scan->slot)->tuple;
-
-			if (scan->position == NULL ||
-				!has_seen(scan->position, streaming_push_row_xid(tuple, scan->next_xid)))
-				return true;
-		}
-		streaming_push_scan_end(scan);
-		scan->table++;
-		ItemPointerSet(&scan->from, 0, FirstOffsetNumber);
-	}
-	return false;
-}
-
-void
-streaming_push_scan_end(StreamingPushScan *scan)
-{
-	if (scan->scan == NULL)
-		return;
-	ExecClearTuple(scan->slot);
-	table_endscan(scan->scan);
-	table_close(scan->rel, NoLock);
-	scan->scan = NULL;
-	scan->rel = NULL;
-}
-
-/* ----------
- * Batches
- * ----------
- */
 
 void
 streaming_snapshot_open(StreamingInput *input)
@@ -396,6 +274,26 @@ streaming_snapshot_position_now(StreamingPushScan *scan, StreamingStreamShared *
 
 	low_bound(scan, shared, position, &end, &size);
 	set_snapshot(position, GetLatestSnapshot());
+}
+
+/*
+ * The snapshot has been taken: should another segment have begun since the
+ * tables were locked, it sees rows there, too.  That is one segment at most,
+ * because the next one would need the table that we have locked.
+ */
+static void
+follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared)
+{
+	uint64		number = streaming_push_current(shared);
+
+	if (number == scan->numbers[1])
+		return;
+	Assert(number == scan->numbers[1] + 1);
+	scan->numbers[0] = scan->numbers[1];
+	scan->tables[0] = scan->tables[1];
+	scan->numbers[1] = number;
+	scan->tables[1] = streaming_push_table(shared->stream, number);
+	LockRelationOid(scan->tables[1], AccessShareLock);
 }
 
 /*

@@ -1,0 +1,208 @@
+/*
+ * push_scan.c
+ *		Reads the tables of a pushed stream: the rows that a snapshot sees and a
+ *		position has not taken.
+ *
+ * Page by page, because the rows of a page have mostly come with one statement:
+ * then what holds for one of them holds for all.  (A scan of the table's access
+ * method asks anew for each row.)
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
+
+#include "input_internal.h"
+#include "source/source_push.h"
+
+static void begin_table(StreamingPushScan *scan);
+static inline bool is_wanted(StreamingPushScan *scan, HeapTuple tuple);
+static inline void set_tuple(StreamingPushScan *scan, OffsetNumber offset);
+static void end_page(StreamingPushScan *scan);
+static bool next_page(StreamingPushScan *scan);
+
+void
+streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared,
+						 uint64 from)
+{
+	for (;;)
+	{
+		uint64		number = streaming_push_current(shared);
+
+		for (int i = 0; i < 2 && number > 0; i++)
+		{
+			scan->numbers[i] = number - 1 + i;
+			scan->tables[i] = InvalidOid;
+			if (i == 0 && from >= number)
+				continue;
+			scan->tables[i] = streaming_push_table(shared->stream, scan->numbers[i]);
+			if (OidIsValid(scan->tables[i]))
+				LockRelationOid(scan->tables[i], AccessShareLock);
+		}
+		if (number == 0 || streaming_push_current(shared) == number)
+			break;
+	}
+}
+
+void
+streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
+						  const StreamingSnapshotPosition *position, TupleTableSlot *slot)
+{
+	scan->snapshot = snapshot;
+	scan->position = position;
+	scan->next_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
+	scan->slot = slot;
+	scan->rel = NULL;
+	scan->buffer = InvalidBuffer;
+	scan->nwanted = scan->next = 0;
+	scan->origin.infomask = 0;
+	scan->table = 0;
+	ItemPointerSet(&scan->from, 0, FirstOffsetNumber);
+	if (position && position->number == scan->numbers[0])
+		ItemPointerSet(&scan->from, position->block, FirstOffsetNumber);
+	else if (position && position->number >= scan->numbers[1])
+	{
+		scan->table = 1;
+		if (position->number == scan->numbers[1])
+			ItemPointerSet(&scan->from, position->block, FirstOffsetNumber);
+	}
+}
+
+static void
+begin_table(StreamingPushScan *scan)
+{
+	scan->rel = table_open(scan->tables[scan->table], NoLock);
+	scan->block = ItemPointerGetBlockNumber(&scan->from);
+	/* The snapshot is older, so what it sees lies before this end. */
+	scan->nblocks = RelationGetNumberOfBlocks(scan->rel);
+}
+
+/*
+ * Does the snapshot see a row that the position has not taken?  The page is
+ * locked.
+ *
+ * Rows that are pushed together have one answer.  That it is not asked for each
+ * of them leaves the hint bits of the others unset: nobody but us reads them,
+ * and so pages that have just been filled do not become dirty by reading.
+ */
+static inline bool
+is_wanted(StreamingPushScan *scan, HeapTuple tuple)
+{
+	HeapTupleHeader header = tuple->t_data;
+	StreamingPushOrigin *last = &scan->origin;
+	StreamingPushOrigin origin;
+	bool		visible;
+
+	origin.xmin = HeapTupleHeaderGetRawXmin(header);
+	origin.cmin = HeapTupleHeaderGetRawCommandId(header);
+	origin.infomask = header->t_infomask & HEAP_XACT_MASK;
+	if (likely(origin.xmin == last->xmin && origin.infomask == last->infomask &&
+			   origin.cmin == last->cmin))
+		return scan->origin_wanted;
+
+	visible = HeapTupleSatisfiesVisibility(tuple, scan->snapshot, scan->buffer);
+	HeapCheckForSerializableConflictOut(visible, scan->rel, tuple, scan->buffer,
+										scan->snapshot);
+	scan->origin_wanted = visible &&
+		(scan->position == NULL ||
+		 !streaming_snapshot_has_seen(scan->position,
+									  streaming_push_row_xid(tuple, scan->next_xid)));
+	if ((origin.infomask & HEAP_XMAX_INVALID) == 0)
+		origin.infomask = 0;
+	*last = origin;
+	return scan->origin_wanted;
+}
+
+/* scan->tuple gets the row at offset of the page. */
+static inline void
+set_tuple(StreamingPushScan *scan, OffsetNumber offset)
+{
+	ItemId		item = PageGetItemId(scan->page, offset);
+
+	scan->tuple.t_data = (HeapTupleHeader) PageGetItem(scan->page, item);
+	scan->tuple.t_len = ItemIdGetLength(item);
+	ItemPointerSetOffsetNumber(&scan->tuple.t_self, offset);
+}
+
+static void
+end_page(StreamingPushScan *scan)
+{
+	if (BufferIsValid(scan->buffer))
+		ReleaseBuffer(scan->buffer);
+	scan->buffer = InvalidBuffer;
+	scan->nwanted = scan->next = 0;
+}
+
+/* Goes to the next page, which may have no rows that are wanted; false: there is none. */
+static bool
+next_page(StreamingPushScan *scan)
+{
+	OffsetNumber offset = FirstOffsetNumber;
+	OffsetNumber last;
+
+	end_page(scan);
+	if (scan->block >= scan->nblocks)
+		return false;
+	CHECK_FOR_INTERRUPTS();
+	if (scan->block == ItemPointerGetBlockNumber(&scan->from))
+		offset = ItemPointerGetOffsetNumber(&scan->from);
+	scan->buffer = ReadBuffer(scan->rel, scan->block);
+	scan->page = BufferGetPage(scan->buffer);
+	scan->tuple.t_tableOid = RelationGetRelid(scan->rel);
+	ItemPointerSetBlockNumber(&scan->tuple.t_self, scan->block);
+	scan->block++;
+
+	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
+	last = PageGetMaxOffsetNumber(scan->page);
+	for (; offset <= last; offset++)
+	{
+		if (!ItemIdIsNormal(PageGetItemId(scan->page, offset)))
+			continue;
+		set_tuple(scan, offset);
+		if (is_wanted(scan, &scan->tuple))
+			scan->wanted[scan->nwanted++] = offset;
+	}
+	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
+	return true;
+}
+
+/* The row is in scan->slot. */
+bool
+streaming_push_scan_next(StreamingPushScan *scan)
+{
+	while (scan->table < 2)
+	{
+		if (scan->next < scan->nwanted)
+		{
+			set_tuple(scan, scan->wanted[scan->next++]);
+			ExecStoreBufferHeapTuple(&scan->tuple, scan->slot, scan->buffer);
+			return true;
+		}
+		if (scan->rel == NULL && OidIsValid(scan->tables[scan->table]))
+			begin_table(scan);
+		if (scan->rel && next_page(scan))
+			continue;
+		streaming_push_scan_end(scan);
+		scan->table++;
+		ItemPointerSet(&scan->from, 0, FirstOffsetNumber);
+	}
+	return false;
+}
+
+void
+streaming_push_scan_end(StreamingPushScan *scan)
+{
+	if (scan->rel == NULL)
+		return;
+	ExecClearTuple(scan->slot);
+	end_page(scan);
+	table_close(scan->rel, NoLock);
+	scan->rel = NULL;
+}
