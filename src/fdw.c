@@ -8,7 +8,8 @@
  * the source holds now, or the rows of a pushed stream that are still there.
  *
  * Rows come in slots of the reader's own, so that nothing is copied: the
- * executor takes whatever slot an FDW returns.
+ * executor takes whatever slot an FDW returns.  Bulk that has come into a pushed
+ * stream is the one thing that is scanned in parallel.
  *
  * INSERT and COPY into a pushed stream collect rows (source_push.c) and write them
  * in blocks, so that a statement costs about what it costs on a table.  Into
@@ -20,6 +21,7 @@
 
 #include "streaming.h"
 
+#include "access/parallel.h"
 #include "access/table.h"
 #include "commands/explain.h"
 #if __has_include("commands/explain_state.h")	/* split from it in 18 */
@@ -34,6 +36,7 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
 #include "optimizer/plancat.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
@@ -81,7 +84,8 @@ typedef struct StreamScan
 	StreamingStream *stream;
 	StreamingSourceScan *source;
 
-	/* batch read of a pushed stream */
+	/* batch read of a pushed stream, or a share of a batch */
+	StreamingPushShare *share;	/* NULL: no share */
 	StreamingStreamShared *shared;
 	StreamingPushScan push;
 	bool		pushing;		/* push has begun */
@@ -100,6 +104,9 @@ static ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 							 ForeignPath *best_path, List *tlist, List *clauses,
 							 Plan *outer_plan);
 static Bitmapset *needed_columns(ForeignScanState *node);
+static bool is_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+static void add_parallel_path(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
+							  Cost startup, Cost total);
 
 /* Scanning */
 static void begin_scan(ForeignScanState *node, int eflags);
@@ -107,11 +114,19 @@ static TupleTableSlot *iterate_scan(ForeignScanState *node);
 static void open_scan(ForeignScanState *node, StreamScan *state);
 static void open_source(ForeignScanState *node, StreamScan *state);
 static void open_pushed(ForeignScanState *node, StreamScan *state);
+static void begin_pushed(ForeignScanState *node, StreamScan *state);
 static TupleTableSlot *next_source_row(StreamScan *state);
 static void rescan(ForeignScanState *node);
 static void end_scan(ForeignScanState *node);
 static void explain_scan(ForeignScanState *node, ExplainState *es);
 static Oid	scan_user(ForeignScanState *node);
+
+/* Scanning in parallel */
+static Size estimate_share(ForeignScanState *node, ParallelContext *pcxt);
+static void init_share(ForeignScanState *node, ParallelContext *pcxt, void *coordinate);
+static void reset_share(ForeignScanState *node, ParallelContext *pcxt, void *coordinate);
+static void join_share(ForeignScanState *node, shm_toc *toc, void *coordinate);
+static void shutdown_scan(ForeignScanState *node);
 
 /* Inserting */
 static int	is_updatable(Relation rel);
@@ -136,6 +151,13 @@ streaming_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ReScanForeignScan = rescan;
 	routine->EndForeignScan = end_scan;
 	routine->ExplainForeignScan = explain_scan;
+
+	routine->IsForeignScanParallelSafe = is_parallel_safe;
+	routine->EstimateDSMForeignScan = estimate_share;
+	routine->InitializeDSMForeignScan = init_share;
+	routine->ReInitializeDSMForeignScan = reset_share;
+	routine->InitializeWorkerForeignScan = join_share;
+	routine->ShutdownForeignScan = shutdown_scan;
 
 	routine->IsForeignRelUpdatable = is_updatable;
 	routine->PlanForeignModify = plan_modify;
@@ -208,15 +230,51 @@ get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 	double		row_cost = BUFFERED_ROW_COST;
 	Cost		startup = baserel->baserestrictcost.startup;
 	Cost		total;
+	Path	   *path;
 
 	(void) streaming_is_stream(relid, &kind);
 	if (kind != STREAMING_SOURCE_PUSH && !streaming_input_estimate(relid, &ignored))
 		row_cost = DECODED_ROW_COST;
 	total = startup + baserel->tuples *
 		(cpu_tuple_cost * row_cost + baserel->baserestrictcost.per_tuple);
-	add_path(baserel, (Path *)
-			 streaming_create_foreignscan_path(root, baserel, baserel->rows, startup, total,
-											   baserel->lateral_relids));
+	path = (Path *)
+		streaming_create_foreignscan_path(root, baserel, baserel->rows, startup, total,
+										  baserel->lateral_relids);
+	/* Only the leader has the reader; its workers can have shares, but not all. */
+	path->parallel_safe = false;
+	add_path(baserel, path);
+	if (baserel->consider_parallel && bms_is_empty(baserel->lateral_relids))
+		add_parallel_path(root, baserel, relid, startup, total);
+}
+
+/*
+ * Bulk that comes into a pushed stream is read by several processes, if the
+ * planner finds that worth while: as it does for tables.
+ */
+static bool
+is_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	StreamingInput *input = streaming_input_bound(rte->relid);
+
+	return input && streaming_input_size(input) == STREAMING_SIZE_BULK;
+}
+
+static void
+add_parallel_path(PlannerInfo *root, RelOptInfo *baserel, Oid relid, Cost startup, Cost total)
+{
+	int			workers = compute_parallel_worker(baserel, streaming_input_bound(relid)->pages,
+												  -1, max_parallel_workers_per_gather);
+	Path	   *path;
+
+	if (workers == 0)
+		return;
+	/* What the leader reads between gathering is not counted on. */
+	path = (Path *)
+		streaming_create_foreignscan_path(root, baserel, clamp_row_est(baserel->rows / workers),
+										  startup, startup + (total - startup) / workers, NULL);
+	path->parallel_aware = true;
+	path->parallel_workers = workers;
+	add_partial_path(baserel, path);
 }
 
 static ForeignScan *
@@ -297,7 +355,12 @@ open_scan(ForeignScanState *node, StreamScan *state)
 	StreamingInput *input =
 		streaming_input_bound(RelationGetRelid(node->ss.ss_currentRelation));
 
-	if (input)
+	if (state->share)
+	{
+		streaming_push_scan_join(&state->push, state->share);
+		begin_pushed(node, state);
+	}
+	else if (input)
 		state->bound = streaming_input_scan_open(input);
 	else if (state->kind == STREAMING_SOURCE_PUSH)
 		open_pushed(node, state);
@@ -349,13 +412,20 @@ next_source_row(StreamScan *state)
 static void
 open_pushed(ForeignScanState *node, StreamScan *state)
 {
+	state->shared = streaming_stream_use(RelationGetRelid(node->ss.ss_currentRelation));
+	streaming_push_scan_lock(&state->push, state->shared, 0);
+	streaming_stream_release(state->shared);
+	begin_pushed(node, state);
+}
+
+/* The tables are known and locked. */
+static void
+begin_pushed(ForeignScanState *node, StreamScan *state)
+{
 	Relation	stream = node->ss.ss_currentRelation;
 	Relation	table = NULL;
 
 	state->pushing = true;
-	state->shared = streaming_stream_use(RelationGetRelid(stream));
-	streaming_push_scan_lock(&state->push, state->shared, 0);
-	streaming_stream_release(state->shared);
 	for (int i = 0; i < 2 && table == NULL; i++)
 		if (OidIsValid(state->push.tables[i]))
 			table = table_open(state->push.tables[i], NoLock);
@@ -430,6 +500,64 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 			ExplainPropertyText("Source", "pushed rows", es);
 			break;
 	}
+}
+
+/* ----------
+ * Scanning in parallel
+ *
+ * A batch, that is; every process reads its share (push_scan.c).
+ * ----------
+ */
+
+static Size
+estimate_share(ForeignScanState *node, ParallelContext *pcxt)
+{
+	StreamingInput *input =
+		streaming_input_bound(RelationGetRelid(node->ss.ss_currentRelation));
+
+	if (input == NULL || input->mode != STREAMING_INPUT_SNAPSHOT)
+		elog(ERROR, "a parallel scan of a stream needs a batch of pushed rows");
+	return streaming_push_share_size(&input->push);
+}
+
+static void
+init_share(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
+{
+	StreamScan  *state = node->fdw_state;
+	StreamingInput *input =
+		streaming_input_bound(RelationGetRelid(node->ss.ss_currentRelation));
+
+	state->share = coordinate;
+	streaming_push_share_init(state->share, &input->push);
+}
+
+static void
+reset_share(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
+{
+	streaming_push_share_reset(coordinate);
+}
+
+static void
+join_share(ForeignScanState *node, shm_toc *toc, void *coordinate)
+{
+	StreamScan  *state = node->fdw_state;
+
+	state->share = coordinate;
+}
+
+/* The last that is called before the shared memory goes. */
+static void
+shutdown_scan(ForeignScanState *node)
+{
+	StreamScan  *state = node->fdw_state;
+	int64		rows;
+
+	if (state == NULL || state->share == NULL)
+		return;
+	if (!IsParallelWorker() && streaming_push_share_is_done(state->share, &rows))
+		streaming_input_scanned(streaming_input_bound(RelationGetRelid(node->ss.ss_currentRelation)),
+								rows, false);
+	state->share = NULL;
 }
 
 /* ----------

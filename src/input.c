@@ -44,8 +44,13 @@
  * What plans are made for.  They are kept from batch to batch, so it is not the
  * number of rows of one batch.
  */
-#define ROWS_OF_SMALL_BATCH 100
-#define ROWS_OF_LARGE_BATCH 10000
+static const double rows_of_size[STREAMING_SIZES] = {100, 10000, 1000000};
+
+/*
+ * With fewer rows to a group, parallel workers have more to do with handing up
+ * the groups that each of them has than they have saved by sharing the rows.
+ */
+#define ROWS_OF_BULK_GROUP	2
 
 /* Readers open in this process. */
 static List *open_inputs = NIL;
@@ -225,7 +230,7 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	input->max_rows = max_rows;
 	input->max_files = max_files;
 	input->done = false;
-	input->large = false;
+	input->size = STREAMING_SIZE_FEW;
 	/* committed() still needs what is in it, when the transaction has ended */
 	input->batch_context = AllocSetContextCreate(input->context, "streaming batch",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -242,7 +247,7 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 		begun = begin_buffered(input);
 	MemoryContextSwitchTo(old);
 	if (max_rows > 0 && max_rows <= STREAMING_FEW_ROWS)
-		input->large = false;
+		input->size = STREAMING_SIZE_FEW;
 	input->bound = begun;
 	if (!begun)
 		reset_batch(input);
@@ -255,7 +260,7 @@ streaming_input_begin_empty(StreamingInput *input)
 	Assert(!input->bound);
 	input->mode = STREAMING_INPUT_NONE;
 	input->done = true;
-	input->large = false;
+	input->size = STREAMING_SIZE_FEW;
 	input->batch_rows = 0;
 	input->batch_more = false;
 	input->bound = true;
@@ -361,13 +366,21 @@ streaming_input_end(StreamingInput *input, bool *more)
 void
 streaming_scan_done(StreamingInputScan *scan, bool more)
 {
-	StreamingInput *input = scan->input;
-
 	scan->finished = true;
+	if (scan->input->sampling)
+		scan->input->sampled = scan->rows;
+	else
+		streaming_input_scanned(scan->input, scan->rows, more);
+}
+
+/* The first scan that comes to the end tells the batch's size. */
+void
+streaming_input_scanned(StreamingInput *input, int64 rows, bool more)
+{
 	if (input->done)
 		return;
 	input->done = true;
-	input->batch_rows = scan->rows;
+	input->batch_rows = rows;
 	input->batch_more = more;
 }
 
@@ -460,6 +473,7 @@ reset_batch(StreamingInput *input)
 	input->store = NULL;
 	input->prepared = 0;
 	input->mode = STREAMING_INPUT_NONE;
+	input->sampling = false;
 	memset(&input->after, 0, sizeof(input->after));
 	memset(&input->batch_times, 0, sizeof(input->batch_times));
 	memset(&input->push, 0, sizeof(input->push));
@@ -487,10 +501,28 @@ streaming_input_bound(Oid relid)
 	return NULL;
 }
 
-bool
-streaming_input_is_large(StreamingInput *input)
+StreamingSize
+streaming_input_size(StreamingInput *input)
 {
-	return input->large;
+	return input->size;
+}
+
+void
+streaming_input_begin_sample(StreamingInput *input)
+{
+	Assert(input->bound && input->mode == STREAMING_INPUT_SNAPSHOT);
+	input->size = STREAMING_SIZE_MANY;
+	input->sampling = true;
+	input->sampled = 0;
+}
+
+StreamingSize
+streaming_input_end_sample(StreamingInput *input, uint64 groups)
+{
+	input->sampling = false;
+	if (input->sampled >= groups * ROWS_OF_BULK_GROUP)
+		input->size = STREAMING_SIZE_BULK;
+	return input->size;
 }
 
 bool
@@ -504,7 +536,7 @@ streaming_input_estimate(Oid relid, double *rows)
 
 		if (input->stream->relid == relid)
 		{
-			*rows = input->large ? ROWS_OF_LARGE_BATCH : ROWS_OF_SMALL_BATCH;
+			*rows = rows_of_size[input->size];
 			return true;
 		}
 	}

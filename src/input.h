@@ -43,6 +43,7 @@
 #include "catalog.h"
 #include "executor/tuptable.h"
 #include "source/source.h"
+#include "statement.h"
 
 typedef struct StreamingInput StreamingInput;
 typedef struct StreamingInputScan StreamingInputScan;
@@ -108,8 +109,16 @@ extern bool streaming_input_begin(StreamingInput *input, int64 max_rows, int64 m
 extern void streaming_input_begin_empty(StreamingInput *input);
 extern void streaming_input_end_empty(StreamingInput *input);
 
-/* Has the batch many rows, as far as can be told before reading them? */
-extern bool streaming_input_is_large(StreamingInput *input);
+/* How many rows has the batch, as far as can be told before reading them? */
+extern StreamingSize streaming_input_size(StreamingInput *input);
+
+/*
+ * Between the two, scans of a batch that is bulk return only some of its first
+ * rows.  groups: what these rows have come to.  Returns the size that the batch
+ * is to be taken for: bulk only if it has many rows to a group.
+ */
+extern void streaming_input_begin_sample(StreamingInput *input);
+extern StreamingSize streaming_input_end_sample(StreamingInput *input, uint64 groups);
 
 /*
  * Reads what the steps left unread (a join with an empty table does not ask for
@@ -157,6 +166,12 @@ extern StreamingInput *streaming_input_bound(Oid relid);
  * its present one for.
  */
 extern bool streaming_input_estimate(Oid relid, double *rows);
+
+/*
+ * A scan of the batch other than those below has come to the end: it has so many
+ * rows.
+ */
+extern void streaming_input_scanned(StreamingInput *input, int64 rows, bool more);
 
 /* Scans of the batch of a bound reader. */
 extern StreamingInputScan *streaming_input_scan_open(StreamingInput *input);

@@ -44,7 +44,7 @@ streaming_buffer_begin(StreamingInput *input)
 		if (streaming_buffer_range(input->shared, reader, &input->range))
 		{
 			input->mode = STREAMING_INPUT_BUFFER;
-			input->large = is_large(&input->range);
+			input->size = is_large(&input->range) ? STREAMING_SIZE_MANY : STREAMING_SIZE_FEW;
 			return true;
 		}
 		if (reader->mode == STREAMING_INPUT_BUFFER)

@@ -17,6 +17,9 @@
 /* Pages of a table that hold, with common rows, many (STREAMING_FEW_ROWS). */
 #define STREAMING_MANY_PAGES	16
 
+/* Pages that a sample of a batch has. */
+#define STREAMING_SAMPLE_PAGES	128
+
 /* The next offset of each partition, dense; -1: not known. */
 typedef struct StreamingOffsets
 {
@@ -53,6 +56,9 @@ typedef struct StreamingPushOrigin
 	uint16		infomask;		/* of it HEAP_XACT_MASK; 0: of no row */
 } StreamingPushOrigin;
 
+/* What processes know together that share a scan; in their shared memory. */
+typedef struct StreamingPushShare StreamingPushShare;
+
 /* The rows of a pushed stream's tables that a position has not taken. */
 typedef struct StreamingPushScan
 {
@@ -69,6 +75,7 @@ typedef struct StreamingPushScan
 	Relation	rel;			/* NULL: it has not been begun */
 	BlockNumber block;			/* to be read next */
 	BlockNumber nblocks;
+	BlockNumber most;			/* to be read of each table; 0: all */
 
 	/* the page that is read, pinned */
 	Buffer		buffer;			/* Invalid: none */
@@ -81,6 +88,12 @@ typedef struct StreamingPushScan
 	/* of the row looked at last */
 	StreamingPushOrigin origin;
 	bool		origin_wanted;
+
+	/* of a scan that several processes share */
+	StreamingPushShare *share;	/* NULL: it is not */
+	StreamingSnapshotPosition shared_position;
+	uint64		pages;			/* that this process has read */
+	uint64		rows;
 } StreamingPushScan;
 
 struct StreamingInput
@@ -106,7 +119,10 @@ struct StreamingInput
 
 	/* the batch */
 	bool		bound;
-	bool		large;			/* likely to have many rows */
+	StreamingSize size;	/* that it is likely to have */
+	BlockNumber pages;			/* of rows, if the size is bulk */
+	bool		sampling;		/* scans return only a sample */
+	int64		sampled;		/* its rows */
 	StreamingInputMode mode;	/* NONE: no rows, only a position */
 	MemoryContext batch_context;
 	int64		max_rows;		/* 0: none */
@@ -179,7 +195,6 @@ streaming_offsets_get(const StreamingOffsets *offsets, int32 partition)
 	return likely(partition < offsets->n) ? offsets->next[partition] : -1;
 }
 
-/* The first scan that comes to the end tells the batch's size. */
 extern void streaming_scan_done(StreamingInputScan *scan, bool more);
 
 /* in input_event_time.c */
@@ -269,5 +284,19 @@ extern void streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot
 									  TupleTableSlot *slot);
 extern bool streaming_push_scan_next(StreamingPushScan *scan);
 extern void streaming_push_scan_end(StreamingPushScan *scan);
+
+/*
+ * For a parallel query.  The leader describes a scan that it has begun and not
+ * read in size bytes of shared memory.  Every process, the leader too if it takes
+ * part, calls join in the place of lock; the position that it begins with counts
+ * for nothing.  reset: the scan is to be read once more; nobody reads it now.
+ * is_done, when the others have ended: have all pages been read?  Then *rows is
+ * their number of rows.
+ */
+extern Size streaming_push_share_size(const StreamingPushScan *scan);
+extern void streaming_push_share_init(StreamingPushShare *share, const StreamingPushScan *scan);
+extern void streaming_push_share_reset(StreamingPushShare *share);
+extern void streaming_push_scan_join(StreamingPushScan *scan, StreamingPushShare *share);
+extern bool streaming_push_share_is_done(StreamingPushShare *share, int64 *rows);
 
 #endif							/* STREAMING_INPUT_INTERNAL_H */

@@ -29,6 +29,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "optimizer/paths.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -45,6 +46,7 @@ static void low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
 					  StreamingSnapshotPosition *position, StreamingPlace *end,
 					  BlockNumber *size);
 static void follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared);
+static void estimate_size(StreamingInput *input);
 static void set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot);
 static int	compare_xids(const void *a, const void *b);
 static void apply_floor(StreamingSnapshotPosition *position, StreamingStreamShared *shared);
@@ -297,6 +299,32 @@ follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared)
 }
 
 /*
+ * By what is behind the first row.  Bulk is what PostgreSQL would give a second
+ * worker for: the start of one takes as long as reading some thousand rows.
+ */
+static void
+estimate_size(StreamingInput *input)
+{
+	StreamingPushScan *push = &input->push;
+	BlockNumber end = ItemPointerGetBlockNumberNoCheck(&input->looked_at.tid);
+
+	input->pages = 0;
+	if (push->table == 0)
+	{
+		Relation	rel = table_open(push->tables[0], NoLock);
+
+		input->pages += RelationGetNumberOfBlocks(rel);
+		table_close(rel, NoLock);
+	}
+	input->pages += end;
+	input->pages -= Min(input->pages, ItemPointerGetBlockNumber(&push->from));
+	if (push->table == 0 || input->pages > STREAMING_MANY_PAGES)
+		input->size = STREAMING_SIZE_MANY;
+	if (input->event_attno == 0 && input->pages / 3 >= Max(min_parallel_table_scan_size, 1))
+		input->size = STREAMING_SIZE_BULK;
+}
+
+/*
  * Looks for the first row, and lets scans of the batch begin there.  If there
  * is none, what the snapshot sees has been taken all the same.
  */
@@ -317,9 +345,7 @@ streaming_snapshot_begin(StreamingInput *input)
 	if (found)
 	{
 		push->from = slot->tts_tid;
-		input->large = push->table == 0 ||
-			ItemPointerGetBlockNumberNoCheck(&input->looked_at.tid) >
-			ItemPointerGetBlockNumber(&push->from) + STREAMING_MANY_PAGES;
+		estimate_size(input);
 	}
 	streaming_push_scan_end(push);
 	ExecDropSingleTupleTableSlot(slot);
@@ -338,6 +364,7 @@ streaming_snapshot_scan_open(StreamingInputScan *scan)
 {
 	scan->push = scan->input->push;
 	scan->push.slot = scan->stored;
+	scan->push.most = scan->input->sampling ? STREAMING_SAMPLE_PAGES : 0;
 }
 
 TupleTableSlot *

@@ -132,7 +132,8 @@ streaming_source_begin(StreamingInput *input)
 	/* Should anything fail from here on, the source is not where next is. */
 	input->seek = true;
 	read_batch(input);
-	input->large = tuplestore_tuple_count(input->store) > STREAMING_FEW_ROWS;
+	input->size = tuplestore_tuple_count(input->store) > STREAMING_FEW_ROWS ?
+		STREAMING_SIZE_MANY : STREAMING_SIZE_FEW;
 	input->mode = STREAMING_INPUT_SOURCE;
 	return true;
 }

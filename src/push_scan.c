@@ -6,6 +6,17 @@
  * Page by page, because the rows of a page have mostly come with one statement:
  * then what holds for one of them holds for all.  (A scan of the table's access
  * method asks anew for each row.)
+ *
+ * Several processes can share a scan, for a parallel query.  The leader writes
+ * down what is to be read, in their shared memory:
+ *
+ *		table 0	   from ┌────┬────┬────┬──┐ nblocks
+ *		table 1	      0 ┌────┬────┬────┬────┬────┬─┐ nblocks
+ *					         └ next
+ *
+ * and each of them takes ranges of pages until there are none.  Who comes to the
+ * end adds what it has read to the sum, so that the leader can tell whether all
+ * pages have been read, and how many rows they had.
  */
 #include "postgres.h"
 
@@ -15,6 +26,7 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "miscadmin.h"
+#include "port/atomics.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/rel.h"
@@ -22,7 +34,35 @@
 #include "input_internal.h"
 #include "source/source_push.h"
 
+/* Pages that a process takes at once of a scan that it shares. */
+#define RANGE_PAGES		32
+
+/* In shared memory; the leader writes it before the others come. */
+struct StreamingPushShare
+{
+	/* immutable */
+	Oid			tables[2];
+	BlockNumber nblocks[2];
+	int			table;			/* as in StreamingPushScan */
+	ItemPointerData from;
+	uint64		next_xid;
+	bool		positioned;
+	StreamingSnapshotPosition position; /* xip: below; each process sets it */
+
+	/* of the tables, pages to be taken next; may lie behind the end */
+	pg_atomic_uint64 next[2];
+
+	/* by those who have come to the end */
+	pg_atomic_uint64 pages;
+	pg_atomic_uint64 rows;
+
+	uint64		xip[FLEXIBLE_ARRAY_MEMBER];
+};
+
+static void begin_share(StreamingPushScan *scan);
+static void end_share(StreamingPushScan *scan);
 static void begin_table(StreamingPushScan *scan);
+static bool next_range(StreamingPushScan *scan);
 static inline bool is_wanted(StreamingPushScan *scan, HeapTuple tuple);
 static inline void set_tuple(StreamingPushScan *scan, OffsetNumber offset);
 static void end_page(StreamingPushScan *scan);
@@ -73,15 +113,43 @@ streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
 		if (position->number == scan->numbers[1])
 			ItemPointerSet(&scan->from, position->block, FirstOffsetNumber);
 	}
+	if (scan->share)
+		begin_share(scan);
 }
 
 static void
 begin_table(StreamingPushScan *scan)
 {
 	scan->rel = table_open(scan->tables[scan->table], NoLock);
+	if (scan->share)
+	{
+		scan->block = scan->nblocks = 0;	/* until it takes a range */
+		return;
+	}
 	scan->block = ItemPointerGetBlockNumber(&scan->from);
 	/* The snapshot is older, so what it sees lies before this end. */
 	scan->nblocks = RelationGetNumberOfBlocks(scan->rel);
+	if (scan->most > 0)
+		scan->nblocks = Min(scan->nblocks, scan->block + scan->most);
+}
+
+/* Another range of the table's pages; false: there is none. */
+static bool
+next_range(StreamingPushScan *scan)
+{
+	StreamingPushShare *share = scan->share;
+	BlockNumber end;
+	uint64		block;
+
+	if (share == NULL)
+		return false;
+	end = share->nblocks[scan->table];
+	block = pg_atomic_fetch_add_u64(&share->next[scan->table], RANGE_PAGES);
+	if (block >= end)
+		return false;
+	scan->block = block;
+	scan->nblocks = Min(block + RANGE_PAGES, end);
+	return true;
 }
 
 /*
@@ -148,7 +216,7 @@ next_page(StreamingPushScan *scan)
 	OffsetNumber last;
 
 	end_page(scan);
-	if (scan->block >= scan->nblocks)
+	if (scan->block >= scan->nblocks && !next_range(scan))
 		return false;
 	CHECK_FOR_INTERRUPTS();
 	if (scan->block == ItemPointerGetBlockNumber(&scan->from))
@@ -170,6 +238,8 @@ next_page(StreamingPushScan *scan)
 			scan->wanted[scan->nwanted++] = offset;
 	}
 	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
+	scan->pages++;
+	scan->rows += scan->nwanted;
 	return true;
 }
 
@@ -193,6 +263,8 @@ streaming_push_scan_next(StreamingPushScan *scan)
 		scan->table++;
 		ItemPointerSet(&scan->from, 0, FirstOffsetNumber);
 	}
+	if (scan->share)
+		end_share(scan);
 	return false;
 }
 
@@ -205,4 +277,115 @@ streaming_push_scan_end(StreamingPushScan *scan)
 	end_page(scan);
 	table_close(scan->rel, NoLock);
 	scan->rel = NULL;
+}
+
+/* ----------
+ * Sharing a scan
+ * ----------
+ */
+
+Size
+streaming_push_share_size(const StreamingPushScan *scan)
+{
+	return offsetof(StreamingPushShare, xip) +
+		sizeof(uint64) * (scan->position ? scan->position->nxip : 0);
+}
+
+void
+streaming_push_share_init(StreamingPushShare *share, const StreamingPushScan *scan)
+{
+	memset(share, 0, offsetof(StreamingPushShare, xip));
+	share->table = scan->table;
+	share->from = scan->from;
+	share->next_xid = scan->next_xid;
+	for (int i = scan->table; i < 2; i++)
+	{
+		Relation	rel;
+
+		share->tables[i] = scan->tables[i];
+		if (!OidIsValid(scan->tables[i]))
+			continue;
+		rel = table_open(scan->tables[i], NoLock);
+		share->nblocks[i] = RelationGetNumberOfBlocks(rel);
+		table_close(rel, NoLock);
+	}
+	if (scan->position)
+	{
+		share->positioned = true;
+		share->position = *scan->position;
+		share->position.xip = NULL;
+		memcpy(share->xip, scan->position->xip, sizeof(uint64) * scan->position->nxip);
+	}
+	for (int i = 0; i < 2; i++)
+		pg_atomic_init_u64(&share->next[i], 0);
+	pg_atomic_init_u64(&share->pages, 0);
+	pg_atomic_init_u64(&share->rows, 0);
+	streaming_push_share_reset(share);
+}
+
+/* Where table number i is to be read from. */
+static BlockNumber
+first_block(const StreamingPushShare *share, int i)
+{
+	return i == share->table ? ItemPointerGetBlockNumber(&share->from) : 0;
+}
+
+void
+streaming_push_share_reset(StreamingPushShare *share)
+{
+	for (int i = 0; i < 2; i++)
+		pg_atomic_write_u64(&share->next[i], first_block(share, i));
+	pg_atomic_write_u64(&share->pages, 0);
+	pg_atomic_write_u64(&share->rows, 0);
+}
+
+void
+streaming_push_scan_join(StreamingPushScan *scan, StreamingPushShare *share)
+{
+	memset(scan, 0, sizeof(*scan));
+	scan->share = share;
+	for (int i = 0; i < 2; i++)
+	{
+		scan->tables[i] = share->tables[i];
+		if (OidIsValid(scan->tables[i]))
+			LockRelationOid(scan->tables[i], AccessShareLock);
+	}
+}
+
+/* Begins where the leader's scan does. */
+static void
+begin_share(StreamingPushScan *scan)
+{
+	StreamingPushShare *share = scan->share;
+
+	scan->table = share->table;
+	scan->from = share->from;
+	scan->next_xid = share->next_xid;
+	scan->position = NULL;
+	scan->pages = scan->rows = 0;
+	if (share->positioned)
+	{
+		scan->shared_position = share->position;
+		scan->shared_position.xip = share->xip;
+		scan->position = &scan->shared_position;
+	}
+}
+
+static void
+end_share(StreamingPushScan *scan)
+{
+	pg_atomic_fetch_add_u64(&scan->share->pages, scan->pages);
+	pg_atomic_fetch_add_u64(&scan->share->rows, scan->rows);
+	scan->pages = scan->rows = 0;
+}
+
+bool
+streaming_push_share_is_done(StreamingPushShare *share, int64 *rows)
+{
+	uint64		pages = 0;
+
+	for (int i = share->table; i < 2; i++)
+		pages += share->nblocks[i] - Min(first_block(share, i), share->nblocks[i]);
+	*rows = pg_atomic_read_u64(&share->rows);
+	return pg_atomic_read_u64(&share->pages) == pages;
 }

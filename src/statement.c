@@ -8,14 +8,19 @@
  */
 #include "postgres.h"
 
+#include "utils/plancache.h"
+#include "utils/resowner.h"
+
 #include "statement.h"
 
 static SPIPlanPtr
-prepare(StreamingStatement *statement)
+prepare(StreamingStatement *statement, StreamingSize size)
 {
+	bool		parallel = statement->parallel && size == STREAMING_SIZE_BULK;
 	SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql, statement->nparams,
 										  statement->param_types,
-										  statement->cursor_options);
+										  statement->cursor_options |
+										  (parallel ? CURSOR_OPT_PARALLEL_OK : 0));
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", statement->sql,
@@ -42,20 +47,43 @@ register_delta(StreamingDelta *delta)
 			 SPI_result_code_string(rc));
 }
 
+/* Prepares the plan for that size, if it is not. */
+static SPIPlanPtr
+get_plan(StreamingStatement *statement, StreamingSize size)
+{
+	if (statement->plans[size] == NULL)
+		statement->plans[size] = prepare(statement, size);
+	return statement->plans[size];
+}
+
+bool
+streaming_statement_is_parallel(StreamingStatement *statement)
+{
+	CachedPlan *plan;
+	bool		parallel;
+
+	if (!statement->parallel)
+		return false;
+	plan = SPI_plan_get_cached_plan(get_plan(statement, STREAMING_SIZE_BULK));
+	if (plan == NULL)
+		elog(ERROR, "\"%s\" has no plan", statement->sql);
+	parallel = linitial_node(PlannedStmt, plan->stmt_list)->parallelModeNeeded;
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	return parallel;
+}
+
 uint64
 streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 						Datum *params, bool read_only, DestReceiver *dest)
 {
-	bool		large = delta ? delta->nrows > STREAMING_FEW_ROWS : statement->large;
-	SPIPlanPtr *plan = &statement->plans[large];
+	StreamingSize size = delta == NULL ? statement->size :
+		delta->nrows > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY : STREAMING_SIZE_FEW;
 	SPIExecuteOptions options = {0};
 	ParamListInfo list = NULL;
 	int			rc;
 
 	if (delta)
 		register_delta(delta);
-	if (*plan == NULL)
-		*plan = prepare(statement);
 	if (statement->nparams > 0)
 	{
 		list = makeParamList(statement->nparams);
@@ -70,7 +98,7 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 	options.params = list;
 	options.read_only = read_only;
 	options.dest = dest ? dest : None_Receiver;
-	rc = SPI_execute_plan_extended(*plan, &options);
+	rc = SPI_execute_plan_extended(get_plan(statement, size), &options);
 	if (rc < 0)
 		elog(ERROR, "could not execute \"%s\": %s", statement->sql,
 			 SPI_result_code_string(rc));

@@ -13,9 +13,19 @@
 /*
  * Plans are kept from batch to batch, and the best one for a single row (look
  * up what it joins with) is a bad one for a million (read all that it joins
- * with), and the other way round.  So there are two; more rows than this are many.
+ * with), and the other way round.  So there are several; more rows than this are
+ * many.  For bulk, which only a pushed stream tells apart, parallel workers are
+ * worth being started.
  */
 #define STREAMING_FEW_ROWS	1000
+
+typedef enum StreamingSize
+{
+	STREAMING_SIZE_FEW,
+	STREAMING_SIZE_MANY,
+	STREAMING_SIZE_BULK
+#define STREAMING_SIZES (STREAMING_SIZE_BULK + 1)
+} StreamingSize;
 
 /* Rows that a statement sees under a name. */
 typedef struct StreamingDelta
@@ -34,10 +44,11 @@ typedef struct StreamingStatement
 	int			cursor_options;
 	int			nparams;
 	Oid		   *param_types;
-	bool		large;			/* set before a run that reads no delta: there
-								 * are many rows */
-	SPIPlanPtr	plans[2];		/* for few and for many rows; NULL until the
-								 * first run of that kind */
+	bool		parallel;		/* bulk may be read by parallel workers: then
+								 * dest must not write to the database */
+	StreamingSize size;	/* set before a run that reads no delta */
+	SPIPlanPtr	plans[STREAMING_SIZES];	/* NULL until the first run of
+												 * that size */
 } StreamingStatement;
 
 /*
@@ -49,6 +60,12 @@ typedef struct StreamingStatement
 extern uint64 streaming_statement_run(StreamingStatement *statement,
 									  StreamingDelta *delta, Datum *params,
 									  bool read_only, DestReceiver *dest);
+
+/*
+ * Would parallel workers take part, if it read bulk?  Connected to SPI, and
+ * planned for the inputs as they are now.
+ */
+extern bool streaming_statement_is_parallel(StreamingStatement *statement);
 extern void streaming_statement_free(StreamingStatement *statement);
 
 #endif							/* STREAMING_STATEMENT_H */

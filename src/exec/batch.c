@@ -336,6 +336,26 @@ sink_takes_rows(StreamingViewState *state)
 		state->sink->routine->begin_take(state->sink);
 }
 
+/*
+ * What the first stage is to take the size of its input for.  Parallel workers
+ * are worth their while if what they hand up is little, of which the planner knows
+ * nothing.  So looks at what the first rows come to; less than a twentieth of a
+ * batch is thus read twice.
+ */
+static StreamingSize
+input_size(StreamingViewState *state, StreamingStageExec *exec)
+{
+	StreamingSize size = streaming_input_size(state->input);
+	uint64		groups;
+
+	if (size != STREAMING_SIZE_BULK || !streaming_statement_is_parallel(&exec->statement))
+		return size;
+	streaming_input_begin_sample(state->input);
+	exec->statement.size = STREAMING_SIZE_MANY;
+	groups = streaming_statement_run(&exec->statement, NULL, NULL, true, NULL);
+	return streaming_input_end_sample(state->input, groups);
+}
+
 /* Runs the stages one after the other.  input: the batch has some. */
 static void
 run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
@@ -353,7 +373,8 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 		StreamingStageExec *exec = state->stages[i];
 		bool		last = i == program->nstages - 1;
 
-		exec->large_input = streaming_input_is_large(state->input);
+		if (i == 0)
+			exec->input_size = input_size(state, exec);
 		exec->changes = exec->writes = NULL;
 		exec->takes = NULL;
 		if (!last)

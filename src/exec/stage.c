@@ -107,6 +107,7 @@ streaming_stage_open(StreamingStage *stage)
 		stage->naggs > 0)
 		exec->statement.cursor_options = exec->initial.cursor_options =
 			STREAMING_CURSOR_OPT_PARTIAL;
+	exec->statement.parallel = stage->kind == STREAMING_STAGE_COMBINE && stage->naggs > 0;
 	exec->delta_desc = outputs_desc(stage, true);
 	if (stage->kind == STREAMING_STAGE_APPEND)
 		return exec;
@@ -214,6 +215,27 @@ merge_chunk(StreamingStageExec *exec)
 	INSTR_TIME_ACCUM_DIFF(exec->merge_time, end, start);
 }
 
+static bool
+chunk_is_full(StreamingStageExec *exec)
+{
+	return MemoryContextMemAllocated(exec->pending_context, false) +
+		exec->npending * sizeof(StreamingPendingRow) > (Size) streaming_work_mem * 1024L / 2;
+}
+
+/* Nothing can be written while parallel workers run: a row waits for their end. */
+static void
+add_waiting(StreamingStageExec *exec, TupleTableSlot *slot)
+{
+	if (exec->waiting == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(exec->batch_context);
+
+		exec->waiting = tuplestore_begin_heap(false, false, work_mem);
+		MemoryContextSwitchTo(old);
+	}
+	tuplestore_puttupleslot(exec->waiting, slot);
+}
+
 /* A row of a stage with state waits for its chunk. */
 static void
 add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
@@ -236,9 +258,25 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 	old = MemoryContextSwitchTo(exec->pending_context);
 	row->tuple = ExecCopySlotMinimalTuple(slot);
 	MemoryContextSwitchTo(old);
-	if (MemoryContextMemAllocated(exec->pending_context, false) +
-		exec->npending * sizeof(StreamingPendingRow) > (Size) streaming_work_mem * 1024L / 2)
+	if (chunk_is_full(exec) && !IsInParallelMode())
 		merge_chunk(exec);
+}
+
+/* The workers have ended. */
+static void
+merge_waiting(StreamingStageExec *exec)
+{
+	TupleTableSlot *slot;
+
+	if (exec->waiting == NULL)
+		return;
+	merge_chunk(exec);
+	slot = MakeSingleTupleTableSlot(exec->input->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+	while (tuplestore_gettupleslot(exec->waiting, true, false, slot))
+		add_pending(exec, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_end(exec->waiting);
+	exec->waiting = NULL;
 }
 
 static bool
@@ -252,6 +290,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		append_row(receiver->exec, slot);
 	else if (receiver->exec->stage->kind == STREAMING_STAGE_SESSION)
 		streaming_session_add(receiver->exec, slot);
+	else if (IsInParallelMode() && chunk_is_full(receiver->exec))
+		add_waiting(receiver->exec, slot);
 	else
 		add_pending(receiver->exec, slot);
 	return true;
@@ -291,6 +331,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 												  ALLOCSET_DEFAULT_SIZES);
 	exec->pending = NULL;
 	exec->npending = exec->max_pending = 0;
+	exec->waiting = NULL;
 	exec->input = NULL;
 	exec->touched = NULL;
 	exec->ntouched = exec->max_touched = 0;
@@ -303,9 +344,10 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->bag = stage->bag_table ?
 		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage), &exec->bag_kept) : NULL;
 
-	exec->statement.large = exec->initial.large = exec->large_input;
+	exec->statement.size = exec->initial.size = exec->input_size;
 	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,
 							true, (DestReceiver *) &receiver);
+	merge_waiting(exec);
 	merge_chunk(exec);
 	if (exec->sessions)
 		streaming_session_merge(exec);

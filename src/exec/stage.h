@@ -39,7 +39,7 @@ typedef struct StreamingStageExec
 	StreamingStateKept bag_kept;
 
 	/* for one batch */
-	bool		large_input;	/* the stream bound has many rows */
+	StreamingSize input_size;	/* of the stream bound */
 	MemoryContext batch_context;
 	StreamingStateTable *table; /* NULL: nothing is kept */
 	StreamingStateTable *bag;
@@ -51,6 +51,7 @@ typedef struct StreamingStageExec
 	StreamingPendingRow *pending;
 	int			npending;
 	int			max_pending;
+	Tuplestorestate *waiting;	/* rows that come after those; NULL: none */
 	TupleTableSlot *input;		/* a pending row */
 	struct StreamingSessionMerge *sessions; /* session */
 	int64	   *touched;		/* recompute: hashes of groups */
@@ -70,7 +71,7 @@ extern void streaming_stage_close(StreamingStageExec *exec);
  * Runs a stage over its input, connected to SPI, in CurrentMemoryContext which
  * lives for the batch.  input: delta of the stage below, NULL: the stream bound
  * in this process.  exec->changes, exec->writes, exec->takes and, if input is
- * NULL, exec->large_input are set by the caller.
+ * NULL, exec->input_size are set by the caller.
  */
 extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input,
 								bool initial);

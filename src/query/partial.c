@@ -7,7 +7,8 @@
  * aggregate calls.  It is planned as any other; then its Agg node is told to
  * hand out transition states (serialized where their type is "internal")
  * instead of results, which is what the planner itself asks of the lower half
- * of a parallel aggregation (see AGGSPLIT_INITIAL_SERIAL in nodes/nodes.h).
+ * of a parallel aggregation (see AGGSPLIT_INITIAL_SERIAL in nodes/nodes.h).  Of a
+ * parallel plan it is the upper half, which combines what the workers hand up.
  *
  * The mark is a bit of the cursor options, so that statements planned inside
  * functions that the aggregation calls are not touched.
@@ -19,25 +20,33 @@
 
 #include "query/program.h"
 
+/* Combines states, but hands out states again: between the planner's two halves. */
+#define AGGSPLIT_BETWEEN \
+	((AggSplit) (AGGSPLIT_INITIAL_SERIAL | AGGSPLIT_FINAL_DESERIAL))
+
 static planner_hook_type prev_planner_hook = NULL;
 
 static void
 split_aggregation(PlannedStmt *stmt)
 {
 	Agg		   *agg = (Agg *) stmt->planTree;
+	AggSplit	split;
 	ListCell   *lc;
 
 	if (!IsA(agg, Agg) || agg->plan.qual != NIL || agg->groupingSets != NIL ||
-		agg->aggsplit != AGGSPLIT_SIMPLE)
+		(agg->aggsplit != AGGSPLIT_SIMPLE && agg->aggsplit != AGGSPLIT_FINAL_DESERIAL))
 		elog(ERROR, "partial aggregation has an unexpected plan");
 
-	agg->aggsplit = AGGSPLIT_INITIAL_SERIAL;
+	split = agg->aggsplit == AGGSPLIT_SIMPLE ? AGGSPLIT_INITIAL_SERIAL : AGGSPLIT_BETWEEN;
+	agg->aggsplit = split;
 	foreach(lc, agg->plan.targetlist)
 	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Aggref	   *aggref = (Aggref *) lfirst_node(TargetEntry, lc)->expr;
 
-		if (IsA(tle->expr, Aggref))
-			mark_partial_aggref((Aggref *) tle->expr, AGGSPLIT_INITIAL_SERIAL);
+		if (!IsA(aggref, Aggref))
+			continue;
+		aggref->aggsplit = AGGSPLIT_SIMPLE; /* as mark_partial_aggref wants it */
+		mark_partial_aggref(aggref, split);
 	}
 }
 
