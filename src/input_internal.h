@@ -6,12 +6,14 @@
 #ifndef STREAMING_INPUT_INTERNAL_H
 #define STREAMING_INPUT_INTERNAL_H
 
+#include "access/htup_details.h"
 #include "buffer.h"
 #include "input.h"
 #include "shmem.h"
 #include "source/source_scan.h"
 #include "statement.h"
 #include "storage/block.h"
+#include "storage/bufpage.h"
 #include "utils/tuplestore.h"
 
 /* Pages of a table that hold, with common rows, many (STREAMING_FEW_ROWS). */
