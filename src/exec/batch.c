@@ -168,7 +168,7 @@ open_program(StreamingViewState *state)
 
 	state->stages = palloc0(sizeof(StreamingStageExec *) * state->program->nstages);
 	for (int i = 0; i < state->program->nstages; i++)
-		state->stages[i] = streaming_stage_open(&state->program->stages[i]);
+		state->stages[i] = streaming_stage_open(state->view, &state->program->stages[i]);
 	state->sink = streaming_sink_open(state->program);
 	if (OidIsValid(state->change_stream))
 		state->write_changes.sql = write_changes_sql(state);
@@ -223,6 +223,12 @@ streaming_view_close(StreamingViewState *state)
 	open_states = list_delete_ptr(open_states, state);
 	close_program(state);
 	MemoryContextDelete(state->context);
+}
+
+void
+streaming_view_forget(Oid view)
+{
+	streaming_state_forget(view);
 }
 
 /*
@@ -536,6 +542,7 @@ streaming_view_aborted(StreamingViewState *state)
 	if (state->input)
 		streaming_input_aborted(state->input);
 	(void) streaming_late_end();
+	streaming_state_forget(state->view);
 	/* the totals may have been counted up for what has not happened */
 	state->valid = false;
 }

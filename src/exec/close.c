@@ -42,7 +42,7 @@ close_bag(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 {
 	StreamingStage *stage = exec->stage;
 	StreamingStateTable *bag = streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage),
-													&exec->bag_kept);
+													exec->bag_kept);
 
 	streaming_state_find_until(bag, stage->bag_closes_attno, from, upto);
 	while (streaming_state_next_until(bag))

@@ -37,8 +37,13 @@ typedef struct StreamingBatchResult
  */
 extern StreamingViewState *streaming_view_open(Oid view);
 
-/* Closes it; leaves the readers, so that the streams' buffers can go on. */
+/*
+ * Closes it; leaves the readers, so that the streams' buffers can go on.  What
+ * this process knows of its tables it still knows when the view is opened again,
+ * until streaming_view_forget: when another process is going to run it.
+ */
 extern void streaming_view_close(StreamingViewState *state);
+extern void streaming_view_forget(Oid view);
 
 /*
  * Is there input for it (shared memory only, no transaction)?  May say true

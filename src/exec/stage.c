@@ -97,7 +97,7 @@ open_results(StreamingStageExec *exec)
 }
 
 StreamingStageExec *
-streaming_stage_open(StreamingStage *stage)
+streaming_stage_open(Oid view, StreamingStage *stage)
 {
 	StreamingStageExec *exec = palloc0(sizeof(StreamingStageExec));
 
@@ -110,14 +110,15 @@ streaming_stage_open(StreamingStage *stage)
 			STREAMING_CURSOR_OPT_PARTIAL;
 	exec->statement.parallel = stage->kind == STREAMING_STAGE_COMBINE && stage->naggs > 0;
 	exec->delta_desc = outputs_desc(stage, true);
+	/* sessions are looked up by their time, too */
+	if (stage->table)
+		exec->kept = streaming_state_keep(view, stage->table, stage->hash_attno != 0 &&
+										  stage->kind != STREAMING_STAGE_SESSION);
+	if (stage->bag_table)
+		exec->bag_kept = streaming_state_keep(view, stage->bag_table, true);
 	if (stage->kind == STREAMING_STAGE_APPEND)
 		return exec;
 
-	/* sessions are looked up by their time, too */
-	if (stage->hash_attno && stage->kind != STREAMING_STAGE_SESSION)
-		exec->kept.map = streaming_row_map_make();
-	if (stage->bag_table)
-		exec->bag_kept.map = streaming_row_map_make();
 	exec->econtext = CreateStandaloneExprContext();
 	exec->group_key = streaming_group_key(stage->keys, stage->nkeys -
 										  (stage->kind == STREAMING_STAGE_SESSION ? 1 : 0), NULL, 0);
@@ -341,9 +342,9 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->result = NULL;
 	exec->sessions = NULL;
 	exec->table = stage->table ?
-		streaming_state_open(stage->table, stage->hash_attno, &exec->kept) : NULL;
+		streaming_state_open(stage->table, stage->hash_attno, exec->kept) : NULL;
 	exec->bag = stage->bag_table ?
-		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage), &exec->bag_kept) : NULL;
+		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage), exec->bag_kept) : NULL;
 
 	exec->statement.size = exec->initial.size = exec->input_size;
 	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,
@@ -376,8 +377,8 @@ streaming_stage_finish(StreamingStageExec *exec, TimestampTz from, TimestampTz u
 void
 streaming_stage_vacuum(StreamingStageExec *exec)
 {
-	if (exec->stage->table)
-		streaming_state_vacuum(exec->stage->table, &exec->kept);
-	if (exec->stage->bag_table)
-		streaming_state_vacuum(exec->stage->bag_table, &exec->bag_kept);
+	if (exec->kept)
+		streaming_state_vacuum(exec->kept);
+	if (exec->bag_kept)
+		streaming_state_vacuum(exec->bag_kept);
 }

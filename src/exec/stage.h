@@ -35,8 +35,8 @@ typedef struct StreamingStageExec
 	ExprState  *having;
 	ExprState  *closes;			/* over values */
 	TupleDesc	delta_desc;		/* outputs and "$sign" */
-	StreamingStateKept kept;	/* of the table */
-	StreamingStateKept bag_kept;
+	StreamingStateKept *kept;	/* of the table; NULL: there is none */
+	StreamingStateKept *bag_kept;
 
 	/* for one batch */
 	StreamingSize input_size;	/* of the stream bound */
@@ -63,8 +63,8 @@ typedef struct StreamingStageExec
 
 /* in stage.c */
 
-/* Prepares a stage, in CurrentMemoryContext. */
-extern StreamingStageExec *streaming_stage_open(StreamingStage *stage);
+/* Prepares a stage of view, in CurrentMemoryContext. */
+extern StreamingStageExec *streaming_stage_open(Oid view, StreamingStage *stage);
 extern void streaming_stage_close(StreamingStageExec *exec);
 
 /*

@@ -26,7 +26,7 @@
  * has it.  It is complete from the beginning if the table is empty then, or when
  * the index has been read once, which pays after some number of look-ups.  It
  * belongs to the worker of the view, which alone writes to the table, and is
- * thrown away with the view's state when a batch fails.
+ * thrown away when a batch fails.
  *
  * The maps of a process may take streaming.state_memory together.  One that would
  * exceed it is given up, and the index is asked again.
@@ -45,8 +45,8 @@
 
 #define MIN_HOMES		8
 
-/* Reading an entry of the index takes about this share of a look-up. */
-#define READ_SHARE		16
+/* Reading an entry of the index takes about this share of a look-up by it. */
+#define READ_SHARE		32
 
 /* Ten bytes; an entry whose tid is not valid is a gap. */
 typedef struct Entry

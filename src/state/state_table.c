@@ -59,6 +59,53 @@
 #define VACUUM_ROWS				10000
 #define VACUUM_ROWS_PER_PAGE	10
 
+/* Of StreamingStateKept *, in TopMemoryContext. */
+static List *kept_tables = NIL;
+
+StreamingStateKept *
+streaming_state_keep(Oid view, const char *table, bool mapped)
+{
+	StreamingStateKept *kept;
+	MemoryContext context;
+	MemoryContext old;
+	ListCell   *lc;
+
+	foreach(lc, kept_tables)
+	{
+		kept = lfirst(lc);
+		if (kept->view == view && strcmp(kept->table, table) == 0)
+			return kept;
+	}
+	context = AllocSetContextCreate(TopMemoryContext, "streaming state", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	kept = palloc0(sizeof(StreamingStateKept));
+	kept->view = view;
+	kept->table = pstrdup(table);
+	kept->context = context;
+	if (mapped)
+		kept->map = streaming_row_map_make();
+	MemoryContextSwitchTo(TopMemoryContext);
+	kept_tables = lappend(kept_tables, kept);
+	MemoryContextSwitchTo(old);
+	return kept;
+}
+
+void
+streaming_state_forget(Oid view)
+{
+	ListCell   *lc;
+
+	foreach(lc, kept_tables)
+	{
+		StreamingStateKept *kept = lfirst(lc);
+
+		if (kept->view != view)
+			continue;
+		kept_tables = foreach_delete_current(kept_tables, lc);
+		MemoryContextDelete(kept->context);
+	}
+}
+
 static Relation
 find_index(StreamingStateTable *table, AttrNumber attno)
 {
@@ -501,11 +548,11 @@ streaming_state_close(StreamingStateTable *table)
  * autovacuum.
  */
 void
-streaming_state_vacuum(const char *table, StreamingStateKept *kept)
+streaming_state_vacuum(StreamingStateKept *kept)
 {
 	if (!kept->needs_vacuum)
 		return;
 	kept->dead_rows = 0;
 	kept->needs_vacuum = false;
-	streaming_vacuum(STREAMING_INTERNAL_SCHEMA, table, false);
+	streaming_vacuum(STREAMING_INTERNAL_SCHEMA, kept->table, false);
 }

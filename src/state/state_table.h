@@ -22,11 +22,14 @@ typedef struct StreamingPrefetch
 } StreamingPrefetch;
 
 /*
- * What the worker of a view keeps of a table from batch to batch.  No other
- * process writes to the table.
+ * What the worker of a view keeps of a table from batch to batch, and while the
+ * view is compiled anew.  No other process writes to the table.
  */
 typedef struct StreamingStateKept
 {
+	Oid			view;
+	const char *table;
+	MemoryContext context;		/* of all this */
 	StreamingRowMap *map;		/* where the rows are; NULL: the index is asked */
 	int64		dead_rows;		/* deleted, or moved to new entries of the indexes */
 	bool		needs_vacuum;	/* they are many */
@@ -66,6 +69,18 @@ typedef struct StreamingStateTable
 	Size		pending_size;
 	BulkInsertState bulk;
 } StreamingStateTable;
+
+/*
+ * What is kept of a table of view; valid until streaming_state_forget.  mapped:
+ * rows are looked up by their hash.
+ */
+extern StreamingStateKept *streaming_state_keep(Oid view, const char *table, bool mapped);
+
+/*
+ * A batch of view has failed, or the view is no longer run by this process: what
+ * is kept of its tables may be wrong.
+ */
+extern void streaming_state_forget(Oid view);
 
 /*
  * Opens table (of schema streaming_internal) for a batch, in
@@ -127,6 +142,6 @@ extern void streaming_state_close(StreamingStateTable *table);
  * VACUUMs the table and begins to count anew, if there is much to remove.  To be
  * called outside of a transaction, after the commit of a batch.
  */
-extern void streaming_state_vacuum(const char *table, StreamingStateKept *kept);
+extern void streaming_state_vacuum(StreamingStateKept *kept);
 
 #endif							/* STREAMING_STATE_TABLE_H */

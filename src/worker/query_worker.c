@@ -365,6 +365,7 @@ release_view(Run *run)
 	StreamingViewSlot *slot = &streaming_view_slots[run->index];
 
 	close_view(run);
+	streaming_view_forget(run->view);
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
 	slot->holder = -1;
 	streaming_slots->assignments++;
