@@ -173,15 +173,17 @@ emit_change(StreamingStageExec *exec, GroupOutput *before, GroupOutput *after)
 }
 
 /*
- * What users see of a group before the batch.  Worth computing only if
- * somebody reads the changes or HAVING may have held.
+ * What users see of a group before the batch.  Worth computing only if somebody
+ * wants to know: the readers of the changes, HAVING, and a sink if the row leaves
+ * the result because its group is another one now; of the others a sink is told
+ * what they are now.
  */
 static GroupOutput *
 output_before(StreamingStageExec *exec, Datum *keys, bool *keys_null,
-			  Datum *states, bool *states_null, GroupOutput *space)
+			  Datum *states, bool *states_null, bool leaves, GroupOutput *space)
 {
 	if (exec->stage->emits_closed ||
-		(exec->changes == NULL && exec->writes == NULL && exec->having == NULL))
+		(exec->changes == NULL && exec->having == NULL && !(leaves && exec->writes)))
 		return NULL;
 	*space = compute_output(exec, keys, keys_null, states, states_null);
 	return space;
@@ -209,7 +211,7 @@ streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored, int64 hash
 		stored_states(exec, stored, old_states, old_null);
 		if (same_states(exec, old_states, old_null, states, states_null))
 			return;
-		before = output_before(exec, keys, keys_null, old_states, old_null, &space);
+		before = output_before(exec, keys, keys_null, old_states, old_null, false, &space);
 	}
 	if (!stage->emits_closed)
 		after = compute_output(exec, keys, keys_null, states, states_null);
@@ -259,7 +261,8 @@ streaming_replace_groups(StreamingStageExec *exec, HeapTuple *stored, int nstore
 		ExecForceStoreHeapTuple(stored[i], slot, false);
 		streaming_stored_keys(exec, slot, old_keys, old_keys_null);
 		stored_states(exec, slot, old_states, old_states_null);
-		before = output_before(exec, old_keys, old_keys_null, old_states, old_states_null, &space);
+		before = output_before(exec, old_keys, old_keys_null, old_states, old_states_null, !same_key,
+							   &space);
 		if (before && !same_key)
 			emit_change(exec, before, NULL);
 	}
