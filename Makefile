@@ -31,6 +31,7 @@ OBJS = \
 	src/exec/batch.o \
 	src/exec/close.o \
 	src/exec/group.o \
+	src/exec/hash_order.o \
 	src/exec/late.o \
 	src/exec/merge_session.o \
 	src/exec/progress.o \

@@ -99,7 +99,7 @@ define_worker_settings(void)
 
 	DefineCustomIntVariable("streaming.state_memory",
 							"Memory of each process that runs continuous views in which it keeps where the rows of their state are.",
-							"About 13 bytes a group. What does not fit is found by the index of the state table, which is slower.",
+							"About 13 bytes a group. A table of state that does not fit gets an index, which is slower.",
 							&streaming_state_memory,
 							80 * 1024, 0, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,

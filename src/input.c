@@ -44,7 +44,7 @@
  * What plans are made for.  They are kept from batch to batch, so it is not the
  * number of rows of one batch.
  */
-static const double rows_of_size[STREAMING_SIZES] = {100, 10000, 1000000};
+static const double rows_of_size[STREAMING_SIZES] = {100, 10000, 10000, 1000000};
 
 /*
  * With fewer rows to a group, parallel workers have more to do with handing up
@@ -517,11 +517,17 @@ streaming_input_begin_sample(StreamingInput *input)
 }
 
 StreamingSize
-streaming_input_end_sample(StreamingInput *input, uint64 groups)
+streaming_input_end_sample(StreamingInput *input, int64 *groups, int64 *rows)
 {
+	double		sampled = input->sampled;
+	double		repeated = sampled - *groups;
+
 	input->sampling = false;
-	if (input->sampled >= groups * ROWS_OF_BULK_GROUP)
+	if (sampled >= *groups * ROWS_OF_BULK_GROUP)
 		input->size = STREAMING_SIZE_BULK;
+	*rows = sampled * Max(input->pages, STREAMING_SAMPLE_PAGES) / STREAMING_SAMPLE_PAGES;
+	/* of so many groups, as likely as each other, two rows share one so often */
+	*groups = Min(*rows, sampled * sampled / (2 * Max(repeated, 1)));
 	return input->size;
 }
 

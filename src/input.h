@@ -114,11 +114,13 @@ extern StreamingSize streaming_input_size(StreamingInput *input);
 
 /*
  * Between the two, scans of a batch that is bulk return only some of its first
- * rows.  groups: what these rows have come to.  Returns the size that the batch
- * is to be taken for: bulk only if it has many rows to a group.
+ * rows.  groups: how many these rows have come to; is set to how many the batch may
+ * come to, and *rows to how many it may have.  Returns the size that the batch is
+ * to be taken for: bulk only if it has many rows to a group.
  */
 extern void streaming_input_begin_sample(StreamingInput *input);
-extern StreamingSize streaming_input_end_sample(StreamingInput *input, uint64 groups);
+extern StreamingSize streaming_input_end_sample(StreamingInput *input, int64 *groups,
+												int64 *rows);
 
 /*
  * Reads what the steps left unread (a join with an empty table does not ask for

@@ -11,16 +11,21 @@
 #include "utils/plancache.h"
 #include "utils/resowner.h"
 
+#include "query/program.h"
 #include "statement.h"
 
 static SPIPlanPtr
 prepare(StreamingStatement *statement, StreamingSize size)
 {
-	bool		parallel = statement->parallel && size == STREAMING_SIZE_BULK;
-	SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql, statement->nparams,
-										  statement->param_types,
-										  statement->cursor_options |
-										  (parallel ? CURSOR_OPT_PARALLEL_OK : 0));
+	int			options = statement->cursor_options;
+	SPIPlanPtr	plan;
+
+	if (statement->parallel && size == STREAMING_SIZE_BULK)
+		options |= CURSOR_OPT_PARALLEL_OK;
+	if (size == STREAMING_SIZE_MANY_GROUPS)
+		options |= STREAMING_CURSOR_OPT_ORDERED;
+	plan = SPI_prepare_cursor(statement->sql, statement->nparams, statement->param_types,
+							  options);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", statement->sql,
@@ -82,6 +87,8 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 	ParamListInfo list = NULL;
 	int			rc;
 
+	if (size == STREAMING_SIZE_MANY && statement->many_groups)
+		size = STREAMING_SIZE_MANY_GROUPS;
 	if (delta)
 		register_delta(delta);
 	if (statement->nparams > 0)

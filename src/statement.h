@@ -14,8 +14,9 @@
  * Plans are kept from batch to batch, and the best one for a single row (look
  * up what it joins with) is a bad one for a million (read all that it joins
  * with), and the other way round.  So there are several; more rows than this are
- * many.  For bulk, which only a pushed stream tells apart, parallel workers are
- * worth being started.
+ * many.  If they are expected to be of many groups, they are better ordered than put
+ * into a hash table (exec/hash_order.c).  For bulk, which only a pushed stream tells
+ * apart, parallel workers are worth being started.
  */
 #define STREAMING_FEW_ROWS	1000
 
@@ -23,6 +24,7 @@ typedef enum StreamingSize
 {
 	STREAMING_SIZE_FEW,
 	STREAMING_SIZE_MANY,
+	STREAMING_SIZE_MANY_GROUPS,
 	STREAMING_SIZE_BULK
 #define STREAMING_SIZES (STREAMING_SIZE_BULK + 1)
 } StreamingSize;
@@ -46,6 +48,7 @@ typedef struct StreamingStatement
 	Oid		   *param_types;
 	bool		parallel;		/* bulk may be read by parallel workers: then
 								 * dest must not write to the database */
+	bool		many_groups;	/* what many rows are expected to be of */
 	StreamingSize size;	/* set before a run that reads no delta */
 	SPIPlanPtr	plans[STREAMING_SIZES];	/* NULL until the first run of
 												 * that size */

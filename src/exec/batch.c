@@ -344,22 +344,25 @@ sink_takes_rows(StreamingViewState *state)
 
 /*
  * What the first stage is to take the size of its input for.  Parallel workers
- * are worth their while if what they hand up is little, of which the planner knows
- * nothing.  So looks at what the first rows come to; less than a twentieth of a
- * batch is thus read twice.
+ * are worth their while if what they hand up is little, and a hash table of groups
+ * if they are few, of which the planner knows nothing.  So looks at what the first
+ * rows come to; less than a twentieth of a batch is thus read twice.
  */
 static StreamingSize
 input_size(StreamingViewState *state, StreamingStageExec *exec)
 {
 	StreamingSize size = streaming_input_size(state->input);
-	uint64		groups;
+	int64		groups;
+	int64		rows;
 
 	if (size != STREAMING_SIZE_BULK || !streaming_statement_is_parallel(&exec->statement))
 		return size;
 	streaming_input_begin_sample(state->input);
 	exec->statement.size = STREAMING_SIZE_MANY;
 	groups = streaming_statement_run(&exec->statement, NULL, NULL, true, NULL);
-	return streaming_input_end_sample(state->input, groups);
+	size = streaming_input_end_sample(state->input, &groups, &rows);
+	streaming_stage_expect(exec, rows, groups);
+	return size;
 }
 
 /* Runs the stages one after the other.  input: the batch has some. */
@@ -517,6 +520,7 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	else
 	{
 		result->input_rows = streaming_input_end(state->input, &result->more);
+		streaming_stage_expect(state->stages[0], result->input_rows, state->stages[0]->ngroups);
 		streaming_input_checkpoint(state->input, state->progress.batch_id + 1);
 	}
 	state->progress.batch_id++;

@@ -413,6 +413,8 @@ streaming_merge_pending(StreamingStageExec *exec)
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
+		if (i > 0 && row->hash == row[-1].hash)
+			streaming_state_settle(exec->table);	/* it may be the same group */
 		ResetExprContext(exec->econtext);
 		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
 		ExecForceStoreMinimalTuple(row->tuple, input, false);
@@ -423,5 +425,5 @@ streaming_merge_pending(StreamingStageExec *exec)
 			combine_group(exec, row->hash, input->tts_values, input->tts_isnull);
 		MemoryContextSwitchTo(old);
 	}
-	streaming_state_flush(exec->table);
+	streaming_state_settle(exec->table);	/* and the next may be of the same groups */
 }

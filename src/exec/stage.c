@@ -5,7 +5,8 @@
  * Rows of the statement arrive one by one through a DestReceiver.  Those of a
  * stage without state are passed on at once.  Others wait until a chunk is
  * full, are sorted by the hash of their key and merged, so that the state
- * table's pages are visited in order; memory is bounded by the chunk.
+ * table's pages are visited in order; memory is bounded by the chunk.  Rows that
+ * arrive in that order already (hash_order.c) need not wait for long.
  */
 #include "postgres.h"
 
@@ -24,6 +25,16 @@
 #include "streaming.h"
 
 #define CHECK_POSTMASTER_ROWS	65536
+
+/*
+ * So many groups do not fit into the processor's own caches.  With more rows to a
+ * group, fewer groups are compared with the rows, which are ordered one by one.
+ */
+#define MANY_GROUPS				50000
+#define ROWS_OF_MANY_GROUPS		10
+
+/* Rows that are merged at once where they arrive in the order of their hashes. */
+#define ORDERED_ROWS	1000
 
 /* sort_pending(rows, n): by hash */
 #define ST_SORT sort_pending
@@ -206,12 +217,15 @@ merge_chunk(StreamingStageExec *exec)
 	if (!PostmasterIsAlive())
 		proc_exit(1);
 	INSTR_TIME_SET_CURRENT(start);
-	sort_pending(exec->pending, exec->npending);
+	if (!exec->in_order)
+		sort_pending(exec->pending, exec->npending);
 	if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
 		streaming_merge_bag(exec);
 	else
 		streaming_merge_pending(exec);
 	exec->npending = 0;
+	exec->keeps_order = exec->in_order;
+	exec->in_order = true;
 	MemoryContextReset(exec->pending_context);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_ACCUM_DIFF(exec->merge_time, end, start);
@@ -220,6 +234,8 @@ merge_chunk(StreamingStageExec *exec)
 static bool
 chunk_is_full(StreamingStageExec *exec)
 {
+	if (exec->in_order && exec->npending >= ORDERED_ROWS)
+		return true;
 	return MemoryContextMemAllocated(exec->pending_context, false) +
 		exec->npending * sizeof(StreamingPendingRow) > (Size) streaming_work_mem * 1024L / 2;
 }
@@ -245,7 +261,17 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 	StreamingPendingRow *row;
 	StreamingGroupKey *key = exec->row_key ? exec->row_key : exec->group_key;
 	MemoryContext old;
+	int64		hash;
 
+	slot_getallattrs(slot);
+	hash = streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
+	if (exec->npending > 0 && hash < exec->pending[exec->npending - 1].hash)
+	{
+		if (exec->keeps_order && !IsInParallelMode())
+			merge_chunk(exec);	/* another run of rows in order begins */
+		else
+			exec->in_order = false;
+	}
 	if (exec->npending == exec->max_pending)
 	{
 		exec->max_pending = exec->max_pending ? exec->max_pending * 2 : 1024;
@@ -254,9 +280,8 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 								   sizeof(StreamingPendingRow) * exec->max_pending) :
 			repalloc_huge(exec->pending, sizeof(StreamingPendingRow) * exec->max_pending);
 	}
-	slot_getallattrs(slot);
 	row = &exec->pending[exec->npending++];
-	row->hash = streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
+	row->hash = hash;
 	old = MemoryContextSwitchTo(exec->pending_context);
 	row->tuple = ExecCopySlotMinimalTuple(slot);
 	MemoryContextSwitchTo(old);
@@ -333,6 +358,8 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 												  ALLOCSET_DEFAULT_SIZES);
 	exec->pending = NULL;
 	exec->npending = exec->max_pending = 0;
+	exec->in_order = true;
+	exec->keeps_order = false;
 	exec->waiting = NULL;
 	exec->input = NULL;
 	exec->touched = NULL;
@@ -349,6 +376,9 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->statement.size = exec->initial.size = exec->input_size;
 	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,
 							true, (DestReceiver *) &receiver);
+	exec->ngroups = receiver.nrows;
+	if (input)
+		streaming_stage_expect(exec, input->nrows, exec->ngroups);
 	merge_waiting(exec);
 	merge_chunk(exec);
 	if (exec->sessions)
@@ -359,6 +389,15 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 		exec->bag = NULL;
 		streaming_recompute_touched(exec);
 	}
+}
+
+void
+streaming_stage_expect(StreamingStageExec *exec, int64 rows, int64 groups)
+{
+	if (rows < MANY_GROUPS)
+		return;
+	exec->statement.many_groups = exec->stage->kind == STREAMING_STAGE_COMBINE &&
+		exec->stage->grouped && groups >= MANY_GROUPS && rows / groups < ROWS_OF_MANY_GROUPS;
 }
 
 void

@@ -51,12 +51,15 @@ typedef struct StreamingStageExec
 	StreamingPendingRow *pending;
 	int			npending;
 	int			max_pending;
+	bool		in_order;		/* pending rows came in the order of their hashes */
+	bool		keeps_order;	/* so did those before, in this batch */
 	Tuplestorestate *waiting;	/* rows that come after those; NULL: none */
 	TupleTableSlot *input;		/* a pending row */
 	struct StreamingSessionMerge *sessions; /* session */
 	int64	   *touched;		/* recompute: hashes of groups */
 	int			ntouched;
 	int			max_touched;
+	int64		ngroups;		/* rows of the statement */
 	int64		output_rows;	/* rows that changed in the result */
 	instr_time	merge_time;		/* spent in merging, of the stage's run */
 } StreamingStageExec;
@@ -75,6 +78,12 @@ extern void streaming_stage_close(StreamingStageExec *exec);
  */
 extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input,
 								bool initial);
+
+/*
+ * Tells what the next run's input is like: that of the run before, if not known
+ * better.  A small one tells nothing.
+ */
+extern void streaming_stage_expect(StreamingStageExec *exec, int64 rows, int64 groups);
 
 /*
  * After each run, when the batch's watermark is known: closes the groups whose

@@ -20,9 +20,10 @@
  * Sessions always have it, behind "$hash" in its index: of the sessions of one
  * hash, those that may still grow are found without reading the others.
  *
- * The index is on "$hash" alone: any type that can be grouped is a key, however
- * wide, with NULLs, and most updates are heap-only.  Users may add indexes on
- * the outputs to the result table.
+ * Rows are found by "$hash" alone: any type that can be grouped is a key, however
+ * wide, with NULLs, and most updates are heap-only.  The index on it is made when it
+ * is needed (state/state_table.c).  Users may add indexes on the outputs to the
+ * result table.
  */
 #include "postgres.h"
 
@@ -183,11 +184,12 @@ column_ddl(const char *name, Oid type, int32 typmod, Oid collation)
 }
 
 /*
- * CREATE TABLE name (columns), with indexes.  indexed: of char *, columns with a
- * comma between them.
+ * CREATE TABLE name (columns), with indexes.  updated: its rows will be.  indexed:
+ * of char *, columns with a comma between them.
  */
 static List *
-table_ddl(List *ddl, const char *name, char **columns, int ncolumns, List *indexed)
+table_ddl(List *ddl, const char *name, char **columns, int ncolumns, bool updated,
+		  List *indexed)
 {
 	StringInfoData buf;
 	ListCell   *lc;
@@ -197,7 +199,7 @@ table_ddl(List *ddl, const char *name, char **columns, int ncolumns, List *index
 	for (int i = 0; i < ncolumns; i++)
 		appendStringInfo(&buf, "%s%s", i ? ", " : "", columns[i]);
 	appendStringInfoChar(&buf, ')');
-	if (indexed != NIL)
+	if (updated)
 		appendStringInfo(&buf, " WITH (fillfactor = %d)", TABLE_FILLFACTOR);
 	ddl = lappend(ddl, buf.data);
 	foreach(lc, indexed)
@@ -253,7 +255,8 @@ stage_ddl(List *ddl, StreamingStage *stage)
 	if (stage->hash_attno)
 	{
 		columns[stage->hash_attno - 1] = "\"$hash\" pg_catalog.int8";
-		indexed = list_make1(stage->kind == STREAMING_STAGE_SESSION ? "$hash,$closes" : "$hash");
+		if (stage->kind == STREAMING_STAGE_SESSION)
+			indexed = list_make1("$hash,$closes");
 	}
 	if (stage->closes_attno)
 	{
@@ -261,7 +264,7 @@ stage_ddl(List *ddl, StreamingStage *stage)
 		if (stage->evicts)
 			indexed = lappend(indexed, "$closes");
 	}
-	return table_ddl(ddl, stage->table, columns, stage->natts, indexed);
+	return table_ddl(ddl, stage->table, columns, stage->natts, stage->hash_attno != 0, indexed);
 }
 
 /* The table that groups are written to when they close. */
@@ -278,14 +281,14 @@ result_ddl(List *ddl, StreamingStage *stage)
 
 		columns[i] = column_ddl(output->name, output->type, output->typmod, output->collation);
 	}
-	return table_ddl(ddl, stage->result_table, columns, stage->noutputs, NIL);
+	return table_ddl(ddl, stage->result_table, columns, stage->noutputs, false, NIL);
 }
 
 static List *
 bag_ddl(List *ddl, StreamingStage *stage)
 {
 	char	  **columns = palloc0(sizeof(char *) * Max(stage->bag_natts, 1));
-	List	   *indexed = list_make2("$hash", "$group");
+	List	   *indexed = list_make1("$group");
 	int			n = 0;
 
 	if (stage->bag_table == NULL)
@@ -304,7 +307,7 @@ bag_ddl(List *ddl, StreamingStage *stage)
 	columns[n++] = "\"$count\" pg_catalog.int8";
 	columns[n++] = "\"$group\" pg_catalog.int8";
 	columns[n++] = "\"$hash\" pg_catalog.int8";
-	return table_ddl(ddl, stage->bag_table, columns, n, indexed);
+	return table_ddl(ddl, stage->bag_table, columns, n, true, indexed);
 }
 
 char *

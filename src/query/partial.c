@@ -1,6 +1,6 @@
 /*
  * partial.c
- *		Makes the planner stop an aggregation half way.
+ *		Makes the planner stop an aggregation half way, and choose its order.
  *
  * A statement prepared with the cursor option STREAMING_CURSOR_OPT_PARTIAL must
  * be a plain GROUP BY whose select list holds only grouping expressions and
@@ -10,14 +10,21 @@
  * of a parallel aggregation (see AGGSPLIT_INITIAL_SERIAL in nodes/nodes.h).  Of a
  * parallel plan it is the upper half, which combines what the workers hand up.
  *
- * The mark is a bit of the cursor options, so that statements planned inside
+ * With STREAMING_CURSOR_OPT_ORDERED, too, its input is to come in the order of the
+ * groups' hashes.  The planner is made to sort the input, which also leaves out of
+ * it what the aggregation does not read; then a node of ours does it in the
+ * place of Sort (exec/hash_order.c).
+ *
+ * The marks are bits of the cursor options, so that statements planned inside
  * functions that the aggregation calls are not touched.
  */
 #include "postgres.h"
 
 #include "nodes/plannodes.h"
+#include "optimizer/cost.h"
 #include "optimizer/planner.h"
 
+#include "exec/hash_order.h"
 #include "query/program.h"
 
 /* Combines states, but hands out states again: between the planner's two halves. */
@@ -50,20 +57,73 @@ split_aggregation(PlannedStmt *stmt)
 	}
 }
 
+/* If the planner has found another way to the groups, it is as well. */
+static void
+order_by_hash(PlannedStmt *stmt)
+{
+	Plan	   *plan = stmt->planTree;
+	Plan	   *below = outerPlan(plan);
+	List	   *keys = NIL;
+	Plan	   *order;
+	ListCell   *lc;
+
+	if (!(IsA(plan, Agg) && ((Agg *) plan)->aggstrategy == AGG_SORTED) && !IsA(plan, Group))
+		return;
+	if (!IsA(below, Sort))
+		return;
+	foreach(lc, plan->targetlist)
+	{
+		Expr	   *expr = lfirst_node(TargetEntry, lc)->expr;
+
+		if (IsA(expr, Aggref))
+			continue;
+		if (!IsA(expr, Var) || ((Var *) expr)->varno != OUTER_VAR)
+			return;
+		keys = lappend(keys, expr);
+	}
+	order = streaming_hash_order((Sort *) below, keys);
+	if (order)
+		outerPlan(plan) = order;
+}
+
+/* The next planner, without hash tables for groups if hash is false. */
+static PlannedStmt *
+plan_with(bool hash, Query *parse, const char *query_string, int cursor_options,
+		  ParamListInfo params)
+{
+	PlannedStmt *volatile stmt = NULL;
+	bool		saved = enable_hashagg;
+
+	enable_hashagg = enable_hashagg && hash;
+	PG_TRY();
+	{
+		if (prev_planner_hook)
+			stmt = prev_planner_hook(parse, query_string, cursor_options, params);
+		else
+			stmt = standard_planner(parse, query_string, cursor_options, params);
+	}
+	PG_FINALLY();
+	{
+		enable_hashagg = saved;
+	}
+	PG_END_TRY();
+	return stmt;
+}
+
 static PlannedStmt *
 streaming_planner(Query *parse, const char *query_string, int cursor_options,
 				  ParamListInfo params)
 {
 	bool		partial = (cursor_options & STREAMING_CURSOR_OPT_PARTIAL) != 0;
+	bool		ordered = (cursor_options & STREAMING_CURSOR_OPT_ORDERED) != 0;
 	PlannedStmt *stmt;
 
-	cursor_options &= ~STREAMING_CURSOR_OPT_PARTIAL;
-	if (prev_planner_hook)
-		stmt = prev_planner_hook(parse, query_string, cursor_options, params);
-	else
-		stmt = standard_planner(parse, query_string, cursor_options, params);
+	cursor_options &= ~(STREAMING_CURSOR_OPT_PARTIAL | STREAMING_CURSOR_OPT_ORDERED);
+	stmt = plan_with(!ordered, parse, query_string, cursor_options, params);
 	if (partial)
 		split_aggregation(stmt);
+	if (ordered)
+		order_by_hash(stmt);
 	return stmt;
 }
 

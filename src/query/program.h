@@ -242,8 +242,9 @@ extern char *streaming_change_stream_ddl(StreamingView *upstream);
 extern char *streaming_change_stream_name(int32 id);
 extern char *streaming_memory_table(int32 id);
 
-/* in partial.c: planner hook that splits aggregations of marked statements */
-#define STREAMING_CURSOR_OPT_PARTIAL 0x10000000
+/* in partial.c: planner hook for aggregations of marked statements */
+#define STREAMING_CURSOR_OPT_PARTIAL 0x10000000 /* hands out states */
+#define STREAMING_CURSOR_OPT_ORDERED 0x08000000 /* also: in the order of hashes */
 extern void streaming_query_init(void);
 
 #endif							/* STREAMING_PROGRAM_H */

@@ -2,8 +2,8 @@
  * row_map.c
  *		Where the rows of a state table are, in memory: hash -> tid.
  *
- * A copy of what the table's index on the hash says.  To ask it takes a cache
- * miss, where going down a large index takes a dozen.
+ * What an index on the hash would say.  To ask it takes a cache miss, where going
+ * down a large index takes a dozen.
  *
  *		part	   the first 8 bits of the hash
  *		key		   the last 32
@@ -24,12 +24,13 @@
  *
  * A map is complete or of no use: that a hash is not in it must mean that no row
  * has it.  It is complete from the beginning if the table is empty then, or when
- * the index has been read once, which pays after some number of look-ups.  It
+ * the table has been read once, or its index, which pays after some number of
+ * look-ups.  It
  * belongs to the worker of the view, which alone writes to the table, and is
  * thrown away when a batch fails.
  *
  * The maps of a process may take streaming.state_memory together.  One that would
- * exceed it is given up, and the index is asked again.
+ * exceed it is given up, and an index is asked.
  */
 #include "postgres.h"
 
@@ -172,6 +173,12 @@ bool
 streaming_row_map_is_complete(const StreamingRowMap *map)
 {
 	return map->complete;
+}
+
+bool
+streaming_row_map_has_room(const StreamingRowMap *map)
+{
+	return !map->given_up && total_size < (Size) streaming_state_memory * 1024;
 }
 
 bool

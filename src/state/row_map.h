@@ -30,10 +30,11 @@ extern void streaming_row_map_attach(StreamingRowMap *map, Oid relfilenode, bool
 extern bool streaming_row_map_is_complete(const StreamingRowMap *map);
 
 /*
- * lookups are about to be made in the table, of rows (roughly) in all.  Is it
- * time to read what the map does not know?  If so the caller adds all rows
- * there are, then calls streaming_row_map_completed.
+ * Is it worth trying to read what the map does not know?  If so the caller adds all
+ * rows there are, then calls streaming_row_map_completed.  wants_all: lookups are
+ * about to be made in the table, of rows (roughly) in all.
  */
+extern bool streaming_row_map_has_room(const StreamingRowMap *map);
 extern bool streaming_row_map_wants_all(StreamingRowMap *map, int64 lookups, int64 rows);
 extern void streaming_row_map_completed(StreamingRowMap *map);
 

@@ -9,6 +9,11 @@
  * touched one after the other.  Where the row of a hash is the worker remembers
  * (row_map.c), or asks the index.
  *
+ * As long as the map knows all rows nobody asks the index, and to keep it would
+ * take longer than to write the rows.  So there is none at first: it is made when
+ * the map is given up, or when the table has become so large that a worker that
+ * starts should not have to read all of it into the map.
+ *
  * What is found by the map is read by the heap's own functions, as an index scan
  * would, with one difference.  An index scan prunes each page that has less than
  * the table's fillfactor free, which is every page that has been updated since:
@@ -29,12 +34,15 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "catalog.h"
+#include "command/command.h"
 #include "state/state_table.h"
 #include "streaming.h"
 #include "vacuum.h"
@@ -48,6 +56,9 @@
 
 /* Entries of a page of the index, about. */
 #define INDEX_ENTRIES		300
+
+/* A table of more pages has an index: half a gigabyte, read in a second or so. */
+#define MAX_PAGES_WITHOUT_INDEX	65536
 
 /*
  * Dead rows that call for a VACUUM: so many that it is rare, and so many for each
@@ -106,6 +117,7 @@ streaming_state_forget(Oid view)
 	}
 }
 
+/* NULL: there is none. */
 static Relation
 find_index(StreamingStateTable *table, AttrNumber attno)
 {
@@ -116,12 +128,22 @@ find_index(StreamingStateTable *table, AttrNumber attno)
 		if (info->ii_Predicate == NIL && info->ii_IndexAttrNumbers[0] == attno)
 			return table->result->ri_IndexRelationDescs[i];
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("table \"%s\" has lost its index on column \"%s\"",
-					RelationGetRelationName(table->rel),
-					NameStr(TupleDescAttr(table->desc, attno - 1)->attname)),
-			 errhint("Create the index again.")));
+	return NULL;
+}
+
+static Relation
+require_index(StreamingStateTable *table, AttrNumber attno)
+{
+	Relation	index = find_index(table, attno);
+
+	if (index == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("table \"%s\" has lost its index on column \"%s\"",
+						RelationGetRelationName(table->rel),
+						NameStr(TupleDescAttr(table->desc, attno - 1)->attname)),
+				 errhint("Create the index again.")));
+	return index;
 }
 
 StreamingStateTable *
@@ -149,12 +171,12 @@ streaming_state_open(const char *name, AttrNumber hash_attno, StreamingStateKept
 	ExecOpenIndices(table->result, false);
 	table->nblocks = RelationGetNumberOfBlocks(table->rel);
 	table->was_empty = table->nblocks == 0;
-	if (hash_attno && !table->was_empty)
-		table->index = find_index(table, hash_attno);
 	table->map = kept ? kept->map : NULL;
+	if (hash_attno)
+		table->index = table->map ? find_index(table, hash_attno) :
+			require_index(table, hash_attno);
 	if (table->map)
 		streaming_row_map_attach(table->map, table->rel->rd_rel->relfilenode, table->was_empty);
-	table->buffer = InvalidBuffer;
 	table->row_size = ROW_SIZE_GUESS;
 	table->pending = palloc0(sizeof(TupleTableSlot *) * MAX_PENDING_ROWS);
 	table->bulk = GetBulkInsertState();
@@ -165,6 +187,58 @@ streaming_state_open(const char *name, AttrNumber hash_attno, StreamingStateKept
  * Look-ups
  * ----------
  */
+
+static bool
+uses_map(StreamingStateTable *table)
+{
+	return table->map && streaming_row_map_is_complete(table->map);
+}
+
+/* Makes the index on the hash, for which nobody in this process must use the table. */
+static void
+make_index(StreamingStateTable *table)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+	Oid			relid = RelationGetRelid(table->rel);
+	const char *name = pstrdup(RelationGetRelationName(table->rel));
+	const char *column = NameStr(TupleDescAttr(table->desc, table->hash_attno - 1)->attname);
+	StreamingOwnerRights saved;
+
+	ExecCloseIndices(table->result);
+	table_close(table->rel, NoLock);
+	streaming_owner_rights_begin(&saved);
+	/* the memory of this process is what its settings say */
+	(void) set_config_option("max_parallel_maintenance_workers", "0", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_run_sql(psprintf("CREATE INDEX ON %s.%s (%s)", STREAMING_INTERNAL_SCHEMA,
+							   quote_identifier(name), quote_identifier(column)));
+	streaming_owner_rights_end(&saved);
+	table->rel = table->result->ri_RelationDesc = table_open(relid, NoLock);
+	ExecOpenIndices(table->result, false);
+	table->index = require_index(table, table->hash_attno);
+	MemoryContextSwitchTo(old);
+}
+
+/* An IndexBuildCallback: values has the hash. */
+static void
+map_tuple(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
+{
+	streaming_row_map_add(state, DatumGetInt64(values[0]), tid);
+}
+
+/* Reads the table from one end to the other into the map, as if to make the index. */
+static void
+fill_map_from_table(StreamingStateTable *table)
+{
+	IndexInfo  *info = makeNode(IndexInfo);
+
+	info->ii_NumIndexAttrs = info->ii_NumIndexKeyAttrs = 1;
+	info->ii_IndexAttrNumbers[0] = table->hash_attno;
+	info->ii_ReadyForInserts = true;
+	(void) table_index_build_scan(table->rel, NULL, info, true, false, map_tuple, table->map,
+								  NULL);
+	streaming_row_map_completed(table->map);
+}
 
 /* Reads the index from one end to the other into the map. */
 static void
@@ -195,16 +269,14 @@ streaming_state_expect(StreamingStateTable *table, int64 lookups)
 
 	/* Twice what is written to a page on the average is enough for most. */
 	table->room = Min((2 * per_page + 4) * table->row_size, BLCKSZ / 2);
-	if (table->map && table->index &&
+	if (table->map == NULL)
+		return;
+	if (table->index == NULL && table->nblocks > MAX_PAGES_WITHOUT_INDEX)
+		make_index(table);
+	if (table->index && !table->was_empty &&
 		streaming_row_map_wants_all(table->map, lookups,
 									(int64) RelationGetNumberOfBlocks(table->index) * INDEX_ENTRIES))
 		fill_map(table);
-}
-
-static bool
-uses_map(StreamingStateTable *table)
-{
-	return table->map && streaming_row_map_is_complete(table->map);
 }
 
 static void
@@ -220,13 +292,33 @@ begin_scan(StreamingStateTable *table, int64 hash)
 	MemoryContextSwitchTo(old);
 }
 
+static bool
+is_empty(StreamingStateTable *table)
+{
+	return table->was_empty && !table->flushed;
+}
+
+/* Neither the map nor the index tells where rows are: makes one of them do so. */
+static void
+find_without_index(StreamingStateTable *table)
+{
+	if (table->map && streaming_row_map_has_room(table->map))
+		fill_map_from_table(table);
+	if (!uses_map(table))
+		make_index(table);
+}
+
 void
 streaming_state_find(StreamingStateTable *table, int64 hash)
 {
 	table->wanted = hash;
+	if (is_empty(table))
+		return;
+	if (table->index == NULL && !uses_map(table))
+		find_without_index(table);
 	if (uses_map(table))
 		table->cursor = streaming_row_map_find(table->map, hash);
-	else if (!table->was_empty)
+	else
 		begin_scan(table, hash);
 }
 
@@ -238,6 +330,20 @@ hash_of(StreamingStateTable *table, TupleTableSlot *row)
 	return DatumGetInt64(slot_getattr(row, table->hash_attno, &isnull));
 }
 
+/* The page if it is pinned, or NULL. */
+static StreamingStatePage *
+find_page(StreamingStateTable *table, BlockNumber block)
+{
+	for (int i = 0; i < STREAMING_PINNED_PAGES; i++)
+	{
+		StreamingStatePage *page = &table->pages[i];
+
+		if (page->block == block && BufferIsValid(page->buffer))
+			return page;
+	}
+	return NULL;
+}
+
 /*
  * Begins to load the page of the first row that may have the hash: from the disk,
  * or its header and the row's line pointer into the processor's cache.
@@ -246,24 +352,31 @@ void
 streaming_state_prefetch(StreamingStateTable *table, int64 hash)
 {
 	StreamingRowMapCursor cursor;
-	StreamingPrefetch *prefetch;
+	BlockNumber block;
+	StreamingStatePage *page;
 	ItemPointerData tid;
 
 	if (!uses_map(table))
 		return;
 	cursor = streaming_row_map_find(table->map, hash);
-	if (!streaming_row_map_next(table->map, &cursor, &tid) ||
-		ItemPointerGetBlockNumber(&tid) >= table->nblocks)
+	if (!streaming_row_map_next(table->map, &cursor, &tid))
 		return;
-	prefetch = &table->prefetched[table->nprefetched++ % STREAMING_PREFETCHES];
-	prefetch->block = ItemPointerGetBlockNumber(&tid);
-	prefetch->buffer = PrefetchBuffer(table->rel, MAIN_FORKNUM, prefetch->block).recent_buffer;
-	if (BufferIsValid(prefetch->buffer))
+	block = ItemPointerGetBlockNumber(&tid);
+	if (block >= table->nblocks)
+		return;
+	page = find_page(table, block);
+	if (page == NULL)
 	{
-		Page		page = BufferGetPage(prefetch->buffer);
+		page = &table->prefetched[table->nprefetched++ % STREAMING_PREFETCHES];
+		page->block = block;
+		page->buffer = PrefetchBuffer(table->rel, MAIN_FORKNUM, block).recent_buffer;
+	}
+	if (BufferIsValid(page->buffer))
+	{
+		Page		content = BufferGetPage(page->buffer);
 
-		streaming_prefetch(page);
-		streaming_prefetch(PageGetItemId(page, ItemPointerGetOffsetNumber(&tid)));
+		streaming_prefetch(content);
+		streaming_prefetch(PageGetItemId(content, ItemPointerGetOffsetNumber(&tid)));
 	}
 }
 
@@ -273,13 +386,31 @@ read_buffer(StreamingStateTable *table, BlockNumber block)
 {
 	for (int i = 0; i < STREAMING_PREFETCHES; i++)
 	{
-		StreamingPrefetch *prefetch = &table->prefetched[i];
+		StreamingStatePage *page = &table->prefetched[i];
 
-		if (prefetch->block == block && BufferIsValid(prefetch->buffer) &&
-			streaming_read_recent_buffer(table->rel, block, prefetch->buffer))
-			return prefetch->buffer;
+		if (page->block == block && BufferIsValid(page->buffer) &&
+			streaming_read_recent_buffer(table->rel, block, page->buffer))
+			return page->buffer;
 	}
 	return ReadBuffer(table->rel, block);
+}
+
+/*
+ * Pins a page in the place of the one that was pinned first.  A batch goes
+ * through the rows that each of the batches before it has added in the same
+ * order, so it comes back to few pages, and many times to each.
+ */
+static StreamingStatePage *
+pin_page(StreamingStateTable *table, BlockNumber block)
+{
+	StreamingStatePage *page = &table->pages[table->npages++ % STREAMING_PINNED_PAGES];
+
+	if (BufferIsValid(page->buffer))
+		ReleaseBuffer(page->buffer);
+	page->buffer = InvalidBuffer;
+	page->buffer = read_buffer(table, block);
+	page->block = block;
+	return page;
 }
 
 /*
@@ -291,22 +422,21 @@ read_buffer(StreamingStateTable *table, BlockNumber block)
 static bool
 read_page(StreamingStateTable *table, BlockNumber block)
 {
-	Page		page;
+	Page		content;
 
-	if (BufferIsValid(table->buffer) && BufferGetBlockNumber(table->buffer) == block)
+	if (table->page && table->page->block == block)
 		return true;
 	if (block >= table->nblocks)
 		table->nblocks = RelationGetNumberOfBlocks(table->rel);
 	if (block >= table->nblocks)
 		return false;
-	if (BufferIsValid(table->buffer))
-		ReleaseBuffer(table->buffer);
-	table->buffer = InvalidBuffer;
-	table->buffer = read_buffer(table, block);
-	page = BufferGetPage(table->buffer);
+	table->page = find_page(table, block);
+	if (table->page == NULL)
+		table->page = pin_page(table, block);
+	content = BufferGetPage(table->page->buffer);
 	/* without a lock, as heap_page_prune_opt looks itself */
-	if (PageIsFull(page) || PageGetExactFreeSpace(page) < table->room)
-		heap_page_prune_opt(table->rel, table->buffer);
+	if (PageIsFull(content) || PageGetExactFreeSpace(content) < table->room)
+		heap_page_prune_opt(table->rel, table->page->buffer);
 	return true;
 }
 
@@ -314,18 +444,20 @@ read_page(StreamingStateTable *table, BlockNumber block)
 static bool
 fetch_row(StreamingStateTable *table, ItemPointer tid)
 {
+	Buffer		buffer;
 	bool		found;
 
 	if (!read_page(table, ItemPointerGetBlockNumber(tid)))
 		return false;
-	LockBuffer(table->buffer, BUFFER_LOCK_SHARE);
-	found = heap_hot_search_buffer(tid, table->rel, table->buffer, SnapshotSelf,
+	buffer = table->page->buffer;
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(tid, table->rel, buffer, SnapshotSelf,
 								   &table->found, NULL, true);
-	LockBuffer(table->buffer, BUFFER_LOCK_UNLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	if (!found)
 		return false;
 	table->row_size = MAXALIGN(table->found.t_len) + sizeof(ItemIdData);
-	ExecStoreBufferHeapTuple(&table->found, table->stored, table->buffer);
+	ExecStoreBufferHeapTuple(&table->found, table->stored, buffer);
 	return hash_of(table, table->stored) == table->wanted;
 }
 
@@ -336,6 +468,8 @@ streaming_state_next(StreamingStateTable *table)
 	MemoryContext old;
 	bool		found;
 
+	if (is_empty(table))
+		return false;
 	if (uses_map(table))
 	{
 		while (streaming_row_map_next(table->map, &table->cursor, &tid))
@@ -345,8 +479,6 @@ streaming_state_next(StreamingStateTable *table)
 		}
 		return false;
 	}
-	if (table->was_empty)
-		return false;
 	/* the access method may keep what it allocates for the whole scan */
 	old = MemoryContextSwitchTo(table->context);
 	found = index_getnext_slot(table->scan, ForwardScanDirection, table->stored);
@@ -365,7 +497,7 @@ streaming_state_find_until(StreamingStateTable *table, AttrNumber attno,
 				TimestampTzGetDatum(from));
 	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(upto));
-	table->ordered = streaming_index_beginscan(table->rel, find_index(table, attno),
+	table->ordered = streaming_index_beginscan(table->rel, require_index(table, attno),
 											   SnapshotSelf, 2);
 	index_rescan(table->ordered, keys, 2, NULL, 0);
 	MemoryContextSwitchTo(old);
@@ -475,6 +607,14 @@ streaming_state_flush(StreamingStateTable *table)
 	ResetPerTupleExprContext(table->estate);
 	table->npending = 0;
 	table->pending_size = 0;
+	table->flushed = true;
+}
+
+void
+streaming_state_settle(StreamingStateTable *table)
+{
+	streaming_state_flush(table);
+	CommandCounterIncrement();
 }
 
 void
@@ -530,8 +670,11 @@ streaming_state_close(StreamingStateTable *table)
 			table->kept->dead_rows >= (int64) pages_to_vacuum(table) * VACUUM_ROWS_PER_PAGE;
 	if (table->scan)
 		index_endscan(table->scan);
-	if (BufferIsValid(table->buffer))
-		ReleaseBuffer(table->buffer);
+	for (int i = 0; i < STREAMING_PINNED_PAGES; i++)
+	{
+		if (BufferIsValid(table->pages[i].buffer))
+			ReleaseBuffer(table->pages[i].buffer);
+	}
 	FreeBulkInsertState(table->bulk);
 	for (int i = 0; i < table->nslots; i++)
 		ExecDropSingleTupleTableSlot(table->pending[i]);

@@ -12,14 +12,15 @@
 #include "state/row_map.h"
 #include "utils/timestamp.h"
 
-/* Pages that are about to be looked at. */
+/* Pages that are about to be looked at, and pages that have been lately. */
 #define STREAMING_PREFETCHES	16
+#define STREAMING_PINNED_PAGES	16
 
-typedef struct StreamingPrefetch
+typedef struct StreamingStatePage
 {
 	BlockNumber block;
-	Buffer		buffer;			/* where it was then; or invalid */
-} StreamingPrefetch;
+	Buffer		buffer;			/* where it was then, or is pinned; or invalid */
+} StreamingStatePage;
 
 /*
  * What the worker of a view keeps of a table from batch to batch, and while the
@@ -53,11 +54,15 @@ typedef struct StreamingStateTable
 	IndexScanDesc scan;			/* by the hash; NULL: not needed yet */
 	IndexScanDesc ordered;		/* of streaming_state_find_until */
 	StreamingRowMap *map;		/* where the rows are; or NULL */
-	bool		was_empty;		/* nothing to look up */
+	bool		was_empty;		/* when it was opened */
+	bool		flushed;		/* rows have been added since */
 	int64		wanted;			/* hash looked up last */
 	StreamingRowMapCursor cursor;	/* of that look-up, by the map */
-	Buffer		buffer;			/* the page looked at last, by the map; or invalid */
-	StreamingPrefetch prefetched[STREAMING_PREFETCHES]; /* a ring */
+	StreamingStatePage pages[STREAMING_PINNED_PAGES];	/* a ring, of those looked at by
+														 * the map */
+	uint32		npages;
+	StreamingStatePage *page;	/* the last one of them; or NULL */
+	StreamingStatePage prefetched[STREAMING_PREFETCHES];	/* a ring */
 	uint32		nprefetched;
 	BlockNumber nblocks;		/* of the table; maybe more by now */
 	HeapTupleData found;
@@ -85,9 +90,9 @@ extern void streaming_state_forget(Oid view);
 /*
  * Opens table (of schema streaming_internal) for a batch, in
  * CurrentMemoryContext, which must live until streaming_state_close.
- * hash_attno: the column that index <table>_hash covers; 0: rows are only
- * added.  kept: of this table; NULL: nothing is.  Only the worker of the view
- * writes to the table.
+ * hash_attno: the column that rows are looked up by; 0: rows are only added.
+ * kept: of this table; NULL: nothing is.  Only the worker of the view writes to
+ * the table.
  */
 extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber hash_attno,
 												 StreamingStateKept *kept);
@@ -95,8 +100,7 @@ extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber h
 /*
  * Begins a look-up of the rows with a hash; streaming_state_next returns them
  * one by one in table->stored, false at the end.  Rows inserted since opening
- * may not be found before streaming_state_flush, and if the table was empty
- * when it was opened, not even then.
+ * may not be found before streaming_state_flush.
  */
 extern void streaming_state_find(StreamingStateTable *table, int64 hash);
 extern bool streaming_state_next(StreamingStateTable *table);
@@ -136,6 +140,12 @@ extern void streaming_state_update(StreamingStateTable *table, ItemPointer tid);
 extern void streaming_state_delete(StreamingStateTable *table, TupleTableSlot *stored);
 
 extern void streaming_state_flush(StreamingStateTable *table);
+
+/*
+ * Ditto, and what has been written in this batch may be updated once more.  (A
+ * command does not write to what it has written itself.)
+ */
+extern void streaming_state_settle(StreamingStateTable *table);
 extern void streaming_state_close(StreamingStateTable *table);
 
 /*
