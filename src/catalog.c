@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -519,6 +520,8 @@ rewrite_view(Oid relid, const StreamingView *view, char *relation)
 	CatalogTupleUpdate(scan.relation, &tuple->t_self, new_tuple);
 	heap_freetuple(new_tuple);
 	table_scan_end(&scan);
+	/* whoever runs it reads the row again */
+	CacheInvalidateRelcacheByRelid(relid);
 	CommandCounterIncrement();
 }
 

@@ -298,15 +298,14 @@ new_watermark(StreamingViewState *state, bool in_batch)
 	return Max(time, state->progress.watermark);
 }
 
-/* Brings the program up to date, with the view locked. */
+/*
+ * Brings the program up to date, with the view locked.  A change of the view's
+ * definition or owner invalidates the view's relcache entry.
+ */
 static void
 refresh_program(StreamingViewState *state)
 {
-	StreamingView *now = streaming_catalog_view(state->view, false);
-
-	if (!state->valid || now->generation != state->definition->generation ||
-		now->owner != state->definition->owner ||
-		find_change_stream(now) != state->change_stream)
+	if (!state->valid || find_change_stream(state->definition) != state->change_stream)
 		open_program(state);
 }
 

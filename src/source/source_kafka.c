@@ -60,9 +60,8 @@
 /* Longest pause (ms) before a broker is tried again; a connect costs little. */
 #define RETRY_MAX		10000
 
-/* nudge: at most this often (ms), and not for fewer messages than this */
+/* nudge: at most this often (ms) */
 #define NUDGE_INTERVAL	5
-#define NUDGE_MESSAGES	8
 
 typedef struct Partition
 {
@@ -99,6 +98,9 @@ typedef struct KafkaSource
 	int64		lost_offset;
 
 	bool		nudging;		/* this librdkafka needs it */
+	size_t		full_messages;	/* in the queue: it may be full, or */
+	size_t		full_bytes;
+	size_t		largest;		/* message since the last nudge, in bytes */
 	size_t		most_queued;	/* since the last nudge */
 	instr_time	nudged;
 } KafkaSource;
@@ -159,6 +161,14 @@ const StreamingSourceRoutine streaming_source_kafka = {
  * Opening and closing
  * ------------------------------------------------------------------------ */
 
+static size_t
+size_property(KafkaSource *kafka, const char *name)
+{
+	const char *value = streaming_kafka_property(kafka->client, name);
+
+	return value ? strtoul(value, NULL, 10) : 0;
+}
+
 /* The modes do not differ: what has not been asked for costs nothing. */
 static StreamingSource *
 kafka_open(StreamingStream *stream, StreamingReadMode mode)
@@ -174,6 +184,9 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
 
 	kafka->client = open_client(stream);
 	kafka->nudging = !streaming_kafka_is_property("fetch.queue.backoff.ms");
+	/* the messages of a poll tell the size of the others roughly */
+	kafka->full_messages = size_property(kafka, "queued.min.messages") / 2;
+	kafka->full_bytes = size_property(kafka, "queued.max.messages.kbytes") * 1024 / 4;
 
 	consumer = calloc(1, sizeof(Consumer));
 	if (consumer == NULL)
@@ -644,8 +657,8 @@ take_event(KafkaSource *kafka, rd_kafka_message_t *message)
  * has been taken.  Any request to a broker wakes its thread; the offsets of
  * our partitions are one for each leader, need no right that a consumer lacks,
  * and with the timeout 0 the answer is not waited for.  librdkafka tells the
- * number of messages in the queue but not whether it has stopped to fetch, so
- * a few of these requests are made in vain.
+ * number of messages in the queue but not their bytes, nor whether it has stopped
+ * to fetch, so a few of these requests are made in vain.
  */
 static void
 nudge(KafkaSource *kafka)
@@ -658,7 +671,11 @@ nudge(KafkaSource *kafka)
 
 	if (queued + consumer->nmessages > kafka->most_queued)
 		kafka->most_queued = queued + consumer->nmessages;
-	if (kafka->most_queued < NUDGE_MESSAGES || queued > kafka->most_queued / 2)
+	for (int i = 0; i < consumer->nmessages; i++)
+		kafka->largest = Max(kafka->largest, consumer->messages[i]->len);
+	if (queued > kafka->most_queued / 2 ||
+		(kafka->most_queued < kafka->full_messages &&
+		 kafka->most_queued * kafka->largest < kafka->full_bytes))
 		return;
 	INSTR_TIME_SET_CURRENT(now);
 	since = now;
@@ -668,6 +685,7 @@ nudge(KafkaSource *kafka)
 
 	kafka->nudged = now;
 	kafka->most_queued = queued;
+	kafka->largest = 0;
 	list = rd_kafka_topic_partition_list_new(consumer->npartitions);
 	for (int i = 0; i < consumer->npartitions; i++)
 		rd_kafka_topic_partition_list_add(list, kafka->base.stream->topic, i)->offset =
