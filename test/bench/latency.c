@@ -4,6 +4,7 @@
  *
  *	latency kafka  -c CONNINFO -v VIEW -t TOPIC -b BROKERS [options]
  *	latency insert -c CONNINFO -v VIEW -t TABLE [options]
+ *	latency bare   -t TOPIC -b BROKERS [options]
  *	options: -r ROWS_PER_SECOND -d SECONDS -w WARM_UP_SECONDS -g GROUPS
  *			 -l LANES -i POLL_INTERVAL_US
  *
@@ -17,6 +18,9 @@
  * not yet seen.  A view shows a prefix of each lane, so a row that is seen
  * stamps its predecessors too: every row is measured, not a sample.  What is
  * reported is too long by up to one poll, never too short.
+ *
+ * "bare" has no view: a consumer of the same topic, which must be new, stamps the
+ * rows as librdkafka hands them out.  It is what the broker and the client take.
  *
  * The clock of a row starts at the call of rd_kafka_produce, or when its
  * COMMIT has returned ("ms"; "sent_ms" starts before the INSERT is sent).
@@ -246,6 +250,54 @@ poll_all(PGconn *conn, long interval_us)
 	return polls;
 }
 
+/* Stamps the rows as a consumer gets them. */
+static long
+consume_all(const char *brokers)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(num_lanes);
+	rd_kafka_t *consumer;
+	long		seen = 0;
+	char		why[512];
+
+	set(conf, "bootstrap.servers", brokers);
+	set(conf, "group.id", "latency");
+	set(conf, "enable.auto.commit", "false");
+	consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+	if (consumer == NULL)
+		fatal("consumer", why);
+	for (int l = 0; l < num_lanes; l++)
+		rd_kafka_topic_partition_list_add(list, target, l)->offset = RD_KAFKA_OFFSET_BEGINNING;
+	if (rd_kafka_assign(consumer, list) != 0)
+		fatal(target, "cannot be consumed");
+	while (seen < total)
+	{
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, 100);
+		double		seen_at = now();
+
+		if (message && message->err == 0)
+		{
+			char		record[64];
+			const char *seq;
+
+			snprintf(record, sizeof(record), "%.*s", (int) message->len, (char *) message->payload);
+			seq = strstr(record, "\"seq\":");
+			if (seq == NULL || atol(seq + 6) >= total)
+				fatal(target, "is not new");
+			rows[atol(seq + 6)].visible = seen_at;
+			seen++;
+		}
+		if (message)
+			rd_kafka_message_destroy(message);
+		if (seen_at > start_time + (double) total / rate + SETTLE_SECONDS)
+			fatal(target, "not all rows came");
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	rd_kafka_consumer_close(consumer);
+	rd_kafka_destroy(consumer);
+	return seen;
+}
+
 static int
 compare(const void *a, const void *b)
 {
@@ -281,7 +333,8 @@ int
 main(int argc, char **argv)
 {
 	const char *kind = argc > 1 ? argv[1] : "";
-	bool		kafka = strcmp(kind, "kafka") == 0;
+	bool		bare = strcmp(kind, "bare") == 0;
+	bool		kafka = bare || strcmp(kind, "kafka") == 0;
 	const char *conninfo = "";
 	const char *view = NULL;
 	const char *brokers = NULL;
@@ -290,7 +343,7 @@ main(int argc, char **argv)
 	long		interval_us = 200;
 	char		query[1024];
 	rd_kafka_t *rk = NULL;
-	PGconn	   *poller;
+	PGconn	   *poller = NULL;
 	long		polls;
 	double		last_sent = 0;
 	int			option;
@@ -334,9 +387,9 @@ main(int argc, char **argv)
 				return 2;
 		}
 	}
-	if ((!kafka && strcmp(kind, "insert") != 0) || view == NULL || target == NULL ||
+	if ((!kafka && strcmp(kind, "insert") != 0) || (!bare && view == NULL) || target == NULL ||
 		(kafka && brokers == NULL))
-		fatal("usage", "latency kafka|insert -c CONNINFO -v VIEW -t TARGET [-b BROKERS] ...");
+		fatal("usage", "latency kafka|insert|bare -c CONNINFO -v VIEW -t TARGET [-b BROKERS] ...");
 	if (num_lanes < 1 || num_lanes > MAX_LANES || groups < num_lanes || groups % num_lanes != 0)
 		fatal("-l, -g", "groups must be a multiple of lanes, lanes from 1 to 16");
 	total = (long) ((warm_up + seconds) * rate);
@@ -346,12 +399,16 @@ main(int argc, char **argv)
 	if (rows == NULL)
 		fatal("rows", "out of memory");
 
-	poller = connect_to(conninfo);
-	/* a table of a hundred rows would be scanned whole, old versions and all */
-	PQclear(PQexec(poller, "SET enable_seqscan = off"));
-	snprintf(query, sizeof(query), "SELECT key, seq FROM %s WHERE key = ANY ($1::int[])", view);
-	prepare(poller, query);
-	printf("ready %d", PQbackendPID(poller));
+	if (!bare)
+	{
+		poller = connect_to(conninfo);
+		/* a table of a hundred rows would be scanned whole, old versions and all */
+		PQclear(PQexec(poller, "SET enable_seqscan = off"));
+		snprintf(query, sizeof(query), "SELECT key, seq FROM %s WHERE key = ANY ($1::int[])",
+				 view);
+		prepare(poller, query);
+	}
+	printf("ready %d", bare ? 0 : PQbackendPID(poller));
 	if (kafka)
 	{
 		rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -386,7 +443,7 @@ main(int argc, char **argv)
 		if (pthread_create(&lanes[l].thread, NULL, send_lane, &lanes[l]) != 0)
 			fatal("thread", "cannot be created");
 	}
-	polls = poll_all(poller, interval_us);
+	polls = bare ? consume_all(brokers) : poll_all(poller, interval_us);
 	for (int l = 0; l < num_lanes; l++)
 		pthread_join(lanes[l].thread, NULL);
 
