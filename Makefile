@@ -11,6 +11,7 @@ DATA_built = streaming--1.0.sql
 PGFILEDESC = "streaming - continuous views over streams"
 
 OBJS = \
+	src/attempt.o \
 	src/buffer.o \
 	src/buffer_page.o \
 	src/buffer_table.o \

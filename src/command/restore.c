@@ -41,10 +41,10 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "streaming.h"
+#include "attempt.h"
 #include "checkpoint.h"
 #include "exec/progress.h"
 #include "sink/sink.h"
@@ -209,6 +209,30 @@ restore_view(StreamingView *view)
  * ---------------------------------------------------------------------------
  */
 
+/* A view that may be complete now. */
+typedef struct Candidate
+{
+	Oid			relid;
+	bool		restored;
+} Candidate;
+
+static void
+restore_candidate(void *arg)
+{
+	Candidate  *candidate = arg;
+	StreamingView *view;
+
+	LockRelationOid(candidate->relid, AccessShareLock);
+	view = streaming_catalog_view(candidate->relid, true);
+	if (view && !OidIsValid(view->owner))
+		streaming_catalog_forget(candidate->relid);
+	else if (view && view->restored && streaming_restore_is_complete(view))
+	{
+		restore_view(view);
+		candidate->restored = true;
+	}
+}
+
 /*
  * Does what it can for one view; an error is a warning to the log.  Returns
  * whether the view runs now.
@@ -216,42 +240,14 @@ restore_view(StreamingView *view)
 static bool
 try_restore_view(Oid relid)
 {
-	volatile bool restored = false;
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Candidate	candidate = {relid, false};
+	ErrorData  *error = streaming_attempt(restore_candidate, &candidate, CurrentMemoryContext);
 
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		StreamingView *view;
-
-		LockRelationOid(relid, AccessShareLock);
-		view = streaming_catalog_view(relid, true);
-		if (view && !OidIsValid(view->owner))
-			streaming_catalog_forget(relid);
-		else if (view && view->restored && streaming_restore_is_complete(view))
-		{
-			restore_view(view);
-			restored = true;
-		}
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		ereport(WARNING,
-				(errmsg("could not restore continuous view %u: %s", relid, error->message)));
-		restored = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return restored;
+	if (error == NULL)
+		return candidate.restored;
+	ereport(WARNING,
+			(errmsg("could not restore continuous view %u: %s", relid, error->message)));
+	return false;
 }
 
 /* Drops tables of rows that belong to no stream.  Does not wait for locks. */

@@ -19,16 +19,15 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/typcache.h"
 
+#include "attempt.h"
 #include "sink/sink_rows.h"
 
 typedef struct ForeachSink
@@ -158,70 +157,50 @@ process_rows(ForeachSink *sink, StreamingDelta *changes)
 	streaming_call_end(sink->call);
 }
 
-/*
- * Calls close(message) after an error; its own errors are a warning, so that the
- * first one is what the user sees.
- */
-static void
-close_after_error(ForeachSink *sink, const char *message)
+/* The arguments of a call that may fail. */
+typedef struct Attempt
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	ForeachSink *sink;
+	const char *message;		/* for close */
+	StreamingDelta *changes;	/* for process_rows */
+} Attempt;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		call_close(sink, message);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+static void
+attempt_close(void *arg)
+{
+	Attempt    *attempt = arg;
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		ereport(WARNING,
-				(errmsg("function \"%s\" failed after an error: %s",
-						get_func_name(sink->close->funcid), error->message)));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	call_close(attempt->sink, attempt->message);
 }
 
-/* process_rows in a subtransaction, after whose failure close can be called. */
+static void
+attempt_rows(void *arg)
+{
+	Attempt    *attempt = arg;
+
+	process_rows(attempt->sink, attempt->changes);
+}
+
+/*
+ * process_rows, after whose error close is called with its message; close's own
+ * errors are a warning, so that the first one is what the user sees.
+ */
 static void
 process_rows_guarded(ForeachSink *sink, StreamingDelta *changes)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Attempt		attempt = {sink, NULL, changes};
+	ErrorData  *error = streaming_attempt(attempt_rows, &attempt, CurrentMemoryContext);
+	ErrorData  *another;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		process_rows(sink, changes);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		close_after_error(sink, error->message);
-		ReThrowError(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	if (error == NULL)
+		return;
+	attempt.message = error->message;
+	another = streaming_attempt(attempt_close, &attempt, CurrentMemoryContext);
+	if (another)
+		ereport(WARNING,
+				(errmsg("function \"%s\" failed after an error: %s",
+						get_func_name(sink->close->funcid), another->message)));
+	ReThrowError(error);
 }
 
 static void

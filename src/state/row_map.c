@@ -270,7 +270,7 @@ put_entry(Part *part, uint32 key, const ItemPointerData *tid)
 	return true;
 }
 
-void
+bool
 streaming_row_map_add(StreamingRowMap *map, int64 hash, ItemPointer tid)
 {
 	StreamingRowMapCursor cursor;
@@ -278,15 +278,16 @@ streaming_row_map_add(StreamingRowMap *map, int64 hash, ItemPointer tid)
 	Part	   *part;
 
 	if (map->given_up)
-		return;
+		return false;
 	cursor = streaming_row_map_find(map, hash);
 	part = &map->parts[cursor.part];
 	while (streaming_row_map_next(map, &cursor, &known))
 		if (ItemPointerEquals(&known, tid))
-			return;
+			return true;
 	while (part->nused >= part->nhomes / 8 * 7 || !put_entry(part, cursor.key, tid))
 		if (!grow(map, part))
-			return;
+			return false;
+	return true;
 }
 
 /* Puts the entries of part into an array with more homes; false: given up. */

@@ -46,8 +46,8 @@ extern StreamingRowMapCursor streaming_row_map_find(const StreamingRowMap *map, 
 extern bool streaming_row_map_next(const StreamingRowMap *map, StreamingRowMapCursor *cursor,
 								   ItemPointer tid);
 
-/* Adds a row; if it is there already, nothing. */
-extern void streaming_row_map_add(StreamingRowMap *map, int64 hash, ItemPointer tid);
+/* Adds a row; if it is there already, nothing.  False: the map is given up. */
+extern bool streaming_row_map_add(StreamingRowMap *map, int64 hash, ItemPointer tid);
 
 /*
  * A row has gone from tid, which may be a newer version of it than the map knows,

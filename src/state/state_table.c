@@ -34,6 +34,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -223,7 +224,7 @@ make_index(StreamingStateTable *table)
 static void
 map_tuple(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
 {
-	streaming_row_map_add(state, DatumGetInt64(values[0]), tid);
+	(void) streaming_row_map_add(state, DatumGetInt64(values[0]), tid);
 }
 
 /* Reads the table from one end to the other into the map, as if to make the index. */
@@ -253,10 +254,11 @@ fill_map(StreamingStateTable *table)
 	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		streaming_row_map_add(table->map,
-							  DatumGetInt64(index_getattr(scan->xs_itup, 1, scan->xs_itupdesc,
-														  &isnull)),
-							  tid);
+		if (!streaming_row_map_add(table->map,
+								   DatumGetInt64(index_getattr(scan->xs_itup, 1,
+															   scan->xs_itupdesc, &isnull)),
+								   tid))
+			break;
 	}
 	index_endscan(scan);
 	streaming_row_map_completed(table->map);
@@ -271,7 +273,9 @@ streaming_state_expect(StreamingStateTable *table, int64 lookups)
 	table->room = Min((2 * per_page + 4) * table->row_size, BLCKSZ / 2);
 	if (table->map == NULL)
 		return;
-	if (table->index == NULL && table->nblocks > MAX_PAGES_WITHOUT_INDEX)
+	/* now, or when a user's VACUUM or CREATE INDEX has let go of the table */
+	if (table->index == NULL && table->nblocks > MAX_PAGES_WITHOUT_INDEX &&
+		ConditionalLockRelation(table->rel, ShareLock))
 		make_index(table);
 	if (table->index && !table->was_empty &&
 		streaming_row_map_wants_all(table->map, lookups,
@@ -575,7 +579,7 @@ static void
 map_row(StreamingStateTable *table, TupleTableSlot *row)
 {
 	if (uses_map(table))
-		streaming_row_map_add(table->map, hash_of(table, row), &row->tts_tid);
+		(void) streaming_row_map_add(table->map, hash_of(table, row), &row->tts_tid);
 }
 
 /* The map forgets the row that was at tid. */

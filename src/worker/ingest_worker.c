@@ -57,11 +57,11 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
+#include "attempt.h"
 #include "reject.h"
 #include "read_columns.h"
 #include "worker/ingest.h"
@@ -117,7 +117,7 @@ static void take_records(StreamingIngest *ingest, int n);
 static void take_block(StreamingIngest *ingest, StreamingRecord *records, int n);
 static void decode_block(StreamingIngest *ingest, StreamingRecord *records, int n,
 						 StreamingReject **rejects, int *nrejects);
-static bool decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
+static void decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
 							 StreamingReject **rejects, int *nrejects);
 static void publish(StreamingIngest *ingest);
 static void forget_stop(void);
@@ -569,7 +569,7 @@ decode_block(StreamingIngest *ingest, StreamingRecord *records, int n,
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(ingest->owner, sec_context | SECURITY_RESTRICTED_OPERATION);
 	if (careful)
-		(void) decode_carefully(ingest, records, rejects, nrejects);
+		decode_carefully(ingest, records, rejects, nrejects);
 	else if (ingest->stream->on_error == STREAMING_ON_ERROR_STOP)
 	{
 		PG_TRY();
@@ -590,33 +590,33 @@ decode_block(StreamingIngest *ingest, StreamingRecord *records, int n,
 	SetUserIdAndSecContext(userid, sec_context);
 }
 
-/* One record; an error is kept in ingest->stopped.  Returns false after one. */
-static bool
+/* The arguments of streaming_decode. */
+typedef struct OneRecord
+{
+	StreamingIngest *ingest;
+	StreamingRecord *record;
+	StreamingReject **rejects;
+	int		   *nrejects;
+} OneRecord;
+
+static void
+decode_one(void *arg)
+{
+	OneRecord  *one = arg;
+	StreamingIngest *ingest = one->ingest;
+
+	streaming_decode(ingest->decoder, one->record, 1, ingest->values, ingest->isnull,
+					 ingest->result, one->rejects, one->nrejects);
+}
+
+/* One record; an error is kept in ingest->stopped. */
+static void
 decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
 				 StreamingReject **rejects, int *nrejects)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	OneRecord	one = {ingest, record, rejects, nrejects};
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		streaming_decode(ingest->decoder, record, 1, ingest->values, ingest->isnull,
-						 ingest->result, rejects, nrejects);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(ingest->context);
-		ingest->stopped = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return ingest->stopped == NULL;
+	ingest->stopped = streaming_attempt(decode_one, &one, ingest->context);
 }
 
 static void
