@@ -55,18 +55,18 @@ typedef struct Row
 #include "lib/sort_template.h"
 
 /* Rows one behind the other, each: hash, tuple with its header, both aligned. */
-typedef struct Block
+typedef struct RowBlock
 {
-	struct Block *next;
+	struct RowBlock *next;
 	Size		used;
 	Size		size;
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* aligned */
-} Block;
+} RowBlock;
 
 typedef struct Part
 {
-	Block	   *first;
-	Block	   *last;
+	RowBlock   *first;
+	RowBlock   *last;
 	int			nrows;
 } Part;
 
@@ -218,7 +218,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 static char *
 add_room(HashOrder *order, Part *part, Size size)
 {
-	Block	   *block = part->last;
+	RowBlock   *block = part->last;
 	char	   *room;
 
 	if (block == NULL || block->used + size > block->size)
@@ -226,9 +226,9 @@ add_room(HashOrder *order, Part *part, Size size)
 		Size		room_size = block == NULL ? MIN_BLOCK : Min(block->size * 2, MAX_BLOCK);
 
 		room_size = Max(room_size, size);
-		block = MemoryContextAllocZero(order->context, offsetof(Block, data) + room_size);
+		block = MemoryContextAllocZero(order->context, offsetof(RowBlock, data) + room_size);
 		block->size = room_size;
-		order->size += offsetof(Block, data) + room_size;
+		order->size += offsetof(RowBlock, data) + room_size;
 		if (part->last)
 			part->last->next = block;
 		else
@@ -324,7 +324,7 @@ sort_part(HashOrder *order, Part *part)
 		order->rows = MemoryContextAllocHuge(order->context,
 											 sizeof(Row) * order->max_rows);
 	}
-	for (Block *block = part->first; block; block = block->next)
+	for (RowBlock *block = part->first; block; block = block->next)
 	{
 		Size		at = 0;
 

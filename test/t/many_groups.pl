@@ -20,8 +20,11 @@ CONF
 my $groups = 60_000;
 my $rows = 150_000;
 $node->safe_psql('postgres', <<'SQL');
+CREATE ROLE app;
+GRANT CREATE ON SCHEMA public TO app;
 CREATE TABLE names (v int PRIMARY KEY, name text);
 INSERT INTO names SELECT i, 'name ' || i % 7 FROM generate_series(0, 99) i;
+GRANT SELECT ON names TO app;
 SQL
 my %query = (
 	texts => 'SELECT t, count(*) AS n, sum(v), avg(v), max(t) FROM STREAM GROUP BY t',
@@ -34,7 +37,7 @@ my %query = (
 	counted => 'SELECT n, count(*) AS groups FROM (SELECT k, count(*) AS n FROM STREAM GROUP BY k) i GROUP BY n',
 	recomputed => 'SELECT k, count(DISTINCT v) AS n FROM STREAM GROUP BY k');
 
-# A new stream, with all the views.
+# A new stream, with all the views, whose owner has no special rights.
 sub new_stream
 {
 	$node->safe_psql('postgres', <<'SQL');
@@ -43,10 +46,11 @@ DROP FOREIGN TABLE IF EXISTS s CASCADE;
 DROP TABLE IF EXISTS r;
 CREATE FOREIGN TABLE s (t text, k bigint, d numeric, v int) SERVER streaming;
 CREATE TABLE r (t text, k bigint, d numeric, v int);
+GRANT SELECT ON s TO app;
 SQL
 	foreach my $view (sort keys %query)
 	{
-		$node->safe_psql('postgres', "CREATE VIEW $view WITH (streaming.trigger = 'manual') AS " . $query{$view} =~ s/STREAM/s/r);
+		$node->safe_psql('postgres', "SET ROLE app; CREATE VIEW $view WITH (streaming.trigger = 'manual') AS " . $query{$view} =~ s/STREAM/s/r);
 		drain($node, $view);
 	}
 }
