@@ -82,7 +82,7 @@
  * and in each view, not a thousand.  A record that comes alone does not wait.
  */
 #define PACE_RECORDS	100
-#define PACE_INTERVAL	7		/* ms */
+#define PACE_INTERVAL	9		/* ms */
 
 static StreamingStreamShared *shared = NULL;
 static bool definition_changed = false;
