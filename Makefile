@@ -32,7 +32,6 @@ OBJS = \
 	src/exec/batch.o \
 	src/exec/close.o \
 	src/exec/group.o \
-	src/exec/hash_order.o \
 	src/exec/late.o \
 	src/exec/merge_session.o \
 	src/exec/progress.o \
@@ -63,6 +62,7 @@ OBJS = \
 	src/query/compile_bag.o \
 	src/query/event_time.o \
 	src/query/explain.o \
+	src/query/hash_order.o \
 	src/query/layout.o \
 	src/query/partial.o \
 	src/query/session.o \

@@ -13,7 +13,7 @@
  * With STREAMING_CURSOR_OPT_ORDERED, too, its input is to come in the order of the
  * groups' hashes.  The planner is made to sort the input, which also leaves out of
  * it what the aggregation does not read; then a node of ours does it in the
- * place of Sort (exec/hash_order.c).
+ * place of Sort (hash_order.c).
  *
  * The marks are bits of the cursor options, so that statements planned inside
  * functions that the aggregation calls are not touched.
@@ -24,7 +24,7 @@
 #include "optimizer/cost.h"
 #include "optimizer/planner.h"
 
-#include "exec/hash_order.h"
+#include "query/hash_order.h"
 #include "query/program.h"
 
 /* Combines states, but hands out states again: between the planner's two halves. */

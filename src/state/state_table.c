@@ -243,7 +243,7 @@ fill_map_from_table(StreamingStateTable *table)
 
 /* Reads the index from one end to the other into the map. */
 static void
-fill_map(StreamingStateTable *table)
+fill_map_from_index(StreamingStateTable *table)
 {
 	IndexScanDesc scan = streaming_index_beginscan(table->rel, table->index, SnapshotSelf, 0);
 	ItemPointer tid;
@@ -280,7 +280,7 @@ streaming_state_expect(StreamingStateTable *table, int64 lookups)
 	if (table->index && !table->was_empty &&
 		streaming_row_map_wants_all(table->map, lookups,
 									(int64) RelationGetNumberOfBlocks(table->index) * INDEX_ENTRIES))
-		fill_map(table);
+		fill_map_from_index(table);
 }
 
 static void

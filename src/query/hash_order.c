@@ -23,12 +23,12 @@
 #include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
-#include "exec/hash_order.h"
-#include "exec/stage.h"
+#include "query/hash_order.h"
+#include "query/program.h"
+#include "state/group_key.h"
 #include "streaming.h"
 
 #define PARTS			256
