@@ -179,8 +179,7 @@ sub produce
 	return unless @lines;
 	push @options, '-K', "\x01", '-Z' if ref $values->[0];
 	# Values may hold line ends; kcat takes no delimiter for granted.
-	_run(join("\x02", @lines), 'kcat', '-P', '-q', '-b', $self->{address}, '-t', $topic,
-		'-p', $partition, '-D', "\x02", '-X', 'acks=all', @options);
+	_run(join("\x02", @lines), $self->_producer($topic, $partition), '-D', "\x02", @options);
 	return;
 }
 
@@ -194,9 +193,18 @@ sub produce_file
 {
 	my ($self, $topic, $partition, $file) = @_;
 
-	_run('', 'kcat', '-P', '-q', '-b', $self->{address}, '-t', $topic, '-p', $partition,
-		'-X', 'linger.ms=20', '-l', $file);
+	_run('', $self->_producer($topic, $partition), '-X', 'linger.ms=20', '-l', $file);
 	return;
+}
+
+# Without -E kcat gives up at the first moment without a connection to the broker.
+# What librdkafka then sends again must not be there twice.
+sub _producer
+{
+	my ($self, $topic, $partition) = @_;
+
+	return ('kcat', '-P', '-q', '-E', '-b', $self->{address}, '-t', $topic, '-p', $partition,
+		'-X', 'enable.idempotence=true', '-X', 'message.timeout.ms=60000');
 }
 
 =head2 consume(TOPIC, OPTION...)

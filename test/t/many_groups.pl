@@ -18,7 +18,7 @@ CONF
 # Of the bigint keys, two and two have the same hash. There are more groups than
 # are put into a hash table, and some rows to each.
 my $groups = 60_000;
-my $rows = 150_000;
+my $rows = 70_000;
 $node->safe_psql('postgres', <<'SQL');
 CREATE ROLE app;
 GRANT CREATE ON SCHEMA public TO app;
