@@ -147,6 +147,9 @@ open_program(StreamingViewState *state)
 	old = MemoryContextSwitchTo(state->program_context);
 	state->locks = streaming_relations_of_view(state->view);
 	streaming_lock_relations(state->locks, AccessShareLock);
+	/* a change of the view that commits while it is compiled is not missed */
+	state->relations = list_make1_oid(state->view);
+	state->valid = true;
 	state->definition = streaming_catalog_view(state->view, false);
 	rel = relation_open(state->definition->definition, AccessShareLock);
 	state->program = streaming_compile(get_view_query(rel), state->definition->id,
@@ -160,8 +163,8 @@ open_program(StreamingViewState *state)
 						get_rel_name(state->view)),
 				 errhint("Drop the view and create it again.")));
 	state->change_stream = find_change_stream(state->definition);
-	state->relations = list_make3_oid(state->view, state->definition->definition,
-									  state->program->input);
+	state->relations = lappend_oid(state->relations, state->definition->definition);
+	state->relations = lappend_oid(state->relations, state->program->input);
 	state->relations = lappend_oid(state->relations, state->program->scan);
 	if (OidIsValid(state->program->sink.relid))
 		state->relations = lappend_oid(state->relations, state->program->sink.relid);
@@ -181,7 +184,6 @@ open_program(StreamingViewState *state)
 		streaming_input_track(state->input, state->program->event_attno,
 							  streaming_late_rescan);
 	MemoryContextSwitchTo(old);
-	state->valid = true;
 }
 
 StreamingViewState *

@@ -401,7 +401,7 @@ streaming_merge_pending(StreamingStageExec *exec)
 	streaming_state_expect(exec->table, exec->npending);
 	for (int i = 0; i < exec->npending; i++)
 	{
-		StreamingPendingRow *row = &exec->pending[i];
+		StreamingHashed *row = &exec->pending[i];
 		TupleTableSlot *input = exec->input;
 
 		/* Sorted, they are all over the memory, and so are the groups. */

@@ -174,15 +174,15 @@ receive_result(TupleTableSlot *slot, DestReceiver *self)
 {
 	StreamingStageExec *exec = ((ResultReceiver *) self)->exec;
 	MemoryContext old = MemoryContextSwitchTo(exec->pending_context);
-	StreamingPendingRow *row;
+	StreamingHashed *row;
 
 	if (exec->npending == exec->max_pending)
 	{
 		exec->max_pending = Max(exec->max_pending * 2, 1024);
 		exec->pending = exec->pending == NULL ?
 			MemoryContextAlloc(exec->batch_context,
-							   sizeof(StreamingPendingRow) * exec->max_pending) :
-			repalloc_huge(exec->pending, sizeof(StreamingPendingRow) * exec->max_pending);
+							   sizeof(StreamingHashed) * exec->max_pending) :
+			repalloc_huge(exec->pending, sizeof(StreamingHashed) * exec->max_pending);
 	}
 	slot_getallattrs(slot);
 	row = &exec->pending[exec->npending++];
@@ -253,7 +253,7 @@ match_row(StreamingStageExec *exec, List *rows, Datum *keys, bool *keys_null,
 
 /* Replaces what is stored under one hash by the new results of that hash. */
 static void
-replace_groups(StreamingStageExec *exec, int64 hash, StreamingPendingRow *results,
+replace_groups(StreamingStageExec *exec, int64 hash, StreamingHashed *results,
 			   int nresults, TupleTableSlot *slot)
 {
 	int			nkeys = exec->stage->nkeys;
@@ -304,7 +304,7 @@ recompute_groups(StreamingStageExec *exec, int64 *hashes, int n)
 											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	streaming_statement_run(&exec->recompute, NULL, &param, false,
 							(DestReceiver *) &receiver);
-	qsort(exec->pending, exec->npending, sizeof(StreamingPendingRow), compare_hashes);
+	streaming_sort_hashed(exec->pending, exec->npending);
 	streaming_state_expect(exec->table, n);
 	for (int i = 0; i < n; i++)
 	{

@@ -36,14 +36,6 @@
 /* Rows that are merged at once where they arrive in the order of their hashes. */
 #define ORDERED_ROWS	1000
 
-/* sort_pending(rows, n): by hash */
-#define ST_SORT sort_pending
-#define ST_ELEMENT_TYPE StreamingPendingRow
-#define ST_COMPARE(a, b) ((a)->hash < (b)->hash ? -1 : (a)->hash > (b)->hash ? 1 : 0)
-#define ST_SCOPE static
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
 typedef struct StageReceiver
 {
 	DestReceiver pub;
@@ -218,7 +210,7 @@ merge_chunk(StreamingStageExec *exec)
 		proc_exit(1);
 	INSTR_TIME_SET_CURRENT(start);
 	if (!exec->in_order)
-		sort_pending(exec->pending, exec->npending);
+		streaming_sort_hashed(exec->pending, exec->npending);
 	if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
 		streaming_merge_bag(exec);
 	else
@@ -237,7 +229,7 @@ chunk_is_full(StreamingStageExec *exec)
 	if (exec->in_order && exec->npending >= ORDERED_ROWS)
 		return true;
 	return MemoryContextMemAllocated(exec->pending_context, false) +
-		exec->npending * sizeof(StreamingPendingRow) > (Size) streaming_work_mem * 1024L / 2;
+		exec->npending * sizeof(StreamingHashed) > (Size) streaming_work_mem * 1024L / 2;
 }
 
 /* Nothing can be written while parallel workers run: a row waits for their end. */
@@ -258,7 +250,7 @@ add_waiting(StreamingStageExec *exec, TupleTableSlot *slot)
 static void
 add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 {
-	StreamingPendingRow *row;
+	StreamingHashed *row;
 	StreamingGroupKey *key = exec->row_key ? exec->row_key : exec->group_key;
 	MemoryContext old;
 	int64		hash;
@@ -277,8 +269,8 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 		exec->max_pending = exec->max_pending ? exec->max_pending * 2 : 1024;
 		exec->pending = exec->pending == NULL ?
 			MemoryContextAllocHuge(exec->batch_context,
-								   sizeof(StreamingPendingRow) * exec->max_pending) :
-			repalloc_huge(exec->pending, sizeof(StreamingPendingRow) * exec->max_pending);
+								   sizeof(StreamingHashed) * exec->max_pending) :
+			repalloc_huge(exec->pending, sizeof(StreamingHashed) * exec->max_pending);
 	}
 	row = &exec->pending[exec->npending++];
 	row->hash = hash;

@@ -12,13 +12,6 @@
 #include "state/state_table.h"
 #include "statement.h"
 
-/* A row that waits to be merged. */
-typedef struct StreamingPendingRow
-{
-	int64		hash;
-	MinimalTuple tuple;
-} StreamingPendingRow;
-
 typedef struct StreamingStageExec
 {
 	/* for the life of the view in this worker */
@@ -48,7 +41,7 @@ typedef struct StreamingStageExec
 	StreamingDelta *writes;		/* what a sink is to write; NULL: no sink */
 	StreamingSink *takes;		/* a sink that takes rows as they come; or NULL */
 	MemoryContext pending_context;
-	StreamingPendingRow *pending;
+	StreamingHashed *pending;	/* MinimalTuples that wait to be merged */
 	int			npending;
 	int			max_pending;
 	bool		in_order;		/* pending rows came in the order of their hashes */

@@ -40,20 +40,6 @@
 /* Rows of the part that come next, which the processor begins to load. */
 #define PREFETCH_DISTANCE	4
 
-typedef struct Row
-{
-	int64		hash;
-	HeapTupleHeader tuple;		/* its length is that of a composite datum */
-} Row;
-
-/* sort_rows(rows, n): by hash */
-#define ST_SORT sort_rows
-#define ST_ELEMENT_TYPE Row
-#define ST_COMPARE(a, b) ((a)->hash < (b)->hash ? -1 : (a)->hash > (b)->hash ? 1 : 0)
-#define ST_SCOPE static
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
 /* Rows one behind the other, each: hash, tuple with its header, both aligned. */
 typedef struct RowBlock
 {
@@ -85,7 +71,8 @@ typedef struct HashOrder
 	Part		parts[PARTS];
 	bool		exhausted;		/* nothing more comes from below */
 	int			part;			/* that comes next */
-	Row		   *rows;			/* of the part before */
+	StreamingHashed *rows;		/* of the part before; HeapTupleHeaders, whose
+								 * length is that of a composite datum */
 	int			nrows;
 	int			max_rows;
 	int			next;			/* of rows */
@@ -322,7 +309,7 @@ sort_part(HashOrder *order, Part *part)
 			pfree(order->rows);
 		order->max_rows = part->nrows + part->nrows / 4;
 		order->rows = MemoryContextAllocHuge(order->context,
-											 sizeof(Row) * order->max_rows);
+											 sizeof(StreamingHashed) * order->max_rows);
 	}
 	for (RowBlock *block = part->first; block; block = block->next)
 	{
@@ -330,14 +317,16 @@ sort_part(HashOrder *order, Part *part)
 
 		while (at < block->used)
 		{
-			Row		   *row = &order->rows[order->nrows++];
+			StreamingHashed *row = &order->rows[order->nrows++];
+			HeapTupleHeader tuple = (HeapTupleHeader)
+				(block->data + at + MAXALIGN(sizeof(int64)));
 
 			row->hash = *(int64 *) (block->data + at);
-			row->tuple = (HeapTupleHeader) (block->data + at + MAXALIGN(sizeof(int64)));
-			at += MAXALIGN(sizeof(int64)) + MAXALIGN(HeapTupleHeaderGetDatumLength(row->tuple));
+			row->tuple = tuple;
+			at += MAXALIGN(sizeof(int64)) + MAXALIGN(HeapTupleHeaderGetDatumLength(tuple));
 		}
 	}
-	sort_rows(order->rows, order->nrows);
+	streaming_sort_hashed(order->rows, order->nrows);
 }
 
 static TupleTableSlot *

@@ -17,6 +17,14 @@
 
 #include "state/group_key.h"
 
+/* streaming_sort_hashed */
+#define ST_SORT streaming_sort_hashed
+#define ST_ELEMENT_TYPE StreamingHashed
+#define ST_COMPARE(a, b) ((a)->hash < (b)->hash ? -1 : (a)->hash > (b)->hash ? 1 : 0)
+#define ST_SCOPE
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 static void
 fill_column(StreamingKeyColumn *column, StreamingValue *value)
 {

@@ -25,6 +25,13 @@ typedef struct StreamingGroupKey
 	StreamingKeyColumn columns[FLEXIBLE_ARRAY_MEMBER];
 } StreamingGroupKey;
 
+/* A tuple, of a kind that its owner knows, with the hash of its key. */
+typedef struct StreamingHashed
+{
+	int64		hash;
+	void	   *tuple;
+} StreamingHashed;
+
 /* In CurrentMemoryContext; extra values (nextra may be 0) are further columns. */
 extern StreamingGroupKey *streaming_group_key(StreamingValue *values, int nvalues,
 											  StreamingValue *extra, int nextra);
@@ -35,5 +42,8 @@ extern int64 streaming_group_hash(StreamingGroupKey *key, const Datum *values,
 extern bool streaming_group_equal(StreamingGroupKey *key,
 								  const Datum *values1, const bool *isnull1,
 								  const Datum *values2, const bool *isnull2);
+
+/* By hash, in no order among equals. */
+extern void streaming_sort_hashed(StreamingHashed *rows, size_t n);
 
 #endif							/* STREAMING_GROUP_KEY_H */

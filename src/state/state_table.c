@@ -302,11 +302,14 @@ is_empty(StreamingStateTable *table)
 	return table->was_empty && !table->flushed;
 }
 
-/* Neither the map nor the index tells where rows are: makes one of them do so. */
+/*
+ * Neither the map, which there is then, nor an index tells where rows are: makes
+ * one of them do so.
+ */
 static void
 find_without_index(StreamingStateTable *table)
 {
-	if (table->map && streaming_row_map_has_room(table->map))
+	if (streaming_row_map_has_room(table->map))
 		fill_map_from_table(table);
 	if (!uses_map(table))
 		make_index(table);
@@ -334,13 +337,13 @@ hash_of(StreamingStateTable *table, TupleTableSlot *row)
 	return DatumGetInt64(slot_getattr(row, table->hash_attno, &isnull));
 }
 
-/* The page if it is pinned, or NULL. */
+/* The page if it is in a ring of n, or NULL. */
 static StreamingStatePage *
-find_page(StreamingStateTable *table, BlockNumber block)
+find_page(StreamingStatePage *ring, int n, BlockNumber block)
 {
-	for (int i = 0; i < STREAMING_PINNED_PAGES; i++)
+	for (int i = 0; i < n; i++)
 	{
-		StreamingStatePage *page = &table->pages[i];
+		StreamingStatePage *page = &ring[i];
 
 		if (page->block == block && BufferIsValid(page->buffer))
 			return page;
@@ -368,7 +371,7 @@ streaming_state_prefetch(StreamingStateTable *table, int64 hash)
 	block = ItemPointerGetBlockNumber(&tid);
 	if (block >= table->nblocks)
 		return;
-	page = find_page(table, block);
+	page = find_page(table->pages, STREAMING_PINNED_PAGES, block);
 	if (page == NULL)
 	{
 		page = &table->prefetched[table->nprefetched++ % STREAMING_PREFETCHES];
@@ -388,14 +391,10 @@ streaming_state_prefetch(StreamingStateTable *table, int64 hash)
 static Buffer
 read_buffer(StreamingStateTable *table, BlockNumber block)
 {
-	for (int i = 0; i < STREAMING_PREFETCHES; i++)
-	{
-		StreamingStatePage *page = &table->prefetched[i];
+	StreamingStatePage *page = find_page(table->prefetched, STREAMING_PREFETCHES, block);
 
-		if (page->block == block && BufferIsValid(page->buffer) &&
-			streaming_read_recent_buffer(table->rel, block, page->buffer))
-			return page->buffer;
-	}
+	if (page && streaming_read_recent_buffer(table->rel, block, page->buffer))
+		return page->buffer;
 	return ReadBuffer(table->rel, block);
 }
 
@@ -434,7 +433,7 @@ read_page(StreamingStateTable *table, BlockNumber block)
 		table->nblocks = RelationGetNumberOfBlocks(table->rel);
 	if (block >= table->nblocks)
 		return false;
-	table->page = find_page(table, block);
+	table->page = find_page(table->pages, STREAMING_PINNED_PAGES, block);
 	if (table->page == NULL)
 		table->page = pin_page(table, block);
 	content = BufferGetPage(table->page->buffer);
