@@ -73,31 +73,30 @@ sub largest_in
 	return %largest;
 }
 
+# What a round needs where nothing is left of others. A snapshot that keeps dead
+# rows from a VACUUM costs a round or two more, now and then; it is not growth.
+my %round_size = largest_in(1);
+is(scalar(keys %round_size), 5, 'states of combined, recomputed and sessions, bags of recomputed and updated');
+
 sub stays_small
 {
-	my ($what, $before, $after) = @_;
-	foreach (sort keys %$after)
+	my ($what, $rounds, %sizes) = @_;
+	foreach (sort keys %sizes)
 	{
-		cmp_ok($after->{$_}, '<=', 1.25 * $before->{$_}, sprintf "$what: $_ had %.1f MB, has %.1f MB", $before->{$_} / 1e6, $after->{$_} / 1e6);
+		cmp_ok($sizes{$_}, '<=', $rounds * $round_size{$_}, sprintf "$what: a round takes %.1f MB, $_ has %.1f MB", $round_size{$_} / 1e6, $sizes{$_} / 1e6);
 	}
 }
 
-my %early = largest_in(8);
-is(scalar(keys %early), 5, 'states of combined, recomputed and sessions, bags of recomputed and updated');
-my %late = largest_in(8);
-stays_small('in twice the time', \%early, \%late);
+stays_small('after 25 rounds', 10, largest_in(24));
 is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_all_tables WHERE relname ~ '^(state|bag)_' AND autovacuum_count > 0)), 0, 'autovacuum has no part in it');
 
 # Somebody who keeps VACUUM away keeps no batch away, and is not waited for.
 my $session = $node->background_psql('postgres');
-$session->query_safe('BEGIN; LOCK TABLE ' . join(', ', map { "streaming_internal.$_" } sort keys %late) . ' IN SHARE UPDATE EXCLUSIVE MODE');
+$session->query_safe('BEGIN; LOCK TABLE ' . join(', ', map { "streaming_internal.$_" } sort keys %round_size) . ' IN SHARE UPDATE EXCLUSIVE MODE');
 largest_in(3);
 $session->query_safe('COMMIT');
 is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error IS NOT NULL)), 0, 'batches go on while the tables cannot be vacuumed');
-largest_in(3);
-my %afterwards = largest_in(3);
-my %then = largest_in(6);
-stays_small('after a lock', \%afterwards, \%then);
+stays_small('20 rounds after a lock of three', 16, largest_in(20));
 
 # One round is open; in update mode it is shown.
 foreach my $view (@views)
