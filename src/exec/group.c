@@ -16,9 +16,6 @@
 #include "exec/stage.h"
 #include "streaming.h"
 
-/* Pending rows ahead that the processor begins to load. */
-#define PREFETCH_DISTANCE	8
-
 /* Outputs of a group; values live in the group's memory. */
 typedef struct GroupOutput
 {
@@ -405,10 +402,10 @@ streaming_merge_pending(StreamingStageExec *exec)
 		TupleTableSlot *input = exec->input;
 
 		/* Sorted, they are all over the memory, and so are the groups. */
-		if (i + PREFETCH_DISTANCE < exec->npending)
+		if (i + STREAMING_PREFETCH_DISTANCE < exec->npending)
 		{
-			streaming_prefetch(exec->pending[i + PREFETCH_DISTANCE].tuple);
-			streaming_state_prefetch(exec->table, exec->pending[i + PREFETCH_DISTANCE].hash);
+			streaming_prefetch(exec->pending[i + STREAMING_PREFETCH_DISTANCE].tuple);
+			streaming_state_prefetch(exec->table, exec->pending[i + STREAMING_PREFETCH_DISTANCE].hash);
 		}
 
 		if (i % 1024 == 0)

@@ -234,6 +234,19 @@ streaming_row_map_find(const StreamingRowMap *map, int64 hash)
 	return cursor;
 }
 
+void
+streaming_row_map_prefetch(const StreamingRowMap *map, int64 hash)
+{
+	const Part *part;
+	uint32		number;
+	uint32		key;
+
+	split_hash(hash, &number, &key);
+	part = &map->parts[number];
+	if (part->entries)
+		streaming_prefetch(&part->entries[home_of(part, key)]);
+}
+
 bool
 streaming_row_map_next(const StreamingRowMap *map, StreamingRowMapCursor *cursor,
 					   ItemPointer tid)

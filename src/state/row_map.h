@@ -46,6 +46,9 @@ extern StreamingRowMapCursor streaming_row_map_find(const StreamingRowMap *map, 
 extern bool streaming_row_map_next(const StreamingRowMap *map, StreamingRowMapCursor *cursor,
 								   ItemPointer tid);
 
+/* Begins to load what streaming_row_map_find will look at. */
+extern void streaming_row_map_prefetch(const StreamingRowMap *map, int64 hash);
+
 /* Adds a row; if it is there already, nothing.  False: the map is given up. */
 extern bool streaming_row_map_add(StreamingRowMap *map, int64 hash, ItemPointer tid);
 

@@ -33,6 +33,7 @@
 #include "catalog/namespace.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -70,6 +71,9 @@
  */
 #define VACUUM_ROWS				10000
 #define VACUUM_ROWS_PER_PAGE	10
+
+/* Look-ups between one step of preparing for a look-up and the next. */
+#define PREFETCH_STEP	(STREAMING_PREFETCH_DISTANCE / 3)
 
 /* Of StreamingStateKept *, in TopMemoryContext. */
 static List *kept_tables = NIL;
@@ -337,13 +341,13 @@ hash_of(StreamingStateTable *table, TupleTableSlot *row)
 	return DatumGetInt64(slot_getattr(row, table->hash_attno, &isnull));
 }
 
-/* The page if it is in a ring of n, or NULL. */
+/* The page if it is pinned, or NULL. */
 static StreamingStatePage *
-find_page(StreamingStatePage *ring, int n, BlockNumber block)
+find_page(StreamingStateTable *table, BlockNumber block)
 {
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < STREAMING_PINNED_PAGES; i++)
 	{
-		StreamingStatePage *page = &ring[i];
+		StreamingStatePage *page = &table->pages[i];
 
 		if (page->block == block && BufferIsValid(page->buffer))
 			return page;
@@ -351,50 +355,101 @@ find_page(StreamingStatePage *ring, int n, BlockNumber block)
 	return NULL;
 }
 
+/* Begins to load the page of the first row that may have the hash, if need be from the disk. */
+static void
+prefetch_page(StreamingStateTable *table, StreamingStatePrefetch *prefetch)
+{
+	StreamingRowMapCursor cursor = streaming_row_map_find(table->map, prefetch->hash);
+	StreamingStatePage *page;
+	ItemPointerData tid;
+	Page		content;
+
+	if (!streaming_row_map_next(table->map, &cursor, &tid) ||
+		ItemPointerGetBlockNumber(&tid) >= table->nblocks)
+		return;
+	prefetch->block = ItemPointerGetBlockNumber(&tid);
+	prefetch->offset = ItemPointerGetOffsetNumber(&tid);
+	page = find_page(table, prefetch->block);
+	prefetch->buffer = page ? page->buffer :
+		PrefetchBuffer(table->rel, MAIN_FORKNUM, prefetch->block).recent_buffer;
+	if (!BufferIsValid(prefetch->buffer))
+		return;
+	content = BufferGetPage(prefetch->buffer);
+	streaming_prefetch(GetBufferDescriptor(prefetch->buffer - 1));
+	streaming_prefetch(content);
+	streaming_prefetch(PageGetItemId(content, prefetch->offset));
+}
+
 /*
- * Begins to load the page of the first row that may have the hash: from the disk,
- * or its header and the row's line pointer into the processor's cache.
+ * Begins to load the row, and the place for a new version of it.  The page is
+ * not pinned and may be another by now, so what it says is taken for a guess.
+ * (A function without effects but prefetches is one that gcc does not call.)
+ */
+static pg_attribute_always_inline void
+prefetch_row(StreamingStatePrefetch *prefetch)
+{
+	PageHeader	page;
+	ItemId		item;
+
+	if (!BufferIsValid(prefetch->buffer) || prefetch->offset > MaxHeapTuplesPerPage)
+		return;
+	page = (PageHeader) BufferGetPage(prefetch->buffer);
+	item = PageGetItemId(page, prefetch->offset);
+	if (ItemIdIsRedirected(item) && ItemIdGetRedirect(item) <= MaxHeapTuplesPerPage)
+		item = PageGetItemId(page, ItemIdGetRedirect(item));
+	if (ItemIdGetOffset(item) < BLCKSZ - PG_CACHE_LINE_SIZE)
+	{
+		streaming_prefetch((char *) page + ItemIdGetOffset(item));
+		streaming_prefetch((char *) page + ItemIdGetOffset(item) + PG_CACHE_LINE_SIZE / 2);
+	}
+	if (page->pd_lower <= page->pd_upper && page->pd_upper <= BLCKSZ &&
+		page->pd_upper > PG_CACHE_LINE_SIZE)
+	{
+		streaming_prefetch((char *) page + page->pd_lower);
+		streaming_prefetch((char *) page + page->pd_upper - PG_CACHE_LINE_SIZE / 2);
+		streaming_prefetch((char *) page + page->pd_upper - PG_CACHE_LINE_SIZE);
+	}
+}
+
+/*
+ * A look-up in a large table misses the processor's caches a dozen times, each
+ * time where the miss before has told it to look.  So it is prepared in steps,
+ * and while one waits for the memory, others are worked on.
  */
 void
 streaming_state_prefetch(StreamingStateTable *table, int64 hash)
 {
-	StreamingRowMapCursor cursor;
-	BlockNumber block;
-	StreamingStatePage *page;
-	ItemPointerData tid;
+	StreamingStatePrefetch *ring = table->prefetches;
+	uint32		n = table->nprefetches++;
 
 	if (!uses_map(table))
 		return;
-	cursor = streaming_row_map_find(table->map, hash);
-	if (!streaming_row_map_next(table->map, &cursor, &tid))
-		return;
-	block = ItemPointerGetBlockNumber(&tid);
-	if (block >= table->nblocks)
-		return;
-	page = find_page(table->pages, STREAMING_PINNED_PAGES, block);
-	if (page == NULL)
+	ring[n % STREAMING_PREFETCHES] = (StreamingStatePrefetch)
 	{
-		page = &table->prefetched[table->nprefetched++ % STREAMING_PREFETCHES];
-		page->block = block;
-		page->buffer = PrefetchBuffer(table->rel, MAIN_FORKNUM, block).recent_buffer;
-	}
-	if (BufferIsValid(page->buffer))
-	{
-		Page		content = BufferGetPage(page->buffer);
-
-		streaming_prefetch(content);
-		streaming_prefetch(PageGetItemId(content, ItemPointerGetOffsetNumber(&tid)));
-	}
+		.hash = hash, .block = InvalidBlockNumber, .buffer = InvalidBuffer
+	};
+	streaming_row_map_prefetch(table->map, hash);
+	if (n >= PREFETCH_STEP)
+		prefetch_page(table, &ring[(n - PREFETCH_STEP) % STREAMING_PREFETCHES]);
+	if (n >= 2 * PREFETCH_STEP)
+		prefetch_row(&ring[(n - 2 * PREFETCH_STEP) % STREAMING_PREFETCHES]);
 }
 
 /* Reads a page, in the place where it was found when it was prefetched. */
 static Buffer
 read_buffer(StreamingStateTable *table, BlockNumber block)
 {
-	StreamingStatePage *page = find_page(table->prefetched, STREAMING_PREFETCHES, block);
+	for (int i = 0; i < STREAMING_PREFETCHES; i++)
+	{
+		StreamingStatePrefetch *prefetch = &table->prefetches[i];
 
-	if (page && streaming_read_recent_buffer(table->rel, block, page->buffer))
-		return page->buffer;
+		if (prefetch->block == block && BufferIsValid(prefetch->buffer))
+		{
+			if (streaming_read_recent_buffer(table->rel, block, prefetch->buffer))
+				return prefetch->buffer;
+			break;
+		}
+	}
 	return ReadBuffer(table->rel, block);
 }
 
@@ -433,7 +488,7 @@ read_page(StreamingStateTable *table, BlockNumber block)
 		table->nblocks = RelationGetNumberOfBlocks(table->rel);
 	if (block >= table->nblocks)
 		return false;
-	table->page = find_page(table->pages, STREAMING_PINNED_PAGES, block);
+	table->page = find_page(table, block);
 	if (table->page == NULL)
 		table->page = pin_page(table, block);
 	content = BufferGetPage(table->page->buffer);

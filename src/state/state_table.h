@@ -12,14 +12,22 @@
 #include "state/row_map.h"
 #include "utils/timestamp.h"
 
-/* Pages that are about to be looked at, and pages that have been lately. */
+/* Look-ups that are about to be made, and pages that have been looked at lately. */
 #define STREAMING_PREFETCHES	16
 #define STREAMING_PINNED_PAGES	16
+
+typedef struct StreamingStatePrefetch
+{
+	int64		hash;
+	BlockNumber block;			/* of the first row that may have it, or invalid */
+	OffsetNumber offset;
+	Buffer		buffer;			/* where the page was then, or invalid */
+} StreamingStatePrefetch;
 
 typedef struct StreamingStatePage
 {
 	BlockNumber block;
-	Buffer		buffer;			/* where it was then, or is pinned; or invalid */
+	Buffer		buffer;			/* where it is pinned, or invalid */
 } StreamingStatePage;
 
 /*
@@ -62,8 +70,8 @@ typedef struct StreamingStateTable
 														 * the map */
 	uint32		npages;
 	StreamingStatePage *page;	/* the last one of them; or NULL */
-	StreamingStatePage prefetched[STREAMING_PREFETCHES];	/* a ring */
-	uint32		nprefetched;
+	StreamingStatePrefetch prefetches[STREAMING_PREFETCHES];	/* a ring */
+	uint32		nprefetches;
 	BlockNumber nblocks;		/* of the table; maybe more by now */
 	HeapTupleData found;
 	Size		row_size;		/* of the last row found, or a guess */
@@ -105,7 +113,11 @@ extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber h
 extern void streaming_state_find(StreamingStateTable *table, int64 hash);
 extern bool streaming_state_next(StreamingStateTable *table);
 
-/* Says that a hash is going to be looked up soon. */
+/*
+ * Says that a hash is going to be looked up, best after
+ * STREAMING_PREFETCH_DISTANCE further calls.
+ */
+#define STREAMING_PREFETCH_DISTANCE 12
 extern void streaming_state_prefetch(StreamingStateTable *table, int64 hash);
 
 /*
