@@ -12,10 +12,7 @@ StreamingTest - servers with streaming, and what its tests ask of them
   $node->safe_psql('postgres', 'CREATE FOREIGN TABLE ...; CREATE VIEW v WITH ...');
   drain($node, 'v');
   same_as_batch($node, 'v', 'SELECT k, count(*) FROM s GROUP BY k');
-  kill9_worker($node, 'streaming query');
-  kill9_postmaster($node);
-  no_survivors($node);
-  $node->start;
+  kill9($node, $_) foreach 'streaming query', 'postmaster';
   wait_for($node, "SELECT status FROM streaming.views", 'running') or ...;
   done_testing();
 
@@ -39,7 +36,7 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
   new_node wait_for wait_until drain same_as_batch
-  kill9_postmaster no_survivors server_pids kill9_worker terminate_worker
+  kill9 kill9_postmaster no_survivors server_pids kill9_worker terminate_worker
   worker_pids cpu_seconds put_file random_seed rounds $deadline
 );
 
@@ -251,6 +248,29 @@ sub kill9_worker
 	wait_for($node, "SELECT pid <> $checkpointer FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
 	  or die 'the server did not come back';
 	return $pid;
+}
+
+=head2 kill9(NODE, VICTIM)
+
+SIGKILL to the 'postmaster', which leaves no survivors and is started again, or
+to a process whose backend_type is LIKE the victim, as soon as there is one.
+
+=cut
+
+sub kill9
+{
+	my ($node, $victim) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	if ($victim eq 'postmaster')
+	{
+		kill9_postmaster($node);
+		no_survivors($node);
+		$node->start;
+		return;
+	}
+	wait_until(sub { kill9_worker($node, $victim) }) or die "no process is a $victim";
+	return;
 }
 
 =head2 terminate_worker(NODE, PATTERN)

@@ -28,16 +28,7 @@ foreach my $round (1 .. $rounds)
 	$taken += 1000;
 	# The manual view never sees these.
 	$node->safe_psql('postgres', sprintf $insert, 100 + $round, 10 + int rand 5000);
-	if ($round % 2)
-	{
-		kill9_postmaster($node);
-		no_survivors($node);
-		$node->start;
-	}
-	else
-	{
-		ok(kill9_worker($node, 'streaming query'), 'a crash restart');
-	}
+	kill9($node, $round % 2 ? 'postmaster' : 'streaming query');
 	drain($node, $_) foreach qw(per_round drained over);
 	is($node->safe_psql('postgres', 'SELECT count(*), count(*) FILTER (WHERE round > 100) FROM drained'), "$taken|0", 'rows taken are there, rows not taken are gone');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM s'), 0, 'from the stream, too');

@@ -39,17 +39,7 @@ foreach my $round (1 .. rounds(5))
 	{
 		$load->wait_for_more(5);
 		sleep rand 0.2;
-		if ($victim eq 'postmaster')
-		{
-			kill9_postmaster($node);
-			no_survivors($node);
-			$node->start;
-		}
-		else
-		{
-			wait_until(sub { worker_pids($node, $victim) }) or die "no process is a $victim";
-			kill9_worker($node, $victim);
-		}
+		kill9($node, $victim);
 		drain($node, 'drained') if $round % 2;
 	}
 }

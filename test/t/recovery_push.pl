@@ -59,7 +59,6 @@ my %batch = (
 );
 
 my $load = StreamingLoad->sessions($node, 4);
-my %killed;
 
 foreach my $round (1 .. rounds(5))
 {
@@ -68,24 +67,13 @@ foreach my $round (1 .. rounds(5))
 		$load->wait_for_more(10);
 		# By chance in the middle of something.
 		sleep rand 0.1;
-		if ($victim eq 'postmaster')
-		{
-			kill9_postmaster($node);
-			no_survivors($node);
-			$node->start;
-			$killed{$victim}++;
-		}
-		elsif (kill9_worker($node, $victim))
-		{
-			$killed{$victim}++;
-		}
+		kill9($node, $victim);
 		# A view that is only drained loses nothing either.
 		drain($node, 'per_tx') if $round % 2;
 	}
 }
 $load->wait_for_more(10);
 $load->stop;
-diag(join ', ', map { "$killed{$_} x $_" } sort keys %killed);
 
 $load->acknowledged_are_there($node, 'mirror');
 foreach my $view (sort keys %batch)

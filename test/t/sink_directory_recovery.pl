@@ -82,17 +82,7 @@ foreach my $round (1 .. rounds(10))
 {
 	$load->wait_for_more(5);
 	sleep rand 0.1;
-	if ($round % 3)
-	{
-		kill9_postmaster($node);
-		no_survivors($node);
-		$node->start;
-	}
-	else
-	{
-		wait_until(sub { worker_pids($node, 'streaming delivery') }) or die 'nothing delivers';
-		kill9_worker($node, 'streaming delivery');
-	}
+	kill9($node, $round % 3 ? 'postmaster' : 'streaming delivery');
 }
 $load->wait_for_more(5);
 $load->stop;

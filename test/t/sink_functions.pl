@@ -131,16 +131,7 @@ foreach my $round (1 .. rounds(5))
 		$load->wait_for_more(10);
 		# By chance in the middle of something.
 		sleep rand 0.1;
-		if ($victim eq 'postmaster')
-		{
-			kill9_postmaster($node);
-			no_survivors($node);
-			$node->start;
-		}
-		else
-		{
-			kill9_worker($node, $victim);
-		}
+		kill9($node, $victim);
 	}
 }
 $load->wait_for_more(10);

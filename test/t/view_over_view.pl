@@ -65,11 +65,9 @@ all_right('after many inserts');
 foreach my $round (1 .. rounds(4))
 {
 	insert(5) foreach 1 .. 5;
-	kill9_worker($node, 'streaming query');
+	kill9($node, 'streaming query');
 	insert(5) foreach 1 .. 5;
-	kill9_postmaster($node);
-	no_survivors($node);
-	$node->start;
+	kill9($node, 'postmaster');
 	insert(5);
 	all_right("after kills $round");
 }

@@ -157,17 +157,7 @@ foreach my $round (1 .. rounds(3))
 		$load->wait_for_more(2);
 		look();
 		sleep rand 0.3;
-		if ($victim eq 'postmaster')
-		{
-			kill9_postmaster($node);
-			no_survivors($node);
-			$node->start;
-		}
-		else
-		{
-			wait_until(sub { worker_pids($node, $victim) }) or die "no process is a $victim";
-			kill9_worker($node, $victim);
-		}
+		kill9($node, $victim);
 		look();
 	}
 }
