@@ -173,22 +173,10 @@ static bool
 receive_result(TupleTableSlot *slot, DestReceiver *self)
 {
 	StreamingStageExec *exec = ((ResultReceiver *) self)->exec;
-	MemoryContext old = MemoryContextSwitchTo(exec->pending_context);
-	StreamingHashed *row;
 
-	if (exec->npending == exec->max_pending)
-	{
-		exec->max_pending = Max(exec->max_pending * 2, 1024);
-		exec->pending = exec->pending == NULL ?
-			MemoryContextAlloc(exec->batch_context,
-							   sizeof(StreamingHashed) * exec->max_pending) :
-			repalloc_huge(exec->pending, sizeof(StreamingHashed) * exec->max_pending);
-	}
 	slot_getallattrs(slot);
-	row = &exec->pending[exec->npending++];
-	row->hash = streaming_group_hash(exec->group_key, slot->tts_values, slot->tts_isnull);
-	row->tuple = ExecCopySlotMinimalTuple(slot);
-	MemoryContextSwitchTo(old);
+	streaming_add_pending(exec, streaming_group_hash(exec->group_key, slot->tts_values,
+													 slot->tts_isnull), slot);
 	return true;
 }
 

@@ -246,24 +246,12 @@ add_waiting(StreamingStageExec *exec, TupleTableSlot *slot)
 	tuplestore_puttupleslot(exec->waiting, slot);
 }
 
-/* A row of a stage with state waits for its chunk. */
-static void
-add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
+void
+streaming_add_pending(StreamingStageExec *exec, int64 hash, TupleTableSlot *slot)
 {
 	StreamingHashed *row;
-	StreamingGroupKey *key = exec->row_key ? exec->row_key : exec->group_key;
 	MemoryContext old;
-	int64		hash;
 
-	slot_getallattrs(slot);
-	hash = streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
-	if (exec->npending > 0 && hash < exec->pending[exec->npending - 1].hash)
-	{
-		if (exec->keeps_order && !IsInParallelMode())
-			merge_chunk(exec);	/* another run of rows in order begins */
-		else
-			exec->in_order = false;
-	}
 	if (exec->npending == exec->max_pending)
 	{
 		exec->max_pending = exec->max_pending ? exec->max_pending * 2 : 1024;
@@ -277,6 +265,25 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 	old = MemoryContextSwitchTo(exec->pending_context);
 	row->tuple = ExecCopySlotMinimalTuple(slot);
 	MemoryContextSwitchTo(old);
+}
+
+/* A row of a stage with state waits for its chunk. */
+static void
+add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
+{
+	StreamingGroupKey *key = exec->row_key ? exec->row_key : exec->group_key;
+	int64		hash;
+
+	slot_getallattrs(slot);
+	hash = streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
+	if (exec->npending > 0 && hash < exec->pending[exec->npending - 1].hash)
+	{
+		if (exec->keeps_order && !IsInParallelMode())
+			merge_chunk(exec);	/* another run of rows in order begins */
+		else
+			exec->in_order = false;
+	}
+	streaming_add_pending(exec, hash, slot);
 	if (chunk_is_full(exec) && !IsInParallelMode())
 		merge_chunk(exec);
 }

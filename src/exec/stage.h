@@ -89,6 +89,9 @@ extern void streaming_stage_finish(StreamingStageExec *exec, TimestampTz from,
 /* Between batches, outside of a transaction: keeps the stage's tables small. */
 extern void streaming_stage_vacuum(StreamingStageExec *exec);
 
+/* Adds a row, copied, to the end of the pending rows. */
+extern void streaming_add_pending(StreamingStageExec *exec, int64 hash, TupleTableSlot *slot);
+
 /* An empty delta named name for a stage's output, in CurrentMemoryContext. */
 extern StreamingDelta *streaming_delta_make(StreamingStageExec *exec, const char *name);
 
