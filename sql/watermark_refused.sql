@@ -38,6 +38,14 @@ SELECT * FROM key_groups ORDER BY half;
 CREATE VIEW months WITH (streaming.output_mode = 'append') AS SELECT date_bin('1 month', at, 'epoch'), count(*) FROM s GROUP BY 1;
 CREATE VIEW months WITH (streaming.continuous) AS SELECT streaming.tumble(at, '1 year'), count(*) FROM s GROUP BY 1;
 CREATE VIEW months WITH (streaming.continuous) AS SELECT streaming.hop(at, '1 day', '1 month'), count(*) FROM s GROUP BY 1;
+-- nor other constants that they refuse
+CREATE VIEW never WITH (streaming.continuous) AS SELECT streaming.tumble(at, '0'), count(*) FROM s GROUP BY 1;
+CREATE VIEW never WITH (streaming.continuous) AS SELECT streaming.hop(at, '-1 s', '1 s'), count(*) FROM s GROUP BY 1;
+CREATE VIEW never WITH (streaming.continuous) AS SELECT streaming.hop(at, '7 s', '5 s'), count(*) FROM s GROUP BY 1;
+CREATE VIEW never WITH (streaming.continuous) AS SELECT streaming.hop(at, '1 us', '1 day'), count(*) FROM s GROUP BY 1;
+CREATE VIEW never WITH (streaming.continuous) AS SELECT date_bin('0', at, 'epoch'), count(*) FROM s GROUP BY 1;
+CREATE VIEW never WITH (streaming.continuous) AS SELECT date_bin('1 s', at, 'infinity'), count(*) FROM s GROUP BY 1;
+CREATE VIEW never WITH (streaming.continuous) AS SELECT date_trunc('day', at, 'Nowhere/Land'), count(*) FROM s GROUP BY 1;
 -- a watermark that views depend on may change, but not come and go below them
 CREATE VIEW instants WITH (streaming.trigger = 'manual', streaming.output_mode = 'append') AS SELECT at, count(*) FROM s GROUP BY at;
 CREATE VIEW distinct_keys WITH (streaming.trigger = 'manual') AS SELECT at, count(DISTINCT k) FROM timeless GROUP BY at;

@@ -16,6 +16,7 @@ SELECT streaming.hop('2026-01-01 00:07:30+00', '4 minutes', '10 minutes');
 SELECT count(*) FROM streaming.hop('2026-01-01', '1 second', '1 hour');
 SELECT * FROM streaming.hop(NULL, '5 minutes', '10 minutes');
 SELECT * FROM streaming.hop('-infinity', '5 minutes', '10 minutes');
+SELECT * FROM streaming.hop('infinity', '5 minutes', '10 minutes');
 
 -- every window holds the time, none is missing and none comes twice
 SELECT bool_and(w @> at), bool_and(upper(w) - lower(w) = '1 minute'),
@@ -75,5 +76,25 @@ SELECT streaming.drain('tumbling'), streaming.drain('hopping'), streaming.drain(
 SELECT view, late_rows FROM streaming.stat_views ORDER BY view::text;
 SELECT * FROM hopping_below ORDER BY w DESC LIMIT 4;
 
-DROP FOREIGN TABLE clicks CASCADE;
+-- windows that would reach beyond the range of timestamps
+CREATE FOREIGN TABLE ages (at timestamptz OPTIONS (watermark '100 days')) SERVER streaming;
+CREATE VIEW days_append WITH (streaming.trigger = 'manual', streaming.output_mode = 'append') AS
+    SELECT date_bin('1 day', at, '2000-01-01 00:00:00+00') AS day, count(*) AS n FROM ages GROUP BY 1;
+CREATE VIEW days_update WITH (streaming.trigger = 'manual') AS
+    SELECT date_trunc('month', at, 'Europe/Berlin') AS month, count(*) AS n FROM ages GROUP BY 1;
+CREATE VIEW days_tumble WITH (streaming.trigger = 'manual') AS
+    SELECT streaming.tumble(at, '1 day') AS w, count(*) AS n FROM ages GROUP BY 1;
+CREATE VIEW days_hop WITH (streaming.trigger = 'manual') AS
+    SELECT streaming.hop(at, '12 hours', '1 day') AS w, count(*) AS n FROM ages GROUP BY 1;
+INSERT INTO ages VALUES ('4714-12-01 00:00:00+00 BC');
+SELECT sum(streaming.drain(view)) FROM streaming.views WHERE view::text ~ '^days';
+INSERT INTO ages VALUES ('2026-01-01 00:00:00+00'), ('294276-12-31 12:00:00+00'), ('294276-12-30 18:00:00+00');
+SELECT sum(streaming.drain(view)) FROM streaming.views WHERE view::text ~ '^days';
+SELECT view, status, last_error, streaming.watermark(view) FROM streaming.views WHERE view::text ~ '^days' ORDER BY view::text;
+SELECT * FROM days_append ORDER BY day;
+SELECT * FROM days_update ORDER BY month;
+SELECT * FROM days_tumble ORDER BY w;
+SELECT * FROM days_hop ORDER BY w;
+
+DROP FOREIGN TABLE clicks, ages CASCADE;
 DROP TABLE plain;

@@ -233,6 +233,10 @@ CREATE FUNCTION streaming_internal.no_result() RETURNS boolean
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_no_result';
 COMMENT ON FUNCTION streaming_internal.no_result() IS 'raises an error: the rows of this continuous view are not kept';
 
+CREATE FUNCTION streaming_internal.window_end(start timestamptz, width interval, zone text) RETURNS timestamptz
+    LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_window_end';
+COMMENT ON FUNCTION streaming_internal.window_end(timestamptz, interval, text) IS 'the end of a window by the clock of a time zone (NULL: of the session); infinity: beyond the range of timestamps';
+
 CREATE FUNCTION streaming_internal.in_time(closes timestamptz) RETURNS boolean
     LANGUAGE C VOLATILE COST 1000 AS 'MODULE_PATHNAME', 'streaming_in_time';
 COMMENT ON FUNCTION streaming_internal.in_time(timestamptz) IS 'true; NULL for rows of a batch whose group has closed, which are counted';

@@ -14,10 +14,13 @@
  */
 #include "postgres.h"
 
+#include "common/int.h"
 #include "fmgr.h"
+#include "utils/fmgrprotos.h"
 
 #include "exec/late.h"
 
+PG_FUNCTION_INFO_V1(streaming_window_end);
 PG_FUNCTION_INFO_V1(streaming_in_time);
 
 static bool running = false;
@@ -69,4 +72,56 @@ streaming_in_time(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 	PG_RETURN_BOOL(true);
+}
+
+/*
+ * A width in microseconds, or somewhat more.  Where there is as much before the
+ * end of all timestamps it can be added, in any time zone.
+ */
+static uint64
+microseconds(const Interval *width)
+{
+	int64		days = (int64) width->month * 31 + width->day + 2;
+	int64		usecs;
+
+	if (pg_mul_s64_overflow(days, USECS_PER_DAY, &usecs) ||
+		pg_add_s64_overflow(usecs, width->time, &usecs))
+		return PG_UINT64_MAX;
+	return Max(usecs, 0);
+}
+
+TimestampTz
+streaming_time_less(TimestampTz time, const Interval *delay)
+{
+	if (TIMESTAMP_NOT_FINITE(time) ||
+		(uint64) time - (uint64) MIN_TIMESTAMP < microseconds(delay))
+		return DT_NOBEGIN;
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamp_mi_interval,
+												   TimestampTzGetDatum(time),
+												   IntervalPGetDatum(unconstify(Interval *, delay))));
+}
+
+/*
+ * streaming_internal.window_end(start timestamptz, width interval, zone text) returns
+ * timestamptz: the end of a window by the clock of zone; NULL: of the session's.
+ */
+Datum
+streaming_window_end(PG_FUNCTION_ARGS)
+{
+	TimestampTz start;
+	Datum		width = PG_GETARG_DATUM(1);
+	Datum		end;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	start = PG_GETARG_TIMESTAMPTZ(0);
+	if (TIMESTAMP_NOT_FINITE(start))
+		PG_RETURN_TIMESTAMPTZ(start);
+	if ((uint64) END_TIMESTAMP - (uint64) start <= microseconds(DatumGetIntervalP(width)))
+		PG_RETURN_TIMESTAMPTZ(DT_NOEND);
+	if (PG_ARGISNULL(2))
+		PG_RETURN_DATUM(DirectFunctionCall2(timestamptz_pl_interval, PG_GETARG_DATUM(0), width));
+	end = DirectFunctionCall2(timestamptz_zone, PG_GETARG_DATUM(2), PG_GETARG_DATUM(0));
+	end = DirectFunctionCall2(timestamp_pl_interval, end, width);
+	PG_RETURN_DATUM(DirectFunctionCall2(timestamp_zone, PG_GETARG_DATUM(2), end));
 }

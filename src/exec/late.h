@@ -18,6 +18,9 @@ extern void streaming_late_begin(TimestampTz watermark, bool only_closing);
 /* A scan of the batch begins anew: its rows will be looked at again. */
 extern void streaming_late_rescan(void);
 
+/* The time that is delay before; DT_NOBEGIN: there is none. */
+extern TimestampTz streaming_time_less(TimestampTz time, const Interval *delay);
+
 /* Back to "always true".  Returns the number of late rows since begin. */
 extern int64 streaming_late_end(void);
 

@@ -66,6 +66,9 @@ extern void streaming_compile_recompute(StreamingCompiler *compiler, StreamingSt
 										StreamingStage *below, Query *query, List *keys,
 										List *key_tles, List *aggrefs);
 
+/* in ../windows.c: raises the errors that streaming.hop would raise */
+extern void streaming_hop_check(const Interval *slide, const Interval *size);
+
 /* in event_time.c */
 
 /* The value of a constant expression of type interval; NULL: it is none. */

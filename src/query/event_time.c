@@ -178,7 +178,10 @@ constant_unit(Node *node)
 	return NULL;
 }
 
-/* The functions refuse such a width with the first row; a view should not wait for it. */
+/*
+ * What such functions refuse with the first row a view should not wait for: months,
+ * and whatever else they say of constants.
+ */
 static void
 refuse_months(List *widths, const char *what)
 {
@@ -194,6 +197,29 @@ refuse_months(List *widths, const char *what)
 					 errmsg("%s cannot have a width with months or years", what),
 					 errhint("Use date_trunc to group by months.")));
 	}
+}
+
+/* time: which argument is the event time, which is tried with a time of its type. */
+static void
+try_constants(FuncExpr *call, int time)
+{
+	FuncExpr   *trial = copyObject(call);
+	ListCell   *lc;
+
+	foreach(lc, trial->args)
+	{
+		if (foreach_current_index(lc) == time)
+			lfirst(lc) = makeConst(getBaseType(exprType(lfirst(lc))), -1, InvalidOid,
+								   sizeof(TimestampTz), TimestampTzGetDatum(0), false,
+								   FLOAT8PASSBYVAL);
+		else if ((lfirst(lc) = constant(lfirst(lc))) == NULL)
+			return;
+	}
+	if (trial->funcretset)
+		streaming_hop_check(DatumGetIntervalP(lsecond_node(Const, trial->args)->constvalue),
+							DatumGetIntervalP(lthird_node(Const, trial->args)->constvalue));
+	else
+		(void) evaluate_expr((Expr *) trial, trial->funcresulttype, -1, InvalidOid);
 }
 
 static StreamingWindow
@@ -233,44 +259,38 @@ window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 		result.kind = time == 1 ? STREAMING_WINDOW_START :
 			streaming_session_call((Node *) call) ? STREAMING_WINDOW_SESSION :
 			STREAMING_WINDOW_RANGE;
+	if (result.kind == STREAMING_WINDOW_START || result.kind == STREAMING_WINDOW_RANGE)
+		try_constants(call, time);
 	return result;
 }
 
 /* ---- When it closes ---- */
 
-static Expr *
-plus(Expr *left, Node *length)
-{
-	Oid			type = exprType((Node *) left);
-	Oid			oper = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("+")),
-										type, INTERVALOID);
-	OpExpr	   *result;
-
-	result = (OpExpr *) make_opclause(oper, type, false, left, (Expr *) length,
-									  InvalidOid, InvalidOid);
-	set_opfuncid(result);
-	return (Expr *) result;
-}
-
-static Expr *
-at_zone(Node *zone, Expr *time)
-{
-	bool		local = exprType((Node *) time) == TIMESTAMPOID;
-
-	return (Expr *) makeFuncExpr(local ? F_TIMEZONE_TEXT_TIMESTAMP : F_TIMEZONE_TEXT_TIMESTAMPTZ,
-								 local ? TIMESTAMPTZOID : TIMESTAMPOID,
-								 list_make2(copyObject(zone), time),
-								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-}
-
 static Node *
-interval_const(const Interval *value)
+text_const(const char *text)
 {
+	return (Node *) makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
+							  text ? CStringGetTextDatum(text) : (Datum) 0, text == NULL, false);
+}
+
+/* streaming_internal.window_end(start, width, zone) */
+static Expr *
+window_end(Expr *start, const Interval *width, Node *zone)
+{
+	Oid			argtypes[3] = {TIMESTAMPTZOID, INTERVALOID, TEXTOID};
+	Oid			function = LookupFuncName(list_make2(makeString(STREAMING_INTERNAL_SCHEMA),
+													 makeString("window_end")),
+										  3, argtypes, false);
 	Interval   *copy = palloc(sizeof(Interval));
 
-	*copy = *value;
-	return (Node *) makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval),
-							  IntervalPGetDatum(copy), false, false);
+	*copy = *width;
+	return (Expr *) makeFuncExpr(function, TIMESTAMPTZOID,
+								 list_make3(start,
+											makeConst(INTERVALOID, -1, InvalidOid,
+													  sizeof(Interval), IntervalPGetDatum(copy),
+													  false, false),
+											zone ? copyObject(zone) : text_const(NULL)),
+								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
 Expr *
@@ -279,27 +299,26 @@ streaming_window_closes(const StreamingWindow *window, Node *key)
 	static const Interval microsecond = {.time = 1};
 	Oid			type = getBaseType(exprType(key));
 	Expr	   *result = copyObject((Expr *) key);
+	Node	   *zone = window->zone;
 
 	if (window->kind == STREAMING_WINDOW_RANGE || window->kind == STREAMING_WINDOW_SESSION)
 	{
 		result = (Expr *) makeFuncExpr(F_UPPER_ANYRANGE, TIMESTAMPTZOID, list_make1(result),
 									   InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 		return window->kind == STREAMING_WINDOW_RANGE ? result :
-			plus(result, interval_const(&microsecond));
+			window_end(result, &microsecond, NULL);
 	}
 	/* domains */
 	if (type != exprType(key))
 		result = (Expr *) makeRelabelType(result, type, -1, InvalidOid, COERCE_EXPLICIT_CAST);
-	if (window->zone)
-		result = at_zone(window->zone, result);
-	result = plus(result, interval_const(window->length ? window->length : &microsecond));
-	if (window->zone)
-		result = at_zone(window->zone, result);
-	if (exprType((Node *) result) == TIMESTAMPOID)
-		result = at_zone((Node *) makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
-											CStringGetTextDatum("UTC"), false, false),
-						 result);
-	return result;
+	if (type == TIMESTAMPOID)
+	{
+		zone = text_const("UTC");
+		result = (Expr *) makeFuncExpr(F_TIMEZONE_TEXT_TIMESTAMP, TIMESTAMPTZOID,
+									   list_make2(copyObject(zone), result),
+									   InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	}
+	return window_end(result, window->length ? window->length : &microsecond, zone);
 }
 
 char *
