@@ -615,7 +615,7 @@ is_continuous_view(Oid relid)
 }
 
 List *
-streaming_catalog_named_relations(Oid view)
+streaming_catalog_named(Oid view, Oid class)
 {
 	Oid			rule = GetSysCacheOid2(RULERELNAME, Anum_pg_rewrite_oid,
 									   ObjectIdGetDatum(view), CStringGetDatum("_RETURN"));
@@ -623,7 +623,7 @@ streaming_catalog_named_relations(Oid view)
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	List	   *relations = NIL;
+	List	   *objects = NIL;
 
 	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(RewriteRelationId));
@@ -634,12 +634,12 @@ streaming_catalog_named_relations(Oid view)
 	{
 		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
 
-		if (row->refclassid == RelationRelationId && row->refobjid != view)
-			relations = list_append_unique_oid(relations, row->refobjid);
+		if (row->refclassid == class && row->refobjid != view)
+			objects = list_append_unique_oid(objects, row->refobjid);
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
-	return relations;
+	return objects;
 }
 
 /* Streams and continuous views among them, through other ordinary views. */
@@ -648,7 +648,7 @@ add_inputs_of_rule(List *inputs, Oid view)
 {
 	ListCell   *lc;
 
-	foreach(lc, streaming_catalog_named_relations(view))
+	foreach(lc, streaming_catalog_named(view, RelationRelationId))
 	{
 		Oid			relid = lfirst_oid(lc);
 		StreamingSourceKind kind;

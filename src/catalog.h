@@ -81,7 +81,8 @@ extern List *streaming_catalog_views_of_stream(Oid stream);	/* of Oid; by depend
 															 * view that is read as a stream */
 extern List *streaming_catalog_streams_of_view(Oid view);	/* of Oid: streams, and views
 															 * it reads as streams */
-extern List *streaming_catalog_named_relations(Oid view);	/* of Oid: those that the
+extern List *streaming_catalog_named(Oid view, Oid class);	/* of Oid: objects of a
+															 * system catalog that the
 															 * query of any view names */
 extern List *streaming_catalog_inputs(Oid definition);	/* ditto, of an ordinary view */
 extern void streaming_catalog_insert_view(const StreamingView *view);

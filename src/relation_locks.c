@@ -66,7 +66,7 @@ add_named_relations(List *relids, Oid view)
 {
 	ListCell   *lc;
 
-	foreach(lc, streaming_catalog_named_relations(view))
+	foreach(lc, streaming_catalog_named(view, RelationRelationId))
 	{
 		Oid			relid = lfirst_oid(lc);
 

@@ -133,7 +133,7 @@ streaming_restore_is_complete(const StreamingView *view)
 	/* pg_dump makes a view twice if its table is a part of it: first as SELECT NULL ... */
 	if (!OidIsValid(streaming_view_reads(view)))
 		return true;
-	return list_member_oid(streaming_catalog_named_relations(view->view),
+	return list_member_oid(streaming_catalog_named(view->view, RelationRelationId),
 						   streaming_view_reads(view));
 }
 

@@ -27,18 +27,22 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "streaming.h"
 
@@ -66,6 +70,8 @@ struct StreamingViewState
 	Oid			change_stream;	/* Invalid: nobody reads the view as a stream */
 	StreamingStatement write_changes;
 	List	   *relations;		/* of Oid: those the program depends on */
+	List	   *objects;		/* of int: hashes in the system caches of functions,
+								 * types, ... that it names */
 	List	   *locks;			/* of Oid: those a batch locks; the view first */
 	StreamingProgress progress;
 	TimestampTz closed;			/* groups were closed up to here; DT_NOBEGIN: not
@@ -91,6 +97,46 @@ relation_changed(Datum arg, Oid relid)
 	}
 }
 
+/* The names of schemas are part of all names. */
+static void
+object_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	ListCell   *lc;
+
+	foreach(lc, open_states)
+	{
+		StreamingViewState *state = lfirst(lc);
+
+		if (hashvalue == 0 || cacheid == NAMESPACEOID ||
+			list_member_int(state->objects, (int) hashvalue))
+			state->valid = false;
+	}
+}
+
+/* Hashes in the system caches of what the definition of a view names. */
+static List *
+named_objects(Oid definition)
+{
+	static const struct
+	{
+		Oid			class;
+		int			cache;
+	}			kinds[] = {
+		{ProcedureRelationId, PROCOID}, {OperatorRelationId, OPEROID},
+		{TypeRelationId, TYPEOID}, {CollationRelationId, COLLOID},
+	};
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		foreach(lc, streaming_catalog_named(definition, kinds[i].class))
+			result = lappend_int(result, (int) GetSysCacheHashValue1(kinds[i].cache,
+																	 ObjectIdGetDatum(lfirst_oid(lc))));
+	}
+	return result;
+}
+
 static void
 close_program(StreamingViewState *state)
 {
@@ -109,6 +155,7 @@ close_program(StreamingViewState *state)
 	streaming_statement_free(&state->write_changes);
 	state->program = NULL;
 	state->relations = NIL;
+	state->objects = NIL;
 	state->locks = NIL;
 	state->valid = false;
 	MemoryContextReset(state->program_context);
@@ -136,7 +183,10 @@ write_changes_sql(StreamingViewState *state)
 	return buf.data;
 }
 
-/* Compiles the view as the catalogs describe it now. */
+/*
+ * Compiles the view as the catalogs describe it now.  Statements are text, so
+ * what has another name by now must be known before the server plans them anew.
+ */
 static void
 open_program(StreamingViewState *state)
 {
@@ -147,10 +197,14 @@ open_program(StreamingViewState *state)
 	old = MemoryContextSwitchTo(state->program_context);
 	state->locks = streaming_relations_of_view(state->view);
 	streaming_lock_relations(state->locks, AccessShareLock);
-	/* a change of the view that commits while it is compiled is not missed */
+	/* a change that commits while the view is compiled is not missed */
 	state->relations = list_make1_oid(state->view);
 	state->valid = true;
 	state->definition = streaming_catalog_view(state->view, false);
+	state->relations = list_concat(state->relations,
+								   streaming_catalog_named(state->definition->definition,
+														   RelationRelationId));
+	state->objects = named_objects(state->definition->definition);
 	rel = relation_open(state->definition->definition, AccessShareLock);
 	state->program = streaming_compile(get_view_query(rel), state->definition->id,
 									   &state->definition->sink,
@@ -164,7 +218,6 @@ open_program(StreamingViewState *state)
 				 errhint("Drop the view and create it again.")));
 	state->change_stream = find_change_stream(state->definition);
 	state->relations = lappend_oid(state->relations, state->definition->definition);
-	state->relations = lappend_oid(state->relations, state->program->input);
 	state->relations = lappend_oid(state->relations, state->program->scan);
 	if (OidIsValid(state->program->sink.relid))
 		state->relations = lappend_oid(state->relations, state->program->sink.relid);
@@ -196,7 +249,14 @@ streaming_view_open(Oid view)
 	MemoryContext old;
 
 	if (!registered)
+	{
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCOID, object_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(OPEROID, object_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(TYPEOID, object_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(COLLOID, object_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, object_changed, (Datum) 0);
+	}
 	registered = true;
 	state->view = view;
 	state->context = context;
@@ -293,11 +353,7 @@ new_watermark(StreamingViewState *state, bool in_batch)
 	state->due_timeout = streaming_idle_partition_timeout;
 	time = streaming_input_event_time(state->input, in_batch, GetCurrentTimestamp(),
 									  &state->due);
-	if (time != DT_NOBEGIN)
-		time = DatumGetTimestampTz(DirectFunctionCall2(timestamp_mi_interval,
-													   TimestampTzGetDatum(time),
-													   IntervalPGetDatum(program->event_delay)));
-	return Max(time, state->progress.watermark);
+	return Max(streaming_time_less(time, program->event_delay), state->progress.watermark);
 }
 
 /*

@@ -179,7 +179,7 @@ column_ddl(const char *name, Oid type, int32 typmod, Oid collation)
 					 format_type_extended(type, typmod,
 										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 	if (OidIsValid(collation) && collation != get_typcollation(type))
-		appendStringInfo(&buf, " COLLATE %s", generate_collation_name(collation));
+		appendStringInfo(&buf, " COLLATE %s", streaming_collation_name(collation));
 	return buf.data;
 }
 

@@ -70,8 +70,12 @@ extern void streaming_sink_check(StreamingProgram *program);
 /* The program's sink, or NULL if its output goes to its own table. */
 extern StreamingSink *streaming_sink_open(StreamingProgram *program);
 
-/* Schema-qualified, quoted name of a relation. */
+/*
+ * Schema-qualified, quoted names of a relation and of a collation.  (The server's
+ * generate_collation_name leaves the schema out where search_path has it.)
+ */
 extern char *streaming_qualified_name(Oid relid);
+extern char *streaming_collation_name(Oid collation);
 
 /* in sink_table.c */
 extern const StreamingSinkRoutine streaming_sink_table;

@@ -75,7 +75,7 @@ cast_to(const char *expr, const SinkColumn *column, Oid collation)
 
 	if (!OidIsValid(column->collation) || column->collation == collation)
 		return cast;
-	return psprintf("%s COLLATE %s", cast, generate_collation_name(column->collation));
+	return psprintf("%s COLLATE %s", cast, streaming_collation_name(column->collation));
 }
 
 static void

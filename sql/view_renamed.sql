@@ -1,0 +1,50 @@
+-- What a view names goes on to be what it was, whatever it is called by now.
+CREATE SCHEMA names;
+CREATE TABLE names.dim (g int, label text);
+INSERT INTO names.dim VALUES (1, 'old table');
+CREATE FUNCTION names.f(int) RETURNS text LANGUAGE sql AS $$ SELECT 'old function' $$;
+CREATE COLLATION names.c FROM "C";
+CREATE TYPE names.mood AS ENUM ('calm');
+CREATE FUNCTION names.same(int, int) RETURNS boolean LANGUAGE sql AS $$ SELECT $1 = $2 $$;
+CREATE OPERATOR names.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = names.same);
+CREATE FOREIGN TABLE s (g int, v int) SERVER streaming;
+CREATE VIEW joined WITH (streaming.trigger = 'manual') AS
+	SELECT s.v, d.label, names.f(s.v) AS called, 'calm'::names.mood AS felt FROM s JOIN names.dim d ON s.g OPERATOR(names.===) d.g;
+SET search_path = public, names;	-- which is not the path that its tables are made with
+CREATE VIEW collated WITH (streaming.trigger = 'manual') AS
+	SELECT ('x' || v % 2) COLLATE c AS k, max(('y' || v) COLLATE c), count(DISTINCT ('z' || v) COLLATE c) FROM s GROUP BY 1;
+RESET search_path;
+CREATE VIEW counted WITH (streaming.trigger = 'manual') AS
+	SELECT d.label, count(*) AS n FROM s JOIN names.dim d USING (g) GROUP BY d.label;
+INSERT INTO s VALUES (1, 1);
+SELECT streaming.drain('joined'), streaming.drain('counted'), streaming.drain('collated');
+-- others take their names
+BEGIN;
+ALTER TABLE names.dim RENAME TO dim_old;
+CREATE TABLE names.dim (g int, label text);
+INSERT INTO names.dim VALUES (1, 'new table');
+ALTER FUNCTION names.f(int) RENAME TO f_old;
+CREATE FUNCTION names.f(int) RETURNS text LANGUAGE sql AS $$ SELECT 'new function' $$;
+COMMIT;
+INSERT INTO s VALUES (1, 2);
+SELECT streaming.drain('joined'), streaming.drain('counted'), streaming.drain('collated');
+-- nobody does
+ALTER TABLE names.dim_old RENAME COLUMN label TO title;
+ALTER TYPE names.mood RENAME TO feeling;
+ALTER COLLATION names.c RENAME TO d;
+INSERT INTO s VALUES (1, 3);
+SELECT streaming.drain('joined'), streaming.drain('counted'), streaming.drain('collated');
+ALTER FUNCTION names.f_old(int) SET SCHEMA public;
+ALTER OPERATOR names.=== (int, int) SET SCHEMA public;
+INSERT INTO s VALUES (1, 4);
+SELECT streaming.drain('joined'), streaming.drain('counted'), streaming.drain('collated');
+ALTER SCHEMA names RENAME TO other_names;
+INSERT INTO s VALUES (1, 5);
+SELECT streaming.drain('joined'), streaming.drain('counted'), streaming.drain('collated');
+SELECT * FROM joined ORDER BY v;
+SELECT * FROM counted;
+SELECT * FROM collated ORDER BY k;
+SELECT view, status, last_error FROM streaming.views WHERE view IN ('joined'::regclass, 'counted'::regclass, 'collated'::regclass) ORDER BY view::text;
+DROP FOREIGN TABLE s CASCADE;
+DROP SCHEMA other_names CASCADE;
+DROP FUNCTION f_old(int);
