@@ -12,6 +12,10 @@ CREATE VIEW v WITH (streaming.sink = 'plain') AS SELECT a, b AS missing FROM s;
 CREATE VIEW v WITH (streaming.sink = 'plain') AS SELECT now() AS a, b FROM s;
 -- a cycle
 CREATE VIEW v WITH (streaming.sink = 'plain') AS SELECT a, b FROM plain;
+-- a stream that nobody can write to
+CREATE FOREIGN TABLE nested (a int, b text OPTIONS (field 'x.y')) SERVER broker OPTIONS (topic 'nested');
+CREATE VIEW v WITH (streaming.sink = 'nested') AS SELECT a, b FROM s;
+DROP FOREIGN TABLE nested;
 -- update: the message key is the group key
 CREATE VIEW v WITH (streaming.sink = 'plain') AS SELECT a, count(*) AS n FROM s GROUP BY a;
 CREATE VIEW v WITH (streaming.sink = 'keyed') AS SELECT a, count(*) AS n FROM s GROUP BY a;
@@ -55,6 +59,7 @@ CREATE FOREIGN TABLE odd (a int, part int OPTIONS (metadata 'partition'), h json
 INSERT INTO odd VALUES (1, -1);
 INSERT INTO odd VALUES (1, NULL, '[1]');
 INSERT INTO odd VALUES (1, NULL, NULL, 'infinity');
+INSERT INTO odd VALUES (1, NULL, NULL, '1969-12-31 23:59:59+00');
 SELECT count(*) FROM streaming.outbox;
 DROP VIEW v;
 DROP SERVER broker CASCADE;

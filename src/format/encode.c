@@ -298,12 +298,12 @@ streaming_encode_key(StreamingEncoder *encoder, Datum *values, bool *isnull, Str
 	const EncodeColumn *column = &encoder->key[0];
 	int			settings;
 
-	if (encoder->nkey == 0 || (encoder->nkey == 1 && isnull[column->index]))
+	if (encoder->nkey == 0 || (isnull[column->index] && encoder->stream->key_columns == NIL))
 		return false;
 	settings = fix_settings(encoder);
 	if (encoder->scratch)
 		MemoryContextSwitchTo(encoder->scratch);
-	if (encoder->nkey > 1)
+	if (encoder->nkey > 1 || isnull[column->index])
 		append_object(encoder->key, encoder->nkey, values, isnull, buf);
 	else if (encoder->stream->columns[column->index].type == BYTEAOID)
 	{

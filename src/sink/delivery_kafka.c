@@ -122,6 +122,8 @@ kafka_delivery_open(StreamingStream *stream, const char *identity)
 		{"queue.buffering.max.kbytes", QUEUE_KBYTES},
 		{"queue.buffering.max.messages", QUEUE_MESSAGES},
 		{"socket.nagle.disable", "true"},
+		/* that of Java's producer; the default takes an empty key for none */
+		{"partitioner", "murmur2_random"},
 		{"allow.auto.create.topics", "false", true},
 		{"enable.idempotence", "true", true},
 		{"transactional.id", NULL, true},
@@ -346,8 +348,6 @@ kafka_delivery_write(StreamingDelivery *base, const StreamingMessage *message)
 		else
 		{
 			rd_kafka_headers_t *headers = make_headers(message);
-			int64		epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-			int64		ms = message->timestamp ? (message->timestamp + epoch) / 1000 : 0;
 
 			error = rd_kafka_producev(rk, RD_KAFKA_V_RKT(kafka->topic),
 									  RD_KAFKA_V_PARTITION(partition),
@@ -355,7 +355,7 @@ kafka_delivery_write(StreamingDelivery *base, const StreamingMessage *message)
 									  RD_KAFKA_V_VALUE(unconstify(char *, message->payload),
 													   message->payload_length),
 									  RD_KAFKA_V_KEY(message->key, message->key_length),
-									  RD_KAFKA_V_TIMESTAMP(ms),
+									  RD_KAFKA_V_TIMESTAMP(message->timestamp),
 									  RD_KAFKA_V_HEADERS(headers),
 									  RD_KAFKA_V_END);
 			/* librdkafka owns the headers only if it has taken the message */

@@ -172,7 +172,7 @@ streaming_outbox_put(StreamingOutbox *outbox, const StreamingMessage *message)
 	if (flags & HAS_PARTITION)
 		appendBinaryStringInfo(chunk, (const char *) &message->partition, sizeof(int32));
 	if (flags & HAS_TIMESTAMP)
-		appendBinaryStringInfo(chunk, (const char *) &message->timestamp, sizeof(TimestampTz));
+		appendBinaryStringInfo(chunk, (const char *) &message->timestamp, sizeof(int64));
 	if (flags & HAS_KEY)
 		append_part(chunk, message->key, message->key_length);
 	if (flags & HAS_HEADERS)
@@ -365,10 +365,10 @@ streaming_outbox_message(const char **at, const char *end, StreamingMessage *mes
 	}
 	if (good && (flags & HAS_TIMESTAMP))
 	{
-		good = end - *at >= sizeof(TimestampTz);
+		good = end - *at >= sizeof(int64);
 		if (good)
-			memcpy(&message->timestamp, *at, sizeof(TimestampTz));
-		*at += sizeof(TimestampTz);
+			memcpy(&message->timestamp, *at, sizeof(int64));
+		*at += sizeof(int64);
 	}
 	if (good && (flags & HAS_KEY))
 		good = read_part(at, end, &message->key, &message->key_length);

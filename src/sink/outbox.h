@@ -35,7 +35,7 @@ typedef struct StreamingMessage
 	int			payload_length;
 	const char *key;			/* NULL: none */
 	int			key_length;
-	TimestampTz timestamp;		/* 0: the time of delivery */
+	int64		timestamp;		/* ms since 1970; 0: the time of delivery */
 	int32		partition;		/* -1: by the key, or any */
 	const char *headers;		/* name, '\0', length as int32 (-1: NULL), value;
 								 * and so on; not aligned.  NULL: none */

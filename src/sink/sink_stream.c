@@ -22,6 +22,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "format/encode.h"
 #include "sink/file_place.h"
 #include "sink/outbox.h"
 #include "sink/sink_stream.h"
@@ -61,6 +62,8 @@ streaming_sink_stream_check(StreamingProgram *program, StreamingStream *stream)
 							format_type_be(output->type)),
 					 errhint("Cast the view's column.")));
 	}
+	/* refuses streams that cannot be written to */
+	(void) streaming_encoder_open(stream);
 }
 
 char *

@@ -46,6 +46,8 @@ struct StreamingStreamWriter
 static void wait_for_room(StreamingStream *stream);
 static void put_message(StreamingStreamWriter *writer, Datum *values, bool *isnull,
 						bool tombstone);
+static void set_timestamp(StreamingStreamWriter *writer, TimestampTz time,
+						  StreamingMessage *message);
 static void set_partition(StreamingStreamWriter *writer, Datum value,
 						  StreamingMessage *message);
 static void encode_headers(StreamingStreamWriter *writer, Datum value);
@@ -149,14 +151,7 @@ put_message(StreamingStreamWriter *writer, Datum *values, bool *isnull, bool tom
 		message.key_length = writer->key.len;
 	}
 	if (writer->timestamp >= 0 && !isnull[writer->timestamp])
-	{
-		message.timestamp = DatumGetTimestampTz(values[writer->timestamp]);
-		if (TIMESTAMP_NOT_FINITE(message.timestamp))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
-					 errmsg("timestamp of a message of stream %s cannot be infinite",
-							writer->stream->name)));
-	}
+		set_timestamp(writer, DatumGetTimestampTz(values[writer->timestamp]), &message);
 	if (writer->partition >= 0 && !isnull[writer->partition])
 		set_partition(writer, values[writer->partition], &message);
 	if (writer->header_column >= 0 && !isnull[writer->header_column])
@@ -171,6 +166,20 @@ put_message(StreamingStreamWriter *writer, Datum *values, bool *isnull, bool tom
 	trim(&writer->payload);
 	trim(&writer->key);
 	trim(&writer->headers);
+}
+
+static void
+set_timestamp(StreamingStreamWriter *writer, TimestampTz time, StreamingMessage *message)
+{
+	int64		epoch = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000;
+
+	message->timestamp = time / 1000 - (time % 1000 < 0) + epoch;
+	if (TIMESTAMP_NOT_FINITE(time) || message->timestamp <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
+				 errmsg("timestamp of a message of stream %s must be after 1970-01-01 00:00:00 UTC, and finite",
+						writer->stream->name),
+				 errhint("Leave it NULL to have the time of delivery.")));
 }
 
 static void

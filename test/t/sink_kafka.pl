@@ -10,7 +10,7 @@ use Test::More;
 
 my $kafka = StreamingKafka->shared;
 my $node = new_node('main');
-my %topic = map { $_ => $kafka->create_topic($_, 2) } qw(source plain keyed whole inserted csv big);
+my %topic = map { $_ => $kafka->create_topic($_, 2) } qw(source plain keyed odd_keys whole inserted csv big);
 
 # What arrives in a topic, in the order of partitions and offsets.
 sub arrived
@@ -148,6 +148,25 @@ INSERT INTO lines VALUES (1, 'x;y'), (2, NULL);
 SQL
 arrives('csv', 2, 'CSV values arrive');
 is(join("\n", sort map { "$_->[0] $_->[1]" } arrived('csv')), qq(1 1;"x;y"\n2 2;), 'with the column as their key');
+
+# Keys that are empty or NULL have their place, too; six times, lest it be chance.
+$node->safe_psql('postgres', <<SQL);
+CREATE FOREIGN TABLE rows (k text) SERVER streaming;
+CREATE FOREIGN TABLE odd_keys (k text, n bigint) SERVER broker OPTIONS (topic '$topic{odd_keys}', key 'k');
+CREATE VIEW odd WITH (streaming.sink = 'odd_keys', streaming.trigger = 'manual') AS SELECT k, count(*) AS n FROM rows GROUP BY k HAVING count(*) <= 5;
+SQL
+$node->safe_psql('postgres', q(INSERT INTO rows VALUES (''), (NULL), ('x'); SELECT streaming.drain('odd', '60 s'))) foreach 1 .. 6;
+my (%place, %values);
+foreach ($kafka->consume($topic{odd_keys}))
+{
+	my ($partition, undef, $key, $value) = @$_;
+	$key //= 'no key';
+	$place{$key}{$partition} = 1;
+	push @{ $values{$key} }, $value // 'none';
+}
+is(join(' ', map { "<$_>" . scalar(keys %{ $place{$_} }) } sort keys %place), '<>1 <x>1 <{"k":null}>1', 'an empty key is one, and NULL has one');
+is($values{''}[-2] . $values{'{"k":null}'}[-2], '{"k":"","n":5}{"k":null,"n":5}', 'with their rows');
+is($values{''}[-1] . $values{'{"k":null}'}[-1], 'nonenone', 'and their tombstones');
 
 # A message that the broker refuses.
 $node->safe_psql('postgres', <<SQL);
