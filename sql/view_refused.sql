@@ -23,6 +23,10 @@ CREATE VIEW v WITH (streaming.continuous) AS SELECT a, (SELECT max(t.a) FROM t) 
 CREATE VIEW v WITH (streaming.continuous) AS SELECT a, array_agg(j ORDER BY b) FROM s GROUP BY a;
 CREATE VIEW v WITH (streaming.continuous) AS SELECT count(*) FROM s GROUP BY ROW(a, b);
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT a, count(*) FROM s GROUP BY a;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a, grouping(a), count(*) FROM s GROUP BY a;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT xmin, a FROM s;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM s WHERE ctid IS NOT NULL;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT a, count(*) AS "$hash" FROM s GROUP BY a;
 
 -- sinks
 CREATE VIEW v WITH (streaming.sink = 't') AS SELECT a, count(*) FROM s GROUP BY a;

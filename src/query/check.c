@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "nodes/nodeFuncs.h"
@@ -219,9 +220,40 @@ check_from(Query *query, Node *node)
 	}
 }
 
+/* Those of any table; only tableoid means something to a row of a stream. */
+static bool
+names_system_column(Node *node, Query *query)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+		RangeTblEntry *rte;
+		StreamingSourceKind kind;
+
+		if (var->varlevelsup > 0 || var->varattno >= 0 ||
+			var->varattno == TableOidAttributeNumber)
+			return false;
+		rte = rt_fetch(var->varno, query->rtable);
+		return rte->rtekind == RTE_RELATION && streaming_is_stream(rte->relid, &kind);
+	}
+	return expression_tree_walker(node, names_system_column, query);
+}
+
+static bool
+contains_grouping(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, GroupingFunc) || expression_tree_walker(node, contains_grouping, context);
+}
+
 static void
 check_level(Query *query, bool top)
 {
+	ListCell   *lc;
+
 	if (query->setOperations)
 		refuse("UNION, INTERSECT and EXCEPT",
 			   "Make a continuous view of each part.");
@@ -239,6 +271,21 @@ check_level(Query *query, bool top)
 	if (query->groupingSets != NIL)
 		refuse("GROUPING SETS, ROLLUP and CUBE",
 			   "Make a continuous view of each grouping.");
+	if (contains_grouping((Node *) query->targetList, NULL) ||
+		contains_grouping(query->havingQual, NULL))
+		refuse("GROUPING()", "Without GROUPING SETS it is 0: write 0.");
+	if (names_system_column((Node *) query->targetList, query) ||
+		names_system_column(query->havingQual, query) ||
+		names_system_column((Node *) query->jointree, query))
+		refuse("system columns of a stream, except tableoid",
+			   "For a record's place, add a column with the option \"metadata\" to the stream.");
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (top && !tle->resjunk && strcmp(tle->resname, "$hash") == 0)
+			refuse("a column named \"$hash\"", "Give it another name with AS.");
+	}
 	if (query->limitCount || query->limitOffset)
 		refuse("LIMIT and OFFSET", "Use LIMIT in a query over the continuous view.");
 	if (query->sortClause != NIL)
