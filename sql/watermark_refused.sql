@@ -22,6 +22,9 @@ CREATE VIEW v WITH (streaming.output_mode = 'append') AS
     SELECT date_trunc('month', day), sum(n) FROM (SELECT date_trunc('day', at) AS day, count(*) AS n FROM s GROUP BY 1) d GROUP BY 1;
 -- another view's rows
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT date_trunc('day', at), count(*) FROM upstream GROUP BY 1;
+CREATE VIEW counts WITH (streaming.trigger = 'manual') AS SELECT k, count(*) AS n FROM s GROUP BY k;
+CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT k, n FROM counts;
+DROP VIEW counts;
 -- two functions that return sets
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS
     SELECT streaming.hop(at, '1 s', '2 s'), generate_series(1, 2), count(*) FROM s GROUP BY 1, 2;

@@ -380,4 +380,4 @@ COMMENT ON COLUMN stat_sinks.last_error IS 'why it is retrying or failed; shown 
 CREATE VIEW batches AS SELECT * FROM streaming_internal.batches();
 COMMENT ON VIEW batches IS 'the last batches of each continuous view';
 
-GRANT SELECT ON views, stat_views, stat_streams, batches TO PUBLIC;
+GRANT SELECT ON views, stat_views, stat_streams, stat_sinks, batches TO PUBLIC;

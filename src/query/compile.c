@@ -647,6 +647,12 @@ refuse_append(StreamingCompiler *compiler)
 	StreamingProgram *program = compiler->program;
 	const char *detail = "A group can change after it has been written.";
 
+	if (program->nstages == 1 && program->stages[0].kind == STREAMING_STAGE_MULTISET &&
+		compiler->input_signed)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("output mode \"append\" is not supported over a continuous view whose rows can change"),
+				 errhint("Let that view append, by windows of event time, or use streaming.output_mode = 'update'.")));
 	if (program->input_is_view)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
