@@ -388,12 +388,13 @@ prefetch_page(StreamingStateTable *table, StreamingStatePrefetch *prefetch)
 static pg_attribute_always_inline void
 prefetch_row(StreamingStatePrefetch *prefetch)
 {
-	PageHeader	page;
+	Page		page;
+	PageHeader	header;
 	ItemId		item;
 
 	if (!BufferIsValid(prefetch->buffer) || prefetch->offset > MaxHeapTuplesPerPage)
 		return;
-	page = (PageHeader) BufferGetPage(prefetch->buffer);
+	page = BufferGetPage(prefetch->buffer);
 	item = PageGetItemId(page, prefetch->offset);
 	if (ItemIdIsRedirected(item) && ItemIdGetRedirect(item) <= MaxHeapTuplesPerPage)
 		item = PageGetItemId(page, ItemIdGetRedirect(item));
@@ -402,12 +403,13 @@ prefetch_row(StreamingStatePrefetch *prefetch)
 		streaming_prefetch((char *) page + ItemIdGetOffset(item));
 		streaming_prefetch((char *) page + ItemIdGetOffset(item) + PG_CACHE_LINE_SIZE / 2);
 	}
-	if (page->pd_lower <= page->pd_upper && page->pd_upper <= BLCKSZ &&
-		page->pd_upper > PG_CACHE_LINE_SIZE)
+	header = (PageHeader) page;
+	if (header->pd_lower <= header->pd_upper && header->pd_upper <= BLCKSZ &&
+		header->pd_upper > PG_CACHE_LINE_SIZE)
 	{
-		streaming_prefetch((char *) page + page->pd_lower);
-		streaming_prefetch((char *) page + page->pd_upper - PG_CACHE_LINE_SIZE / 2);
-		streaming_prefetch((char *) page + page->pd_upper - PG_CACHE_LINE_SIZE);
+		streaming_prefetch((char *) page + header->pd_lower);
+		streaming_prefetch((char *) page + header->pd_upper - PG_CACHE_LINE_SIZE / 2);
+		streaming_prefetch((char *) page + header->pd_upper - PG_CACHE_LINE_SIZE);
 	}
 }
 
