@@ -130,6 +130,7 @@ typedef struct PushedStream
 	StreamingStreamShared *shared;
 	uint64		place;			/* its entry, STREAMING_NOT_PUSHING: not yet */
 	uint64		segment;		/* newest it has pushed to */
+	BlockNumber blocks;			/* of the largest table it has pushed to */
 	List	   *counts;			/* of RowCount */
 } PushedStream;
 
@@ -180,8 +181,6 @@ streaming_push_begin(Relation stream)
 	push->slots = palloc(sizeof(TupleTableSlot *) * BUFFERED_ROWS);
 	push->tuples = AllocSetContextCreate(CurrentMemoryContext, "streaming pushed rows",
 										 ALLOCSET_DEFAULT_SIZES);
-	/* Views ask, too; but there may be none. */
-	streaming_push_ask_trim(pushed->shared, streaming_table_blocks(push->table));
 	return push;
 }
 
@@ -233,6 +232,7 @@ streaming_push_flush(StreamingPush *push)
 					   TABLE_INSERT_SKIP_FSM, push->bistate);
 	MemoryContextSwitchTo(old);
 	count_rows(push->pushed, push->nrows);
+	push->pushed->blocks = Max(push->pushed->blocks, streaming_table_blocks(push->table));
 	push->written += push->bytes;
 	if (!push->ring && push->written > SHARED_BYTES)
 		begin_ring(push);
@@ -499,6 +499,8 @@ transaction_ends(XactEvent event, void *arg)
 			pg_atomic_fetch_add_u64(&pushed->shared->rows_read, rows);
 			streaming_stream_wake_readers(pushed->shared);
 		}
+		/* Views ask, too; but there may be none, and none hears of an abort. */
+		streaming_push_ask_trim(pushed->shared, pushed->blocks);
 		streaming_stream_release(pushed->shared);
 	}
 	pushed_streams = NIL;
