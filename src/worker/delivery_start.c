@@ -24,6 +24,8 @@
 
 #include "worker/delivery_attempt.h"
 
+#define COUNT_TRIES	10			/* while others write all the time */
+
 static void read_row(StreamingDeliveryAttempt *attempt, StreamingRestart restart);
 static void begin_anew(StreamingDeliveryRow *row, StreamingRestart restart);
 static void count_backlog(StreamingDeliveryAttempt *attempt);
@@ -137,31 +139,38 @@ begin_anew(StreamingDeliveryRow *row, StreamingRestart restart)
 static void
 count_backlog(StreamingDeliveryAttempt *attempt)
 {
+	StreamingSinkSlot *slot = attempt->slot;
 	StreamingOutboxPlace begin = {0};
 	StreamingOutboxExtent extent;
 	int64		messages;
 	int64		bytes;
 
-	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
-	messages = attempt->slot->written_messages;
-	bytes = attempt->slot->written_bytes;
-	LWLockRelease(streaming_sinks->lock);
-
-	/* A snapshot that is taken after that. */
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	streaming_outbox_look(attempt->stream, begin,
-						  DirectFunctionCall1(pg_current_snapshot, (Datum) 0),
-						  PG_INT64_MAX, false, &extent);
-	PopActiveSnapshot();
-
+	/* What is counted while we look may be seen, or not: then look again. */
 	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
-	attempt->slot->counted = true;
-	attempt->slot->taken_messages = messages - extent.messages;
-	attempt->slot->taken_bytes = bytes - extent.bytes;
-	attempt->slot->delivered_messages = attempt->row.messages;
-	attempt->slot->delivered_bytes = attempt->row.bytes;
-	attempt->slot->delivered_at = attempt->row.delivered_at;
+	for (int i = 0; i < COUNT_TRIES; i++)
+	{
+		messages = slot->written_messages;
+		bytes = slot->written_bytes;
+		LWLockRelease(streaming_sinks->lock);
+
+		/* A snapshot that is taken after that. */
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetLatestSnapshot());
+		streaming_outbox_look(attempt->stream, begin,
+							  DirectFunctionCall1(pg_current_snapshot, (Datum) 0),
+							  PG_INT64_MAX, false, &extent);
+		PopActiveSnapshot();
+
+		LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+		if (slot->written_messages == messages)
+			break;
+	}
+	slot->counted = true;
+	slot->taken_messages = messages - extent.messages;
+	slot->taken_bytes = bytes - extent.bytes;
+	slot->delivered_messages = attempt->row.messages;
+	slot->delivered_bytes = attempt->row.bytes;
+	slot->delivered_at = attempt->row.delivered_at;
 	LWLockRelease(streaming_sinks->lock);
 }
 

@@ -448,7 +448,7 @@ settle(StreamingDeliveryAttempt *attempt, long *timeout)
 		ForceSyncCommit();
 	}
 	streaming_delivery_commit(attempt);
-	show_progress(attempt, &look, &done, due && !intended);
+	show_progress(attempt, &look, &done, due && !intended && !definition_changed);
 	attempt->happened = false;
 	if (done.chunks > 0)
 		streaming_stop_point("delivery_settled");
@@ -514,7 +514,10 @@ delete_delivered(StreamingDeliveryAttempt *attempt, StreamingOutboxExtent *done)
 	row->delivered_at = GetCurrentTimestamp();
 }
 
-/* What is visible now, up to a bound, is the next delivery. */
+/*
+ * What is visible now, up to a bound, is the next delivery.  There is none if the
+ * stream has changed, since what has been written after that belongs to the new one.
+ */
 static bool
 intend(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutboxExtent *extent)
 {
@@ -524,10 +527,12 @@ intend(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutboxExtent *ext
 	Datum		snapshot;
 
 	PushActiveSnapshot(GetLatestSnapshot());
+	AcceptInvalidationMessages();
 	snapshot = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
-	streaming_outbox_look(attempt->stream, after, snapshot,
-						  Max(attempt->delivery->best_bytes, DELIVERY_BYTES),
-						  attempt->delivery->routine->whole_transactions, extent);
+	if (!definition_changed)
+		streaming_outbox_look(attempt->stream, after, snapshot,
+							  Max(attempt->delivery->best_bytes, DELIVERY_BYTES),
+							  attempt->delivery->routine->whole_transactions, extent);
 	PopActiveSnapshot();
 	if (extent->chunks == 0)
 		return false;

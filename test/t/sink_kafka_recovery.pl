@@ -148,6 +148,19 @@ foreach my $late (0, 1)
 	$id += 100;
 }
 
+# What is written after the stream has moved goes where it is then, though a
+# delivery to where it was is under way.
+my $moved = $kafka->create_topic('moved', 1);
+arrive_at('delivery_committed', sub { $node->safe_psql('postgres', "INSERT INTO target VALUES ($id, 'before')") });
+push @expected, "$id before";
+$node->safe_psql('postgres', "ALTER FOREIGN TABLE target OPTIONS (SET topic '$moved'); INSERT INTO target VALUES ($id, 'after')");
+stop_at($node, '');
+$node->reload;
+ok(wait_until(sub { my @messages = $kafka->consume($moved); @messages == 1 }), 'it is delivered there');
+$node->safe_psql('postgres', "ALTER FOREIGN TABLE target OPTIONS (SET topic '$target')");
+exactly_once('and what was written before is here');
+$id += 100;
+
 # Whether a delivery has happened cannot be known.
 arrive_at('delivery_prepared', sub { add_results($id, 5) });
 kill9_all();

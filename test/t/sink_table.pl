@@ -216,6 +216,7 @@ SQL
 	}
 	cmp_ok(sql(q(SELECT count(*) FROM there_up WHERE note = 'kept')), '>', 0, 'rows are updated, not replaced');
 	# Locks of the other server have a limit there.
+	drain($node, 'f_up');
 	sql(q(ALTER SERVER far OPTIONS (ADD options '-c lock_timeout=300ms')));
 	my $far_holder = session('BEGIN; LOCK TABLE there_up IN EXCLUSIVE MODE');
 	ok(said_done($far_holder), 'somebody holds a lock there');
