@@ -1,7 +1,7 @@
 # Builds and installs with PGXS; the goals that need no installed server are
 # at the end and work on a machine that has nothing but make.
 
-TEST_GOALS = check demo bench fuzz
+TEST_GOALS = check check-sanitized demo bench fuzz
 
 ifeq ($(filter $(TEST_GOALS),$(MAKECMDGOALS)),)
 
@@ -167,8 +167,14 @@ test/kafka/kafka_admin: test/kafka/kafka_admin.c
 
 else
 
-check demo bench fuzz:
-	@test/$(if $(filter check,$@),check,$@/run)
+check:
+	@test/check
+
+check-sanitized:
+	@test/sanitized
+
+demo bench fuzz:
+	@test/$@/run
 
 # Other goals on the same command line.
 $(filter-out $(TEST_GOALS),$(MAKECMDGOALS)):
