@@ -13,7 +13,6 @@ StreamingKafka - a real Kafka broker for a test
   $kafka->produce($clicks, 1, [ [ 'key', 'value' ], [ 'gone', undef ] ]);
   my @records = $kafka->consume($results); # [partition, offset, key, value]
 
-  plan skip_all => 'no Kafka here' unless StreamingKafka->available;
   my $own = StreamingKafka->new;          # one that may be stopped
   $own->kill9;
   $own->start;                            # same address, same data
@@ -25,32 +24,29 @@ package StreamingKafka;
 use strict;
 use warnings;
 
+use Cwd ();
 use File::Basename qw(dirname);
 use File::Temp ();
 use IPC::Run ();
+use Test::More ();
 
 my $tools = dirname(__FILE__) . '/../kafka';
 my $suffix = join '', map { ('a' .. 'z')[ rand 26 ] } 1 .. 6;
 my @own;
 
-=head2 available
-
-Whether new works here: not in a tree without Java, where only shared does.
-
-=cut
-
-sub available { return defined $ENV{KAFKA_LIBS} }
-
 =head2 new, new('secure')
 
 Starts a broker of the test's own; a secure one has another address, too
-(test/kafka/broker tells which user it knows there).
+(test/kafka/broker tells which user it knows there). Where that cannot be, the
+test file is skipped with the reason.
 
 =cut
 
 sub new
 {
 	my ($class, $secure) = @_;
+
+	Test::More::plan(skip_all => $class->unavailable) if defined $class->unavailable;
 	my $self = bless {
 		secure => $secure // '',
 		dir => File::Temp::tempdir('kafka_XXXX', DIR => $ENV{STREAMING_WORK}, CLEANUP => 1) },
@@ -75,6 +71,29 @@ sub shared
 	return $class->new unless $ENV{STREAMING_KAFKA};
 	return bless { address => $ENV{STREAMING_KAFKA} }, $class;
 }
+
+=head2 unavailable, missing
+
+Why new does not work here, and why shared does not; undef where it does. A
+tree without Java has no broker of its own, but may have a shared one.
+
+=cut
+
+sub unavailable
+{
+	return undef if defined $ENV{KAFKA_LIBS};
+	return $ENV{STREAMING_NO_KAFKA} // 'there is no Kafka here to start a broker with';
+}
+
+sub missing { return $ENV{STREAMING_KAFKA} ? undef : $_[0]->unavailable }
+
+=head2 tool(NAME)
+
+The path of a program in test/kafka.
+
+=cut
+
+sub tool { return Cwd::abs_path("$tools/$_[1]") }
 
 =head2 address
 

@@ -8,8 +8,6 @@ use StreamingKafka;
 use StreamingTest;
 use Test::More;
 
-plan skip_all => 'no Kafka here' unless StreamingKafka->available;
-
 my $kafka = StreamingKafka->new('secure');
 my $node = new_node('main', 'streaming.retry_max = 200ms', 'streaming.connect_timeout = 5s');
 my $topic = $kafka->create_topic('secret', 2);

@@ -9,8 +9,6 @@ use StreamingKafka;
 use StreamingTest;
 use Test::More;
 
-plan skip_all => 'needs a broker of its own' unless StreamingKafka->available;
-
 my $kafka = StreamingKafka->new;
 my $node = new_node('main', 'streaming.retry_max = 1s');
 my ($source, $target) = map { $kafka->create_topic($_, 2) } qw(source target);
