@@ -73,14 +73,17 @@ find_relation(RangeVar *name)
 	return name ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
 }
 
+/* Is stmt ALTER TABLE with such a subcommand? */
 static bool
-changes_owner(AlterTableStmt *stmt)
+has_subcommand(Node *stmt, AlterTableType subtype)
 {
 	ListCell   *lc;
 
-	foreach(lc, stmt->cmds)
+	if (!IsA(stmt, AlterTableStmt))
+		return false;
+	foreach(lc, ((AlterTableStmt *) stmt)->cmds)
 	{
-		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
+		if (lfirst_node(AlterTableCmd, lc)->subtype == subtype)
 			return true;
 	}
 	return false;
@@ -180,7 +183,7 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 		case T_AlterTableStmt:
 		case T_RenameStmt:
 			if (OidIsValid(relid) && is_installed())
-				streaming_check_relation(relid);
+				streaming_check_relation(relid, has_subcommand(stmt, AT_AlterColumnGenericOptions));
 			if (OidIsValid(relid) && owner_changed)
 				streaming_owner_changed(relid, restricted);
 			break;
@@ -235,7 +238,7 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 	}
 
 	relid = before(stmt);
-	owner_changed = IsA(stmt, AlterTableStmt) && changes_owner((AlterTableStmt *) stmt);
+	owner_changed = has_subcommand(stmt, AT_ChangeOwner);
 	if ((owner_changed || IsA(stmt, ReassignOwnedStmt)) && is_installed())
 		restricted = streaming_owner_changing();
 	next_utility(pstmt, sql, read_only_tree, context, params, env, dest, qc);

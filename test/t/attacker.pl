@@ -14,7 +14,9 @@ use StreamingTest;
 use Test::More;
 
 my $node = new_node('main', 'streaming.query_workers = 1', 'streaming.retry_max = 500ms',
-	q(log_line_prefix = '%b|'), 'streaming.scan_interval = 200ms', 'autovacuum_naptime = 1s');
+	q(log_line_prefix = '%b|'), 'streaming.scan_interval = 200ms', 'autovacuum_naptime = 1s',
+	'min_parallel_table_scan_size = 0', 'parallel_setup_cost = 0', 'parallel_tuple_cost = 0',
+	'max_parallel_workers_per_gather = 2', 'streaming.work_mem = 64');
 my $dir = $node->basedir . '/landing';
 mkdir $dir;
 mkdir "$dir/$_" foreach qw(in out);
@@ -185,6 +187,23 @@ ran_as_mallory(qw(output having width gap filter recompute aggregate final opera
 is($node->safe_psql('postgres', 'SELECT sum(n) FROM mallory.output'), 200, 'and the views do what they say');
 nobody_got_in("a view's query");
 
+# Bulk is read by parallel workers.
+do_as('mallory', <<'SQL');
+CREATE FUNCTION report(place text, v int) RETURNS int LANGUAGE plpgsql PARALLEL SAFE AS $$
+BEGIN
+	RAISE LOG 'spy % runs as %, session of %, superuser %', place, current_user, session_user, current_setting('is_superuser');
+	RETURN v;
+END
+$$;
+CREATE FOREIGN TABLE bulk (k int) SERVER streaming;
+CREATE VIEW parallel WITH (streaming.trigger = 'manual') AS
+	SELECT k % 10 AS k, count(*) AS n, min(CASE WHEN k % 1000 = 0 THEN mallory.report('parallel', k) END) AS least FROM bulk GROUP BY 1;
+INSERT INTO bulk SELECT generate_series(1, 100000);
+SQL
+drain($node, 'mallory.parallel');
+ran_as_mallory('parallel');
+ok(seen()->{parallel}{'parallel worker: mallory, mallory, off'}, 'parallel workers take part');
+
 # --- other people's commands ---------------------------------------------------
 
 do_as('mallory', <<'SQL');
@@ -207,6 +226,7 @@ drain($node, "mallory.$_") foreach qw(kept sunk);
 like((boss("SELECT streaming.explain('mallory.width')"))[0], qr/Stage 1/, 'explain by a superuser');
 like((boss("SELECT streaming.explain('mallory.sunk')"))[0], qr/Stage 1/, 'explain by a superuser of a view with a sink');
 $node->safe_psql('postgres', "ALTER FOREIGN TABLE mallory.s ADD COLUMN more int");
+$node->safe_psql('postgres', "ALTER FOREIGN TABLE mallory.s ALTER COLUMN at OPTIONS (SET watermark '1 s')");
 $node->safe_psql('postgres', "SELECT streaming.reset('mallory.$_')") foreach qw(width output sunk);
 is($node->safe_psql('postgres', "SELECT streaming.reset('mallory.kept'); SHOW application_name; SHOW search_path"),
 	"\nattacker.pl\n\"\$user\", public", 'settings that a trigger leaves in a reset go');
@@ -232,8 +252,12 @@ put_file("$dir/in", 'b.json', qq({"k": 1, "d": 1, "e": "follow"}\n{"k": 1}\n));
 drain($node, 'mallory.of_files');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM mallory.files'), 4, 'a superuser reads the stream');
 # one that is far behind reads the source itself
+$node->restart;
+put_file("$dir/in", 'c.json', qq({"k": 1, "d": 1, "e": "follow"}\n));
+drain($node, 'mallory.of_files');
 do_as('mallory', 'CREATE VIEW later WITH (streaming.continuous) AS SELECT k, d, e FROM files');
 drain($node, 'mallory.later');
+ok(seen()->{check_ingest}{"streaming $_: mallory, mallory, off"}, "domains are checked by a $_ worker") foreach qw(ingest query);
 ran_as_mallory(qw(check check_ingest check_follow));
 
 do_as('mallory', <<'SQL');
@@ -253,12 +277,15 @@ CREATE FUNCTION difference(int, int) RETURNS float8 IMMUTABLE LANGUAGE plpgsql A
 CREATE TYPE span AS RANGE (subtype = int, subtype_diff = difference);
 CREATE DOMAIN spans AS span;
 CREATE FOREIGN TABLE ranges (r span, d spans, m span_multirange) SERVER streaming;
-CREATE VIEW of_ranges WITH (streaming.trigger = 'manual') AS SELECT r, d, m FROM ranges;
+CREATE VIEW of_ranges WITH (streaming.continuous) AS SELECT r, d, m FROM ranges;
+CREATE VIEW by_range WITH (streaming.continuous) AS SELECT r, count(*) AS n, max(upper(m)) AS m, count(DISTINCT d) AS ds FROM ranges GROUP BY r;
+CREATE VIEW waits WITH (streaming.trigger = 'manual') AS SELECT r, d, m FROM ranges;
 INSERT INTO ranges SELECT r, r, span_multirange(r) FROM (SELECT span(i, i + 5) AS r FROM generate_series(1, 500) i) x;
 ALTER FOREIGN TABLE ranges ADD COLUMN more span;
 INSERT INTO ranges SELECT r, r, span_multirange(r), r FROM (SELECT span(i, i + 5) AS r FROM generate_series(1, 500) i) x;
 CREATE TABLE mine AS SELECT r FROM ranges;
 SQL
+drain($node, "mallory.$_") foreach qw(of_ranges by_range);
 $node->safe_psql('postgres', 'ANALYZE');
 ran_as_mallory('difference');
 nobody_got_in('types');
@@ -433,6 +460,22 @@ unlike($err, qr/ERROR/, 'the owner resets a view that another role reads');
 like($err, qr/WARNING:.*I do not let go/, 'and is told what could not be removed');
 do_as('mallory', 'DROP VIEW over');
 ran_as_mallory('refuse');
+
+# Nor is one in the way of changes of the stream that do not concern it.
+do_as('bob', <<'SQL');
+CREATE FOREIGN TABLE timed (k int, at timestamptz OPTIONS (watermark '0')) SERVER streaming;
+GRANT SELECT ON timed TO mallory;
+SQL
+do_as('mallory', <<'SQL');
+CREATE TABLE mood_now (bad boolean);
+CREATE FUNCTION moody() RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+	$$ BEGIN IF EXISTS (SELECT FROM mallory.mood_now) THEN RAISE EXCEPTION 'not today'; END IF; RETURN 0; END $$;
+CREATE VIEW of_timed WITH (streaming.continuous) AS
+	SELECT streaming.tumble(at, make_interval(secs => 10 + mallory.moody())) AS w, count(*) AS n FROM bob.timed GROUP BY 1;
+INSERT INTO mood_now VALUES (true);
+SQL
+do_as('bob', 'ALTER FOREIGN TABLE timed ADD COLUMN more int; ALTER FOREIGN TABLE timed RENAME COLUMN k TO l');
+pass('a view that cannot be compiled does not keep its stream from being altered');
 nobody_got_in('who may wait');
 
 # --- a superuser becomes the owner -------------------------------------------------------
