@@ -365,12 +365,9 @@ BEGIN
 	PERFORM setseed(0.5);
 END
 $$;
-CREATE FUNCTION leave_type(r record) RETURNS void LANGUAGE plpgsql AS
-	'BEGIN CREATE DOMAIN pg_temp.trap AS int; END';
-CREATE FUNCTION leave_function(r record) RETURNS void LANGUAGE plpgsql AS
-	'BEGIN CREATE OR REPLACE FUNCTION pg_temp.trap() RETURNS int LANGUAGE sql AS ''SELECT 1''; END';
-CREATE FUNCTION leave_table(r record) RETURNS void LANGUAGE plpgsql AS
-	'BEGIN CREATE TEMPORARY TABLE trap (); END';
+CREATE FUNCTION leave_it(r record) RETURNS void LANGUAGE plpgsql AS
+	'BEGIN EXECUTE (SELECT statement FROM mallory.to_leave); END';
+CREATE TABLE to_leave (statement text);
 CREATE FUNCTION fill(batch regclass, batch_id bigint) RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
 CREATE VIEW leaver WITH (streaming.foreach = 'leave') AS SELECT k FROM s;
 CREATE VIEW filler WITH (streaming.foreach_batch = 'fill') AS SELECT k FROM s;
@@ -396,12 +393,19 @@ is(do_as('bob', "SELECT string_agg(what || '=' || coalesce(value, ''), ' ' ORDER
 	'locks and settings of a view are gone when the next runs');
 is(do_as('bob', "SELECT count(*) FROM found WHERE what = 'random' AND value = '" . ($random =~ s/.*\n//sr) . "'"), 0,
 	'its seed of random numbers, too');
-# the process has a temporary schema, for streaming.foreach_batch
-foreach my $what (qw(type function table))
+# (The process has a temporary schema, for streaming.foreach_batch.)
+foreach my $statement ('CREATE DOMAIN pg_temp.trap AS int',
+	'CREATE OR REPLACE FUNCTION pg_temp.trap() RETURNS int LANGUAGE sql RETURN 1',
+	'CREATE TEMPORARY TABLE trap ()', 'PREPARE trap AS SELECT 1', 'LISTEN trap',
+	'DECLARE trap CURSOR WITH HOLD FOR SELECT 1', 'SET ROLE postgres', 'SET SESSION AUTHORIZATION DEFAULT')
 {
-	do_as('mallory', "CREATE VIEW trapper WITH (streaming.foreach = 'leave_$what') AS SELECT k FROM s");
-	ok(wait_for($node, status_of('mallory.trapper'), qr/^retrying\|cannot create .* within security-restricted operation/),
-		"no $what is left in the temporary schema");
+	do_as('mallory', <<SQL);
+DELETE FROM to_leave;
+INSERT INTO to_leave VALUES ('$statement');
+CREATE VIEW trapper WITH (streaming.foreach = 'leave_it') AS SELECT k FROM s;
+SQL
+	ok(wait_for($node, status_of('mallory.trapper'), qr/^retrying\|cannot .* within (security-restricted operation|security-definer function)/),
+		"refused in a batch: $statement");
 	do_as('mallory', 'DROP VIEW trapper');
 }
 do_as('mallory', "DROP VIEW $_") foreach qw(leaver filler);
