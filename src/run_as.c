@@ -42,17 +42,16 @@
 #define SAFE_SEARCH_PATH	"pg_catalog, pg_temp"
 
 static bool is_worker = false;
-static int	session_level = 0;	/* nest level of the transaction in which the
-								 * session's user was changed; 0: it was not */
+static bool session_changed = false;	/* the session's user is an owner */
 static bool has_run = false;	/* code of an owner, in this transaction */
 static Oid	last_owner = InvalidOid;
 
 static void
 restore_session(void)
 {
-	if (session_level == 0)
+	if (!session_changed)
 		return;
-	session_level = 0;
+	session_changed = false;
 	SetSessionAuthorization(GetAuthenticatedUserId(), true);
 }
 
@@ -68,20 +67,12 @@ transaction_ended(XactEvent event, void *arg)
 	has_run = false;
 }
 
-static void
-subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB && session_level >= GetCurrentTransactionNestLevel())
-		restore_session();
-}
-
 void
 streaming_run_as_worker(void)
 {
 	if (is_worker)
 		return;
 	RegisterXactCallback(transaction_ended, NULL);
-	RegisterSubXactCallback(subtransaction_ended, NULL);
 	is_worker = true;
 }
 
@@ -89,13 +80,14 @@ streaming_run_as_worker(void)
 static void
 change_seed(void)
 {
-	uint32		number;
+	uint64		number;
 
 	if (!pg_strong_random(&number, sizeof(number)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate a random seed")));
-	DirectFunctionCall1(setseed, Float8GetDatum(number / (double) PG_UINT32_MAX));
+	DirectFunctionCall1(setseed,
+						Float8GetDatum((double) (number >> 11) / (UINT64CONST(1) << 53)));
 }
 
 void
@@ -105,7 +97,7 @@ streaming_run_as_begin(StreamingRunAs *saved, Oid owner)
 	saved->session = is_worker && saved->security_context == 0;
 	if (saved->session)
 	{
-		session_level = GetCurrentTransactionNestLevel();
+		session_changed = true;
 		SetSessionAuthorization(owner, superuser_arg(owner));
 	}
 	if (is_worker && owner != last_owner)

@@ -22,7 +22,8 @@ typedef struct StreamingRunAs
  * Between the two the current user is owner, in a security-restricted operation,
  * and search_path holds nothing but the system's objects.  Called in a
  * transaction; may be nested.  Settings that were changed in between are undone
- * at the end.  An error restores all by itself.
+ * at the end.  An error restores all by itself (the session's user at the end of
+ * the transaction).
  */
 extern void streaming_run_as_begin(StreamingRunAs *saved, Oid owner);
 extern void streaming_run_as_end(const StreamingRunAs *saved);

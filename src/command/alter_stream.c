@@ -46,7 +46,7 @@ check_view(Oid view, Oid stream)
 }
 
 void
-streaming_check_relation(Oid relid, bool column_options)
+streaming_check_relation(Oid relid)
 {
 	ListCell   *lc;
 
@@ -56,11 +56,8 @@ streaming_check_relation(Oid relid, bool column_options)
 	if (!streaming_is_stream(relid, &kind))
 		return;
 	(void) streaming_stream_open(relid, GetUserId());
-	if (column_options)
-	{
-		foreach(lc, streaming_catalog_views_of_stream(relid))
-			check_view(lfirst_oid(lc), relid);
-	}
+	foreach(lc, streaming_catalog_views_of_stream(relid))
+		check_view(lfirst_oid(lc), relid);
 	if (kind == STREAMING_SOURCE_PUSH)
 		streaming_push_create_tables(relid);
 	streaming_workers_notify();

@@ -99,12 +99,8 @@ extern void streaming_owner_changed(Oid relid, List *restricted);
 
 /* in alter_stream.c */
 
-/*
- * After a foreign table was made or altered: is it a good stream?  Also for the
- * views that read it, if options of columns were altered: others are not asked,
- * so that nobody's view is in the way of what does not concern it.
- */
-extern void streaming_check_relation(Oid relid, bool column_options);
+/* After a foreign table was made or altered: is it a good stream? */
+extern void streaming_check_relation(Oid relid);
 
 /* in drop.c */
 extern void streaming_relation_dropped(Oid relid);

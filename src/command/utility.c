@@ -73,17 +73,14 @@ find_relation(RangeVar *name)
 	return name ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
 }
 
-/* Is stmt ALTER TABLE with such a subcommand? */
 static bool
-has_subcommand(Node *stmt, AlterTableType subtype)
+changes_owner(AlterTableStmt *stmt)
 {
 	ListCell   *lc;
 
-	if (!IsA(stmt, AlterTableStmt))
-		return false;
-	foreach(lc, ((AlterTableStmt *) stmt)->cmds)
+	foreach(lc, stmt->cmds)
 	{
-		if (lfirst_node(AlterTableCmd, lc)->subtype == subtype)
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_ChangeOwner)
 			return true;
 	}
 	return false;
@@ -183,7 +180,7 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 		case T_AlterTableStmt:
 		case T_RenameStmt:
 			if (OidIsValid(relid) && is_installed())
-				streaming_check_relation(relid, has_subcommand(stmt, AT_AlterColumnGenericOptions));
+				streaming_check_relation(relid);
 			if (OidIsValid(relid) && owner_changed)
 				streaming_owner_changed(relid, restricted);
 			break;
@@ -238,7 +235,7 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 	}
 
 	relid = before(stmt);
-	owner_changed = has_subcommand(stmt, AT_ChangeOwner);
+	owner_changed = IsA(stmt, AlterTableStmt) && changes_owner((AlterTableStmt *) stmt);
 	if ((owner_changed || IsA(stmt, ReassignOwnedStmt)) && is_installed())
 		restricted = streaming_owner_changing();
 	next_utility(pstmt, sql, read_only_tree, context, params, env, dest, qc);

@@ -65,7 +65,7 @@ struct StreamingViewState
 	MemoryContext program_context;	/* of all below; reset to compile anew */
 	bool		valid;			/* compiled, and no relation has changed since */
 	StreamingView *definition;
-	StreamingProgram *program;
+	StreamingProgram *program;	/* NULL, as all that follows, if it is paused */
 	StreamingStageExec **stages;
 	StreamingInput *input;
 	StreamingSink *sink;
@@ -256,6 +256,7 @@ open_stages(StreamingViewState *state)
 /*
  * Compiles the view as the catalogs describe it now.  Statements are text, so
  * what has another name by now must be known before the server plans them anew.
+ * Nothing that a paused view says is run, and so it is not planned either.
  */
 static void
 open_program(StreamingViewState *state)
@@ -270,6 +271,12 @@ open_program(StreamingViewState *state)
 	state->relations = list_make1_oid(state->view);
 	state->valid = true;
 	state->definition = streaming_catalog_view(state->view, false);
+	state->due = DT_NOEND;
+	if (!state->definition->enabled)
+	{
+		MemoryContextSwitchTo(old);
+		return;
+	}
 	state->relations = list_concat(state->relations,
 								   streaming_catalog_named(state->definition->definition,
 														   RelationRelationId));
@@ -285,7 +292,6 @@ open_program(StreamingViewState *state)
 	state->input = streaming_input_open(state->definition, state->program->scan);
 	state->progress = streaming_progress_read(state->view);
 	state->closed = DT_NOBEGIN;
-	state->due = DT_NOEND;
 	state->due_timeout = streaming_idle_partition_timeout;
 	if (state->program->event_attno)
 		streaming_input_track(state->input, state->program->event_attno,
@@ -374,14 +380,16 @@ runs_without_input(StreamingViewState *state)
 bool
 streaming_view_has_input(StreamingViewState *state)
 {
-	return !state->valid || runs_without_input(state) ||
-		streaming_input_available(state->input);
+	if (!state->valid)
+		return true;
+	return state->program &&
+		(runs_without_input(state) || streaming_input_available(state->input));
 }
 
 bool
 streaming_view_is_held_back(StreamingViewState *state)
 {
-	return state->valid && OidIsValid(state->program->sink.relid) &&
+	return state->valid && state->program && OidIsValid(state->program->sink.relid) &&
 		streaming_outbox_full(state->program->sink.relid);
 }
 
@@ -419,7 +427,8 @@ new_watermark(StreamingViewState *state, bool in_batch)
 static void
 refresh_program(StreamingViewState *state)
 {
-	if (state->valid && find_change_stream(state->definition) == state->change_stream)
+	if (state->valid && (state->program == NULL ||
+						 find_change_stream(state->definition) == state->change_stream))
 		return;
 	/* planning may call functions that read tables */
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -4,7 +4,8 @@
  *
  * Views that read the view are reset with it, since their state is made of
  * changes that will come a second time.  The caller must own the view; whoever
- * reads it has built on it, as DROP ... CASCADE has it, too.
+ * reads it has built on it, as DROP ... CASCADE has it, too.  But no code of others
+ * runs then: sinks of their views stay as they are.
  *
  * The view is locked as its batches lock it, so none is under way and the next
  * one begins after our commit, sees a new generation and opens the view anew.
@@ -33,7 +34,6 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
-#include "attempt.h"
 #include "command/command.h"
 #include "exec/progress.h"
 #include "input.h"
@@ -46,9 +46,8 @@ PG_FUNCTION_INFO_V1(streaming_reset);
 
 static void check_owner(Oid view);
 static List *with_dependents(List *views, Oid view);
-static void reset_view(Oid relid);
-static void clear_sink(StreamingView *view);
-static void clear_own_sink(void *arg);
+static void reset_view(Oid relid, Oid root);
+static void clear_sink(StreamingView *view, bool root);
 static void forget_progress(Oid relid);
 static void run_as_owner(StreamingView *view, const char *sql, bool triggers);
 static char *truncate_sql(StreamingView *view);
@@ -67,7 +66,7 @@ streaming_reset(PG_FUNCTION_ARGS)
 	LockRelationOid(view, ShareUpdateExclusiveLock);
 	check_owner(view);
 	foreach(lc, with_dependents(NIL, view))
-		reset_view(lfirst_oid(lc));
+		reset_view(lfirst_oid(lc), view);
 	streaming_workers_notify();
 	PG_RETURN_VOID();
 }
@@ -93,7 +92,7 @@ streaming_reset_if_lost(Oid view)
 			(errmsg("continuous view \"%s\" has lost its unlogged tables and begins again at its start",
 					get_rel_name(view))));
 	foreach(lc, with_dependents(NIL, view))
-		reset_view(lfirst_oid(lc));
+		reset_view(lfirst_oid(lc), view);
 	streaming_workers_notify();
 }
 
@@ -114,14 +113,14 @@ with_dependents(List *views, Oid view)
 }
 
 static void
-reset_view(Oid relid)
+reset_view(Oid relid, Oid root)
 {
 	StreamingView *view = streaming_catalog_view(relid, false);
 	char	   *sql;
 	ListCell   *lc;
 
 	if (OidIsValid(view->sink.relid))
-		clear_sink(view);
+		clear_sink(view, relid == root);
 	sql = truncate_sql(view);
 	if (sql)
 		run_as_owner(view, sql, false);
@@ -137,33 +136,24 @@ reset_view(Oid relid)
 }
 
 /*
- * Of a view of somebody else's the sink may refuse: a trigger there does not keep
- * the caller from resetting what is the caller's.
+ * root: the view that the reset is asked for.  Of others the sink stays as it is if
+ * it is not the caller's, since its triggers are none of the caller's business, or
+ * if the view is paused, since then nothing of it is run.
  */
 static void
-clear_sink(StreamingView *view)
+clear_sink(StreamingView *view, bool root)
 {
-	ErrorData  *error;
+	char	   *sql;
 
-	if (object_ownercheck(RelationRelationId, view->view, GetUserId()))
+	if (!root && (!view->enabled || !object_ownercheck(RelationRelationId, view->view, GetUserId())))
 	{
-		clear_own_sink(view);
+		ereport(NOTICE,
+				(errmsg("rows that continuous view \"%s\" has written to \"%s\" are not removed",
+						get_rel_name(view->view), get_rel_name(view->sink.relid)),
+				 errhint("Its owner can reset it, too.")));
 		return;
 	}
-	error = streaming_attempt(clear_own_sink, view, CurrentMemoryContext);
-	if (error)
-		ereport(WARNING,
-				(errmsg("rows that continuous view \"%s\" has written to \"%s\" are not removed: %s",
-						get_rel_name(view->view), get_rel_name(view->sink.relid),
-						error->message)));
-}
-
-static void
-clear_own_sink(void *arg)
-{
-	StreamingView *view = arg;
-	char	   *sql = sink_sql(view);
-
+	sql = sink_sql(view);
 	if (sql)
 		run_as_owner(view, sql, true);
 }
