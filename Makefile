@@ -69,6 +69,7 @@ OBJS = \
 	src/read_columns.o \
 	src/reject.o \
 	src/relation_locks.o \
+	src/run_as.o \
 	src/shift_slot.o \
 	src/shmem.o \
 	src/sink/delivery_directory.o \

@@ -16,6 +16,7 @@
 #include "streaming.h"
 
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/heap.h"
@@ -33,7 +34,7 @@
 #include "catalog.h"
 
 static void append_columns(StringInfo buf, TupleDesc desc);
-static void append_storage(StringInfo buf, TupleDesc desc);
+static void append_alterations(StringInfo buf, TupleDesc desc);
 static Oid	base_type(Form_pg_attribute att, int32 *typmod);
 
 char *
@@ -73,7 +74,7 @@ streaming_internal_table(const char *name, Oid stream, TupleDesc desc,
 	appendStringInfoString(&buf, ") USING heap WITH (autovacuum_enabled = false, "
 						   "toast.autovacuum_enabled = false, vacuum_truncate = false, "
 						   "toast_tuple_target = 8160)");
-	append_storage(&buf, desc);
+	append_alterations(&buf, desc);
 
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(streaming_catalog_owner(),
@@ -129,24 +130,29 @@ append_columns(StringInfo buf, TupleDesc desc)
 	}
 }
 
+/*
+ * Nothing is analyzed that calls a function of a user's, as the subtype_diff of a
+ * range type: ANALYZE runs as the table's owner, which is the extension's.
+ */
 static void
-append_storage(StringInfo buf, TupleDesc desc)
+append_alterations(StringInfo buf, TupleDesc desc)
 {
 	char	   *create = pstrdup(buf->data);
 	char	   *name = strstr(create, STREAMING_INTERNAL_SCHEMA ".");
-	bool		any = false;
 
 	*strchr(name, '(') = '\0';
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		if (att->attisdropped || att->attstorage == TYPSTORAGE_PLAIN)
+		if (att->attisdropped)
 			continue;
-		if (!any)
-			appendStringInfo(buf, "; ALTER TABLE %s", name);
-		appendStringInfo(buf, "%s ALTER COLUMN c%d SET STORAGE EXTERNAL", any ? "," : "", i + 1);
-		any = true;
+		if (att->attstorage != TYPSTORAGE_PLAIN)
+			appendStringInfo(buf, "; ALTER TABLE %s ALTER COLUMN c%d SET STORAGE EXTERNAL",
+							 name, i + 1);
+		if (att->atttypid >= FirstNormalObjectId)
+			appendStringInfo(buf, "; ALTER TABLE %s ALTER COLUMN c%d SET STATISTICS 0",
+							 name, i + 1);
 	}
 	pfree(create);
 }

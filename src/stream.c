@@ -126,6 +126,7 @@ streaming_stream_open(Oid relid, Oid userid)
 
 	rel = table_open(relid, NoLock);
 	stream->relid = relid;
+	stream->owner = rel->rd_rel->relowner;
 	stream->name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 											  RelationGetRelationName(rel));
 	stream->tupdesc = CreateTupleDescCopy(RelationGetDescr(rel));

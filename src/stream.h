@@ -68,6 +68,7 @@ typedef struct StreamingColumn
 typedef struct StreamingStream
 {
 	Oid			relid;
+	Oid			owner;
 	char	   *name;			/* qualified and quoted, for messages */
 	StreamingSourceKind kind;
 	TupleDesc	tupdesc;		/* a copy of the foreign table's */

@@ -34,8 +34,8 @@ check_view(Oid view, Oid stream)
 	if (definition == NULL || definition->restored)
 		return;
 	rel = relation_open(definition->definition, AccessShareLock);
-	program = streaming_compile(get_view_query(rel), definition->id, &definition->sink,
-								definition->output_mode);
+	program = streaming_compile(get_view_query(rel), definition->owner, definition->id,
+								&definition->sink, definition->output_mode);
 	relation_close(rel, NoLock);
 	if (!streaming_layout_matches(program))
 		ereport(ERROR,

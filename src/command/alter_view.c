@@ -184,12 +184,51 @@ grant_change_streams(StreamingView *view)
 	}
 }
 
+/* Of Oid: the views that run without the rights of a superuser. */
+List *
+streaming_owner_changing(void)
+{
+	List	   *restricted = NIL;
+	ListCell   *lc;
+
+	foreach(lc, streaming_catalog_views())
+	{
+		StreamingView *view = lfirst(lc);
+
+		if (!superuser_arg(view->owner))
+			restricted = lappend_oid(restricted, view->view);
+	}
+	return restricted;
+}
+
+/*
+ * A view that has become a superuser's would run, by itself and at once, what
+ * another role has written.
+ */
+static void
+pause_escalated(StreamingView *view)
+{
+	view->enabled = false;
+	streaming_catalog_update_view(view);
+	ereport(WARNING,
+			(errmsg("continuous view \"%s\" is paused, because its query would run with the rights of a superuser",
+					get_rel_name(view->view)),
+			 errhint("When you have looked at the query and at the functions it calls, resume it with ALTER VIEW ... SET (streaming.enabled = on).")));
+}
+
 void
-streaming_owner_changed(Oid relid)
+streaming_owner_changed(Oid relid, List *restricted)
 {
 	ListCell   *lc;
 
 	CommandCounterIncrement();
+	foreach(lc, restricted)
+	{
+		StreamingView *view = streaming_catalog_view(lfirst_oid(lc), true);
+
+		if (view && view->enabled && superuser_arg(view->owner))
+			pause_escalated(view);
+	}
 	if (OidIsValid(relid))
 		streaming_internal_change_owner(relid);
 	foreach(lc, streaming_catalog_views())

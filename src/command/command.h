@@ -90,8 +90,12 @@ extern bool streaming_alters_view_options(AlterTableStmt *stmt);	/* has it any? 
 /* Before a relation is altered: errors if it may not be in that way. */
 extern void streaming_check_alter(Oid relid, AlterTableStmt *stmt);
 
-/* After the owner of a view or stream may have changed, or of any (Invalid). */
-extern void streaming_owner_changed(Oid relid);
+/*
+ * Around a change of the owner of relid, a view or a stream, or of any (Invalid):
+ * the latter gets what the former has returned.
+ */
+extern List *streaming_owner_changing(void);
+extern void streaming_owner_changed(Oid relid, List *restricted);
 
 /* in alter_stream.c */
 

@@ -57,6 +57,7 @@ static Oid	make_definition(ViewStmt *stmt, const char *sql, int location, int le
 static void lock_upstream(Oid definition);
 static StreamingSinkSpec open_sink(StreamingViewOptions *options);
 static void check_not_shared(Oid sink, StreamingOutputMode mode);
+static void check_privilege(Oid relid, AclMode mode);
 static void check_privileges(StreamingViewSpec *spec, Oid sink);
 static List *make_tables(StreamingViewSpec *spec);
 static Oid	make_functions(StreamingViewOptions *options, StreamingView *view);
@@ -227,7 +228,8 @@ make_definition(ViewStmt *stmt, const char *sql, int location, int length,
 
 /*
  * Batches of a view hold this lock: while we find out how to begin after it, and
- * until the others see that we do, it makes no step.
+ * until the others see that we do, it makes no step.  Who may not read it does
+ * not stop it.
  */
 static void
 lock_upstream(Oid definition)
@@ -236,10 +238,22 @@ lock_upstream(Oid definition)
 
 	foreach(lc, streaming_catalog_inputs(definition))
 	{
-		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_VIEW)
-			LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_VIEW)
+			continue;
+		check_privilege(lfirst_oid(lc), ACL_SELECT);
+		LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
 	}
 	AcceptInvalidationMessages();
+}
+
+/* Before the lock; what else an output mode needs is asked for when it is known. */
+static void
+check_sink_privileges(const RangeVar *name, Oid relid, Oid old_relid, void *arg)
+{
+	if (!OidIsValid(relid))
+		return;
+	check_privilege(relid, ACL_SELECT);
+	check_privilege(relid, ACL_INSERT);
 }
 
 /*
@@ -255,8 +269,9 @@ open_sink(StreamingViewOptions *options)
 	if (sink.kind == STREAMING_SINK_RELATION)
 	{
 		names = streaming_qualified_names(options->sink);
-		sink.relid = RangeVarGetRelid(makeRangeVarFromNameList(names), ShareUpdateExclusiveLock,
-									  false);
+		sink.relid = RangeVarGetRelidExtended(makeRangeVarFromNameList(names),
+											  ShareUpdateExclusiveLock, 0,
+											  check_sink_privileges, NULL);
 	}
 	return sink;
 }

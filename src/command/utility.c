@@ -168,9 +168,9 @@ before(Node *stmt)
 	return relid;
 }
 
-/* relid: what before returned */
+/* relid: what before returned; restricted: of streaming_owner_changing */
 static void
-after(Node *stmt, Oid relid, bool owner_changed)
+after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 {
 	switch (nodeTag(stmt))
 	{
@@ -182,11 +182,11 @@ after(Node *stmt, Oid relid, bool owner_changed)
 			if (OidIsValid(relid) && is_installed())
 				streaming_check_relation(relid);
 			if (OidIsValid(relid) && owner_changed)
-				streaming_owner_changed(relid);
+				streaming_owner_changed(relid, restricted);
 			break;
 		case T_ReassignOwnedStmt:
 			if (is_installed())
-				streaming_owner_changed(InvalidOid);
+				streaming_owner_changed(InvalidOid, restricted);
 			break;
 		case T_CreateExtensionStmt:
 			if (strcmp(((CreateExtensionStmt *) stmt)->extname, "streaming") == 0)
@@ -218,6 +218,7 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 	Node	   *stmt = pstmt->utilityStmt;
 	Oid			relid;
 	bool		owner_changed;
+	List	   *restricted = NIL;
 
 	if (IsA(stmt, ViewStmt) && streaming_has_view_options(((ViewStmt *) stmt)->options))
 	{
@@ -235,8 +236,10 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 
 	relid = before(stmt);
 	owner_changed = IsA(stmt, AlterTableStmt) && changes_owner((AlterTableStmt *) stmt);
+	if ((owner_changed || IsA(stmt, ReassignOwnedStmt)) && is_installed())
+		restricted = streaming_owner_changing();
 	next_utility(pstmt, sql, read_only_tree, context, params, env, dest, qc);
-	after(stmt, relid, owner_changed);
+	after(stmt, relid, owner_changed, restricted);
 }
 
 /* ---------------------------------------------------------------------------

@@ -10,19 +10,44 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_agg.h"
+#include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "exec/aggregate.h"
+#include "streaming.h"
 
+/* The right to execute it is the owner's of the aggregate, as in nodeAgg.c. */
 static void
-prepare_function(FmgrInfo *flinfo, Oid function, Expr *expr)
+prepare_function(FmgrInfo *flinfo, Oid function, Oid owner, Expr *expr)
 {
+	AclResult	result = streaming_function_aclcheck(function, owner);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+	InvokeFunctionExecuteHook(function);
 	fmgr_info(function, flinfo);
 	fmgr_info_set_expr((Node *) expr, flinfo);
+}
+
+static Oid
+function_owner(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return owner;
 }
 
 static void
@@ -32,6 +57,7 @@ prepare_ops(StreamingAggregateOps *ops, StreamingAggregate *agg, AggState *conte
 	Oid			argtypes[FUNC_MAX_ARGS];
 	Oid			combine_input[1] = {agg->transtype};
 	int			nargs = get_aggregate_argtypes(aggref, argtypes);
+	Oid			owner = function_owner(aggref->aggfnoid);
 	Expr	   *expr;
 
 	memset(ops, 0, sizeof(*ops));
@@ -46,13 +72,13 @@ prepare_ops(StreamingAggregateOps *ops, StreamingAggregate *agg, AggState *conte
 	build_aggregate_transfn_expr(combine_input, 1, 0, false, agg->transtype,
 								 aggref->inputcollid, agg->combinefn, InvalidOid,
 								 &expr, NULL);
-	prepare_function(&ops->combine, agg->combinefn, expr);
+	prepare_function(&ops->combine, agg->combinefn, owner, expr);
 	if (ops->internal)
 	{
 		build_aggregate_serialfn_expr(agg->serialfn, &expr);
-		prepare_function(&ops->serial, agg->serialfn, expr);
+		prepare_function(&ops->serial, agg->serialfn, owner, expr);
 		build_aggregate_deserialfn_expr(agg->deserialfn, &expr);
-		prepare_function(&ops->deserial, agg->deserialfn, expr);
+		prepare_function(&ops->deserial, agg->deserialfn, owner, expr);
 	}
 	if (ops->has_final)
 	{
@@ -61,7 +87,7 @@ prepare_ops(StreamingAggregateOps *ops, StreamingAggregate *agg, AggState *conte
 		build_aggregate_finalfn_expr(argtypes, Min(ops->final_nargs, nargs + 1),
 									 agg->transtype, aggref->aggtype,
 									 aggref->inputcollid, agg->finalfn, &expr);
-		prepare_function(&ops->final, agg->finalfn, expr);
+		prepare_function(&ops->final, agg->finalfn, owner, expr);
 	}
 }
 

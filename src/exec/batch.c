@@ -12,8 +12,9 @@
  * have no rows, and only move the watermark.
  *
  * The transaction is a real transaction block (distributed tables look at
- * IsTransactionBlock).  Statements of the view run as its owner, in a
- * security-restricted operation, as those of REFRESH MATERIALIZED VIEW do.
+ * IsTransactionBlock).  All that the view's query says is compiled, planned and
+ * run as the view's owner, in a security-restricted operation (run_as.h), as that
+ * of REFRESH MATERIALIZED VIEW is.
  *
  * Locks: a batch holds ShareUpdateExclusiveLock on the view from its beginning
  * to its commit.  Whoever makes a view that reads this one, resets it or changes
@@ -35,8 +36,8 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -52,6 +53,7 @@
 #include "exec/stage.h"
 #include "input.h"
 #include "relation_locks.h"
+#include "run_as.h"
 #include "sink/outbox.h"
 #include "sink/sink.h"
 #include "streaming.h"
@@ -63,7 +65,7 @@ struct StreamingViewState
 	MemoryContext program_context;	/* of all below; reset to compile anew */
 	bool		valid;			/* compiled, and no relation has changed since */
 	StreamingView *definition;
-	StreamingProgram *program;
+	StreamingProgram *program;	/* NULL, as all that follows, if it is paused */
 	StreamingStageExec **stages;
 	StreamingInput *input;
 	StreamingSink *sink;
@@ -113,7 +115,23 @@ object_changed(Datum arg, int cacheid, uint32 hashvalue)
 	}
 }
 
-/* Hashes in the system caches of what the definition of a view names. */
+/* Rights come from membership, too. */
+static void
+role_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	relation_changed((Datum) 0, InvalidOid);
+}
+
+static List *
+add_object(List *objects, int cache, Oid object)
+{
+	return lappend_int(objects, (int) GetSysCacheHashValue1(cache, ObjectIdGetDatum(object)));
+}
+
+/*
+ * Hashes in the system caches of what the definition of a view names, and of the
+ * functions of its operators.
+ */
 static List *
 named_objects(Oid definition)
 {
@@ -131,10 +149,34 @@ named_objects(Oid definition)
 	for (int i = 0; i < lengthof(kinds); i++)
 	{
 		foreach(lc, streaming_catalog_named(definition, kinds[i].class))
-			result = lappend_int(result, (int) GetSysCacheHashValue1(kinds[i].cache,
-																	 ObjectIdGetDatum(lfirst_oid(lc))));
+		{
+			result = add_object(result, kinds[i].cache, lfirst_oid(lc));
+			if (kinds[i].cache == OPEROID)
+				result = add_object(result, PROCOID, get_opcode(lfirst_oid(lc)));
+		}
 	}
 	return result;
+}
+
+/* The same of what its aggregates call. */
+static List *
+add_support_functions(List *objects, StreamingProgram *program)
+{
+	for (int i = 0; i < program->nstages; i++)
+	{
+		StreamingStage *stage = &program->stages[i];
+
+		for (int j = 0; j < stage->naggs; j++)
+		{
+			StreamingAggregate *agg = &stage->aggs[j];
+
+			objects = add_object(objects, PROCOID, agg->combinefn);
+			objects = add_object(objects, PROCOID, agg->finalfn);
+			objects = add_object(objects, PROCOID, agg->serialfn);
+			objects = add_object(objects, PROCOID, agg->deserialfn);
+		}
+	}
+	return objects;
 }
 
 static void
@@ -183,15 +225,43 @@ write_changes_sql(StreamingViewState *state)
 	return buf.data;
 }
 
+/* Compiles the view's query and makes its stages and its sink ready, as its owner. */
+static void
+open_stages(StreamingViewState *state)
+{
+	StreamingView *definition = state->definition;
+	Relation	rel = relation_open(definition->definition, AccessShareLock);
+	StreamingProgram *program;
+	StreamingRunAs saved;
+
+	streaming_run_as_begin(&saved, definition->owner);
+	program = streaming_compile(get_view_query(rel), definition->owner, definition->id,
+								&definition->sink, definition->output_mode);
+	relation_close(rel, NoLock);
+	state->program = program;
+	state->objects = add_support_functions(state->objects, program);
+	if (!streaming_layout_matches(program))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("tables of continuous view \"%s\" do not fit its query any more",
+						get_rel_name(state->view)),
+				 errhint("Drop the view and create it again.")));
+	state->stages = palloc0(sizeof(StreamingStageExec *) * program->nstages);
+	for (int i = 0; i < program->nstages; i++)
+		state->stages[i] = streaming_stage_open(state->view, &program->stages[i]);
+	state->sink = streaming_sink_open(program);
+	streaming_run_as_end(&saved);
+}
+
 /*
  * Compiles the view as the catalogs describe it now.  Statements are text, so
  * what has another name by now must be known before the server plans them anew.
+ * Nothing that a paused view says is run, and so it is not planned either.
  */
 static void
 open_program(StreamingViewState *state)
 {
 	MemoryContext old;
-	Relation	rel;
 
 	close_program(state);
 	old = MemoryContextSwitchTo(state->program_context);
@@ -201,37 +271,27 @@ open_program(StreamingViewState *state)
 	state->relations = list_make1_oid(state->view);
 	state->valid = true;
 	state->definition = streaming_catalog_view(state->view, false);
+	state->due = DT_NOEND;
+	if (!state->definition->enabled)
+	{
+		MemoryContextSwitchTo(old);
+		return;
+	}
 	state->relations = list_concat(state->relations,
 								   streaming_catalog_named(state->definition->definition,
 														   RelationRelationId));
 	state->objects = named_objects(state->definition->definition);
-	rel = relation_open(state->definition->definition, AccessShareLock);
-	state->program = streaming_compile(get_view_query(rel), state->definition->id,
-									   &state->definition->sink,
-									   state->definition->output_mode);
-	relation_close(rel, NoLock);
-	if (!streaming_layout_matches(state->program))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("tables of continuous view \"%s\" do not fit its query any more",
-						get_rel_name(state->view)),
-				 errhint("Drop the view and create it again.")));
+	open_stages(state);
 	state->change_stream = find_change_stream(state->definition);
 	state->relations = lappend_oid(state->relations, state->definition->definition);
 	state->relations = lappend_oid(state->relations, state->program->scan);
 	if (OidIsValid(state->program->sink.relid))
 		state->relations = lappend_oid(state->relations, state->program->sink.relid);
-
-	state->stages = palloc0(sizeof(StreamingStageExec *) * state->program->nstages);
-	for (int i = 0; i < state->program->nstages; i++)
-		state->stages[i] = streaming_stage_open(state->view, &state->program->stages[i]);
-	state->sink = streaming_sink_open(state->program);
 	if (OidIsValid(state->change_stream))
 		state->write_changes.sql = write_changes_sql(state);
 	state->input = streaming_input_open(state->definition, state->program->scan);
 	state->progress = streaming_progress_read(state->view);
 	state->closed = DT_NOBEGIN;
-	state->due = DT_NOEND;
 	state->due_timeout = streaming_idle_partition_timeout;
 	if (state->program->event_attno)
 		streaming_input_track(state->input, state->program->event_attno,
@@ -256,6 +316,8 @@ streaming_view_open(Oid view)
 		CacheRegisterSyscacheCallback(TYPEOID, object_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(COLLOID, object_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(NAMESPACEOID, object_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, role_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, role_changed, (Datum) 0);
 	}
 	registered = true;
 	state->view = view;
@@ -318,14 +380,16 @@ runs_without_input(StreamingViewState *state)
 bool
 streaming_view_has_input(StreamingViewState *state)
 {
-	return !state->valid || runs_without_input(state) ||
-		streaming_input_available(state->input);
+	if (!state->valid)
+		return true;
+	return state->program &&
+		(runs_without_input(state) || streaming_input_available(state->input));
 }
 
 bool
 streaming_view_is_held_back(StreamingViewState *state)
 {
-	return state->valid && OidIsValid(state->program->sink.relid) &&
+	return state->valid && state->program && OidIsValid(state->program->sink.relid) &&
 		streaming_outbox_full(state->program->sink.relid);
 }
 
@@ -363,8 +427,13 @@ new_watermark(StreamingViewState *state, bool in_batch)
 static void
 refresh_program(StreamingViewState *state)
 {
-	if (!state->valid || find_change_stream(state->definition) != state->change_stream)
-		open_program(state);
+	if (state->valid && (state->program == NULL ||
+						 find_change_stream(state->definition) == state->change_stream))
+		return;
+	/* planning may call functions that read tables */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	open_program(state);
+	PopActiveSnapshot();
 }
 
 static double
@@ -480,23 +549,32 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 	}
 }
 
+/*
+ * The executor asks for the right to read a stream.  Of a view it reads the
+ * changes, a part that the right to read the view stands for.
+ */
+static void
+check_upstream(StreamingViewState *state)
+{
+	Oid			input = state->program->input;
+
+	if (state->program->input_is_view &&
+		pg_class_aclcheck(input, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(input));
+}
+
 /* run_stages as the view's owner, connected to SPI. */
 static void
 run_as_owner(StreamingViewState *state, bool input, StreamingBatchResult *result)
 {
-	Oid			save_userid;
-	int			save_sec_context;
-	int			nest_level = NewGUCNestLevel();
+	StreamingRunAs saved;
 
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(state->definition->owner,
-						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
+	streaming_run_as_begin(&saved, state->definition->owner);
+	check_upstream(state);
 	SPI_connect();
 	run_stages(state, input, result);
 	SPI_finish();
-	AtEOXact_GUC(false, nest_level);
-	SetUserIdAndSecContext(save_userid, save_sec_context);
+	streaming_run_as_end(&saved);
 }
 
 static void

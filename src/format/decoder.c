@@ -39,6 +39,8 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "run_as.h"
+
 /* Bytes of a message that are kept; input functions repeat the whole value. */
 #define MAX_MESSAGE		1000
 
@@ -156,8 +158,10 @@ streaming_decode(StreamingDecoder *decoder,
 				 StreamingReject **rejects, int *nrejects)
 {
 	Run		   *run = palloc0(sizeof(Run));
+	StreamingRunAs saved;
 
 	Assert(IsTransactionState());
+	streaming_run_as_begin(&saved, decoder->stream->owner);
 	if (!decoder->private_data->prepared)
 		prepare(decoder);
 
@@ -171,6 +175,7 @@ streaming_decode(StreamingDecoder *decoder,
 
 	while (run->next < nrecords)
 		decode_guarded(run);
+	streaming_run_as_end(&saved);
 
 	*rejects = run->rejects;
 	*nrejects = run->nrejects;

@@ -120,7 +120,8 @@ extern StreamingDecoder *streaming_decoder_open(StreamingStream *stream,
  * isnull likewise (allocated by the caller), result[i] tells whether record i
  * became a row.  For those that did not, *rejects (palloc'd array, in
  * CurrentMemoryContext) and *nrejects say why, in the order of the records;
- * the header of a CSV file is neither row nor reject.  Values live in
+ * the header of a CSV file is neither row nor reject.  Input functions and the
+ * checks of domains run as the stream's owner (run_as.h).  Values live in
  * CurrentMemoryContext, which the caller resets per chunk, or point into the
  * records.
  *

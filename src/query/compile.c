@@ -31,6 +31,7 @@
 #include "utils/typcache.h"
 
 #include "query/compile.h"
+#include "run_as.h"
 #include "streaming.h"
 #include "sink/sink.h"
 
@@ -713,8 +714,8 @@ keeps_result(StreamingProgram *program)
 	}
 }
 
-StreamingProgram *
-streaming_compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
+static StreamingProgram *
+compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 {
 	StreamingProgram *program = palloc0(sizeof(StreamingProgram));
 	StreamingCompiler	compiler = {program, false, mode, 0};
@@ -751,5 +752,17 @@ streaming_compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mod
 	program->keeps_result = keeps_result(program);
 	streaming_layout(program);
 	streaming_sink_check(program);
+	return program;
+}
+
+StreamingProgram *
+streaming_compile(Query *query, Oid owner, int32 id, const StreamingSinkSpec *sink, int mode)
+{
+	StreamingProgram *program;
+	StreamingRunAs saved;
+
+	streaming_run_as_begin(&saved, owner);
+	program = compile(query, id, sink, mode);
+	streaming_run_as_end(&saved);
 	return program;
 }

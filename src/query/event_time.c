@@ -12,7 +12,8 @@
  *
  * Every row of such a group has an event time before that moment, so once the
  * watermark has reached it, whatever comes for the group is late.  Strides and
- * units are constants; the origin may be anything, since it moves the key.
+ * units are constants that the server's own functions make; the origin may be
+ * anything, since it moves the key.
  *
  * A column of type timestamp is taken as UTC, here and by the reader that
  * follows the watermark (input_event_time.c).
@@ -20,6 +21,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -137,10 +139,33 @@ is_our_function(Oid function, const char *name)
 		strcmp(get_func_name(function), name) == 0;
 }
 
-/* The value of a constant expression; NULL: it is none, or is NULL. */
+/* A check_function_callback: is it not one of the server's own? */
+static bool
+is_user_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+static bool
+has_user_code(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceToDomain) || check_functions_in_node(node, is_user_function, NULL))
+		return true;
+	return expression_tree_walker(node, has_user_code, context);
+}
+
+/*
+ * The value of a constant expression; NULL: it is none, or is NULL.  What calls
+ * functions of users is none: to compile a view, for which anybody may ask, runs
+ * nothing that a user wrote.
+ */
 static Const *
 constant(Node *node)
 {
+	if (has_user_code(node, NULL))
+		return NULL;
 	node = eval_const_expressions(NULL, node);
 	return IsA(node, Const) && !((Const *) node)->constisnull ? (Const *) node : NULL;
 }

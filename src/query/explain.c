@@ -12,7 +12,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
@@ -134,14 +133,9 @@ streaming_query_explain(const StreamingView *view)
 	Relation	rel = relation_open(view->definition, AccessShareLock);
 	StreamingProgram *program;
 	List	   *lines = NIL;
-	int			nest_level = NewGUCNestLevel();
 
-	/* names are written out as the workers do it: qualified */
-	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	program = streaming_compile(get_view_query(rel), view->id, &view->sink,
+	program = streaming_compile(get_view_query(rel), view->owner, view->id, &view->sink,
 								view->output_mode);
-	AtEOXact_GUC(true, nest_level);
 	relation_close(rel, NoLock);
 	lines = lappend(lines, psprintf("Source: %s%s", streaming_qualified_name(program->input),
 									program->input_is_view ? " (changes of a continuous view)" : ""));

@@ -33,6 +33,7 @@
 #include "catalog/pg_type.h"
 #include "foreign/foreign.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -458,7 +459,7 @@ StreamingViewSpec *
 streaming_query_spec(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 {
 	StreamingViewSpec *spec = palloc0(sizeof(StreamingViewSpec));
-	StreamingProgram *program = streaming_compile(query, id, sink, mode);
+	StreamingProgram *program = streaming_compile(query, GetUserId(), id, sink, mode);
 
 	spec->streams = list_make1_oid(program->input);
 	spec->output_mode = program->output_mode;

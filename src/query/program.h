@@ -219,8 +219,12 @@ extern void streaming_add_in_time(Query *query, Expr *closes);
  */
 extern void streaming_lift_hops(Query *query);
 
-/* in compile.c: query is not modified; result in CurrentMemoryContext */
-extern StreamingProgram *streaming_compile(Query *query, int32 id,
+/*
+ * in compile.c: query is not modified; result in CurrentMemoryContext.  No code
+ * of users is run; what there is of code, and the sink, is the owner's matter
+ * (run_as.h).
+ */
+extern StreamingProgram *streaming_compile(Query *query, Oid owner, int32 id,
 										   const StreamingSinkSpec *sink, int mode);
 
 /* in layout.c: names and columns of the tables of a program's stages */

@@ -37,8 +37,8 @@ typedef struct StreamingViewSpec
 
 /*
  * Checks query (analyzed, not rewritten: as get_view_query returns it) and
- * lays out view number id.  mode: the output mode asked for, or -1.  Errors: ERRCODE_FEATURE_NOT_SUPPORTED with a
- * hint for what is not kept.
+ * lays out view number id, of the current user.  mode: the output mode asked for,
+ * or -1.  Errors: ERRCODE_FEATURE_NOT_SUPPORTED with a hint for what is not kept.
  */
 extern StreamingViewSpec *streaming_query_spec(Query *query, int32 id,
 											   const StreamingSinkSpec *sink, int mode);

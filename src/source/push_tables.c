@@ -25,6 +25,7 @@
 #include "access/htup_details.h"
 #include "access/skey.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
@@ -295,12 +296,16 @@ adapt_table(StreamingStream *stream, Oid relid, int index)
 
 		if (!att->attisdropped)
 			type = getBaseTypeAndTypmod(att->atttypid, &typmod);
-		streaming_push_run_as_owner(psprintf("ALTER TABLE %s.%s ADD COLUMN c%d %s",
+		/* as in streaming_internal_table */
+		streaming_push_run_as_owner(psprintf("ALTER TABLE %s.%s ADD COLUMN c%d %s%s",
 											 STREAMING_INTERNAL_SCHEMA,
 											 get_rel_name(relid), natts + 1,
 											 format_type_extended(type, typmod,
 																  FORMAT_TYPE_TYPEMOD_GIVEN |
-																  FORMAT_TYPE_FORCE_QUALIFY)));
+																  FORMAT_TYPE_FORCE_QUALIFY),
+											 type < FirstNormalObjectId ? "" :
+											 psprintf(", ALTER COLUMN c%d SET STATISTICS 0",
+													  natts + 1)));
 	}
 	CommandCounterIncrement();
 	if (!streaming_table_matches(relid, stream->tupdesc, STREAMING_PUSH_SHIFT))

@@ -116,7 +116,9 @@ static long wait_time(TimestampTz deadline);
 
 /*
  * streaming.drain(view regclass, timeout interval) returns bigint: the number
- * of input rows taken in meanwhile.  timeout NULL: waits without end.
+ * of input rows taken in meanwhile.  timeout NULL: waits without end.  Who may
+ * read the view may wait for it, but does not decide when one runs whose trigger
+ * is manual.
  */
 Datum
 streaming_drain(PG_FUNCTION_ARGS)
@@ -132,8 +134,9 @@ streaming_drain(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot drain continuous views during recovery")));
 	view = streaming_catalog_view(PG_GETARG_OID(0), false);
-	if (!object_ownercheck(RelationRelationId, view->view, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view->view));
+	if (pg_class_aclcheck(view->view, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+		!object_ownercheck(RelationRelationId, view->view, GetUserId()))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view->view));
 	if (!PG_ARGISNULL(1))
 		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 														   TimestampTzGetDatum(GetCurrentTimestamp()),
@@ -153,6 +156,12 @@ drain_view(Oid relid, TimestampTz deadline)
 	/* Keeps it from being dropped until the end of the transaction. */
 	LockRelationOid(relid, AccessShareLock);
 	view = check_view(relid);
+	if (view->trigger == STREAMING_TRIGGER_MANUAL &&
+		!object_ownercheck(RelationRelationId, relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of view \"%s\"", get_rel_name(relid)),
+				 errdetail("Its trigger is \"manual\", so that whoever drains it says when it runs.")));
 	foreach(lc, streaming_catalog_streams_of_view(relid))
 	{
 		if (streaming_catalog_view(lfirst_oid(lc), true))

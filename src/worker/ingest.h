@@ -22,7 +22,6 @@ typedef struct StreamingIngest
 	MemoryContext context;
 	MemoryContext block_context;	/* values of a block of rows */
 	StreamingStream *stream;
-	Oid			owner;			/* of the stream: decodes as this role */
 	StreamingSource *source;
 	StreamingDecoder *decoder;
 	StreamingColumnSet columns; /* that are decoded */

@@ -41,7 +41,6 @@
 #include "streaming.h"
 
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -62,6 +61,7 @@
 #include "utils/wait_event.h"
 
 #include "attempt.h"
+#include "catalog.h"
 #include "reject.h"
 #include "read_columns.h"
 #include "worker/ingest.h"
@@ -374,15 +374,12 @@ begin_attempt(StreamingIngest *ingest)
 static bool
 define_stream(StreamingIngest *ingest)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(ingest->relid));
+	Oid			owner = streaming_relation_owner(ingest->relid, true);
 	int			natts;
 
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(owner))
 		return false;
-	ingest->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-
-	ingest->stream = streaming_stream_open(ingest->relid, ingest->owner);
+	ingest->stream = streaming_stream_open(ingest->relid, owner);
 	ingest->source = streaming_source_open(ingest->stream, STREAMING_READ_FOLLOW);
 
 	natts = ingest->stream->tupdesc->natts;
@@ -555,19 +552,10 @@ take_block(StreamingIngest *ingest, StreamingRecord *records, int n)
 		ingest->rejected += streaming_reject(ingest->stream, rejects, nrejects);
 }
 
-/*
- * Input functions and checks of domains run with the rights of the stream's
- * owner, not with ours.
- */
 static void
 decode_block(StreamingIngest *ingest, StreamingRecord *records, int n,
 			 StreamingReject **rejects, int *nrejects)
 {
-	Oid			userid;
-	int			sec_context;
-
-	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(ingest->owner, sec_context | SECURITY_RESTRICTED_OPERATION);
 	if (careful)
 		decode_carefully(ingest, records, rejects, nrejects);
 	else if (ingest->stream->on_error == STREAMING_ON_ERROR_STOP)
@@ -587,7 +575,6 @@ decode_block(StreamingIngest *ingest, StreamingRecord *records, int n,
 	else
 		streaming_decode(ingest->decoder, records, n, ingest->values, ingest->isnull,
 						 ingest->result, rejects, nrejects);
-	SetUserIdAndSecContext(userid, sec_context);
 }
 
 /* The arguments of streaming_decode. */

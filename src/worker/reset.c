@@ -3,7 +3,9 @@
  *		streaming.reset: a view forgets all and begins again at its start.
  *
  * Views that read the view are reset with it, since their state is made of
- * changes that will come a second time.  The caller must own all of them.
+ * changes that will come a second time.  The caller must own the view; whoever
+ * reads it has built on it, as DROP ... CASCADE has it, too.  But no code of others
+ * runs then: sinks of their views stay as they are.
  *
  * The view is locked as its batches lock it, so none is under way and the next
  * one begins after our commit, sees a new generation and opens the view anew.
@@ -36,13 +38,16 @@
 #include "exec/progress.h"
 #include "input.h"
 #include "query/program.h"
+#include "run_as.h"
 #include "sink/sink.h"
 #include "worker/worker.h"
 
 PG_FUNCTION_INFO_V1(streaming_reset);
 
-static List *with_dependents(List *views, Oid view, bool check_owner);
-static void reset_view(Oid relid);
+static void check_owner(Oid view);
+static List *with_dependents(List *views, Oid view);
+static void reset_view(Oid relid, Oid root);
+static void clear_sink(StreamingView *view, bool root);
 static void forget_progress(Oid relid);
 static void run_as_owner(StreamingView *view, const char *sql, bool triggers);
 static char *truncate_sql(StreamingView *view);
@@ -52,15 +57,26 @@ static char *sink_sql(StreamingView *view);
 Datum
 streaming_reset(PG_FUNCTION_ARGS)
 {
-	List	   *views;
+	Oid			view = PG_GETARG_OID(0);
 	ListCell   *lc;
 
 	streaming_require_loaded();
-	views = with_dependents(NIL, PG_GETARG_OID(0), true);
-	foreach(lc, views)
-		reset_view(lfirst_oid(lc));
+	/* before the lock, and after it, since it may have changed hands meanwhile */
+	check_owner(view);
+	LockRelationOid(view, ShareUpdateExclusiveLock);
+	check_owner(view);
+	foreach(lc, with_dependents(NIL, view))
+		reset_view(lfirst_oid(lc), view);
 	streaming_workers_notify();
 	PG_RETURN_VOID();
+}
+
+static void
+check_owner(Oid view)
+{
+	(void) streaming_catalog_view(view, false);
+	if (!object_ownercheck(RelationRelationId, view, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
 }
 
 void
@@ -75,14 +91,14 @@ streaming_reset_if_lost(Oid view)
 	ereport(LOG,
 			(errmsg("continuous view \"%s\" has lost its unlogged tables and begins again at its start",
 					get_rel_name(view))));
-	foreach(lc, with_dependents(NIL, view, false))
-		reset_view(lfirst_oid(lc));
+	foreach(lc, with_dependents(NIL, view))
+		reset_view(lfirst_oid(lc), view);
 	streaming_workers_notify();
 }
 
-/* Checks and locks view and those that read it, each behind what it reads. */
+/* Locks view and those that read it, each behind what it reads. */
 static List *
-with_dependents(List *views, Oid view, bool check_owner)
+with_dependents(List *views, Oid view)
 {
 	ListCell   *lc;
 
@@ -90,23 +106,21 @@ with_dependents(List *views, Oid view, bool check_owner)
 		return views;
 	LockRelationOid(view, ShareUpdateExclusiveLock);
 	(void) streaming_catalog_view(view, false);
-	if (check_owner && !object_ownercheck(RelationRelationId, view, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
 	views = lappend_oid(views, view);
 	foreach(lc, streaming_catalog_views_of_stream(view))
-		views = with_dependents(views, lfirst_oid(lc), check_owner);
+		views = with_dependents(views, lfirst_oid(lc));
 	return views;
 }
 
 static void
-reset_view(Oid relid)
+reset_view(Oid relid, Oid root)
 {
 	StreamingView *view = streaming_catalog_view(relid, false);
-	char	   *sql = OidIsValid(view->sink.relid) ? sink_sql(view) : NULL;
+	char	   *sql;
 	ListCell   *lc;
 
-	if (sql)
-		run_as_owner(view, sql, true);
+	if (OidIsValid(view->sink.relid))
+		clear_sink(view, relid == root);
 	sql = truncate_sql(view);
 	if (sql)
 		run_as_owner(view, sql, false);
@@ -119,6 +133,29 @@ reset_view(Oid relid)
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
 			streaming_input_initialize(view, lfirst_oid(lc));
 	}
+}
+
+/*
+ * root: the view that the reset is asked for.  Of others the sink stays as it is if
+ * it is not the caller's, since its triggers are none of the caller's business, or
+ * if the view is paused, since then nothing of it is run.
+ */
+static void
+clear_sink(StreamingView *view, bool root)
+{
+	char	   *sql;
+
+	if (!root && (!view->enabled || !object_ownercheck(RelationRelationId, view->view, GetUserId())))
+	{
+		ereport(NOTICE,
+				(errmsg("rows that continuous view \"%s\" has written to \"%s\" are not removed",
+						get_rel_name(view->view), get_rel_name(view->sink.relid)),
+				 errhint("Its owner can reset it, too.")));
+		return;
+	}
+	sql = sink_sql(view);
+	if (sql)
+		run_as_owner(view, sql, true);
 }
 
 static void
@@ -136,22 +173,15 @@ forget_progress(Oid relid)
 static void
 run_as_owner(StreamingView *view, const char *sql, bool triggers)
 {
-	Oid			userid;
-	int			security_context;
-	int			guc_level = NewGUCNestLevel();
+	StreamingRunAs saved;
 
-	GetUserIdAndSecContext(&userid, &security_context);
-	SetUserIdAndSecContext(view->owner, security_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_run_as_begin(&saved, view->owner);
 	/* The triggers that keep users from changing the view's tables must not fire. */
 	if (!triggers)
 		(void) set_config_option("session_replication_role", "replica", PGC_SUSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	streaming_run_sql(sql);
-	AtEOXact_GUC(true, guc_level);
-	SetUserIdAndSecContext(userid, security_context);
+	streaming_run_as_end(&saved);
 }
 
 /* Of the view's own tables; NULL if there are none. */
@@ -178,8 +208,8 @@ static char *
 sink_sql(StreamingView *view)
 {
 	Relation	rel = relation_open(view->definition, AccessShareLock);
-	StreamingProgram *program = streaming_compile(get_view_query(rel), view->id, &view->sink,
-												  view->output_mode);
+	StreamingProgram *program = streaming_compile(get_view_query(rel), view->owner, view->id,
+												  &view->sink, view->output_mode);
 	StreamingSourceKind kind;
 	char	   *sql;
 

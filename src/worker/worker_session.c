@@ -9,6 +9,7 @@
 #include "storage/ipc.h"
 #include "utils/guc.h"
 
+#include "run_as.h"
 #include "worker/worker.h"
 
 void
@@ -32,6 +33,7 @@ streaming_worker_set_session(void)
 		{"vacuum_cost_delay", "0"}, /* rows wait while we VACUUM */
 	};
 
+	streaming_run_as_worker();
 	for (int i = 0; i < lengthof(settings); i++)
 		if (GetConfigOption(settings[i].name, true, false))
 			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
