@@ -130,13 +130,6 @@ window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno)
 	return result;
 }
 
-static bool
-is_our_function(Oid function, const char *name)
-{
-	return get_func_namespace(function) == streaming_catalog_namespace() &&
-		strcmp(get_func_name(function), name) == 0;
-}
-
 /* The value of a constant expression; NULL: it is none, or is NULL. */
 static Const *
 constant(Node *node)
@@ -245,8 +238,8 @@ window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 			result.length = constant_unit(linitial(call->args));
 			break;
 		default:
-			if (!is_our_function(call->funcid, "tumble") &&
-				!is_our_function(call->funcid, "hop") && !streaming_session_call((Node *) call))
+			if (!streaming_is_our_function(call->funcid, "tumble") &&
+				!streaming_is_our_function(call->funcid, "hop") && !streaming_session_call((Node *) call))
 				return result;
 			if (!streaming_session_call((Node *) call))
 				refuse_months(list_copy_tail(call->args, 1), "windows of event time");
@@ -405,7 +398,7 @@ lift_hop(Query *query)
 		Node	   *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
 
 		if (context.call == NULL && IsA(expr, FuncExpr) &&
-			is_our_function(((FuncExpr *) expr)->funcid, "hop"))
+			streaming_is_our_function(((FuncExpr *) expr)->funcid, "hop"))
 			context.call = expr;
 	}
 	if (context.call == NULL)
