@@ -27,6 +27,7 @@ OBJS = \
 	src/command/restore.o \
 	src/command/stream_options.o \
 	src/command/utility.o \
+	src/command/view_definition.o \
 	src/command/view_functions.o \
 	src/command/view_options.o \
 	src/exec/aggregate.o \

@@ -26,17 +26,13 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "access/xlog.h"
-#include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 #include "streaming.h"
 #include "catalog.h"
@@ -49,7 +45,6 @@
 #include "source/source.h"
 #include "worker/slots.h"
 
-PG_FUNCTION_INFO_V1(streaming_view_query);
 PG_FUNCTION_INFO_V1(streaming_view_status);
 PG_FUNCTION_INFO_V1(streaming_view_lag);
 PG_FUNCTION_INFO_V1(streaming_batches);
@@ -70,30 +65,6 @@ static void put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
 						  const StreamingStreamStats *stats, int index, const char *error);
 
 /* ---- Views ---- */
-
-/*
- * streaming_internal.view_query(definition oid) returns text: pg_get_viewdef, but
- * NULL where the view is no more.
- */
-Datum
-streaming_view_query(PG_FUNCTION_ARGS)
-{
-	Relation	rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
-	Datum		result = (Datum) 0;
-	LOCAL_FCINFO(call, 1);
-
-	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
-	call->args[0].value = PG_GETARG_DATUM(0);
-	call->args[0].isnull = false;
-	if (rel && rel->rd_rel->relkind == RELKIND_VIEW)
-		result = pg_get_viewdef(call);
-	else
-		call->isnull = true;
-	if (rel)
-		relation_close(rel, AccessShareLock);
-	fcinfo->isnull = call->isnull;
-	return result;
-}
 
 /*
  * streaming_internal.view_status(view oid, enabled boolean, out status text,

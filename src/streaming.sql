@@ -245,6 +245,10 @@ CREATE FUNCTION explain(view regclass) RETURNS SETOF text
     LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_explain';
 COMMENT ON FUNCTION explain(regclass) IS 'the incremental plan of a continuous view';
 
+CREATE FUNCTION viewdef(view regclass) RETURNS text
+    LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_viewdef';
+COMMENT ON FUNCTION viewdef(regclass) IS 'the CREATE VIEW ... WITH (...) that makes a continuous view';
+
 CREATE FUNCTION watermark(view regclass) RETURNS timestamptz
     LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_watermark';
 COMMENT ON FUNCTION watermark(regclass) IS 'the watermark of a continuous view, for who may read it; NULL if it has none yet';
