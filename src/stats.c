@@ -412,6 +412,8 @@ put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
 		if (kind == STREAMING_SOURCE_DIRECTORY && distance > 0)
 			nulls[3] = true;
 	}
+	/* They are the stream's: on one of its rows, so that sums are right. */
+	nulls[4] = nulls[5] = nulls[6] = index > 0 || (index < 0 && stats->npartitions > 0);
 	values[4] = Int64GetDatum(stats->rows_read);
 	values[5] = Int64GetDatum(stats->bytes_read);
 	values[6] = Int64GetDatum(stats->rejected_rows);

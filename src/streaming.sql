@@ -383,6 +383,7 @@ CREATE VIEW stat_streams AS
     CROSS JOIN LATERAL streaming_internal.stream_partitions(f.ftrelid) p
     WHERE c.relnamespace <> 'streaming_internal'::regnamespace;
 COMMENT ON VIEW stat_streams IS 'what the ingest worker of each stream has read since the server started, by partition';
+COMMENT ON COLUMN stat_streams.rows_read IS 'of the whole stream, as bytes_read and rejected_rows; on the first of its rows, NULL on others';
 COMMENT ON COLUMN stat_streams.position IS 'next record that the ingest worker takes';
 COMMENT ON COLUMN stat_streams.end_position IS 'end of the partition as last known';
 COMMENT ON COLUMN stat_streams.lag_rows IS 'records that the ingest worker has not taken; NULL if that is not known';
