@@ -159,11 +159,27 @@ user_mapping_dropped(Oid mapping)
 		streaming_workers_notify();
 }
 
+/* What PostgreSQL itself would refuse, but for another reason than ours. */
+static void
+refuse_on_view(const RangeVar *name, const char *what, const char *hint)
+{
+	Oid			relid = streaming_is_installed() ? find_relation((RangeVar *) name) : InvalidOid;
+
+	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW &&
+		streaming_catalog_has_view(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot %s continuous view \"%s\"", what, get_rel_name(relid)),
+				 errdetail("It shows the result of its query."),
+				 errhint("%s", hint)));
+}
+
 /* Checks; returns the relation that stmt is about to change, if any. */
 static Oid
 before(Node *stmt)
 {
 	Oid			relid = InvalidOid;
+	ListCell   *lc;
 
 	switch (nodeTag(stmt))
 	{
@@ -175,6 +191,20 @@ before(Node *stmt)
 			break;
 		case T_AlterDatabaseStmt:
 			leave_altered_database((AlterDatabaseStmt *) stmt);
+			break;
+		case T_TruncateStmt:
+			foreach(lc, ((TruncateStmt *) stmt)->relations)
+				refuse_on_view(lfirst(lc), "truncate",
+							   "Use streaming.reset to compute it anew, from what its sources hold now.");
+			break;
+		case T_CopyStmt:
+			if (((CopyStmt *) stmt)->is_from)
+				refuse_on_view(((CopyStmt *) stmt)->relation, "copy to",
+							   "Copy to a stream that its query reads.");
+			break;
+		case T_RefreshMatViewStmt:
+			refuse_on_view(((RefreshMatViewStmt *) stmt)->relation, "refresh",
+						   "It is kept up to date. Use streaming.drain to wait until it shows all that has arrived, or streaming.reset to compute it anew.");
 			break;
 		case T_ViewStmt:
 			if (((ViewStmt *) stmt)->replace && streaming_is_installed())
@@ -217,6 +247,8 @@ after(Node *stmt, Oid relid, bool owner_changed)
 		case T_RenameStmt:
 			if (OidIsValid(relid) && streaming_is_installed())
 				streaming_check_relation(relid);
+			if (OidIsValid(relid) && is_ours(relid))
+				streaming_workers_notify();
 			if (OidIsValid(relid) && owner_changed)
 				streaming_owner_changed(relid);
 			break;
