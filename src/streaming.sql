@@ -97,12 +97,17 @@ CREATE TABLE rejected_rows (
     stream          regclass NOT NULL,
     partition       text     NOT NULL,
     position        text     NOT NULL,
+    path            text,
     payload         bytea,
     error           text     NOT NULL,
+    column_name     name,
+    sqlstate        text,
     rejected_at     timestamptz NOT NULL DEFAULT now(),
     UNIQUE (stream, partition, position)
 );
 COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the reason; shown to the owner of the stream';
+COMMENT ON COLUMN rejected_rows.path IS 'the file that the record is in';
+COMMENT ON COLUMN rejected_rows.column_name IS 'the column that has no value for it; NULL: the record as a whole is wrong';
 
 CREATE TABLE push_segments (
     stream          regclass PRIMARY KEY,

@@ -6,7 +6,7 @@ SELECT schemas_are(ARRAY['public', 'streaming', 'streaming_internal']);
 
 -- what users may rely on
 SELECT columns_are('streaming', 'checkpoints', ARRAY['view', 'stream', 'partition', 'position', 'batch_id', 'committed_at', 'event_time']);
-SELECT columns_are('streaming', 'rejected_rows', ARRAY['stream', 'partition', 'position', 'payload', 'error', 'rejected_at']);
+SELECT columns_are('streaming', 'rejected_rows', ARRAY['stream', 'partition', 'position', 'path', 'payload', 'error', 'column_name', 'sqlstate', 'rejected_at']);
 SELECT is(
     ARRAY(SELECT column_name || ' ' || data_type FROM information_schema.columns
           WHERE table_schema = 'streaming' AND table_name = 'views' ORDER BY ordinal_position LIMIT 8),
