@@ -16,6 +16,7 @@ OBJS = \
 	src/buffer_page.o \
 	src/buffer_table.o \
 	src/catalog.o \
+	src/catalog_table.o \
 	src/checkpoint.o \
 	src/closest_match.o \
 	src/command/alter_stream.o \
@@ -26,6 +27,7 @@ OBJS = \
 	src/command/restore.o \
 	src/command/stream_options.o \
 	src/command/utility.o \
+	src/command/view_definition.o \
 	src/command/view_functions.o \
 	src/command/view_options.o \
 	src/exec/aggregate.o \
@@ -37,6 +39,7 @@ OBJS = \
 	src/exec/progress.o \
 	src/exec/recompute.o \
 	src/exec/stage.o \
+	src/extension.o \
 	src/fdw.o \
 	src/format/convert.o \
 	src/format/copy_record.o \

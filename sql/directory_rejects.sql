@@ -25,8 +25,8 @@ COPY (SELECT * FROM (VALUES
 
 SELECT streaming.drain('rejecting_rows') > 0 AS drained;
 SELECT * FROM rejecting_rows ORDER BY n;
-SELECT stream, convert_from(payload, 'UTF8') AS payload FROM streaming.rejected_rows
-WHERE stream = 'rejecting'::regclass ORDER BY position;
+SELECT stream, regexp_replace(path, '.*/', '') AS file, convert_from(payload, 'UTF8') AS payload, column_name, sqlstate
+FROM streaming.rejected_rows WHERE stream = 'rejecting'::regclass ORDER BY position;
 SELECT * FROM rejecting ORDER BY n;
 
 SELECT streaming.drain('nulling_rows') > 0 AS drained;

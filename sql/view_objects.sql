@@ -25,6 +25,18 @@ CREATE TABLE target (a int PRIMARY KEY, n bigint);
 CREATE VIEW sunk WITH (streaming.sink = 'target') AS SELECT a, count(*) AS n FROM s GROUP BY a;
 INSERT INTO sunk VALUES (1, 1);
 
+-- what PostgreSQL would refuse for reasons of its own says what to do
+TRUNCATE target, filtered;
+COPY filtered FROM STDIN;
+\.
+COPY sunk (a) FROM '/dev/null';
+REFRESH MATERIALIZED VIEW v;
+REFRESH MATERIALIZED VIEW CONCURRENTLY filtered;
+CREATE VIEW ordinary AS SELECT 1 AS a;
+TRUNCATE ordinary;
+REFRESH MATERIALIZED VIEW ordinary;
+DROP VIEW ordinary;
+
 -- its parts are not touched alone
 CREATE FUNCTION try(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE hint text;

@@ -15,6 +15,14 @@ SELECT * FROM options;
 SELECT * FROM full_options;
 SELECT reloptions FROM pg_class WHERE oid = 'full_options'::regclass;
 
+-- numbers and booleans may be quoted
+CREATE VIEW quoted WITH (streaming.continuous = 'yes', streaming.max_rows_per_trigger = '1000',
+    streaming.max_files_per_trigger = '2', streaming.enabled = 'off') AS SELECT a FROM s;
+SELECT * FROM options WHERE view = 'quoted'::regclass;
+ALTER VIEW quoted SET (streaming.enabled = 'no', streaming.max_files_per_trigger = '3');
+SELECT * FROM options WHERE view = 'quoted'::regclass;
+DROP VIEW quoted;
+
 -- what is wrong is refused
 CREATE VIEW bad WITH (streaming.triger = 'asap') AS SELECT a FROM s;
 CREATE VIEW bad WITH (streaming.nonsense) AS SELECT a FROM s;
@@ -25,6 +33,9 @@ CREATE VIEW bad WITH (streaming.output_mode = 'upsert') AS SELECT a FROM s;
 CREATE VIEW bad WITH (streaming.start = 'soon') AS SELECT a FROM s;
 CREATE VIEW bad WITH (streaming.max_rows_per_trigger = 0) AS SELECT a FROM s;
 CREATE VIEW bad WITH (streaming.max_files_per_trigger = 'some') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.max_files_per_trigger = '2x') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.max_files_per_trigger = '-2') AS SELECT a FROM s;
+CREATE VIEW bad WITH (streaming.max_files_per_trigger = '99999999999999999999') AS SELECT a FROM s;
 CREATE VIEW bad WITH (streaming.enabled = 'perhaps') AS SELECT a FROM s;
 CREATE VIEW bad WITH (streaming.continuous = off) AS SELECT a FROM s;
 CREATE VIEW bad WITH (streaming.continuous, security_invoker) AS SELECT a FROM s;

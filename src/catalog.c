@@ -19,15 +19,16 @@
 #include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
-#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/timestamp.h"
 #include "utils/builtins.h"
@@ -39,9 +40,8 @@
 
 #include "streaming.h"
 #include "catalog.h"
+#include "catalog_table.h"
 #include "stream.h"
-
-PG_FUNCTION_INFO_V1(streaming_watermark);
 
 /* Columns of streaming.continuous_view. */
 enum
@@ -64,9 +64,6 @@ enum
 	_Anum_end,
 };
 
-/* The column of streaming.progress that is read here. */
-#define Anum_progress_watermark 7
-
 #define Natts_continuous_view (_Anum_end - 1)
 #define Index_of(anum) ((anum) - 1)
 
@@ -85,30 +82,53 @@ static const char *const sink_kind_names[] = {
 	[STREAMING_SINK_FOREACH_BATCH] = "foreach_batch",
 };
 
-/*
- * Tables with rows of single relations, each with an index whose first column
- * is the relation, as is the table's first column.
- */
-static const struct
-{
-	const char *table;
-	const char *index;
-}			tables_by_relation[] =
-{
-	{"continuous_view", "continuous_view_pkey"},
-	{"checkpoints", "checkpoints_pkey"},
-	{"progress", "progress_pkey"},
-	{"files", "files_pkey"},
-	{"push_segments", "push_segments_pkey"},
-	{"deliveries", "deliveries_pkey"},
-	{"outbox", "outbox_pkey"},
-	{"rejected_rows", "rejected_rows_stream_partition_position_key"},
+static const StreamingTableColumn view_columns[] = {
+	{"view", REGCLASSOID},
+	{"id", INT4OID},
+	{"definition", REGCLASSOID},
+	{"result", REGCLASSOID, true},
+	{"sink_kind", TEXTOID},
+	{"sink", REGCLASSOID, true},
+	{"output_mode", TEXTOID},
+	{"trigger", TEXTOID},
+	{"start", TEXTOID, true},
+	{"max_rows_per_trigger", INT8OID, true},
+	{"max_files_per_trigger", INT8OID, true},
+	{"enabled", BOOLOID},
+	{"generation", INT8OID},
+	{"home", TEXTOID},
+	{"relations", TEXTARRAYOID},
 };
 
-/* A scan of one of them; relation is NULL if the extension is not there. */
+StaticAssertDecl(lengthof(view_columns) == Natts_continuous_view,
+				 "columns of streaming.continuous_view");
+
+static StreamingTableDef view_table =
+{"continuous_view", Natts_continuous_view, view_columns, {{Anum_view}}};
+
+/*
+ * Tables with rows of single relations, by the column that says which.  Of a row
+ * that is to go nothing else is read, so that it goes however damaged it is.
+ */
+static const StreamingTableColumn of_view[] = {{"view", REGCLASSOID}};
+static const StreamingTableColumn of_stream[] = {{"stream", REGCLASSOID}};
+
+static StreamingTableDef tables_by_relation[] = {
+	{"continuous_view", 1, of_view, {{1}}},
+	{"checkpoints", 1, of_view, {{1}}},
+	{"progress", 1, of_view, {{1}}},
+	{"files", 1, of_stream, {{1}}},
+	{"push_segments", 1, of_stream, {{1}}},
+	{"deliveries", 1, of_stream, {{1}}},
+	{"outbox", 1, of_stream, {{1}}},
+	{"rejected_rows", 1, of_stream, {{1}}},
+};
+
+/* A scan of one of them; not open if the extension is not there. */
 typedef struct TableScan
 {
-	Relation	relation;
+	bool		open;
+	StreamingTable table;
 	SysScanDesc scan;
 } TableScan;
 
@@ -118,67 +138,35 @@ typedef struct TableScan
  * ---------------------------------------------------------------------------
  */
 
-Oid
-streaming_catalog_namespace(void)
-{
-	return get_namespace_oid(STREAMING_SCHEMA, true);
-}
-
-Oid
-streaming_internal_namespace(void)
-{
-	return get_namespace_oid(STREAMING_INTERNAL_SCHEMA, true);
-}
-
-/* Rows of *relid, or if that is NULL all rows. */
+/* Rows of *relid, which is the first column, or if that is NULL all rows. */
 static void
-table_scan_begin(TableScan *scan, const char *table, const char *index, const Oid *relid,
-				 LOCKMODE lockmode)
+table_scan_begin(TableScan *scan, StreamingTableDef *def, const Oid *relid, LOCKMODE lockmode)
 {
-	Oid			namespace = streaming_catalog_namespace();
-	Oid			table_oid = InvalidOid;
 	ScanKeyData key;
 
-	if (OidIsValid(namespace))
-		table_oid = get_relname_relid(table, namespace);
-	scan->relation = OidIsValid(table_oid) ? try_table_open(table_oid, lockmode) : NULL;
-	if (scan->relation == NULL)
+	scan->open = streaming_table_open(&scan->table, def, lockmode, true);
+	if (!scan->open)
 		return;
-
 	if (relid)
-	{
-		/* while the extension is being dropped the index may be gone */
-		Oid			index_oid = get_relname_relid(index, namespace);
-
-		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(*relid));
-		scan->scan = systable_beginscan(scan->relation, index_oid, OidIsValid(index_oid),
-										NULL, 1, &key);
-	}
-	else
-		scan->scan = systable_beginscan(scan->relation, InvalidOid, false, NULL, 0, NULL);
+		streaming_table_key(&scan->table, &key, 1, BTEqualStrategyNumber, F_OIDEQ,
+							ObjectIdGetDatum(*relid));
+	scan->scan = streaming_table_scan(&scan->table, relid ? 0 : -1, NULL, relid ? 1 : 0, &key);
 }
 
 static HeapTuple
 table_scan_next(TableScan *scan)
 {
-	return scan->relation ? systable_getnext(scan->scan) : NULL;
+	return scan->open ? systable_getnext(scan->scan) : NULL;
 }
 
 /* Keeps the lock on the table. */
 static void
 table_scan_end(TableScan *scan)
 {
-	if (scan->relation == NULL)
+	if (!scan->open)
 		return;
 	systable_endscan(scan->scan);
-	table_close(scan->relation, NoLock);
-}
-
-static void
-view_scan_begin(TableScan *scan, const Oid *view, LOCKMODE lockmode)
-{
-	table_scan_begin(scan, tables_by_relation[0].table, tables_by_relation[0].index,
-					 view, lockmode);
+	streaming_table_close(&scan->table, NoLock);
 }
 
 /* ---------------------------------------------------------------------------
@@ -206,15 +194,18 @@ streaming_output_mode_parse(const char *name, StreamingOutputMode *mode)
 	return false;
 }
 
-static StreamingSinkKind
-sink_kind_of(const char *name)
+static bool
+sink_kind_parse(const char *name, StreamingSinkKind *kind)
 {
 	for (int i = 0; i < lengthof(sink_kind_names); i++)
 	{
 		if (strcmp(name, sink_kind_names[i]) == 0)
-			return i;
+		{
+			*kind = i;
+			return true;
+		}
 	}
-	elog(ERROR, "unknown kind of sink \"%s\"", name);
+	return false;
 }
 
 Oid
@@ -277,18 +268,24 @@ home_of(Oid view)
 	return psprintf(UINT64_FORMAT "/%u/%u", GetSystemIdentifier(), MyDatabaseId, view);
 }
 
-static List *
-names_from_array(Datum array)
+/* False: a name is NULL. */
+static bool
+names_from_array(Datum array, List **names)
 {
 	Datum	   *elements;
+	bool	   *isnull;
 	int			nelements;
-	List	   *names = NIL;
 
+	*names = NIL;
 	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
-					  &elements, NULL, &nelements);
+					  &elements, &isnull, &nelements);
 	for (int i = 0; i < nelements; i++)
-		names = lappend(names, TextDatumGetCString(elements[i]));
-	return names;
+	{
+		if (isnull[i])
+			return false;
+		*names = lappend(*names, TextDatumGetCString(elements[i]));
+	}
+	return true;
 }
 
 static Datum
@@ -304,17 +301,91 @@ names_to_array(List *names)
 										   TYPALIGN_INT));
 }
 
+/*
+ * Is text a trigger?  Whoever has damaged the row has not asked
+ * streaming_trigger_parse; interval_in leaves nothing behind that an abort would
+ * have to take away.
+ */
+static bool
+is_trigger(const char *text, StreamingTriggerKind *kind, int64 *us)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorContextCallback *callback = error_context_stack;
+	volatile bool good = true;
+
+	PG_TRY();
+	{
+		*kind = streaming_trigger_parse(text, us);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error_context_stack = callback;
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		good = false;
+	}
+	PG_END_TRY();
+	return good;
+}
+
+/*
+ * A part is gone; so is the view, if somebody is dropping it at this moment, and
+ * who does that has a lock until all have heard of it.
+ */
+static bool
+is_dropped(Oid view)
+{
+	bool		dropped;
+
+	LockRelationOid(view, AccessShareLock);
+	dropped = get_rel_relkind(view) == '\0';
+	UnlockRelationOid(view, AccessShareLock);
+	return dropped;
+}
+
+/*
+ * The column of view that refers to a relation of another kind, or NULL.  If the
+ * view is no more its owner becomes Invalid, and what it refers to is gone, too.
+ */
+static const char *
+wrong_reference(StreamingView *view)
+{
+	const char *wrong = NULL;
+
+	if (!OidIsValid(view->owner))
+		return NULL;
+	if (get_rel_relkind(view->view) != RELKIND_VIEW)
+		wrong = "view";
+	else if (get_rel_relkind(view->definition) != RELKIND_VIEW || view->definition == view->view)
+		wrong = "definition";
+	else if (OidIsValid(view->result) && get_rel_relkind(view->result) != RELKIND_RELATION)
+		wrong = "result";
+	else if (OidIsValid(view->sink.relid) != (view->sink.kind == STREAMING_SINK_RELATION))
+		wrong = "sink";
+	if (wrong && is_dropped(view->view))
+	{
+		view->owner = InvalidOid;
+		wrong = NULL;
+	}
+	return wrong;
+}
+
+/*
+ * Of a row that makes no sense, NULL; then *damage is the name of a column that
+ * has a wrong value.
+ */
 static StreamingView *
-view_from_tuple(HeapTuple tuple, TupleDesc desc)
+try_view_from_tuple(const StreamingTable *table, HeapTuple tuple, const char **damage)
 {
 	Datum		values[Natts_continuous_view];
 	bool		nulls[Natts_continuous_view];
 	StreamingView *view = palloc0(sizeof(StreamingView));
 
-	if (desc->natts != Natts_continuous_view)
-		elog(ERROR, "streaming.continuous_view has %d columns, expected %d",
-			 desc->natts, Natts_continuous_view);
-	heap_deform_tuple(tuple, desc, values, nulls);
+	*damage = streaming_table_try_read(table, tuple, values, nulls);
+	if (*damage)
+		return NULL;
 
 #define OID_OR_INVALID(anum) \
 	(nulls[Index_of(anum)] ? InvalidOid : DatumGetObjectId(values[Index_of(anum)]))
@@ -325,14 +396,9 @@ view_from_tuple(HeapTuple tuple, TupleDesc desc)
 	view->id = DatumGetInt32(values[Index_of(Anum_id)]);
 	view->definition = DatumGetObjectId(values[Index_of(Anum_definition)]);
 	view->result = OID_OR_INVALID(Anum_result);
-	view->sink.kind = sink_kind_of(TextDatumGetCString(values[Index_of(Anum_sink_kind)]));
 	view->sink.relid = OID_OR_INVALID(Anum_sink);
 	view->owner = streaming_relation_owner(view->view, true);
-	if (!streaming_output_mode_parse(TextDatumGetCString(values[Index_of(Anum_output_mode)]),
-									 &view->output_mode))
-		elog(ERROR, "unknown output mode of continuous view %d", view->id);
 	view->trigger_text = TextDatumGetCString(values[Index_of(Anum_trigger)]);
-	view->trigger = streaming_trigger_parse(view->trigger_text, &view->trigger_us);
 	if (!nulls[Index_of(Anum_start)])
 		view->start = TextDatumGetCString(values[Index_of(Anum_start)]);
 	view->max_rows = INT64_OR_ZERO(Anum_max_rows_per_trigger);
@@ -341,7 +407,49 @@ view_from_tuple(HeapTuple tuple, TupleDesc desc)
 	view->generation = DatumGetInt64(values[Index_of(Anum_generation)]);
 	view->restored =
 		strcmp(TextDatumGetCString(values[Index_of(Anum_home)]), home_of(view->view)) != 0;
-	view->relations = names_from_array(values[Index_of(Anum_relations)]);
+
+	if (view->id <= 0)
+		*damage = "id";
+	else if (view->max_rows < 0)
+		*damage = "max_rows_per_trigger";
+	else if (view->max_files < 0)
+		*damage = "max_files_per_trigger";
+	else if (!sink_kind_parse(TextDatumGetCString(values[Index_of(Anum_sink_kind)]),
+							  &view->sink.kind))
+		*damage = "sink_kind";
+	else if (!streaming_output_mode_parse(TextDatumGetCString(values[Index_of(Anum_output_mode)]),
+										  &view->output_mode))
+		*damage = "output_mode";
+	else if (!is_trigger(view->trigger_text, &view->trigger, &view->trigger_us))
+		*damage = "trigger";
+	else if (!names_from_array(values[Index_of(Anum_relations)], &view->relations))
+		*damage = "relations";
+	else
+		*damage = wrong_reference(view);
+	return *damage ? NULL : view;
+}
+
+static const char *
+damage_message(const char *column)
+{
+	return psprintf("a row of table \"%s.continuous_view\" has a wrong value in column \"%s\"",
+					STREAMING_SCHEMA, column);
+}
+
+#define DAMAGE_HINT "Set it right, or drop the continuous view."
+
+/* Of a row that makes no sense, NULL and a warning: one such view stops no others. */
+static StreamingView *
+view_from_tuple(const StreamingTable *table, HeapTuple tuple)
+{
+	const char *damage;
+	StreamingView *view = try_view_from_tuple(table, tuple, &damage);
+
+	if (view == NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("%s", damage_message(damage)),
+				 errhint(DAMAGE_HINT)));
 	return view;
 }
 
@@ -396,19 +504,52 @@ streaming_relation_owner(Oid relid, bool missing_ok)
 	return owner;
 }
 
-StreamingView *
-streaming_catalog_view(Oid view, bool missing_ok)
+bool
+streaming_may_monitor(Oid relid)
+{
+	Oid			owner = streaming_relation_owner(relid, true);
+
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+		(OidIsValid(owner) && has_privs_of_role(GetUserId(), owner));
+}
+
+/* NULL, with *damage NULL: there is no row. */
+static StreamingView *
+find_view(Oid view, const char **damage)
 {
 	TableScan	scan;
 	HeapTuple	tuple;
 	StreamingView *result = NULL;
 
-	view_scan_begin(&scan, &view, AccessShareLock);
+	*damage = NULL;
+	table_scan_begin(&scan, &view_table, &view, AccessShareLock);
 	tuple = table_scan_next(&scan);
 	if (tuple)
-		result = view_from_tuple(tuple, RelationGetDescr(scan.relation));
+		result = try_view_from_tuple(&scan.table, tuple, damage);
 	table_scan_end(&scan);
+	return result;
+}
 
+const char *
+streaming_catalog_damage(Oid view)
+{
+	const char *damage;
+
+	(void) find_view(view, &damage);
+	return damage ? damage_message(damage) : NULL;
+}
+
+StreamingView *
+streaming_catalog_view(Oid view, bool missing_ok)
+{
+	const char *damage;
+	StreamingView *result = find_view(view, &damage);
+
+	if (damage)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("%s", damage_message(damage)),
+				 errhint(DAMAGE_HINT)));
 	if (result == NULL && !missing_ok)
 	{
 		char	   *name = get_rel_name(view);
@@ -434,6 +575,31 @@ compare_ids(const ListCell *a, const ListCell *b)
 	return (left > right) - (left < right);
 }
 
+/* Without the unique key there may be some; they would share their tables. */
+static List *
+without_duplicates(List *views)
+{
+	List	   *result = NIL;
+	int32		last_id = 0;
+	ListCell   *lc;
+
+	foreach(lc, views)
+	{
+		StreamingView *view = lfirst(lc);
+
+		if (view->id == last_id)
+			ereport(WARNING,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("table \"%s.continuous_view\" has more than one row with id %d",
+							STREAMING_SCHEMA, view->id),
+					 errhint("Delete all but one.")));
+		else
+			result = lappend(result, view);
+		last_id = view->id;
+	}
+	return result;
+}
+
 static List *
 views_of_kind(bool restored)
 {
@@ -441,18 +607,18 @@ views_of_kind(bool restored)
 	HeapTuple	tuple;
 	List	   *result = NIL;
 
-	view_scan_begin(&scan, NULL, AccessShareLock);
+	table_scan_begin(&scan, &view_table, NULL, AccessShareLock);
 	while ((tuple = table_scan_next(&scan)) != NULL)
 	{
-		StreamingView *view = view_from_tuple(tuple, RelationGetDescr(scan.relation));
+		StreamingView *view = view_from_tuple(&scan.table, tuple);
 
 		/* one that was dropped while the library was not loaded has no owner */
-		if ((view->restored || !OidIsValid(view->owner)) == restored)
+		if (view && (view->restored || !OidIsValid(view->owner)) == restored)
 			result = lappend(result, view);
 	}
 	table_scan_end(&scan);
 	list_sort(result, compare_ids);
-	return result;
+	return without_duplicates(result);
 }
 
 List *
@@ -472,15 +638,12 @@ streaming_catalog_insert_view(const StreamingView *view)
 {
 	Datum		values[Natts_continuous_view];
 	bool		nulls[Natts_continuous_view];
-	Oid			table_oid = get_relname_relid("continuous_view", streaming_catalog_namespace());
-	Relation	table = table_open(table_oid, RowExclusiveLock);
-	HeapTuple	tuple;
+	StreamingTable table;
 
+	(void) streaming_table_open(&table, &view_table, RowExclusiveLock, false);
 	view_to_values(view, values, nulls);
-	tuple = heap_form_tuple(RelationGetDescr(table), values, nulls);
-	CatalogTupleInsert(table, tuple);
-	heap_freetuple(tuple);
-	table_close(table, NoLock);
+	streaming_table_write(&table, NULL, values, nulls);
+	streaming_table_close(&table, NoLock);
 	CommandCounterIncrement();
 }
 
@@ -491,20 +654,14 @@ streaming_catalog_insert_view(const StreamingView *view)
 static void
 rewrite_view(Oid relid, const StreamingView *view, char *relation)
 {
+	StreamingView updated;
 	TableScan	scan;
 	HeapTuple	tuple;
-	HeapTuple	new_tuple;
-	StreamingView updated;
 	Datum		values[Natts_continuous_view];
 	bool		nulls[Natts_continuous_view];
 
-	view_scan_begin(&scan, &relid, RowExclusiveLock);
-	tuple = table_scan_next(&scan);
-	if (tuple == NULL)
-		elog(ERROR, "continuous view %u does not exist", relid);
-
 	/* what is in the table counts for all that is no option */
-	updated = *view_from_tuple(tuple, RelationGetDescr(scan.relation));
+	updated = *streaming_catalog_view(relid, false);
 	if (view)
 	{
 		updated.trigger_text = view->trigger_text;
@@ -516,9 +673,12 @@ rewrite_view(Oid relid, const StreamingView *view, char *relation)
 	if (relation)
 		updated.relations = lappend(updated.relations, relation);
 	view_to_values(&updated, values, nulls);
-	new_tuple = heap_form_tuple(RelationGetDescr(scan.relation), values, nulls);
-	CatalogTupleUpdate(scan.relation, &tuple->t_self, new_tuple);
-	heap_freetuple(new_tuple);
+
+	table_scan_begin(&scan, &view_table, &relid, RowExclusiveLock);
+	tuple = table_scan_next(&scan);
+	if (tuple == NULL)
+		elog(ERROR, "continuous view %u does not exist", relid);
+	streaming_table_write(&scan.table, tuple, values, nulls);
 	table_scan_end(&scan);
 	/* whoever runs it reads the row again */
 	CacheInvalidateRelcacheByRelid(relid);
@@ -546,10 +706,7 @@ streaming_catalog_add_relation(Oid view, char *name)
 int32
 streaming_catalog_next_id(void)
 {
-	Oid			sequence = get_relname_relid("continuous_view_id",
-											 streaming_catalog_namespace());
-
-	return (int32) nextval_internal(sequence, false);
+	return (int32) nextval_internal(streaming_member_table("continuous_view_id"), false);
 }
 
 /*
@@ -564,36 +721,12 @@ streaming_catalog_forget(Oid relid)
 		TableScan	scan;
 		HeapTuple	tuple;
 
-		table_scan_begin(&scan, tables_by_relation[i].table, tables_by_relation[i].index,
-						 &relid, RowExclusiveLock);
+		table_scan_begin(&scan, &tables_by_relation[i], &relid, RowExclusiveLock);
 		while ((tuple = table_scan_next(&scan)) != NULL)
-			CatalogTupleDelete(scan.relation, &tuple->t_self);
+			CatalogTupleDelete(scan.table.rel, &tuple->t_self);
 		table_scan_end(&scan);
 	}
 	CommandCounterIncrement();
-}
-
-/* streaming.watermark(view regclass) */
-Datum
-streaming_watermark(PG_FUNCTION_ARGS)
-{
-	Oid			view = PG_GETARG_OID(0);
-	TableScan	scan;
-	HeapTuple	tuple;
-	Datum		watermark = (Datum) 0;
-	bool		isnull = true;
-
-	streaming_require_loaded();
-	(void) streaming_catalog_view(view, false);
-	table_scan_begin(&scan, "progress", "progress_pkey", &view, AccessShareLock);
-	tuple = table_scan_next(&scan);
-	if (tuple)
-		watermark = heap_getattr(tuple, Anum_progress_watermark,
-								 RelationGetDescr(scan.relation), &isnull);
-	table_scan_end(&scan);
-	if (isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(watermark);
 }
 
 /* ---------------------------------------------------------------------------
@@ -601,14 +734,13 @@ streaming_watermark(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
-/* Is relid a row of continuous_view?  Cheaper than reading it. */
-static bool
-is_continuous_view(Oid relid)
+bool
+streaming_catalog_has_view(Oid relid)
 {
 	TableScan	scan;
 	bool		found;
 
-	view_scan_begin(&scan, &relid, AccessShareLock);
+	table_scan_begin(&scan, &tables_by_relation[0], &relid, AccessShareLock);
 	found = table_scan_next(&scan) != NULL;
 	table_scan_end(&scan);
 	return found;
@@ -657,7 +789,7 @@ add_inputs_of_rule(List *inputs, Oid view)
 			inputs = list_append_unique_oid(inputs, relid);
 		else if (get_rel_relkind(relid) == RELKIND_VIEW)
 		{
-			if (is_continuous_view(relid))
+			if (streaming_catalog_has_view(relid))
 				inputs = list_append_unique_oid(inputs, relid);
 			else
 				inputs = add_inputs_of_rule(inputs, relid);
@@ -689,9 +821,14 @@ streaming_catalog_views_of_stream(Oid stream)
 	List	   *result = NIL;
 	ListCell   *lc;
 
-	view_scan_begin(&scan, NULL, AccessShareLock);
+	table_scan_begin(&scan, &view_table, NULL, AccessShareLock);
 	while ((tuple = table_scan_next(&scan)) != NULL)
-		rows = lappend(rows, view_from_tuple(tuple, RelationGetDescr(scan.relation)));
+	{
+		StreamingView *row = view_from_tuple(&scan.table, tuple);
+
+		if (row)
+			rows = lappend(rows, row);
+	}
 	table_scan_end(&scan);
 
 	foreach(lc, rows)
@@ -702,24 +839,4 @@ streaming_catalog_views_of_stream(Oid stream)
 			result = lappend_oid(result, row->view);
 	}
 	return result;
-}
-
-Oid
-streaming_catalog_owner(void)
-{
-	Relation	extensions = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	Oid			owner = InvalidOid;
-
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum("streaming"));
-	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (tuple)
-		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
-	systable_endscan(scan);
-	table_close(extensions, AccessShareLock);
-	return owner;
 }

@@ -6,10 +6,14 @@
  * their columns.  Rows are read with the latest catalog snapshot and written
  * in the caller's transaction.  Functions that write act with the rights of
  * the extension's owner, whoever calls.
+ *
+ * A row that makes no sense is passed over by functions that look at all views,
+ * with a warning, and is an error of those that were asked for that view.
  */
 #ifndef STREAMING_CATALOG_H
 #define STREAMING_CATALOG_H
 
+#include "extension.h"
 #include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
@@ -91,10 +95,16 @@ extern void streaming_catalog_add_relation(Oid view, char *name);	/* to its rela
 extern void streaming_catalog_settle_view(Oid view);	/* is no longer restored */
 extern void streaming_catalog_forget(Oid relid);	/* a relation is dropped: rows of it go */
 extern int32 streaming_catalog_next_id(void);
-extern Oid	streaming_catalog_owner(void);	/* of the extension; Invalid: not installed */
 extern Oid	streaming_relation_owner(Oid relid, bool missing_ok);	/* Invalid: no such relation */
-extern Oid	streaming_internal_namespace(void);
-extern Oid	streaming_catalog_namespace(void);	/* schema streaming; Invalid: not installed */
+
+/*
+ * May the current user see messages about relid, a view or a stream, which can
+ * have data in them?  Who has its owner's rights, or those of pg_read_all_stats.
+ */
+extern bool streaming_may_monitor(Oid relid);
+extern const char *streaming_catalog_damage(Oid view);	/* what is wrong with its row, if
+														 * there is one; else NULL */
+extern bool streaming_catalog_has_view(Oid relid);	/* is there a row of it, good or bad? */
 extern const char *streaming_output_mode_name(StreamingOutputMode mode);
 extern bool streaming_output_mode_parse(const char *name, StreamingOutputMode *mode);
 

@@ -3,7 +3,7 @@
  *		streaming.checkpoints: how far each view has taken each stream.
  *
  * Written with every batch, so not by way of SQL: a row is found by the
- * table's only index and updated as a catalog's row is, mostly in place of
+ * table's primary key and updated as a catalog's row is, mostly in place of
  * the index (HOT; the table has room on its pages).
  *
  * A row is written by the one worker that holds the view, and deleted by
@@ -16,16 +16,12 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/skey.h"
-#include "access/table.h"
-#include "catalog/indexing.h"
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "catalog.h"
+#include "catalog_table.h"
 #include "checkpoint.h"
 
 typedef enum CheckpointColumn
@@ -40,61 +36,63 @@ typedef enum CheckpointColumn
 #define COLUMN_COUNT COLUMN_EVENT_TIME
 } CheckpointColumn;
 
-static Relation open_table(LOCKMODE mode);
-static SysScanDesc begin_scan(Relation rel, Oid view, Oid stream, ScanKey keys);
-static void update_row(Relation rel, HeapTuple old, const char *position,
-					   TimestampTz event_time, int64 batch_id);
-static void insert_row(Relation rel, Oid view, Oid stream, int64 batch_id,
-					   const char *partition, const char *position, TimestampTz event_time);
+static const StreamingTableColumn columns[COLUMN_COUNT] = {
+	{"view", REGCLASSOID},
+	{"stream", REGCLASSOID},
+	{"partition", TEXTOID},
+	{"position", TEXTOID},
+	{"batch_id", INT8OID},
+	{"committed_at", TIMESTAMPTZOID},
+	{"event_time", TIMESTAMPTZOID, true},
+};
 
-static Relation
-open_table(LOCKMODE mode)
-{
-	Oid			relid = get_relname_relid("checkpoints", streaming_catalog_namespace());
+static StreamingTableDef checkpoints =
+{"checkpoints", COLUMN_COUNT, columns, {{COLUMN_VIEW, COLUMN_STREAM}}};
 
-	if (!OidIsValid(relid))
-		elog(ERROR, "table %s.checkpoints does not exist", STREAMING_SCHEMA);
-	return table_open(relid, mode);
-}
+static SysScanDesc begin_scan(const StreamingTable *table, Oid view, Oid stream,
+							  Snapshot snapshot, ScanKey keys);
+static void write_row(const StreamingTable *table, HeapTuple old, Oid view, Oid stream,
+					  int64 batch_id, const char *partition, const char *position,
+					  TimestampTz event_time);
 
-/* view Invalid: any.  keys: room for two. */
+/* view Invalid: any.  snapshot NULL: the latest.  keys: room for two. */
 static SysScanDesc
-begin_scan(Relation rel, Oid view, Oid stream, ScanKey keys)
+begin_scan(const StreamingTable *table, Oid view, Oid stream, Snapshot snapshot, ScanKey keys)
 {
 	int			n = 0;
-	Oid			index = InvalidOid;
 
 	if (OidIsValid(view))
-	{
-		/* the primary key is (view, stream, partition) */
-		List	   *indexes = RelationGetIndexList(rel);
-
-		index = linitial_oid(indexes);
-		list_free(indexes);
-		ScanKeyInit(&keys[n++], COLUMN_VIEW, BTEqualStrategyNumber, F_OIDEQ,
-					ObjectIdGetDatum(view));
-	}
-	ScanKeyInit(&keys[n++], COLUMN_STREAM, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(stream));
-	return systable_beginscan(rel, index, OidIsValid(index), NULL, n, keys);
+		streaming_table_key(table, &keys[n++], COLUMN_VIEW, BTEqualStrategyNumber, F_OIDEQ,
+							ObjectIdGetDatum(view));
+	streaming_table_key(table, &keys[n++], COLUMN_STREAM, BTEqualStrategyNumber, F_OIDEQ,
+						ObjectIdGetDatum(stream));
+	return streaming_table_scan(table, OidIsValid(view) ? 0 : -1, snapshot, n, keys);
 }
 
 List *
 streaming_checkpoint_read(Oid view, Oid stream)
 {
-	Relation	rel = open_table(AccessShareLock);
+	return streaming_checkpoint_read_as_of(view, stream, NULL);
+}
+
+List *
+streaming_checkpoint_read_as_of(Oid view, Oid stream, Snapshot snapshot)
+{
+	StreamingTable table;
 	ScanKeyData keys[2];
-	SysScanDesc scan = begin_scan(rel, view, stream, keys);
+	SysScanDesc scan;
 	List	   *result = NIL;
 	HeapTuple	tuple;
 
+	(void) streaming_table_open(&table, &checkpoints, AccessShareLock, false);
+	scan = begin_scan(&table, view, stream, snapshot, keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		StreamingCheckpoint *checkpoint = palloc(sizeof(StreamingCheckpoint));
 		Datum		values[COLUMN_COUNT];
 		bool		isnull[COLUMN_COUNT];
 
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, isnull);
+		streaming_table_read(&table, tuple, values, isnull);
 		checkpoint->view = DatumGetObjectId(values[COLUMN_VIEW - 1]);
 		checkpoint->partition = TextDatumGetCString(values[COLUMN_PARTITION - 1]);
 		checkpoint->position = TextDatumGetCString(values[COLUMN_POSITION - 1]);
@@ -104,7 +102,7 @@ streaming_checkpoint_read(Oid view, Oid stream)
 		result = lappend(result, checkpoint);
 	}
 	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	streaming_table_close(&table, AccessShareLock);
 	return result;
 }
 
@@ -130,7 +128,7 @@ streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
 						   char *const *partitions, char *const *positions,
 						   const TimestampTz *event_times)
 {
-	Relation	rel;
+	StreamingTable table;
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -139,20 +137,21 @@ streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
 	if (n == 0)
 		return;
 	found = palloc0(sizeof(bool) * n);
-	rel = open_table(RowExclusiveLock);
-	scan = begin_scan(rel, view, stream, keys);
+	(void) streaming_table_open(&table, &checkpoints, RowExclusiveLock, false);
+	scan = begin_scan(&table, view, stream, NULL, keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		bool		isnull;
-		char	   *partition = TextDatumGetCString(heap_getattr(tuple, COLUMN_PARTITION,
-																 RelationGetDescr(rel),
-																 &isnull));
+		Datum		values[COLUMN_COUNT];
+		bool		isnull[COLUMN_COUNT];
+		char	   *partition;
 
+		streaming_table_read(&table, tuple, values, isnull);
+		partition = TextDatumGetCString(values[COLUMN_PARTITION - 1]);
 		for (int i = 0; i < n; i++)
 			if (!found[i] && strcmp(partitions[i], partition) == 0)
 			{
-				update_row(rel, tuple, positions[i],
-						   event_times ? event_times[i] : DT_NOBEGIN, batch_id);
+				write_row(&table, tuple, view, stream, batch_id, partitions[i], positions[i],
+						  event_times ? event_times[i] : DT_NOBEGIN);
 				found[i] = true;
 				break;
 			}
@@ -161,42 +160,19 @@ streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
 	systable_endscan(scan);
 	for (int i = 0; i < n; i++)
 		if (!found[i])
-			insert_row(rel, view, stream, batch_id, partitions[i], positions[i],
-					   event_times ? event_times[i] : DT_NOBEGIN);
-	table_close(rel, NoLock);
+			write_row(&table, NULL, view, stream, batch_id, partitions[i], positions[i],
+					  event_times ? event_times[i] : DT_NOBEGIN);
+	streaming_table_close(&table, NoLock);
 	pfree(found);
 }
 
+/* old NULL: a new row. */
 static void
-update_row(Relation rel, HeapTuple old, const char *position, TimestampTz event_time,
-		   int64 batch_id)
-{
-	Datum		values[COLUMN_COUNT] = {0};
-	bool		isnull[COLUMN_COUNT] = {false};
-	bool		replace[COLUMN_COUNT] = {false};
-	HeapTuple	new;
-
-	values[COLUMN_POSITION - 1] = CStringGetTextDatum(position);
-	values[COLUMN_BATCH_ID - 1] = Int64GetDatum(batch_id);
-	values[COLUMN_COMMITTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[COLUMN_EVENT_TIME - 1] = TimestampTzGetDatum(event_time);
-	isnull[COLUMN_EVENT_TIME - 1] = event_time == DT_NOBEGIN;
-	replace[COLUMN_EVENT_TIME - 1] = true;
-	replace[COLUMN_POSITION - 1] = true;
-	replace[COLUMN_BATCH_ID - 1] = true;
-	replace[COLUMN_COMMITTED_AT - 1] = true;
-	new = heap_modify_tuple(old, RelationGetDescr(rel), values, isnull, replace);
-	CatalogTupleUpdate(rel, &old->t_self, new);
-	heap_freetuple(new);
-}
-
-static void
-insert_row(Relation rel, Oid view, Oid stream, int64 batch_id, const char *partition,
-		   const char *position, TimestampTz event_time)
+write_row(const StreamingTable *table, HeapTuple old, Oid view, Oid stream, int64 batch_id,
+		  const char *partition, const char *position, TimestampTz event_time)
 {
 	Datum		values[COLUMN_COUNT];
 	bool		isnull[COLUMN_COUNT] = {false};
-	HeapTuple	tuple;
 
 	values[COLUMN_VIEW - 1] = ObjectIdGetDatum(view);
 	values[COLUMN_STREAM - 1] = ObjectIdGetDatum(stream);
@@ -206,7 +182,5 @@ insert_row(Relation rel, Oid view, Oid stream, int64 batch_id, const char *parti
 	values[COLUMN_COMMITTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[COLUMN_EVENT_TIME - 1] = TimestampTzGetDatum(event_time);
 	isnull[COLUMN_EVENT_TIME - 1] = event_time == DT_NOBEGIN;
-	tuple = heap_form_tuple(RelationGetDescr(rel), values, isnull);
-	CatalogTupleInsert(rel, tuple);
-	heap_freetuple(tuple);
+	streaming_table_write(table, old, values, isnull);
 }

@@ -10,6 +10,7 @@
 #define STREAMING_CHECKPOINT_H
 
 #include "source/source.h"
+#include "utils/snapshot.h"
 
 /* A row; the strings are in the reader's CurrentMemoryContext. */
 typedef struct StreamingCheckpoint
@@ -25,6 +26,9 @@ typedef struct StreamingCheckpoint
 
 /* Rows of view and stream (view Invalid: of all views), by view. */
 extern List *streaming_checkpoint_read(Oid view, Oid stream);
+
+/* Ditto, as snapshot sees them. */
+extern List *streaming_checkpoint_read_as_of(Oid view, Oid stream, Snapshot snapshot);
 
 /*
  * Sets the positions of n partitions.  Rows that are new are inserted, other

@@ -26,6 +26,9 @@
 #define MAX_ROWS	1000
 #define MAX_BYTES	(16 * 1024 * 1024)
 
+/* Of a record: partition, position, path, payload, error, column_name, sqlstate. */
+#define NCOLUMNS	7
+
 static int64 insert_some(const StreamingStream *stream, const StreamingReject *rejects,
 						 int n);
 static Datum make_array(Datum *values, bool *isnull, int n, Oid type);
@@ -61,46 +64,57 @@ static int64
 insert_some(const StreamingStream *stream, const StreamingReject *rejects, int n)
 {
 	static const char *const sql =
-		"INSERT INTO " STREAMING_SCHEMA ".rejected_rows (stream, partition, position, payload, error)"
-		" SELECT $1, r.partition, r.position, r.payload, r.error"
-		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3),"
-		" pg_catalog.unnest($4), pg_catalog.unnest($5)) AS r(partition, position, payload, error)"
+		"INSERT INTO " STREAMING_SCHEMA ".rejected_rows"
+		" (stream, partition, position, path, payload, error, column_name, sqlstate)"
+		" SELECT $1, r.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3),"
+		" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
+		" pg_catalog.unnest($7), pg_catalog.unnest($8)) AS r"
 		" ON CONFLICT DO NOTHING";
-	Oid			types[5] = {OIDOID, TEXTARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, TEXTARRAYOID};
-	Datum		args[5];
-	Datum	   *values[4];
-	bool	   *isnull = palloc0(sizeof(bool) * n);
+	Oid			types[NCOLUMNS + 1] = {OIDOID};
+	Datum		args[NCOLUMNS + 1] = {ObjectIdGetDatum(stream->relid)};
+	Datum	   *values[NCOLUMNS];
+	bool	   *isnull[NCOLUMNS];
 	int64		inserted;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	for (int i = 0; i < 4; i++)
-		values[i] = palloc(sizeof(Datum) * n);
+	for (int i = 0; i < NCOLUMNS; i++)
+	{
+		values[i] = palloc0(sizeof(Datum) * n);
+		isnull[i] = palloc0(sizeof(bool) * n);
+	}
 	for (int i = 0; i < n; i++)
 	{
 		const StreamingReject *reject = &rejects[i];
 
 		values[0][i] = CStringGetTextDatum(psprintf("%d", reject->partition));
 		values[1][i] = CStringGetTextDatum(streaming_position_out(stream->kind, reject->offset));
-		isnull[i] = reject->payload == NULL;
-		values[2][i] = isnull[i] ? (Datum) 0 :
-			PointerGetDatum(cstring_to_text_with_len(reject->payload, reject->length));
-		values[3][i] = CStringGetTextDatum(reject->message);
+		isnull[2][i] = reject->path == NULL;
+		if (reject->path)
+			values[2][i] = CStringGetTextDatum(reject->path);
+		isnull[3][i] = reject->payload == NULL;
+		if (reject->payload)
+			values[3][i] = PointerGetDatum(cstring_to_text_with_len(reject->payload,
+																	reject->length));
+		values[4][i] = CStringGetTextDatum(reject->message);
+		isnull[5][i] = reject->column == NULL;
+		if (reject->column)
+			values[5][i] = CStringGetTextDatum(reject->column);
+		values[6][i] = CStringGetTextDatum(unpack_sql_state(reject->sqlerrcode));
 	}
-	args[0] = ObjectIdGetDatum(stream->relid);
-	args[1] = make_array(values[0], NULL, n, TEXTOID);
-	args[2] = make_array(values[1], NULL, n, TEXTOID);
-	args[3] = make_array(values[2], isnull, n, BYTEAOID);
-	args[4] = make_array(values[3], NULL, n, TEXTOID);
-	if (SPI_execute_with_args(sql, 5, types, args, NULL, false, 0) != SPI_OK_INSERT)
+	for (int i = 0; i < NCOLUMNS; i++)
+	{
+		args[i + 1] = make_array(values[i], isnull[i], n, i == 3 ? BYTEAOID : TEXTOID);
+		types[i + 1] = i == 3 ? BYTEAARRAYOID : TEXTARRAYOID;
+	}
+	if (SPI_execute_with_args(sql, NCOLUMNS + 1, types, args, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write to %s.rejected_rows", STREAMING_SCHEMA);
 	inserted = SPI_processed;
 	SPI_finish();
-	pfree(isnull);
 	return inserted;
 }
 
-/* isnull NULL: none is.  Both types are varlena with alignment 'i'. */
+/* Both types are varlena with alignment 'i'. */
 static Datum
 make_array(Datum *values, bool *isnull, int n, Oid type)
 {

@@ -3,6 +3,11 @@
  *		Monitoring: the functions behind streaming.views, stat_views,
  *		stat_streams and batches.
  *
+ * Anybody may call them, as anybody may look at PostgreSQL's own statistics:
+ * counts and positions are for all.  Messages can have data in them, and are shown
+ * to who may monitor the view or the stream (catalog.h).  What is shown may be
+ * dropped at this moment; then there is nothing to tell, and that is no error.
+ *
  * What is counted in the transactions of batches (streaming.progress,
  * streaming.checkpoints) is read by SQL; here is what only shared memory knows,
  * and how far views are behind.
@@ -76,21 +81,28 @@ streaming_view_status(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Datum		values[2];
 	bool		nulls[2] = {false, true};
+	Oid			view = PG_GETARG_OID(0);
+	const char *damage = streaming_catalog_damage(view);
 	char		error[STREAMING_ERROR_LENGTH] = "";
 	StreamingViewStatus status = STREAMING_VIEW_RUNNING;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	if (!PG_GETARG_BOOL(1) || RecoveryInProgress())
+	if (damage)
+	{
+		values[0] = CStringGetTextDatum(names[STREAMING_VIEW_FAILED]);
+		strlcpy(error, damage, STREAMING_ERROR_LENGTH);
+	}
+	else if (!PG_GETARG_BOOL(1) || RecoveryInProgress())
 		values[0] = CStringGetTextDatum("paused");
 	else
 	{
-		find_status(PG_GETARG_OID(0), &status, error);
-		if (status == STREAMING_VIEW_RUNNING && is_held_back(PG_GETARG_OID(0), error))
+		find_status(view, &status, error);
+		if (status == STREAMING_VIEW_RUNNING && is_held_back(view, error))
 			status = STREAMING_VIEW_RETRYING;
 		values[0] = CStringGetTextDatum(names[status]);
 	}
-	if (error[0])
+	if (error[0] && streaming_may_monitor(view))
 	{
 		values[1] = CStringGetTextDatum(error);
 		nulls[1] = false;
@@ -104,12 +116,15 @@ is_held_back(Oid relid, char *error)
 {
 	StreamingView *view = streaming_catalog_view(relid, true);
 
+	char	   *name;
+
 	if (view == NULL || !OidIsValid(view->sink.relid) ||
 		!streaming_outbox_full(view->sink.relid))
 		return false;
+	name = get_rel_name(view->sink.relid);
 	snprintf(error, STREAMING_ERROR_LENGTH,
 			 "waits for its sink \"%s\": more than streaming.outbox_size (%d kB) is not delivered yet",
-			 get_rel_name(view->sink.relid), streaming_outbox_size);
+			 name ? name : "?", streaming_outbox_size);
 	return true;
 }
 
@@ -174,15 +189,18 @@ streaming_view_lag(PG_FUNCTION_ARGS)
 	int64		sum = 0;
 	ListCell   *lc;
 
-	if (streaming_slots == NULL)
+	if (streaming_slots == NULL || streaming_catalog_damage(view))
 		PG_RETURN_NULL();
 	foreach(lc, streaming_catalog_streams_of_view(view))
 	{
 		Oid			stream = lfirst_oid(lc);
-		StreamingView *upstream = streaming_catalog_view(stream, true);
+		StreamingView *upstream;
 		StreamingSourceKind kind;
 		int64		lag;
 
+		if (streaming_catalog_damage(stream))
+			PG_RETURN_NULL();
+		upstream = streaming_catalog_view(stream, true);
 		if (upstream)
 			stream = get_relname_relid(streaming_change_stream_name(upstream->id),
 									   streaming_internal_namespace());
@@ -334,7 +352,7 @@ streaming_stream_partitions(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	if (streaming_slots)
 		(void) streaming_stream_stats(stream, &stats);
-	error = stream_error(stream, kind, &stats);
+	error = streaming_may_monitor(stream) ? stream_error(stream, kind, &stats) : NULL;
 
 	for (int i = 0; i < stats.npartitions; i++)
 		put_partition(rsinfo, kind, &stats, i, error);
@@ -394,6 +412,8 @@ put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
 		if (kind == STREAMING_SOURCE_DIRECTORY && distance > 0)
 			nulls[3] = true;
 	}
+	/* They are the stream's: on one of its rows, so that sums are right. */
+	nulls[4] = nulls[5] = nulls[6] = index > 0 || (index < 0 && stats->npartitions > 0);
 	values[4] = Int64GetDatum(stats->rows_read);
 	values[5] = Int64GetDatum(stats->bytes_read);
 	values[6] = Int64GetDatum(stats->rejected_rows);
@@ -454,8 +474,8 @@ streaming_sink_status(PG_FUNCTION_ARGS)
 	values[0] = Int64GetDatum(messages);
 	values[1] = Int64GetDatum(bytes);
 	values[2] = CStringGetTextDatum(status);
-	nulls[3] = error[0] == '\0';
-	if (error[0])
+	nulls[3] = error[0] == '\0' || !streaming_may_monitor(PG_GETARG_OID(0));
+	if (!nulls[3])
 		values[3] = CStringGetTextDatum(error);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -13,7 +13,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_proc.h"
+#include "catalog/pg_foreign_table.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
@@ -27,6 +27,7 @@
 #include "utils/varlena.h"
 
 #include "streaming.h"
+#include "extension.h"
 #include "kafka.h"
 #include "stream.h"
 
@@ -70,38 +71,40 @@ static List *user_mapping_options(Oid userid, Oid serverid);
 bool
 streaming_wrapper_kind(Oid fdwid, StreamingSourceKind *kind)
 {
-	ForeignDataWrapper *fdw = GetForeignDataWrapper(fdwid);
-	HeapTuple	tuple;
-	bool		found = false;
+	ForeignDataWrapper *fdw = GetForeignDataWrapperExtended(fdwid, FDW_MISSING_OK);
 
-	if (!OidIsValid(fdw->fdwvalidator))
+	if (fdw == NULL || !streaming_is_our_function(fdw->fdwhandler, "streaming_fdw_handler"))
 		return false;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(fdw->fdwvalidator));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	if (((Form_pg_proc) GETSTRUCT(tuple))->pronamespace ==
-		get_namespace_oid(STREAMING_SCHEMA, true))
+	for (int i = 0; i < lengthof(wrappers); i++)
 	{
-		const char *name = NameStr(((Form_pg_proc) GETSTRUCT(tuple))->proname);
-
-		for (int i = 0; i < lengthof(wrappers) && !found; i++)
+		if (streaming_is_our_function(fdw->fdwvalidator, wrappers[i].validator))
 		{
-			found = strcmp(name, wrappers[i].validator) == 0;
-			if (found && kind)
+			if (kind)
 				*kind = wrappers[i].kind;
+			return true;
 		}
 	}
-	ReleaseSysCache(tuple);
-	return found;
+	return false;
 }
 
 bool
 streaming_is_stream(Oid relid, StreamingSourceKind *kind)
 {
+	HeapTuple	tuple;
+	ForeignServer *server = NULL;
+
 	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
 		return false;
-	return streaming_wrapper_kind(GetForeignServer(GetForeignServerIdByRelId(relid))->fdwid,
-								  kind);
+
+	/* It may be dropped at this moment. */
+	tuple = SearchSysCache1(FOREIGNTABLEREL, ObjectIdGetDatum(relid));
+	if (HeapTupleIsValid(tuple))
+	{
+		server = GetForeignServerExtended(((Form_pg_foreign_table) GETSTRUCT(tuple))->ftserver,
+										  FSV_MISSING_OK);
+		ReleaseSysCache(tuple);
+	}
+	return server && streaming_wrapper_kind(server->fdwid, kind);
 }
 
 /* ---------------------------------------------------------------------------

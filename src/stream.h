@@ -110,7 +110,8 @@ typedef struct StreamingStream
 extern StreamingStream *streaming_stream_open(Oid relid, Oid userid);
 
 /*
- * The kind of source of wrapper fdwid, by its validator; false: not ours.
+ * The kind of source of wrapper fdwid, by its handler and its validator, whatever
+ * it is called; false: not ours.
  */
 extern bool streaming_wrapper_kind(Oid fdwid, StreamingSourceKind *kind);
 

@@ -12,6 +12,7 @@ COMMENT ON SCHEMA streaming_internal IS 'tables of continuous views and streams,
 CREATE FUNCTION streaming_internal.check_loaded() RETURNS void
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_loaded';
 COMMENT ON FUNCTION streaming_internal.check_loaded() IS 'raises an error unless the server has preloaded the library';
+REVOKE EXECUTE ON FUNCTION streaming_internal.check_loaded() FROM PUBLIC;
 SELECT streaming_internal.check_loaded();
 
 CREATE SCHEMA streaming;
@@ -96,12 +97,17 @@ CREATE TABLE rejected_rows (
     stream          regclass NOT NULL,
     partition       text     NOT NULL,
     position        text     NOT NULL,
+    path            text,
     payload         bytea,
     error           text     NOT NULL,
+    column_name     name,
+    sqlstate        text,
     rejected_at     timestamptz NOT NULL DEFAULT now(),
     UNIQUE (stream, partition, position)
 );
 COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the reason; shown to the owner of the stream';
+COMMENT ON COLUMN rejected_rows.path IS 'the file that the record is in';
+COMMENT ON COLUMN rejected_rows.column_name IS 'the column that has no value for it; NULL: the record as a whole is wrong';
 
 CREATE TABLE push_segments (
     stream          regclass PRIMARY KEY,
@@ -144,8 +150,26 @@ COMMENT ON COLUMN deliveries.pending IS 'the delivery may not have happened yet:
 COMMENT ON COLUMN deliveries.token IS 'names this delivery, to tell it from that of a copy of the database';
 COMMENT ON COLUMN deliveries.note IS 'what the place needs to know to finish the delivery after a crash';
 
-GRANT SELECT ON continuous_view, checkpoints, progress, files, push_segments TO PUBLIC;
+-- definitions are for all, as those of ordinary views
+GRANT SELECT ON continuous_view TO PUBLIC;
 GRANT SELECT ON SEQUENCE continuous_view_id TO PUBLIC;
+
+-- event_time is a value of a column
+GRANT SELECT ON checkpoints TO PUBLIC;
+ALTER TABLE checkpoints ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reader_of_view ON checkpoints FOR SELECT USING (
+    pg_catalog.has_table_privilege(view, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
+COMMENT ON POLICY reader_of_view ON checkpoints IS 'who may read the view, or has the rights of pg_read_all_stats, sees its rows';
+
+-- so are names of files
+GRANT SELECT ON files TO PUBLIC;
+ALTER TABLE files ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner_of_stream ON files FOR SELECT USING (
+    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = stream));
+COMMENT ON POLICY owner_of_stream ON files IS 'who has the rights of the stream''s owner sees its rows';
+CREATE POLICY read_all_data ON files FOR SELECT USING (
+    pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
+COMMENT ON POLICY read_all_data ON files IS 'members of pg_read_all_data see all rows';
 
 -- payloads are as secret as the stream: its owner may see and delete them
 GRANT SELECT, DELETE ON rejected_rows TO PUBLIC;
@@ -159,7 +183,7 @@ COMMENT ON POLICY read_all_data ON rejected_rows IS 'members of pg_read_all_data
 
 CREATE FUNCTION streaming_internal.check_dump(view oid, stream oid) RETURNS boolean
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_dump';
-COMMENT ON FUNCTION streaming_internal.check_dump(oid, oid) IS 'has the view taken all rows pushed into the stream? if not, a dump leaves out its checkpoint';
+COMMENT ON FUNCTION streaming_internal.check_dump(oid, oid) IS 'has the view taken all rows pushed into the stream, which the caller may read? if not, a dump leaves out its checkpoint';
 
 SELECT pg_catalog.pg_extension_config_dump('continuous_view_id', '');
 SELECT pg_catalog.pg_extension_config_dump('continuous_view', '');
@@ -171,6 +195,7 @@ SELECT pg_catalog.pg_extension_config_dump('rejected_rows', '');
 CREATE FUNCTION streaming_internal.notify_workers() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_notify_workers';
 COMMENT ON FUNCTION streaming_internal.notify_workers() IS 'tells the workers to read the catalogs anew';
+REVOKE EXECUTE ON FUNCTION streaming_internal.notify_workers() FROM PUBLIC;
 
 -- rows that the extension writes itself fire no triggers: this is for pg_restore
 CREATE TRIGGER notify_workers AFTER INSERT OR UPDATE OR DELETE ON continuous_view
@@ -197,6 +222,10 @@ CREATE FUNCTION streaming_push_validator(text[], oid) RETURNS void
     LANGUAGE C STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION streaming_push_validator(text[], oid) IS 'checks options of streams fed by INSERT and COPY';
 
+-- PostgreSQL calls them for whoever makes an object of the wrappers
+REVOKE EXECUTE ON FUNCTION streaming_fdw_handler(), kafka_fdw_validator(text[], oid),
+    directory_fdw_validator(text[], oid), streaming_push_validator(text[], oid) FROM PUBLIC;
+
 CREATE FOREIGN DATA WRAPPER kafka
     HANDLER streaming_fdw_handler VALIDATOR kafka_fdw_validator;
 COMMENT ON FOREIGN DATA WRAPPER kafka IS 'topics of Kafka brokers';
@@ -221,10 +250,16 @@ CREATE FUNCTION explain(view regclass) RETURNS SETOF text
     LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_explain';
 COMMENT ON FUNCTION explain(regclass) IS 'the incremental plan of a continuous view';
 
+CREATE FUNCTION viewdef(view regclass) RETURNS text
+    LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_viewdef';
+COMMENT ON FUNCTION viewdef(regclass) IS 'the CREATE VIEW ... WITH (...) that makes a continuous view';
+
 CREATE FUNCTION watermark(view regclass) RETURNS timestamptz
     LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_watermark';
-COMMENT ON FUNCTION watermark(regclass) IS 'the watermark of a continuous view; NULL if it has none yet';
+COMMENT ON FUNCTION watermark(regclass) IS 'the watermark of a continuous view, for who may read it; NULL if it has none yet';
 
+-- These four are called in statements that run as the owner or a reader of any
+-- view, and so by anybody.
 CREATE FUNCTION streaming_internal.refuse_write() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_refuse_write';
 COMMENT ON FUNCTION streaming_internal.refuse_write() IS 'raises an error: only the workers write what continuous views show';
@@ -271,7 +306,14 @@ COMMENT ON FUNCTION session(timestamptz, interval) IS 'in GROUP BY of a continuo
 
 -- ---------------------------------------------------------------------------
 -- Monitoring
+--
+-- Functions in a view are called by who reads the view, so anybody may call
+-- these; they themselves know what they tell whom.
 -- ---------------------------------------------------------------------------
+
+CREATE FUNCTION streaming_internal.view_query(definition oid) RETURNS text
+    LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_view_query';
+COMMENT ON FUNCTION streaming_internal.view_query(oid) IS 'the query of a continuous view; NULL if it is no more';
 
 CREATE FUNCTION streaming_internal.view_status(view oid, enabled boolean,
     OUT status text, OUT last_error text)
@@ -309,14 +351,11 @@ CREATE FUNCTION streaming_internal.stream_partitions(stream oid, OUT partition t
 COMMENT ON FUNCTION streaming_internal.stream_partitions(oid) IS 'what is known of a stream, by partition, from shared memory';
 
 CREATE VIEW views AS
-    SELECT v.view, pg_catalog.pg_get_viewdef(v.definition) AS query,
+    SELECT v.view, streaming_internal.view_query(v.definition) AS query,
            CASE WHEN v.sink_kind IN ('console', 'memory') THEN v.sink_kind
                 WHEN v.sink_kind IN ('foreach', 'foreach_batch') THEN streaming_internal.sink_function(v.id)
                 ELSE coalesce(v.sink, v.result)::text END AS sink,
-           v.output_mode, v.trigger, v.enabled, s.status,
-           CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE')
-                  OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
-                THEN s.last_error END AS last_error
+           v.output_mode, v.trigger, v.enabled, s.status, s.last_error
     FROM continuous_view v
     JOIN pg_catalog.pg_class c ON c.oid = v.view
     CROSS JOIN LATERAL streaming_internal.view_status(v.view, v.enabled) s;
@@ -329,29 +368,27 @@ CREATE VIEW stat_views AS
            coalesce(p.output_rows, 0) AS output_rows, coalesce(p.late_rows, 0) AS late_rows,
            coalesce(p.state_rows, 0) AS state_rows,
            streaming_internal.view_bytes(v.relations) AS state_bytes,
-           p.watermark, p.last_batch_ms, p.last_batch_at,
+           CASE WHEN pg_catalog.has_table_privilege(v.view, 'SELECT')
+                  OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+                THEN p.watermark END AS watermark, p.last_batch_ms, p.last_batch_at,
            streaming_internal.view_lag(v.view) AS lag_rows
     FROM continuous_view v
     JOIN pg_catalog.pg_class c ON c.oid = v.view
     LEFT JOIN progress p USING (view);
 COMMENT ON VIEW stat_views IS 'totals of each continuous view since it was made or reset';
+COMMENT ON COLUMN stat_views.watermark IS 'shown to who may read the view or has the rights of pg_read_all_stats';
 COMMENT ON COLUMN stat_views.state_bytes IS 'size of all tables of the view, its result included';
 COMMENT ON COLUMN stat_views.lag_rows IS 'records between the view''s checkpoint and the known end of its source; NULL if that is not known';
 
 CREATE VIEW stat_streams AS
     SELECT f.ftrelid::regclass AS stream, p.partition, p.position, p.end_position,
-           p.lag_rows, p.rows_read, p.bytes_read, p.rejected_rows,
-           CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE')
-                  OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
-                THEN p.last_error END AS last_error
+           p.lag_rows, p.rows_read, p.bytes_read, p.rejected_rows, p.last_error
     FROM pg_catalog.pg_foreign_table f
     JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
-    JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver
-    JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw
     CROSS JOIN LATERAL streaming_internal.stream_partitions(f.ftrelid) p
-    WHERE w.fdwname IN ('kafka', 'directory', 'streaming')
-      AND c.relnamespace <> 'streaming_internal'::regnamespace;
+    WHERE c.relnamespace <> 'streaming_internal'::regnamespace;
 COMMENT ON VIEW stat_streams IS 'what the ingest worker of each stream has read since the server started, by partition';
+COMMENT ON COLUMN stat_streams.rows_read IS 'of the whole stream, as bytes_read and rejected_rows; on the first of its rows, NULL on others';
 COMMENT ON COLUMN stat_streams.position IS 'next record that the ingest worker takes';
 COMMENT ON COLUMN stat_streams.end_position IS 'end of the partition as last known';
 COMMENT ON COLUMN stat_streams.lag_rows IS 'records that the ingest worker has not taken; NULL if that is not known';
@@ -365,9 +402,7 @@ COMMENT ON FUNCTION streaming_internal.sink_status(oid) IS 'how delivery to a st
 CREATE VIEW stat_sinks AS
     SELECT d.stream, s.pending_rows, s.pending_bytes, d.messages AS delivered_rows,
            d.bytes AS delivered_bytes, d.delivered_at AS last_delivery_at, s.status,
-           CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE')
-                  OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
-                THEN s.last_error END AS last_error
+           s.last_error
     FROM deliveries d
     JOIN pg_catalog.pg_class c ON c.oid = d.stream
     CROSS JOIN LATERAL streaming_internal.sink_status(d.stream) s;

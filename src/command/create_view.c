@@ -80,7 +80,7 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	List	   *tables;
 	ListCell   *lc;
 
-	if (!OidIsValid(streaming_internal_namespace()))
+	if (!streaming_is_installed())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension streaming is not installed in this database"),

@@ -22,7 +22,7 @@ streaming_relation_dropped(Oid relid)
 
 	if (relkind == RELKIND_FOREIGN_TABLE && !streaming_is_stream(relid, &kind))
 		return;
-	if (relkind == RELKIND_VIEW && streaming_catalog_view(relid, true) == NULL)
+	if (relkind == RELKIND_VIEW && !streaming_catalog_has_view(relid))
 		return;
 	if (relkind != RELKIND_VIEW && relkind != RELKIND_FOREIGN_TABLE)
 		return;

@@ -38,9 +38,13 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "streaming.h"
@@ -307,6 +311,12 @@ streaming_notify_workers(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by trigger manager", "notify_workers")));
+	if (RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) !=
+		streaming_member_table("continuous_view"))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" is the trigger of streaming.continuous_view only",
+						"notify_workers")));
 	streaming_workers_notify();
 	return PointerGetDatum(NULL);
 }
@@ -316,25 +326,12 @@ streaming_notify_workers(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
-/* The position of the view in the stream that the dump contains; NULL: none. */
-static char *
-dumped_position(Oid view, Oid stream)
+static const char *
+dumped_name(Oid relid)
 {
-	MemoryContext context = CurrentMemoryContext;
-	char	   *position = NULL;
+	const char *name = get_rel_name(relid);
 
-	SPI_connect();
-	if (SPI_execute(psprintf("SELECT position FROM streaming.checkpoints "
-							 "WHERE view = %u AND stream = %u", view, stream),
-					true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read streaming.checkpoints");
-	if (SPI_processed > 0)
-	{
-		position = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-		position = MemoryContextStrdup(context, position);
-	}
-	SPI_finish();
-	return position;
+	return name ? name : psprintf("%u", relid);
 }
 
 /*
@@ -347,17 +344,25 @@ streaming_check_dump(PG_FUNCTION_ARGS)
 	Oid			view = PG_GETARG_OID(0);
 	Oid			stream = PG_GETARG_OID(1);
 	StreamingSourceKind kind;
+	AclResult	result;
+	List	   *checkpoints;
 	int64		rows;
 
 	if (streaming_streams == NULL ||	/* not preloaded: nobody knows */
 		!streaming_is_stream(stream, &kind) || kind != STREAMING_SOURCE_PUSH)
 		PG_RETURN_BOOL(true);
-	rows = streaming_input_push_rest(stream, dumped_position(view, stream));
+	result = pg_class_aclcheck(stream, GetUserId(), ACL_SELECT);
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FOREIGN_TABLE, get_rel_name(stream));
+	checkpoints = streaming_checkpoint_read_as_of(view, stream, GetActiveSnapshot());
+	rows = streaming_input_push_rest(stream, checkpoints ?
+									 ((StreamingCheckpoint *) linitial(checkpoints))->position :
+									 NULL);
 	if (rows > 0)
 		ereport(WARNING,
 				(errmsg_plural("continuous view \"%s\" has not taken %lld row of stream \"%s\", which a dump does not carry",
 							   "continuous view \"%s\" has not taken %lld rows of stream \"%s\", which a dump does not carry",
-							   rows, get_rel_name(view), (long long) rows, get_rel_name(stream)),
+							   rows, dumped_name(view), (long long) rows, get_rel_name(stream)),
 				 errhint("Keep others from inserting into it, call streaming.drain for the view, and dump again.")));
 	PG_RETURN_BOOL(rows == 0);
 }

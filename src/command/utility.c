@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -18,10 +19,12 @@
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
+#include "foreign/foreign.h"
 #include "nodes/makefuncs.h"
 #include "tcop/dest.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "streaming.h"
 #include "worker/worker.h"
@@ -60,12 +63,6 @@ streaming_process_utility(Node *stmt, const char *sql, ProcessUtilityContext con
  * Statements
  * ---------------------------------------------------------------------------
  */
-
-static bool
-is_installed(void)
-{
-	return OidIsValid(streaming_internal_namespace());
-}
 
 static Oid
 find_relation(RangeVar *name)
@@ -123,11 +120,66 @@ leave_altered_database(AlterDatabaseStmt *stmt)
 	}
 }
 
+/* Is relid in one of our schemas? */
+static bool
+is_ours(Oid relid)
+{
+	Oid			namespace = get_rel_namespace(relid);
+
+	return namespace == streaming_internal_namespace() ||
+		namespace == streaming_catalog_namespace();
+}
+
+/*
+ * Something has changed that concerns a server, which many may do who have
+ * nothing to do with streams.
+ */
+static void
+notify_server(const char *name)
+{
+	ForeignServer *server = streaming_is_installed() ? GetForeignServerByName(name, true) : NULL;
+
+	if (server && streaming_wrapper_kind(server->fdwid, NULL))
+		streaming_workers_notify();
+}
+
+static void
+user_mapping_dropped(Oid mapping)
+{
+	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(mapping));
+	ForeignServer *server = NULL;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		server = GetForeignServerExtended(((Form_pg_user_mapping) GETSTRUCT(tuple))->umserver,
+										  FSV_MISSING_OK);
+		ReleaseSysCache(tuple);
+	}
+	if (server && streaming_wrapper_kind(server->fdwid, NULL))
+		streaming_workers_notify();
+}
+
+/* What PostgreSQL itself would refuse, but for another reason than ours. */
+static void
+refuse_on_view(const RangeVar *name, const char *what, const char *hint)
+{
+	Oid			relid = streaming_is_installed() ? find_relation((RangeVar *) name) : InvalidOid;
+
+	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW &&
+		streaming_catalog_has_view(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot %s continuous view \"%s\"", what, get_rel_name(relid)),
+				 errdetail("It shows the result of its query."),
+				 errhint("%s", hint)));
+}
+
 /* Checks; returns the relation that stmt is about to change, if any. */
 static Oid
 before(Node *stmt)
 {
 	Oid			relid = InvalidOid;
+	ListCell   *lc;
 
 	switch (nodeTag(stmt))
 	{
@@ -140,12 +192,26 @@ before(Node *stmt)
 		case T_AlterDatabaseStmt:
 			leave_altered_database((AlterDatabaseStmt *) stmt);
 			break;
+		case T_TruncateStmt:
+			foreach(lc, ((TruncateStmt *) stmt)->relations)
+				refuse_on_view(lfirst(lc), "truncate",
+							   "Use streaming.reset to compute it anew, from what its sources hold now.");
+			break;
+		case T_CopyStmt:
+			if (((CopyStmt *) stmt)->is_from)
+				refuse_on_view(((CopyStmt *) stmt)->relation, "copy to",
+							   "Copy to a stream that its query reads.");
+			break;
+		case T_RefreshMatViewStmt:
+			refuse_on_view(((RefreshMatViewStmt *) stmt)->relation, "refresh",
+						   "It is kept up to date. Use streaming.drain to wait until it shows all that has arrived, or streaming.reset to compute it anew.");
+			break;
 		case T_ViewStmt:
-			if (((ViewStmt *) stmt)->replace && is_installed())
+			if (((ViewStmt *) stmt)->replace && streaming_is_installed())
 				streaming_refuse_replace((ViewStmt *) stmt);
 			break;
 		case T_AlterTableStmt:
-			relid = is_installed() ? find_relation(((AlterTableStmt *) stmt)->relation) : InvalidOid;
+			relid = streaming_is_installed() ? find_relation(((AlterTableStmt *) stmt)->relation) : InvalidOid;
 			if (OidIsValid(relid))
 				streaming_check_alter(relid, (AlterTableStmt *) stmt);
 			break;
@@ -153,12 +219,12 @@ before(Node *stmt)
 			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
 				leave_database(((RenameStmt *) stmt)->subname);
 			else
-				relid = is_installed() ? find_relation(((RenameStmt *) stmt)->relation) : InvalidOid;
+				relid = streaming_is_installed() ? find_relation(((RenameStmt *) stmt)->relation) : InvalidOid;
 			if (OidIsValid(relid))
 				streaming_refuse_internal(relid);
 			break;
 		case T_AlterObjectSchemaStmt:
-			relid = is_installed() ? find_relation(((AlterObjectSchemaStmt *) stmt)->relation) : InvalidOid;
+			relid = streaming_is_installed() ? find_relation(((AlterObjectSchemaStmt *) stmt)->relation) : InvalidOid;
 			if (OidIsValid(relid))
 				streaming_refuse_internal(relid);
 			break;
@@ -179,13 +245,15 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 			/* FALLTHROUGH */
 		case T_AlterTableStmt:
 		case T_RenameStmt:
-			if (OidIsValid(relid) && is_installed())
+			if (OidIsValid(relid) && streaming_is_installed())
 				streaming_check_relation(relid);
+			if (OidIsValid(relid) && is_ours(relid))
+				streaming_workers_notify();
 			if (OidIsValid(relid) && owner_changed)
 				streaming_owner_changed(relid, restricted);
 			break;
 		case T_ReassignOwnedStmt:
-			if (is_installed())
+			if (streaming_is_installed())
 				streaming_owner_changed(InvalidOid, restricted);
 			break;
 		case T_CreateExtensionStmt:
@@ -193,12 +261,25 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 				streaming_workers_notify();
 			break;
 		case T_AlterForeignServerStmt:
+			notify_server(((AlterForeignServerStmt *) stmt)->servername);
+			break;
 		case T_CreateUserMappingStmt:
+			notify_server(((CreateUserMappingStmt *) stmt)->servername);
+			break;
 		case T_AlterUserMappingStmt:
+			notify_server(((AlterUserMappingStmt *) stmt)->servername);
+			break;
 		case T_DropUserMappingStmt:
+			notify_server(((DropUserMappingStmt *) stmt)->servername);
+			break;
 		case T_ViewStmt:		/* pg_restore completes what it restores ... */
+			relid = streaming_is_installed() ? find_relation(((ViewStmt *) stmt)->view) : InvalidOid;
+			if (OidIsValid(relid) && streaming_catalog_has_view(relid))
+				streaming_workers_notify();
+			break;
 		case T_IndexStmt:		/* ... with these two */
-			if (is_installed())
+			relid = streaming_is_installed() ? find_relation(((IndexStmt *) stmt)->relation) : InvalidOid;
+			if (OidIsValid(relid) && is_ours(relid))
 				streaming_workers_notify();
 			break;
 		case T_RefreshMatViewStmt:	/* and ends with this one */
@@ -236,7 +317,7 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 
 	relid = before(stmt);
 	owner_changed = IsA(stmt, AlterTableStmt) && changes_owner((AlterTableStmt *) stmt);
-	if ((owner_changed || IsA(stmt, ReassignOwnedStmt)) && is_installed())
+	if ((owner_changed || IsA(stmt, ReassignOwnedStmt)) && streaming_is_installed())
 		restricted = streaming_owner_changing();
 	next_utility(pstmt, sql, read_only_tree, context, params, env, dest, qc);
 	after(stmt, relid, owner_changed, restricted);
@@ -254,7 +335,7 @@ object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *
 
 	if (next_object_access)
 		next_object_access(access, classid, objid, subid, arg);
-	if (access != OAT_DROP || !is_installed())
+	if (access != OAT_DROP || !streaming_is_installed())
 		return;
 
 	switch (classid)
@@ -270,7 +351,7 @@ object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *
 				streaming_workers_notify();
 			break;
 		case UserMappingRelationId:
-			streaming_workers_notify();
+			user_mapping_dropped(objid);
 			break;
 		default:
 			break;

@@ -224,11 +224,29 @@ value_error(const char *name, const char *value, const char *valid)
 			 errhint("Valid values are %s.", valid)));
 }
 
+/* As PostgreSQL reads booleans of its own options. */
+static bool
+get_boolean(DefElem *def)
+{
+	bool		value = true;
+
+	if (def->arg && !parse_bool(defGetString(def), &value))
+		value_error(def->defname, defGetString(def), "\"on\" and \"off\"");
+	return value;
+}
+
 static int64
 get_positive_number(DefElem *def)
 {
-	int64		number = defGetInt64(def);
+	char	   *value = defGetString(def);
+	char	   *end;
+	int64		number;
 
+	/* It may be quoted, as numbers of PostgreSQL's own options may. */
+	errno = 0;
+	number = strtoll(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0')
+		value_error(def->defname, value, "whole numbers");
 	if (number <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -241,7 +259,7 @@ get_positive_number(DefElem *def)
 static void
 apply_continuous(DefElem *def, StreamingViewOptions *result)
 {
-	if (!defGetBoolean(def))
+	if (!get_boolean(def))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s.%s\" must be true", STREAMING_OPTION_NAMESPACE, def->defname),
@@ -330,7 +348,7 @@ apply_max_files(DefElem *def, StreamingViewOptions *result)
 static void
 apply_enabled(DefElem *def, StreamingViewOptions *result)
 {
-	result->enabled = defGetBoolean(def);
+	result->enabled = get_boolean(def);
 }
 
 static void
@@ -355,5 +373,5 @@ change_max_files(DefElem *def, StreamingView *view)
 static void
 change_enabled(DefElem *def, StreamingView *view)
 {
-	view->enabled = def ? defGetBoolean(def) : true;
+	view->enabled = def ? get_boolean(def) : true;
 }

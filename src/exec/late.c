@@ -109,11 +109,12 @@ Datum
 streaming_window_end(PG_FUNCTION_ARGS)
 {
 	TimestampTz start;
-	Datum		width = PG_GETARG_DATUM(1);
+	Datum		width;
 	Datum		end;
 
-	if (PG_ARGISNULL(0))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
+	width = PG_GETARG_DATUM(1);
 	start = PG_GETARG_TIMESTAMPTZ(0);
 	if (TIMESTAMP_NOT_FINITE(start))
 		PG_RETURN_TIMESTAMPTZ(start);

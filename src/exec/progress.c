@@ -1,6 +1,7 @@
 /*
  * progress.c
- *		Running totals of a view, a row of streaming.progress.
+ *		Running totals of a view, a row of streaming.progress, and the function
+ *		streaming.watermark.
  *
  * The row is written in the transaction of each batch, so the totals are as true
  * as the result.  It is written like a catalog row: one heap-only update.
@@ -9,15 +10,17 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/skey.h"
-#include "access/table.h"
-#include "catalog/indexing.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "streaming.h"
 #include "catalog.h"
+#include "catalog_table.h"
 #include "exec/progress.h"
 
 /* Columns of streaming.progress. */
@@ -36,39 +39,52 @@ enum
 };
 #define Natts_progress (_Anum_progress_max - 1)
 
-static Relation
-open_progress(LOCKMODE lockmode)
-{
-	Oid			namespace = streaming_catalog_namespace();
+static const StreamingTableColumn columns[Natts_progress] = {
+	{"view", REGCLASSOID},
+	{"batch_id", INT8OID},
+	{"input_rows", INT8OID},
+	{"output_rows", INT8OID},
+	{"late_rows", INT8OID},
+	{"state_rows", INT8OID},
+	{"watermark", TIMESTAMPTZOID, true},
+	{"last_batch_ms", FLOAT8OID, true},
+	{"last_batch_at", TIMESTAMPTZOID, true},
+};
 
-	return table_open(get_relname_relid("progress", namespace), lockmode);
-}
+static StreamingTableDef progress_table =
+{"progress", Natts_progress, columns, {{Anum_progress_view}}};
 
+PG_FUNCTION_INFO_V1(streaming_watermark);
+
+/* Of the row of view, which is *tuple while the scan is open; NULL: there is none. */
 static SysScanDesc
-begin_scan(Relation rel, Oid view)
+begin_scan(StreamingTable *table, Oid view, LOCKMODE lockmode, HeapTuple *tuple)
 {
-	List	   *indexes = RelationGetIndexList(rel);
 	ScanKeyData key;
+	SysScanDesc scan;
 
-	ScanKeyInit(&key, Anum_progress_view, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(view));
-	return systable_beginscan(rel, linitial_oid(indexes), true, SnapshotSelf, 1, &key);
+	(void) streaming_table_open(table, &progress_table, lockmode, false);
+	streaming_table_key(table, &key, Anum_progress_view, BTEqualStrategyNumber, F_OIDEQ,
+						ObjectIdGetDatum(view));
+	scan = streaming_table_scan(table, 0, SnapshotSelf, 1, &key);
+	*tuple = systable_getnext(scan);
+	return scan;
 }
 
 StreamingProgress
 streaming_progress_read(Oid view)
 {
 	StreamingProgress progress = {.watermark = DT_NOBEGIN};
-	Relation	rel = open_progress(AccessShareLock);
-	SysScanDesc scan = begin_scan(rel, view);
-	HeapTuple	tuple = systable_getnext(scan);
+	StreamingTable table;
+	HeapTuple	tuple;
+	SysScanDesc scan = begin_scan(&table, view, AccessShareLock, &tuple);
 
 	if (HeapTupleIsValid(tuple))
 	{
 		Datum		values[Natts_progress];
 		bool		isnull[Natts_progress];
 
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, isnull);
+		streaming_table_read(&table, tuple, values, isnull);
 		progress.batch_id = DatumGetInt64(values[Anum_progress_batch_id - 1]);
 		progress.input_rows = DatumGetInt64(values[Anum_progress_input_rows - 1]);
 		progress.output_rows = DatumGetInt64(values[Anum_progress_output_rows - 1]);
@@ -78,7 +94,7 @@ streaming_progress_read(Oid view)
 		progress.state_rows = DatumGetInt64(values[Anum_progress_state_rows - 1]);
 	}
 	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	streaming_table_close(&table, AccessShareLock);
 	return progress;
 }
 
@@ -86,10 +102,9 @@ void
 streaming_progress_write(Oid view, const StreamingProgress *progress,
 						 double batch_ms, TimestampTz batch_at)
 {
-	Relation	rel = open_progress(RowExclusiveLock);
-	SysScanDesc scan = begin_scan(rel, view);
-	HeapTuple	old = systable_getnext(scan);
-	HeapTuple	tuple;
+	StreamingTable table;
+	HeapTuple	old;
+	SysScanDesc scan = begin_scan(&table, view, RowExclusiveLock, &old);
 	Datum		values[Natts_progress] = {0};
 	bool		isnull[Natts_progress] = {0};
 
@@ -103,11 +118,27 @@ streaming_progress_write(Oid view, const StreamingProgress *progress,
 	isnull[Anum_progress_watermark - 1] = progress->watermark == DT_NOBEGIN;
 	values[Anum_progress_last_batch_ms - 1] = Float8GetDatum(batch_ms);
 	values[Anum_progress_last_batch_at - 1] = TimestampTzGetDatum(batch_at);
-	tuple = heap_form_tuple(RelationGetDescr(rel), values, isnull);
-	if (HeapTupleIsValid(old))
-		CatalogTupleUpdate(rel, &old->t_self, tuple);
-	else
-		CatalogTupleInsert(rel, tuple);
+	streaming_table_write(&table, old, values, isnull);
 	systable_endscan(scan);
-	table_close(rel, RowExclusiveLock);
+	streaming_table_close(&table, RowExclusiveLock);
+}
+
+/* streaming.watermark(view regclass) returns timestamptz */
+Datum
+streaming_watermark(PG_FUNCTION_ARGS)
+{
+	Oid			view = PG_GETARG_OID(0);
+	AclResult	result;
+	TimestampTz watermark;
+
+	streaming_require_loaded();
+	(void) streaming_catalog_view(view, false);
+	/* It is the time of a row. */
+	result = pg_class_aclcheck(view, GetUserId(), ACL_SELECT);
+	if (result != ACLCHECK_OK && !streaming_may_monitor(view))
+		aclcheck_error(result, OBJECT_VIEW, get_rel_name(view));
+	watermark = streaming_progress_read(view).watermark;
+	if (watermark == DT_NOBEGIN)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(watermark);
 }

@@ -441,6 +441,8 @@ record_failed(Run *run, ErrorData *edata)
 	reject->offset = record->offset;
 	reject->payload = record->payload;
 	reject->length = record->length;
+	reject->path = record->path;
+	reject->column = decoder->column > 0 ? stream->columns[decoder->column - 1].name : NULL;
 	reject->sqlerrcode = edata->sqlerrcode;
 	reject->message = short_message(decoder, edata);
 

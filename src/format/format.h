@@ -98,6 +98,8 @@ typedef struct StreamingReject
 	int64		offset;
 	const char *payload;		/* the record's own */
 	size_t		length;
+	const char *path;			/* the record's own; of its file, or NULL */
+	const char *column;			/* the stream's; NULL: the record as a whole */
 	int			sqlerrcode;
 	char	   *message;		/* names the column, if there is one; short */
 } StreamingReject;

@@ -132,13 +132,6 @@ window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno)
 	return result;
 }
 
-static bool
-is_our_function(Oid function, const char *name)
-{
-	return get_func_namespace(function) == streaming_catalog_namespace() &&
-		strcmp(get_func_name(function), name) == 0;
-}
-
 /* A check_function_callback: is it not one of the server's own? */
 static bool
 is_user_function(Oid function, void *context)
@@ -270,8 +263,8 @@ window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 			result.length = constant_unit(linitial(call->args));
 			break;
 		default:
-			if (!is_our_function(call->funcid, "tumble") &&
-				!is_our_function(call->funcid, "hop") && !streaming_session_call((Node *) call))
+			if (!streaming_is_our_function(call->funcid, "tumble") &&
+				!streaming_is_our_function(call->funcid, "hop") && !streaming_session_call((Node *) call))
 				return result;
 			if (!streaming_session_call((Node *) call))
 				refuse_months(list_copy_tail(call->args, 1), "windows of event time");
@@ -430,7 +423,7 @@ lift_hop(Query *query)
 		Node	   *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
 
 		if (context.call == NULL && IsA(expr, FuncExpr) &&
-			is_our_function(((FuncExpr *) expr)->funcid, "hop"))
+			streaming_is_our_function(((FuncExpr *) expr)->funcid, "hop"))
 			context.call = expr;
 	}
 	if (context.call == NULL)

@@ -20,9 +20,7 @@ streaming_session_call(Node *expr)
 {
 	FuncExpr   *call = (FuncExpr *) expr;
 
-	if (expr && IsA(expr, FuncExpr) &&
-		get_func_namespace(call->funcid) == streaming_catalog_namespace() &&
-		strcmp(get_func_name(call->funcid), "session") == 0)
+	if (expr && IsA(expr, FuncExpr) && streaming_is_our_function(call->funcid, "session"))
 		return call;
 	return NULL;
 }

@@ -29,7 +29,6 @@
 
 #include "access/heapam.h"
 #include "access/hio.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
@@ -67,6 +66,7 @@ struct StreamingOutbox
 {
 	MemoryContext context;
 	Oid			stream;
+	StreamingTable table;
 	EState	   *estate;
 	ResultRelInfo *result;
 	BulkInsertState bulk;
@@ -121,17 +121,16 @@ StreamingOutbox *
 streaming_outbox_open(Oid stream)
 {
 	StreamingOutbox *outbox;
-	Relation	table;
 
 	streaming_require_loaded();
 	register_callbacks();
 	outbox = palloc0(sizeof(StreamingOutbox));
 	outbox->context = CurrentMemoryContext;
 	outbox->stream = stream;
-	table = streaming_outbox_table(RowExclusiveLock);
+	streaming_outbox_table_open(&outbox->table, RowExclusiveLock);
 	outbox->estate = CreateExecutorState();
 	outbox->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(outbox->result, table, 1, NULL, 0);
+	InitResultRelInfo(outbox->result, outbox->table.rel, 1, NULL, 0);
 	ExecOpenIndices(outbox->result, false);
 	outbox->bulk = GetBulkInsertState();
 	FreeAccessStrategy(outbox->bulk->strategy);
@@ -139,7 +138,7 @@ streaming_outbox_open(Oid stream)
 	outbox->chunks = AllocSetContextCreate(CurrentMemoryContext, "streaming outbox",
 										   ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < CHUNKS_AT_ONCE; i++)
-		outbox->slots[i] = table_slot_create(table, NULL);
+		outbox->slots[i] = table_slot_create(outbox->table.rel, NULL);
 	initStringInfo(&outbox->chunk);
 	enlargeStringInfo(&outbox->chunk, CHUNK_BYTES + VARHDRSZ);
 	outbox->chunk.len = VARHDRSZ;
@@ -199,6 +198,13 @@ append_part(StringInfo chunk, const char *data, int length)
 	appendBinaryStringInfo(chunk, data, length);
 }
 
+static void
+set_column(StreamingOutbox *outbox, TupleTableSlot *slot, int column, Datum value)
+{
+	slot->tts_values[outbox->table.attnums[column - 1] - 1] = value;
+	slot->tts_isnull[outbox->table.attnums[column - 1] - 1] = false;
+}
+
 /* The chunk becomes a row; rows are written when there are some. */
 static void
 end_chunk(StreamingOutbox *outbox)
@@ -219,12 +225,12 @@ end_chunk(StreamingOutbox *outbox)
 	SET_VARSIZE(data, outbox->chunk.len);
 
 	ExecClearTuple(slot);
-	slot->tts_values[Index_of_outbox(stream)] = ObjectIdGetDatum(outbox->stream);
-	slot->tts_values[Index_of_outbox(xid)] = FullTransactionIdGetDatum(xid);
-	slot->tts_values[Index_of_outbox(number)] = Int32GetDatum(++last_number);
-	slot->tts_values[Index_of_outbox(messages)] = Int32GetDatum(outbox->messages);
-	slot->tts_values[Index_of_outbox(data)] = PointerGetDatum(data);
-	memset(slot->tts_isnull, false, sizeof(bool) * Natts_outbox);
+	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	set_column(outbox, slot, Anum_outbox_stream, ObjectIdGetDatum(outbox->stream));
+	set_column(outbox, slot, Anum_outbox_xid, FullTransactionIdGetDatum(xid));
+	set_column(outbox, slot, Anum_outbox_number, Int32GetDatum(++last_number));
+	set_column(outbox, slot, Anum_outbox_messages, Int32GetDatum(outbox->messages));
+	set_column(outbox, slot, Anum_outbox_data, PointerGetDatum(data));
 	ExecStoreVirtualTuple(slot);
 	outbox->nslots++;
 	outbox->written += outbox->chunk.len;
@@ -290,7 +296,7 @@ streaming_outbox_close(StreamingOutbox *outbox)
 		ExecDropSingleTupleTableSlot(outbox->slots[i]);
 	FreeBulkInsertState(outbox->bulk);
 	ExecCloseIndices(outbox->result);
-	table_close(outbox->result->ri_RelationDesc, NoLock);
+	streaming_table_close(&outbox->table, NoLock);
 	FreeExecutorState(outbox->estate);
 	MemoryContextDelete(outbox->chunks);
 	pfree(outbox->chunk.data);

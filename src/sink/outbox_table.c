@@ -16,21 +16,16 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 #include "utils/xid8.h"
 
-#include "catalog.h"
 #include "sink/outbox_table.h"
 
 /* Columns of streaming.deliveries. */
@@ -54,10 +49,47 @@ enum
 #define Natts_deliveries (_Anum_end - 1)
 #define Index_of(column) (Anum_##column - 1)
 
+static const StreamingTableColumn outbox_columns[Natts_outbox] = {
+	{"stream", REGCLASSOID},
+	{"xid", XID8OID},
+	{"number", INT4OID},
+	{"messages", INT4OID},
+	{"data", BYTEAOID},
+};
+
+static StreamingTableDef outbox_table =
+{
+	"outbox", Natts_outbox, outbox_columns,
+	{{Anum_outbox_stream, Anum_outbox_xid, Anum_outbox_number}}
+};
+
+static const StreamingTableColumn deliveries_columns[Natts_deliveries] = {
+	{"stream", REGCLASSOID},
+	{"home", OIDOID},
+	{"identity", UUIDOID},
+	{"number", INT8OID},
+	{"pending", BOOLOID},
+	{"token", UUIDOID, true},
+	{"snapshot", PG_SNAPSHOTOID, true},
+	{"bound_xid", XID8OID, true},
+	{"bound_number", INT4OID, true},
+	{"note", TEXTOID, true},
+	{"messages", INT8OID},
+	{"bytes", INT8OID},
+	{"delivered_at", TIMESTAMPTZOID, true},
+};
+
+static StreamingTableDef deliveries_table =
+{"deliveries", Natts_deliveries, deliveries_columns, {{Anum_stream}}};
+
+/* Of both, all that counts for who wants to know which streams there are. */
+static StreamingTableDef outbox_streams = {"outbox", 1, outbox_columns, {{1}}};
+static StreamingTableDef deliveries_streams = {"deliveries", 1, deliveries_columns, {{1}}};
+
 /* A scan of the chunks of a stream in order, of the transactions of a snapshot. */
 typedef struct OutboxScan
 {
-	Relation	table;
+	StreamingTable table;
 	Relation	index;
 	SysScanDesc scan;
 	bool		same;			/* of the place's transaction, then of later ones */
@@ -71,30 +103,12 @@ typedef struct OutboxScan
 
 static void begin_part(OutboxScan *scan);
 
-static Relation
-open_table(const char *name, LOCKMODE lockmode)
-{
-	Oid			relid = get_relname_relid(name, streaming_catalog_namespace());
-
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s.%s\" does not exist", STREAMING_SCHEMA, name)));
-	return table_open(relid, lockmode);
-}
-
-static Oid
-index_of(Relation table)
-{
-	return linitial_oid(RelationGetIndexList(table));
-}
-
 /* ---- The outbox ---- */
 
-Relation
-streaming_outbox_table(int lockmode)
+void
+streaming_outbox_table_open(StreamingTable *table, int lockmode)
 {
-	return open_table("outbox", lockmode);
+	(void) streaming_table_open(table, &outbox_table, lockmode, false);
 }
 
 /* What is behind after. */
@@ -102,8 +116,8 @@ static void
 scan_begin(OutboxScan *scan, Oid stream, StreamingOutboxPlace after, Datum snapshot,
 		   LOCKMODE lockmode)
 {
-	scan->table = streaming_outbox_table(lockmode);
-	scan->index = index_open(index_of(scan->table), AccessShareLock);
+	streaming_outbox_table_open(&scan->table, lockmode);
+	scan->index = streaming_table_index(&scan->table, 0);
 	scan->stream = stream;
 	scan->after = after;
 	scan->snapshot = snapshot;
@@ -120,15 +134,15 @@ begin_part(OutboxScan *scan)
 {
 	ScanKeyData keys[3];
 
-	ScanKeyInit(&keys[0], Anum_outbox_stream, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(scan->stream));
-	ScanKeyInit(&keys[1], Anum_outbox_xid,
-				scan->same ? BTEqualStrategyNumber : BTGreaterStrategyNumber,
-				scan->same ? F_XID8EQ : F_XID8GT,
-				FullTransactionIdGetDatum(FullTransactionIdFromU64(scan->after.xid)));
-	ScanKeyInit(&keys[2], Anum_outbox_number, BTGreaterStrategyNumber, F_INT4GT,
-				Int32GetDatum(scan->after.number));
-	scan->scan = systable_beginscan_ordered(scan->table, scan->index, GetActiveSnapshot(),
+	streaming_table_key(&scan->table, &keys[0], Anum_outbox_stream, BTEqualStrategyNumber,
+						F_OIDEQ, ObjectIdGetDatum(scan->stream));
+	streaming_table_key(&scan->table, &keys[1], Anum_outbox_xid,
+						scan->same ? BTEqualStrategyNumber : BTGreaterStrategyNumber,
+						scan->same ? F_XID8EQ : F_XID8GT,
+						FullTransactionIdGetDatum(FullTransactionIdFromU64(scan->after.xid)));
+	streaming_table_key(&scan->table, &keys[2], Anum_outbox_number, BTGreaterStrategyNumber,
+						F_INT4GT, Int32GetDatum(scan->after.number));
+	scan->scan = systable_beginscan_ordered(scan->table.rel, scan->index, GetActiveSnapshot(),
 											scan->same ? 3 : 2, keys);
 }
 
@@ -148,7 +162,7 @@ scan_next(OutboxScan *scan)
 		}
 		if (tuple == NULL)
 			return NULL;
-		heap_deform_tuple(tuple, RelationGetDescr(scan->table), scan->values, scan->isnull);
+		streaming_table_read(&scan->table, tuple, scan->values, scan->isnull);
 		if (!DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot,
 											  scan->values[Index_of_outbox(xid)],
 											  scan->snapshot)))
@@ -165,7 +179,7 @@ scan_end(OutboxScan *scan)
 {
 	systable_endscan_ordered(scan->scan);
 	index_close(scan->index, AccessShareLock);
-	table_close(scan->table, NoLock);
+	streaming_table_close(&scan->table, NoLock);
 }
 
 static bool
@@ -247,70 +261,87 @@ streaming_outbox_delete(Oid stream, StreamingOutboxPlace after, StreamingOutboxP
 	while ((tuple = scan_next(&scan)) != NULL && !is_behind(scan.place, bound))
 	{
 		count_chunk(&scan, extent);
-		simple_heap_delete(scan.table, &tuple->t_self);
+		simple_heap_delete(scan.table.rel, &tuple->t_self);
 	}
 	scan_end(&scan);
 }
 
-/* The streams of a table whose first column, and index column, is that. */
+static Oid
+stream_of(const StreamingTable *table, HeapTuple tuple)
+{
+	Datum		value;
+	bool		isnull;
+
+	return streaming_table_try_read(table, tuple, &value, &isnull) ? InvalidOid :
+		DatumGetObjectId(value);
+}
+
+/*
+ * The streams that have rows in a table.  While the extension is dropped or
+ * restored the table or its index may be missing.
+ */
 static List *
-streams_of(const char *name)
+streams_of(StreamingTableDef *def)
 {
 	List	   *streams = NIL;
-	Oid			relid = get_relname_relid(name, streaming_catalog_namespace());
-	Relation	table;
-	Relation	index;
+	StreamingTable table;
 	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
 	Oid			last = InvalidOid;
 	bool		found = true;
 
-	/* The extension may be on its way out. */
-	table = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
-	if (table == NULL)
+	if (!streaming_table_open(&table, def, AccessShareLock, true))
 		return NIL;
-	index = index_open(index_of(table), AccessShareLock);
+	if (!OidIsValid(table.indexes[0]))
+	{
+		scan = streaming_table_scan(&table, -1, GetActiveSnapshot(), 0, NULL);
+		while ((tuple = systable_getnext(scan)) != NULL)
+			streams = list_append_unique_oid(streams, stream_of(&table, tuple));
+		systable_endscan(scan);
+	}
 
 	/* Each step is a descent of the index to the next stream. */
-	while (found)
+	while (found && OidIsValid(table.indexes[0]))
 	{
-		SysScanDesc scan;
-		HeapTuple	tuple;
-		bool		isnull;
+		Relation	index = streaming_table_index(&table, 0);
 
-		ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_OIDGT, ObjectIdGetDatum(last));
-		scan = systable_beginscan_ordered(table, index, GetActiveSnapshot(), 1, &key);
+		streaming_table_key(&table, &key, 1, BTGreaterStrategyNumber, F_OIDGT,
+							ObjectIdGetDatum(last));
+		scan = systable_beginscan_ordered(table.rel, index, GetActiveSnapshot(), 1, &key);
 		tuple = systable_getnext_ordered(scan, ForwardScanDirection);
 		found = tuple != NULL;
 		if (found)
 		{
-			last = DatumGetObjectId(heap_getattr(tuple, 1, RelationGetDescr(table), &isnull));
+			last = stream_of(&table, tuple);
 			streams = lappend_oid(streams, last);
 		}
 		systable_endscan_ordered(scan);
+		index_close(index, AccessShareLock);
 	}
-	index_close(index, AccessShareLock);
-	table_close(table, NoLock);
+	streaming_table_close(&table, NoLock);
 	return streams;
 }
 
 List *
 streaming_outbox_streams(List **idle)
 {
-	*idle = streams_of("deliveries");
-	return streams_of("outbox");
+	*idle = streams_of(&deliveries_streams);
+	return streams_of(&outbox_streams);
 }
 
 /* ---- Deliveries ---- */
 
-/* The row's tuple while the scan is open. */
+/* *tuple is the row while the scan is open. */
 static SysScanDesc
-find_delivery(Relation table, Oid stream, HeapTuple *tuple)
+find_delivery(const StreamingTable *table, Oid stream, HeapTuple *tuple)
 {
 	ScanKeyData key;
 	SysScanDesc scan;
 
-	ScanKeyInit(&key, Anum_stream, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(stream));
-	scan = systable_beginscan(table, index_of(table), true, NULL, 1, &key);
+	streaming_table_key(table, &key, Anum_stream, BTEqualStrategyNumber, F_OIDEQ,
+						ObjectIdGetDatum(stream));
+	scan = streaming_table_scan(table, 0, NULL, 1, &key);
 	*tuple = systable_getnext(scan);
 	return scan;
 }
@@ -330,18 +361,28 @@ in_uuid(const char *text)
 StreamingDeliveryRow *
 streaming_delivery_read(Oid stream)
 {
-	Relation	table = open_table("deliveries", AccessShareLock);
+	StreamingTable table;
 	HeapTuple	tuple;
-	SysScanDesc scan = find_delivery(table, stream, &tuple);
+	SysScanDesc scan;
 	StreamingDeliveryRow *row = NULL;
 
+	(void) streaming_table_open(&table, &deliveries_table, AccessShareLock, false);
+	scan = find_delivery(&table, stream, &tuple);
 	if (tuple)
 	{
 		Datum		values[Natts_deliveries];
 		bool		isnull[Natts_deliveries];
 
-		heap_deform_tuple(tuple, RelationGetDescr(table), values, isnull);
+		streaming_table_read(&table, tuple, values, isnull);
 		row = palloc0(sizeof(StreamingDeliveryRow));
+		if (DatumGetBool(values[Index_of(pending)]) &&
+			(isnull[Index_of(token)] || isnull[Index_of(snapshot)] ||
+			 isnull[Index_of(bound_xid)] || isnull[Index_of(bound_number)]))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("a row of table \"%s.deliveries\" does not say what is pending",
+							STREAMING_SCHEMA),
+					 errhint("Use streaming.restart_delivery, or set column \"pending\" to false to deliver all that is in the outbox.")));
 		row->stream = stream;
 		row->home = DatumGetObjectId(values[Index_of(home)]);
 		row->identity = out_uuid(values[Index_of(identity)]);
@@ -365,17 +406,16 @@ streaming_delivery_read(Oid stream)
 			row->delivered_at = DatumGetTimestampTz(values[Index_of(delivered_at)]);
 	}
 	systable_endscan(scan);
-	table_close(table, NoLock);
+	streaming_table_close(&table, NoLock);
 	return row;
 }
 
 void
 streaming_delivery_write(const StreamingDeliveryRow *row, bool insert)
 {
-	Relation	table = open_table("deliveries", RowExclusiveLock);
+	StreamingTable table;
 	Datum		values[Natts_deliveries] = {0};
 	bool		isnull[Natts_deliveries] = {0};
-	HeapTuple	tuple;
 	HeapTuple	old;
 	SysScanDesc scan;
 
@@ -403,14 +443,12 @@ streaming_delivery_write(const StreamingDeliveryRow *row, bool insert)
 	isnull[Index_of(delivered_at)] = row->delivered_at == 0;
 	values[Index_of(delivered_at)] = TimestampTzGetDatum(row->delivered_at);
 
-	tuple = heap_form_tuple(RelationGetDescr(table), values, isnull);
-	scan = find_delivery(table, row->stream, &old);
-	if (insert)
-		CatalogTupleInsert(table, tuple);
-	else if (old)
-		CatalogTupleUpdate(table, &old->t_self, tuple);
+	(void) streaming_table_open(&table, &deliveries_table, RowExclusiveLock, false);
+	scan = find_delivery(&table, row->stream, &old);
+	if (insert || old)
+		streaming_table_write(&table, insert ? NULL : old, values, isnull);
 	systable_endscan(scan);
-	table_close(table, NoLock);
+	streaming_table_close(&table, NoLock);
 }
 
 char *

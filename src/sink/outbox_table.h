@@ -7,8 +7,8 @@
 #define STREAMING_OUTBOX_TABLE_H
 
 #include "access/transam.h"
+#include "catalog_table.h"
 #include "sink/outbox.h"
-#include "utils/relcache.h"
 
 /* Columns of streaming.outbox. */
 enum
@@ -71,7 +71,7 @@ extern bool streaming_outbox_message(const char **at, const char *end,
 
 /* in outbox_table.c; all in a transaction */
 
-extern Relation streaming_outbox_table(int lockmode);
+extern void streaming_outbox_table_open(StreamingTable *table, int lockmode);
 
 /*
  * The streams (of Oid) that have messages in the outbox; *idle: those that had

@@ -34,21 +34,28 @@ streaming_sink_functions_name(int32 id)
 	return psprintf("sink_%d", id);
 }
 
-FuncExpr *
-streaming_sink_function(int32 id, const char *which)
+/* The view that keeps the functions of view number id; NULL: there is none. */
+static Relation
+open_functions(int32 id)
 {
 	Oid			relid = get_relname_relid(streaming_sink_functions_name(id),
 										  streaming_internal_namespace());
 	Relation	rel = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
+
+	if (rel && rel->rd_rel->relkind != RELKIND_VIEW)
+	{
+		relation_close(rel, AccessShareLock);
+		rel = NULL;
+	}
+	return rel;
+}
+
+static FuncExpr *
+find_function(Relation rel, const char *which)
+{
 	FuncExpr   *function = NULL;
 	ListCell   *lc;
 
-	if (rel == NULL || rel->rd_rel->relkind != RELKIND_VIEW)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("view \"%s.%s\" of a continuous view does not exist",
-						STREAMING_INTERNAL_SCHEMA, streaming_sink_functions_name(id)),
-				 errhint("Drop the continuous view and create it again.")));
 	foreach(lc, get_view_query(rel)->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
@@ -57,6 +64,22 @@ streaming_sink_function(int32 id, const char *which)
 			IsA(((NullTest *) tle->expr)->arg, FuncExpr))
 			function = copyObject((FuncExpr *) ((NullTest *) tle->expr)->arg);
 	}
+	return function;
+}
+
+FuncExpr *
+streaming_sink_function(int32 id, const char *which)
+{
+	Relation	rel = open_functions(id);
+	FuncExpr   *function;
+
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("view \"%s.%s\" of a continuous view does not exist",
+						STREAMING_INTERNAL_SCHEMA, streaming_sink_functions_name(id)),
+				 errhint("Drop the continuous view and create it again.")));
+	function = find_function(rel, which);
 	relation_close(rel, AccessShareLock);
 	return function;
 }
@@ -90,15 +113,16 @@ streaming_same_columns(TupleDesc composite, TupleDesc columns)
 Datum
 streaming_sink_function_name(PG_FUNCTION_ARGS)
 {
-	int32		id = PG_GETARG_INT32(0);
-	Oid			namespace = streaming_internal_namespace();
-	FuncExpr   *function;
+	FuncExpr   *function = NULL;
+	Relation	rel = open_functions(PG_GETARG_INT32(0));
 
-	if (!OidIsValid(get_relname_relid(streaming_sink_functions_name(id), namespace)))
-		PG_RETURN_NULL();
-	function = streaming_sink_function(id, STREAMING_FUNCTION_FOREACH);
-	if (function == NULL)
-		function = streaming_sink_function(id, STREAMING_FUNCTION_FOREACH_BATCH);
+	if (rel)
+	{
+		function = find_function(rel, STREAMING_FUNCTION_FOREACH);
+		if (function == NULL)
+			function = find_function(rel, STREAMING_FUNCTION_FOREACH_BATCH);
+		relation_close(rel, AccessShareLock);
+	}
 	if (function == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(DatumGetCString(DirectFunctionCall1(regprocout,

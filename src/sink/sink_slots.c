@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/wait_event.h"
 
+#include "catalog.h"
 #include "sink/sink_slots.h"
 #include "worker/worker.h"
 
@@ -253,7 +254,8 @@ streaming_sink_drain(Oid stream, const char *view, TimestampTz deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("delivery to the sink of continuous view \"%s\" has failed: %s",
-							view, error)));
+							view, streaming_may_monitor(stream) ? error :
+							"see last_error in streaming.stat_sinks")));
 		if (now >= deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),

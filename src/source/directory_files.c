@@ -20,12 +20,9 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/skey.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_foreign_table.h"
+#include "catalog/pg_type.h"
 #include "directory_files.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -33,8 +30,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
@@ -52,12 +47,36 @@ enum Anum_files
 
 #define Natts_files (_Anum_files_max - 1)
 
+static const StreamingTableColumn columns[Natts_files] = {
+	{"stream", REGCLASSOID},
+	{"file", INT8OID},
+	{"path", TEXTOID},
+	{"size", INT8OID},
+	{"modified", TIMESTAMPTZOID},
+	{"records", INT8OID, true},
+};
+
+enum
+{
+	BY_NUMBER,
+	BY_PATH
+};
+
+static StreamingTableDef files_table =
+{
+	"files", Natts_files, columns,
+	{
+		[BY_NUMBER] = {Anum_files_stream, Anum_files_file},
+		[BY_PATH] = {Anum_files_stream, Anum_files_path}
+	}
+};
+
 /* Between two tries to get the lock, ms. */
 #define LOCK_RETRY 10
 
-static void file_from_tuple(StreamingFileTable *files, HeapTuple tuple, StreamingFile *file);
-static void scan_key(StreamingFileTable *files, ScanKey key, AttrNumber column,
-					 StrategyNumber strategy, RegProcedure procedure, Datum value);
+static void file_from_values(const Datum *values, const bool *isnull, StreamingFile *file);
+static SysScanDesc begin_ordered(StreamingFileTable *files, int nkeys, ScanKey keys,
+								 Relation *index);
 
 bool
 streaming_files_lock(Oid stream, int timeout)
@@ -107,18 +126,8 @@ streaming_files_lock(Oid stream, int timeout)
 void
 streaming_files_open(StreamingFileTable *files, Oid stream, LOCKMODE mode)
 {
-	Oid			schema = get_namespace_oid(STREAMING_SCHEMA, false);
-	Oid			table = get_relname_relid("files", schema);
-
 	files->stream = stream;
-	files->by_number = get_relname_relid("files_pkey", schema);
-	files->by_path = get_relname_relid("files_stream_path_key", schema);
-	if (!OidIsValid(table) || !OidIsValid(files->by_number) || !OidIsValid(files->by_path))
-		elog(ERROR, "table " STREAMING_SCHEMA ".files or one of its indexes is missing");
-
-	files->table = table_open(table, mode);
-	if (RelationGetDescr(files->table)->natts < Natts_files)
-		elog(ERROR, "table " STREAMING_SCHEMA ".files has too few columns");
+	(void) streaming_table_open(&files->table, &files_table, mode, false);
 	PushActiveSnapshot(GetLatestSnapshot());
 }
 
@@ -126,35 +135,40 @@ void
 streaming_files_close(StreamingFileTable *files)
 {
 	PopActiveSnapshot();
-	table_close(files->table, NoLock);
-	files->table = NULL;
+	streaming_table_close(&files->table, NoLock);
+}
+
+/* By number. */
+static SysScanDesc
+begin_ordered(StreamingFileTable *files, int nkeys, ScanKey keys, Relation *index)
+{
+	*index = streaming_table_index(&files->table, BY_NUMBER);
+	streaming_table_key(&files->table, &keys[0], Anum_files_stream, BTEqualStrategyNumber,
+						F_OIDEQ, ObjectIdGetDatum(files->stream));
+	return systable_beginscan_ordered(files->table.rel, *index, GetActiveSnapshot(), nkeys, keys);
 }
 
 int
 streaming_files_next(StreamingFileTable *files, int64 after, StreamingFile *result, int max)
 {
-	ScanKeyData key[2];
+	ScanKeyData keys[2];
 	Relation	index;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	int			n = 0;
 
-	scan_key(files, &key[0], Anum_files_stream, BTEqualStrategyNumber,
-			 F_OIDEQ, ObjectIdGetDatum(files->stream));
-	scan_key(files, &key[1], Anum_files_file, BTGreaterStrategyNumber,
-			 F_INT8GT, Int64GetDatum(after));
-
-	index = index_open(files->by_number, AccessShareLock);
-	scan = systable_beginscan_ordered(files->table, index, GetActiveSnapshot(), 2, key);
+	streaming_table_key(&files->table, &keys[1], Anum_files_file, BTGreaterStrategyNumber,
+						F_INT8GT, Int64GetDatum(after));
+	scan = begin_ordered(files, 2, keys, &index);
 	while (n < max &&
 		   (tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
 	{
-		bool		isnull;
-		Datum		path = heap_getattr(tuple, Anum_files_path,
-										RelationGetDescr(files->table), &isnull);
+		Datum		values[Natts_files];
+		bool		isnull[Natts_files];
 
-		file_from_tuple(files, tuple, &result[n]);
-		result[n++].path = TextDatumGetCString(path);
+		streaming_table_read(&files->table, tuple, values, isnull);
+		file_from_values(values, isnull, &result[n]);
+		result[n++].path = TextDatumGetCString(values[Anum_files_path - 1]);
 	}
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
@@ -164,21 +178,21 @@ streaming_files_next(StreamingFileTable *files, int64 after, StreamingFile *resu
 int64
 streaming_files_last(StreamingFileTable *files)
 {
-	ScanKeyData key[1];
+	ScanKeyData keys[1];
 	Relation	index;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	SysScanDesc scan = begin_ordered(files, 1, keys, &index);
+	HeapTuple	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
 	StreamingFile file;
 
-	scan_key(files, &key[0], Anum_files_stream, BTEqualStrategyNumber,
-			 F_OIDEQ, ObjectIdGetDatum(files->stream));
-
-	index = index_open(files->by_number, AccessShareLock);
-	scan = systable_beginscan_ordered(files->table, index, GetActiveSnapshot(), 1, key);
-	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
 	file.number = 0;
 	if (tuple != NULL)
-		file_from_tuple(files, tuple, &file);
+	{
+		Datum		values[Natts_files];
+		bool		isnull[Natts_files];
+
+		streaming_table_read(&files->table, tuple, values, isnull);
+		file_from_values(values, isnull, &file);
+	}
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
 	return file.number;
@@ -187,20 +201,24 @@ streaming_files_last(StreamingFileTable *files)
 bool
 streaming_files_find(StreamingFileTable *files, const char *path, StreamingFile *result)
 {
-	ScanKeyData key[2];
+	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	Datum		value = CStringGetTextDatum(path);
 
-	scan_key(files, &key[0], Anum_files_stream, BTEqualStrategyNumber,
-			 F_OIDEQ, ObjectIdGetDatum(files->stream));
-	scan_key(files, &key[1], Anum_files_path, BTEqualStrategyNumber, F_TEXTEQ, value);
-
-	scan = systable_beginscan(files->table, files->by_path, true, GetActiveSnapshot(), 2, key);
+	streaming_table_key(&files->table, &keys[0], Anum_files_stream, BTEqualStrategyNumber,
+						F_OIDEQ, ObjectIdGetDatum(files->stream));
+	streaming_table_key(&files->table, &keys[1], Anum_files_path, BTEqualStrategyNumber,
+						F_TEXTEQ, value);
+	scan = streaming_table_scan(&files->table, BY_PATH, GetActiveSnapshot(), 2, keys);
 	tuple = systable_getnext(scan);
 	if (tuple != NULL)
 	{
-		file_from_tuple(files, tuple, result);
+		Datum		values[Natts_files];
+		bool		isnull[Natts_files];
+
+		streaming_table_read(&files->table, tuple, values, isnull);
+		file_from_values(values, isnull, result);
 		result->path = unconstify(char *, path);
 	}
 	systable_endscan(scan);
@@ -211,16 +229,12 @@ streaming_files_find(StreamingFileTable *files, const char *path, StreamingFile 
 void
 streaming_files_insert(StreamingFileTable *files, const StreamingFile *added, int n)
 {
-	CatalogIndexState indexes = CatalogOpenIndexes(files->table);
-
 	for (int i = 0; i < n; i++)
 	{
 		Datum		values[Natts_files];
-		bool		nulls[Natts_files];
-		HeapTuple	tuple;
+		bool		nulls[Natts_files] = {0};
 
 		CHECK_FOR_INTERRUPTS();
-		memset(nulls, false, sizeof(nulls));
 		values[Anum_files_stream - 1] = ObjectIdGetDatum(files->stream);
 		values[Anum_files_file - 1] = Int64GetDatum(added[i].number);
 		values[Anum_files_path - 1] = CStringGetTextDatum(added[i].path);
@@ -228,82 +242,57 @@ streaming_files_insert(StreamingFileTable *files, const StreamingFile *added, in
 		values[Anum_files_modified - 1] = TimestampTzGetDatum(added[i].modified);
 		values[Anum_files_records - 1] = Int64GetDatum(added[i].records);
 		nulls[Anum_files_records - 1] = added[i].records == STREAMING_FILE_UNREAD;
-
-		tuple = heap_form_tuple(RelationGetDescr(files->table), values, nulls);
-		CatalogTupleInsertWithInfo(files->table, tuple, indexes);
-		heap_freetuple(tuple);
+		streaming_table_write(&files->table, NULL, values, nulls);
 		pfree(DatumGetPointer(values[Anum_files_path - 1]));
 	}
-	CatalogCloseIndexes(indexes);
 	CommandCounterIncrement();
 }
 
 void
 streaming_files_set_records(StreamingFileTable *files, const StreamingFile *changed, int n)
 {
-	CatalogIndexState indexes = CatalogOpenIndexes(files->table);
-
 	for (int i = 0; i < n; i++)
 	{
-		ScanKeyData key[2];
+		ScanKeyData keys[2];
 		SysScanDesc scan;
 		HeapTuple	tuple;
 
 		CHECK_FOR_INTERRUPTS();
-		scan_key(files, &key[0], Anum_files_stream, BTEqualStrategyNumber,
-				 F_OIDEQ, ObjectIdGetDatum(files->stream));
-		scan_key(files, &key[1], Anum_files_file, BTEqualStrategyNumber,
-				 F_INT8EQ, Int64GetDatum(changed[i].number));
-
-		scan = systable_beginscan(files->table, files->by_number, true,
-								  GetActiveSnapshot(), 2, key);
+		streaming_table_key(&files->table, &keys[0], Anum_files_stream, BTEqualStrategyNumber,
+							F_OIDEQ, ObjectIdGetDatum(files->stream));
+		streaming_table_key(&files->table, &keys[1], Anum_files_file, BTEqualStrategyNumber,
+							F_INT8EQ, Int64GetDatum(changed[i].number));
+		scan = streaming_table_scan(&files->table, BY_NUMBER, GetActiveSnapshot(), 2, keys);
 		tuple = systable_getnext(scan);
 		if (tuple != NULL)
 		{
-			Datum		values[Natts_files] = {0};
-			bool		nulls[Natts_files] = {0};
-			bool		replace[Natts_files] = {0};
-			HeapTuple	changed_tuple;
+			Datum		values[Natts_files];
+			bool		nulls[Natts_files];
 
+			streaming_table_read(&files->table, tuple, values, nulls);
 			values[Anum_files_records - 1] = Int64GetDatum(changed[i].records);
-			replace[Anum_files_records - 1] = true;
-			changed_tuple = heap_modify_tuple(tuple, RelationGetDescr(files->table),
-											  values, nulls, replace);
-			CatalogTupleUpdateWithInfo(files->table, &tuple->t_self, changed_tuple, indexes);
-			heap_freetuple(changed_tuple);
+			nulls[Anum_files_records - 1] = false;
+			streaming_table_write(&files->table, tuple, values, nulls);
 		}
 		systable_endscan(scan);
 	}
-	CatalogCloseIndexes(indexes);
 	CommandCounterIncrement();
 }
 
 /* All but the path, which not every caller wants copied. */
 static void
-file_from_tuple(StreamingFileTable *files, HeapTuple tuple, StreamingFile *file)
+file_from_values(const Datum *values, const bool *isnull, StreamingFile *file)
 {
-	TupleDesc	desc = RelationGetDescr(files->table);
-	bool		isnull;
-
-	file->number = DatumGetInt64(heap_getattr(tuple, Anum_files_file, desc, &isnull));
+	file->number = DatumGetInt64(values[Anum_files_file - 1]);
 	file->path = NULL;
-	file->size = DatumGetInt64(heap_getattr(tuple, Anum_files_size, desc, &isnull));
-	file->modified = DatumGetTimestampTz(heap_getattr(tuple, Anum_files_modified, desc, &isnull));
-	file->records = DatumGetInt64(heap_getattr(tuple, Anum_files_records, desc, &isnull));
-	if (isnull)
-		file->records = STREAMING_FILE_UNREAD;
-}
-
-/*
- * As ScanKeyInit, which is made for system catalogs and would compare text
- * with the wrong collation for the index.
- */
-static void
-scan_key(StreamingFileTable *files, ScanKey key, AttrNumber column,
-		 StrategyNumber strategy, RegProcedure procedure, Datum value)
-{
-	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(files->table), column - 1);
-
-	ScanKeyEntryInitialize(key, 0, column, strategy, InvalidOid,
-						   attribute->attcollation, procedure, value);
+	file->size = DatumGetInt64(values[Anum_files_size - 1]);
+	file->modified = DatumGetTimestampTz(values[Anum_files_modified - 1]);
+	file->records = isnull[Anum_files_records - 1] ? STREAMING_FILE_UNREAD :
+		DatumGetInt64(values[Anum_files_records - 1]);
+	/* it is packed into a half of 64 bits */
+	if (file->number < 1 || file->number > PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of table \"%s.files\" has a wrong value in column \"file\"",
+						STREAMING_SCHEMA)));
 }

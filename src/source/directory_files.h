@@ -5,8 +5,8 @@
 #ifndef STREAMING_DIRECTORY_FILES_H
 #define STREAMING_DIRECTORY_FILES_H
 
+#include "catalog_table.h"
 #include "storage/lockdefs.h"
-#include "utils/relcache.h"
 #include "utils/timestamp.h"
 
 /*
@@ -32,9 +32,7 @@ typedef struct StreamingFile
 typedef struct StreamingFileTable
 {
 	Oid			stream;
-	Relation	table;
-	Oid			by_number;		/* index on (stream, file) */
-	Oid			by_path;		/* index on (stream, path) */
+	StreamingTable table;
 } StreamingFileTable;
 
 /* in directory_files.c */

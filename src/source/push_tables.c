@@ -28,9 +28,9 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -43,6 +43,7 @@
 
 #include "buffer.h"
 #include "catalog.h"
+#include "catalog_table.h"
 #include "checkpoint.h"
 #include "input_internal.h"
 #include "query/program.h"
@@ -57,6 +58,16 @@ typedef enum SegmentColumn
 #define COLUMN_COUNT COLUMN_MADE
 } SegmentColumn;
 
+static const StreamingTableColumn columns[COLUMN_COUNT] = {
+	{"stream", REGCLASSOID},
+	{"segment", INT8OID},
+	{"since", TIMESTAMPTZOID},
+	{"made", TIMESTAMPTZOID},
+};
+
+static StreamingTableDef segments =
+{"push_segments", COLUMN_COUNT, columns, {{COLUMN_STREAM}}};
+
 static Oid	own_table(const char *name, Oid stream);
 static void make_table(StreamingStream *stream, int index);
 static void adapt_table(StreamingStream *stream, Oid relid, int index);
@@ -67,26 +78,27 @@ static bool is_empty(Oid relid);
  * ----------
  */
 
-static Relation
-open_segments(Oid stream, LOCKMODE mode, SysScanDesc *scan)
+/* *tuple is the row of stream while the scan is open; NULL: there is none. */
+static SysScanDesc
+open_segments(StreamingTable *table, Oid stream, LOCKMODE mode, HeapTuple *tuple)
 {
-	Relation	rel = table_open(get_relname_relid("push_segments",
-												   streaming_catalog_namespace()), mode);
-	List	   *indexes = RelationGetIndexList(rel);
 	ScanKeyData key;
+	SysScanDesc scan;
 
-	ScanKeyInit(&key, COLUMN_STREAM, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(stream));
-	*scan = systable_beginscan(rel, linitial_oid(indexes), true, NULL, 1, &key);
-	return rel;
+	(void) streaming_table_open(table, &segments, mode, false);
+	streaming_table_key(table, &key, COLUMN_STREAM, BTEqualStrategyNumber, F_OIDEQ,
+						ObjectIdGetDatum(stream));
+	scan = streaming_table_scan(table, 0, NULL, 1, &key);
+	*tuple = systable_getnext(scan);
+	return scan;
 }
 
 bool
 streaming_push_read_segment(Oid stream, StreamingPushSegment *row)
 {
-	SysScanDesc scan;
-	Relation	rel = open_segments(stream, AccessShareLock, &scan);
-	HeapTuple	tuple = systable_getnext(scan);
+	StreamingTable table;
+	HeapTuple	tuple;
+	SysScanDesc scan = open_segments(&table, stream, AccessShareLock, &tuple);
 	bool		found = HeapTupleIsValid(tuple);
 
 	if (found)
@@ -94,37 +106,38 @@ streaming_push_read_segment(Oid stream, StreamingPushSegment *row)
 		Datum		values[COLUMN_COUNT];
 		bool		isnull[COLUMN_COUNT];
 
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, isnull);
+		streaming_table_read(&table, tuple, values, isnull);
 		row->segment = DatumGetInt64(values[COLUMN_SEGMENT - 1]);
 		row->since = DatumGetTimestampTz(values[COLUMN_SINCE - 1]);
 		row->made = DatumGetTimestampTz(values[COLUMN_MADE - 1]);
+		/* it is packed into a half of 64 bits */
+		if ((int64) row->segment < 1 || row->segment > PG_INT32_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("a row of table \"%s.push_segments\" has a wrong value in column \"segment\"",
+							STREAMING_SCHEMA)));
 	}
 	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	streaming_table_close(&table, AccessShareLock);
 	return found;
 }
 
 void
 streaming_push_write_segment(Oid stream, const StreamingPushSegment *row)
 {
-	SysScanDesc scan;
-	Relation	rel = open_segments(stream, RowExclusiveLock, &scan);
-	HeapTuple	old = systable_getnext(scan);
+	StreamingTable table;
+	HeapTuple	old;
+	SysScanDesc scan = open_segments(&table, stream, RowExclusiveLock, &old);
 	Datum		values[COLUMN_COUNT];
 	bool		isnull[COLUMN_COUNT] = {false};
-	HeapTuple	new;
 
 	values[COLUMN_STREAM - 1] = ObjectIdGetDatum(stream);
 	values[COLUMN_SEGMENT - 1] = Int64GetDatum(row->segment);
 	values[COLUMN_SINCE - 1] = TimestampTzGetDatum(row->since);
 	values[COLUMN_MADE - 1] = TimestampTzGetDatum(row->made);
-	new = heap_form_tuple(RelationGetDescr(rel), values, isnull);
-	if (HeapTupleIsValid(old))
-		CatalogTupleUpdate(rel, &old->t_self, new);
-	else
-		CatalogTupleInsert(rel, new);
+	streaming_table_write(&table, old, values, isnull);
 	systable_endscan(scan);
-	table_close(rel, NoLock);
+	streaming_table_close(&table, NoLock);
 	CommandCounterIncrement();
 }
 

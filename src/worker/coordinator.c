@@ -190,7 +190,7 @@ read_catalogs(uint64 *changes)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);
 	strlcpy(database_name, get_database_name(MyDatabaseId), NAMEDATALEN);
-	installed = OidIsValid(streaming_catalog_owner());
+	installed = streaming_is_installed();
 	if (installed)
 	{
 		streaming_restore_views();

@@ -108,6 +108,7 @@ static void wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampT
 static void request_run(Wait *wait, StreamingView *view);
 static void stop_waiting(int code, Datum arg);
 static void look_at_slot(Wait *wait, Look *look);
+pg_noreturn static void report_failure(Oid view, const char *name, const char *error);
 static void check_deadlock(int pid, const char *name);
 static void check_unslotted(const char *name);
 static void check_sink(StreamingView *view, const char *name);
@@ -351,9 +352,7 @@ wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
 			ConditionVariablePrepareToSleep(&streaming_view_slots[wait->index].progressed);
 		look_at_slot(wait, &look);
 		if (look.trouble)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("continuous view \"%s\" has failed: %s", name, look.error)));
+			report_failure(view->view, name, look.error);
 		if (look.served)
 		{
 			if (wait->heard && targets_reached(view->view, targets))
@@ -473,6 +472,21 @@ look_at_slot(Wait *wait, Look *look)
 
 /* ---- Trouble ---- */
 
+/* The caller may drain a view over one of which he may not know what is in it. */
+pg_noreturn static void
+report_failure(Oid view, const char *name, const char *error)
+{
+	if (!streaming_may_monitor(view))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous view \"%s\" has failed", name),
+				 errdetail("Why is shown to its owner."),
+				 errhint("See last_error in streaming.views.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("continuous view \"%s\" has failed: %s", name, error)));
+}
+
 /* Does the worker, pid, wait for a lock of ours? */
 static void
 check_deadlock(int pid, const char *name)
@@ -523,7 +537,8 @@ check_sink(StreamingView *view, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("delivery to the sink of continuous view \"%s\" has failed: %s",
-						name, error)));
+						name, streaming_may_monitor(view->sink.relid) ? error :
+						"see last_error in streaming.stat_sinks")));
 }
 
 /* As lock_timeout, so that WHEN OTHERS of PL/pgSQL sees it. */
@@ -538,7 +553,8 @@ timed_out(const char *name, List *targets)
 		StreamingStreamStats *stats = palloc(sizeof(StreamingStreamStats));
 		Target	   *target = lfirst(lc);
 
-		if (streaming_stream_stats(target->stream, stats) && stats->last_error[0])
+		if (streaming_stream_stats(target->stream, stats) && stats->last_error[0] &&
+			streaming_may_monitor(target->stream))
 			trouble = psprintf("Stream \"%s\": %s", get_rel_name(target->stream),
 							   stats->last_error);
 	}

@@ -696,7 +696,7 @@ is_dropped(Run *run, int sqlerrcode)
 		sqlerrcode != ERRCODE_INTERNAL_ERROR)
 		return false;
 	StartTransactionCommand();
-	dropped = streaming_catalog_view(run->view, true) == NULL;
+	dropped = !streaming_catalog_has_view(run->view);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(loop_context);
 	return dropped;

@@ -6,7 +6,7 @@ SELECT schemas_are(ARRAY['public', 'streaming', 'streaming_internal']);
 
 -- what users may rely on
 SELECT columns_are('streaming', 'checkpoints', ARRAY['view', 'stream', 'partition', 'position', 'batch_id', 'committed_at', 'event_time']);
-SELECT columns_are('streaming', 'rejected_rows', ARRAY['stream', 'partition', 'position', 'payload', 'error', 'rejected_at']);
+SELECT columns_are('streaming', 'rejected_rows', ARRAY['stream', 'partition', 'position', 'path', 'payload', 'error', 'column_name', 'sqlstate', 'rejected_at']);
 SELECT is(
     ARRAY(SELECT column_name || ' ' || data_type FROM information_schema.columns
           WHERE table_schema = 'streaming' AND table_name = 'views' ORDER BY ordinal_position LIMIT 8),
@@ -42,7 +42,9 @@ $$, 'no function takes internal arguments');
 -- nobody but the extension writes its tables
 CREATE ROLE streaming_test_nobody;
 SELECT table_privs_are('streaming', t, 'streaming_test_nobody', ARRAY['SELECT'])
-FROM unnest(ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'views']) t;
+FROM unnest(ARRAY['continuous_view', 'checkpoints', 'files', 'views']) t;
+SELECT table_privs_are('streaming', t, 'streaming_test_nobody', ARRAY[]::text[])
+FROM unnest(ARRAY['progress', 'push_segments', 'outbox', 'deliveries']) t;
 SELECT table_privs_are('streaming', 'rejected_rows', 'streaming_test_nobody', ARRAY['SELECT', 'DELETE']);
 SELECT schema_privs_are('streaming', 'streaming_test_nobody', ARRAY['USAGE']);
 SELECT schema_privs_are('streaming_internal', 'streaming_test_nobody', ARRAY['USAGE']);
