@@ -55,8 +55,8 @@ static const char *const metadata_names[] = {
 	[STREAMING_META_LINE] = "line",
 };
 
-static void read_server_options(StreamingStream *stream, List *options, char **base_path);
-static void read_table_options(StreamingStream *stream, List *options, const char *base_path);
+static void read_server_options(StreamingStream *stream, List *options);
+static void read_table_options(StreamingStream *stream, List *options);
 static void split_path(StreamingColumn *column);
 static void read_column(StreamingStream *stream, int index);
 static void check_columns(StreamingStream *stream);
@@ -116,8 +116,6 @@ streaming_stream_open(Oid relid, Oid userid)
 	Relation	rel;
 	ForeignTable *table;
 	ForeignServer *server;
-	char	   *base_path = NULL;
-
 	if (!streaming_is_stream(relid, &stream->kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -140,10 +138,10 @@ streaming_stream_open(Oid relid, Oid userid)
 
 	table = GetForeignTable(relid);
 	server = GetForeignServer(table->serverid);
-	read_server_options(stream, server->options, &base_path);
+	read_server_options(stream, server->options);
 	if (stream->kind == STREAMING_SOURCE_KAFKA)
-		read_server_options(stream, user_mapping_options(userid, server->serverid), NULL);
-	read_table_options(stream, table->options, base_path);
+		read_server_options(stream, user_mapping_options(userid, server->serverid));
+	read_table_options(stream, table->options);
 
 	stream->columns = palloc0(sizeof(StreamingColumn) * Max(stream->tupdesc->natts, 1));
 	for (int i = 0; i < stream->tupdesc->natts; i++)
@@ -194,7 +192,7 @@ user_mapping_options(Oid userid, Oid serverid)
 
 /* Options of the server, then those of the user mapping, which win. */
 static void
-read_server_options(StreamingStream *stream, List *options, char **base_path)
+read_server_options(StreamingStream *stream, List *options)
 {
 	ListCell   *lc;
 
@@ -207,7 +205,9 @@ read_server_options(StreamingStream *stream, List *options, char **base_path)
 		if (stream->kind != STREAMING_SOURCE_KAFKA)
 		{
 			if (strcmp(def->defname, "path") == 0)
-				*base_path = defGetString(def);
+				stream->base = defGetString(def);
+			else if (strcmp(def->defname, "follow_symlinks") == 0)
+				stream->follow_symlinks = defGetBoolean(def);
 			continue;
 		}
 		name = streaming_kafka_property_name(def->defname);
@@ -266,7 +266,7 @@ key_columns_from_string(const char *value)
 }
 
 static void
-read_table_options(StreamingStream *stream, List *options, const char *base_path)
+read_table_options(StreamingStream *stream, List *options)
 {
 	ListCell   *lc;
 
@@ -288,7 +288,7 @@ read_table_options(StreamingStream *stream, List *options, const char *base_path
 		else if (strcmp(def->defname, "key") == 0)
 			stream->key_columns = key_columns_from_string(value);
 		else if (strcmp(def->defname, "path") == 0)
-			stream->path = psprintf("%s/%s", base_path, value);
+			stream->path = psprintf("%s/%s", stream->base, value);
 		else if (strcmp(def->defname, "compression") == 0)
 			stream->compression = value;
 		else if (strcmp(def->defname, "file_max_rows") == 0)

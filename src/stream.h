@@ -84,6 +84,8 @@ typedef struct StreamingStream
 								 * meant for librdkafka, names with dots */
 
 	/* directory */
+	char	   *base;			/* path of the server */
+	bool		follow_symlinks;	/* those beneath it */
 	char	   *path;			/* absolute glob */
 	char	   *compression;	/* NULL: by file name */
 	int64		file_max_rows;	/* limits of files written: 0: none */

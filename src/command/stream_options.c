@@ -60,6 +60,7 @@ static void check_not_empty(DefElem *def);
 static void check_start(DefElem *def);
 static void check_key(DefElem *def);
 static void check_server_path(DefElem *def);
+static void check_follow_symlinks(DefElem *def);
 static void check_table_path(DefElem *def);
 static void check_compression(DefElem *def);
 static void check_file_max_rows(DefElem *def);
@@ -73,6 +74,7 @@ static void check_metadata_directory(DefElem *def);
 static const StreamOption stream_options[] =
 {
 	{"path", ForeignServerRelationId, DIRECTORY, check_server_path},
+	{"follow_symlinks", ForeignServerRelationId, DIRECTORY, check_follow_symlinks},
 
 	{"format", ForeignTableRelationId, KAFKA | DIRECTORY, check_format},
 	{"on_error", ForeignTableRelationId, KAFKA | DIRECTORY, check_on_error},
@@ -556,6 +558,16 @@ check_server_path(DefElem *def)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" of a directory server must be an absolute path: \"%s\"",
 						def->defname, defGetString(def))));
+}
+
+static void
+check_follow_symlinks(DefElem *def)
+{
+	if (defGetBoolean(def) && !superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"", def->defname),
+				 errdetail("Only a superuser may let a stream follow symbolic links, which may lead to any file of the database server.")));
 }
 
 /* Must stay below the server's directory. */

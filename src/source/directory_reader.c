@@ -28,6 +28,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "beneath.h"
 #include "commands/defrem.h"
 #include "directory_files.h"
 #include "directory_reader.h"
@@ -161,7 +162,7 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 	}
 
 	/* Not to be stuck should the name now be a pipe's. */
-	reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	reader->fd = streaming_beneath_file(reader->stream, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (reader->fd < 0 || fstat(reader->fd, st) != 0 || !S_ISREG(st->st_mode))
 	{
 		int			error = reader->fd < 0 ? errno : S_ISREG(st->st_mode) ? errno : EINVAL;
@@ -170,9 +171,8 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 			close(reader->fd);
 		reader->fd = -1;
 		ReleaseExternalFD();
-		errno = error;
-		snprintf(reader->trouble, sizeof(reader->trouble),
-				 "could not open file \"%s\": %m", path);
+		snprintf(reader->trouble, sizeof(reader->trouble), "could not open file \"%s\": %s",
+				 path, streaming_beneath_error(reader->stream, error));
 		errno = error;
 		return false;
 	}

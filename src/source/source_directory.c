@@ -185,7 +185,7 @@ directory_open(StreamingStream *stream, StreamingReadMode mode)
 	source->epoll = source->timer = -1;
 	source->window_context = AllocSetContextCreate(context, "directory source files",
 												   ALLOCSET_DEFAULT_SIZES);
-	source->watch = streaming_watch_open(stream->path);
+	source->watch = streaming_watch_open(stream);
 	source->numbers = streaming_numbers_open(stream, mode, source->watch);
 	source->reader = streaming_reader_open(stream, &source->base);
 
