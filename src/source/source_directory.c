@@ -713,6 +713,8 @@ vanished(DirectorySource *source)
 static void
 set_trouble(DirectorySource *source, const char *message, int error, bool quiet)
 {
+	int64		delay;
+
 	leave_file(source);
 	if (source->mode != STREAMING_READ_FOLLOW)
 	{
@@ -731,8 +733,8 @@ set_trouble(DirectorySource *source, const char *message, int error, bool quiet)
 		ereport(LOG, (errmsg("%s", message),
 					  errdetail("Stream %s waits for it.", source->base.stream->name)));
 	}
-	source->retry_delay = source->retry_delay == 0 ? FIRST_RETRY : source->retry_delay * 2;
-	source->retry_delay = Min(source->retry_delay, Max(streaming_retry_max, 1));
+	delay = source->retry_delay == 0 ? FIRST_RETRY : (int64) source->retry_delay * 2;
+	source->retry_delay = Min(delay, streaming_retry_max);
 	source->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), source->retry_delay);
 }
 
