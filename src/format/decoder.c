@@ -138,6 +138,7 @@ streaming_decoder_open(StreamingStream *stream, StreamingSource *source, Bitmaps
 	decoder->stream = stream;
 	decoder->source = source;
 	decoder->needed = needed;
+	decoder->utf8 = true;
 	decoder->context = context;
 	decoder->private_data = palloc0(sizeof(StreamingDecoderPrivate));
 	decoder->private_data->callback.func = decoder_closed;
@@ -265,6 +266,7 @@ decode_record(Run *run)
 {
 	StreamingDecoder *decoder = run->decoder;
 	const StreamingRecord *record = &run->records[run->next];
+	StreamingRecord unmarked;
 	int			natts = decoder->stream->tupdesc->natts;
 	Datum	   *values = run->values + (size_t) run->next * natts;
 	bool	   *isnull = run->isnull + (size_t) run->next * natts;
@@ -283,6 +285,16 @@ decode_record(Run *run)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("record of %zu bytes is too long", record->length)));
+
+	/* The byte order mark of a file its reader has passed over. */
+	if (record->path == NULL && decoder->utf8 && record->payload != NULL &&
+		streaming_begins_with_mark(record->payload, record->length))
+	{
+		unmarked = *record;
+		unmarked.payload += STREAMING_MARK_LENGTH;
+		unmarked.length -= STREAMING_MARK_LENGTH;
+		record = &unmarked;
+	}
 
 	memset(values, 0, sizeof(Datum) * natts);
 	memset(isnull, true, sizeof(bool) * natts);

@@ -42,6 +42,11 @@ typedef struct StreamingFormatRoutine
 	void		(*begin) (StreamingDecoder *decoder);
 
 	/*
+	 * The next call of split is for the beginning of a file.  May be NULL.
+	 */
+	void		(*begin_file) (StreamingDecoder *decoder);
+
+	/*
 	 * Makes what decode needs, in decoder->context.  Called before the first
 	 * decode, in a transaction, and again if it failed.
 	 */
@@ -73,6 +78,7 @@ struct StreamingDecoder
 	MemoryContext context;		/* what lives as long as the decoder */
 	void	   *state;			/* the format's own */
 
+	bool		utf8;			/* records are in UTF-8 */
 	AttrNumber	column;			/* whose value is being converted; 0: none */
 	Bitmapset  *failed;			/* attribute numbers that are to stay NULL in
 								 * this record (on_error 'null') */
@@ -89,6 +95,30 @@ streaming_decoder_wants(const StreamingDecoder *decoder, AttrNumber attnum)
 
 	return !column->dropped && column->metadata == STREAMING_META_NONE &&
 		(decoder->needed == NULL || bms_is_member(attnum, decoder->needed));
+}
+
+/*
+ * Must column attnum, a field of the record, have a good value for the record
+ * to be a row?  That does not depend on who reads which columns.
+ */
+static inline bool
+streaming_decoder_counts(const StreamingDecoder *decoder, AttrNumber attnum)
+{
+	const StreamingColumn *column = &decoder->stream->columns[attnum - 1];
+
+	return !column->dropped && column->metadata == STREAMING_META_NONE &&
+		(decoder->stream->on_error != STREAMING_ON_ERROR_NULL ||
+		 streaming_decoder_wants(decoder, attnum));
+}
+
+/* UTF-8's byte order mark, at the beginning of a file or message, is no data. */
+#define STREAMING_MARK_LENGTH 3
+
+static inline bool
+streaming_begins_with_mark(const char *data, size_t length)
+{
+	return length >= STREAMING_MARK_LENGTH &&
+		memcmp(data, "\xef\xbb\xbf", STREAMING_MARK_LENGTH) == 0;
 }
 
 /* A record that could not be decoded.  In the caller's context. */

@@ -71,6 +71,7 @@ struct StreamingReader
 	int64		count;			/* of records behind us */
 	int64		skip;			/* as many are not delivered */
 	bool		eof;			/* all is in the buffer */
+	bool		at_mark;		/* a byte order mark may come */
 	bool		resync;			/* skip to the next line */
 	const char *damage;			/* why eof came early; NULL: it did not, or
 								 * that has been delivered */
@@ -148,6 +149,9 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 	reader->path = path;
 	reader->count = 0;
 	reader->skip = skip;
+	reader->at_mark = reader->decoder->utf8;
+	if (reader->decoder->routine->begin_file != NULL)
+		reader->decoder->routine->begin_file(reader->decoder);
 	reader->eof = reader->resync = reader->member_open = reader->input_eof = false;
 	reader->damage = NULL;
 	reader->members = 0;
@@ -194,6 +198,13 @@ streaming_reader_next(StreamingReader *reader, StreamingRecord *record, bool fre
 		const char *data = reader->buffer + reader->start;
 		size_t		length = reader->end - reader->start;
 
+		if (reader->at_mark && (length >= STREAMING_MARK_LENGTH || reader->eof))
+		{
+			reader->at_mark = false;
+			if (streaming_begins_with_mark(data, length))
+				reader->start += STREAMING_MARK_LENGTH;
+			continue;
+		}
 		if (length > 0 && reader->resync)
 		{
 			const char *newline = memchr(data, '\n', length);
@@ -202,7 +213,7 @@ streaming_reader_next(StreamingReader *reader, StreamingRecord *record, bool fre
 			reader->resync = newline == NULL;
 			continue;
 		}
-		if (length > 0)
+		if (length > 0 && !reader->at_mark)
 		{
 			size_t		record_length = 0;
 			size_t		taken = format->split(reader->decoder, data, length,
