@@ -348,6 +348,7 @@ read_column(StreamingStream *stream, int index)
 		return;
 	column->name = pstrdup(NameStr(att->attname));
 	column->field = column->name;
+	column->any_case = true;
 	column->path = &column->name;
 	column->npath = 1;
 	column->type = att->atttypid;
@@ -362,6 +363,7 @@ read_column(StreamingStream *stream, int index)
 		if (strcmp(def->defname, "field") == 0)
 		{
 			column->field = value;
+			column->any_case = false;
 			split_path(column);
 		}
 		else if (strcmp(def->defname, "watermark") == 0)

@@ -51,6 +51,7 @@ typedef struct StreamingColumn
 	bool		dropped;		/* always NULL; nothing else is set */
 	char	   *name;			/* of the column */
 	char	   *field;			/* in the record; default: the name */
+	bool		any_case;		/* the default, so its case may differ */
 	char	  **path;			/* in JSON: names of members, from the outside in */
 	int			npath;			/* at least 1 */
 	Oid			type;
