@@ -51,6 +51,7 @@ typedef struct MetadataColumn
 	AttrNumber	attnum;
 	StreamingMetadata metadata;
 	StreamingConverter *converter;
+	bool		needed;			/* else the value is only checked */
 } MetadataColumn;
 
 typedef struct StreamingDecoderPrivate
@@ -90,6 +91,7 @@ static void decode_guarded(Run *run);
 static void decode_record(Run *run);
 static void decode_metadata(StreamingDecoder *decoder, const StreamingRecord *record,
 							Datum *values, bool *isnull);
+static bool is_surely_good(const StreamingColumn *column);
 static bool metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 						   const StreamingRecord *record, Datum *value);
 static void record_failed(Run *run, ErrorData *edata);
@@ -201,8 +203,11 @@ prepare(StreamingDecoder *decoder)
 		StreamingColumn column = stream->columns[i];
 		MetadataColumn *metadata = &private_data->metadata[private_data->nmetadata];
 
-		if (column.dropped || column.metadata == STREAMING_META_NONE ||
-			(decoder->needed != NULL && !bms_is_member(i + 1, decoder->needed)))
+		if (column.dropped || column.metadata == STREAMING_META_NONE)
+			continue;
+		metadata->needed = decoder->needed == NULL || bms_is_member(i + 1, decoder->needed);
+		if (!metadata->needed &&
+			(stream->on_error == STREAMING_ON_ERROR_NULL || is_surely_good(&column)))
 			continue;
 		if (column.metadata == STREAMING_META_TIMESTAMP)
 			column.time_format = STREAMING_TIME_EPOCH_MS;
@@ -313,13 +318,37 @@ decode_metadata(StreamingDecoder *decoder, const StreamingRecord *record,
 	{
 		const MetadataColumn *column = &decoder->private_data->metadata[i];
 		int			at = column->attnum - 1;
+		Datum		value;
 
 		decoder->column = column->attnum;
 		if (bms_is_member(column->attnum, decoder->failed))
 			continue;
-		isnull[at] = !metadata_value(decoder, column, record, &values[at]);
-		if (isnull[at])
+		if (!metadata_value(decoder, column, record, &value))
 			streaming_convert_null(column->converter);
+		else if (column->needed)
+		{
+			values[at] = value;
+			isnull[at] = false;
+		}
+	}
+}
+
+/* Is there no record whose metadata the column cannot hold? */
+static bool
+is_surely_good(const StreamingColumn *column)
+{
+	switch (column->metadata)
+	{
+		case STREAMING_META_KEY:
+			return column->type == BYTEAOID;
+		case STREAMING_META_PARTITION:
+			return column->type != INT2OID;
+		case STREAMING_META_HEADERS:
+			return GetDatabaseEncoding() == PG_UTF8;
+		case STREAMING_META_TIMESTAMP:
+			return false;
+		default:
+			return true;
 	}
 }
 
@@ -509,6 +538,8 @@ short_message(StreamingDecoder *decoder, const ErrorData *edata)
 	appendStringInfoString(&message, edata->message);
 	if (edata->detail != NULL)
 		appendStringInfo(&message, " (%s)", edata->detail);
+	if (edata->hint != NULL)
+		appendStringInfo(&message, " (%s)", edata->hint);
 	if (message.len > MAX_MESSAGE)
 	{
 		message.len = pg_mbcliplen(message.data, message.len, MAX_MESSAGE);

@@ -54,8 +54,9 @@ typedef struct StreamingFormatRoutine
 
 	/*
 	 * Fills the columns that are needed and come from the record's payload,
-	 * but those in decoder->failed; values and isnull of all columns are 0
-	 * and true before.  Values are allocated in CurrentMemoryContext or point
+	 * but those in decoder->failed, and checks those that count
+	 * (streaming_decoder_counts); values and isnull of all columns are 0 and
+	 * true before.  Values are allocated in CurrentMemoryContext or point
 	 * into the payload.  Keeps decoder->column.  Returns false if the record
 	 * is none (the header of a CSV file).  A field that is absent, and every
 	 * field of a record without payload (a Kafka tombstone), is NULL.
@@ -138,8 +139,9 @@ typedef struct StreamingReject
  * Makes a decoder in CurrentMemoryContext; it closes itself when the context
  * is reset.  Reads no catalog, so that a source can use it to split files.
  * needed: the columns somebody reads (1-based attribute numbers; a set that
- * has only the member 0 means none), others become NULL; NULL means all.  The
- * set, the stream and the source must outlive the decoder.
+ * has only the member 0 means none), others become NULL, though what is no value
+ * of theirs makes a record a bad one, too; NULL means all.  The set, the stream
+ * and the source must outlive the decoder.
  */
 extern StreamingDecoder *streaming_decoder_open(StreamingStream *stream,
 												StreamingSource *source,
@@ -196,6 +198,16 @@ extern bool streaming_converter_takes_json(const StreamingConverter *converter);
  */
 extern Datum streaming_convert(StreamingConverter *converter, StreamingTokenKind kind,
 							   const char *token, size_t length);
+
+/*
+ * Fails as streaming_convert does, but makes no value: for a column that nobody
+ * reads.  Much cheaper where the spelling is a common one.
+ */
+extern void streaming_check(StreamingConverter *converter, StreamingTokenKind kind,
+							const char *token, size_t length);
+
+/* Is any text a value of the type, with nothing to check? */
+extern bool streaming_converter_takes_text(const StreamingConverter *converter);
 
 /* Fails if the type is a domain that does not take NULL. */
 extern void streaming_convert_null(StreamingConverter *converter);

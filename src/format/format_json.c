@@ -40,12 +40,14 @@ typedef struct JsonColumn
 										 * share one */
 	StreamingConverter *converter;
 	bool		takes_json;
+	bool		needed;			/* else the value is only checked */
+	bool		unread_text;	/* and is good, unless it has escapes */
 } JsonColumn;
 
 typedef struct JsonState
 {
 	JsonObject *record;
-	JsonColumn *columns;		/* those that are needed */
+	JsonColumn *columns;		/* those that count */
 	int			ncolumns;
 	bool		convert;		/* is the database's encoding not UTF-8? */
 } JsonState;
@@ -111,7 +113,7 @@ json_prepare(StreamingDecoder *decoder)
 		JsonObject *object = state->record;
 		int			field;
 
-		if (!streaming_decoder_wants(decoder, i + 1))
+		if (!streaming_decoder_counts(decoder, i + 1))
 			continue;
 		for (int step = 0; step < stream->columns[i].npath - 1; step++)
 		{
@@ -127,6 +129,9 @@ json_prepare(StreamingDecoder *decoder)
 		column->field = &object->values[field];
 		column->converter = streaming_converter_open(&stream->columns[i]);
 		column->takes_json = streaming_converter_takes_json(column->converter);
+		column->needed = streaming_decoder_wants(decoder, i + 1);
+		column->unread_text = !column->needed && !state->convert &&
+			streaming_converter_takes_text(column->converter);
 		state->ncolumns++;
 	}
 	decoder->state = state;
@@ -151,7 +156,10 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 	{
 		const JsonColumn *column = &state->columns[i];
 		const StreamingJsonValue *field = column->field;
+		Datum		value;
 
+		if (column->unread_text && !field->escaped)
+			continue;
 		decoder->column = column->attnum;
 		if (bms_is_member(column->attnum, decoder->failed))
 			continue;
@@ -161,8 +169,12 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 			streaming_convert_null(column->converter);
 			continue;
 		}
-		values[column->attnum - 1] = convert_field(state, column, field);
-		isnull[column->attnum - 1] = false;
+		value = convert_field(state, column, field);
+		if (column->needed)
+		{
+			values[column->attnum - 1] = value;
+			isnull[column->attnum - 1] = false;
+		}
 	}
 	decoder->column = 0;
 	return true;
@@ -304,7 +316,7 @@ forget_members(JsonObject *object)
 
 /* ---- Values ---- */
 
-/* A value that is not null. */
+/* A value that is not null; of a column that is not needed only its errors. */
 static Datum
 convert_field(JsonState *state, const JsonColumn *column, const StreamingJsonValue *field)
 {
@@ -354,9 +366,13 @@ convert_token(JsonState *state, const JsonColumn *column, StreamingTokenKind kin
 		char	   *converted = pg_any_to_server(token, length, PG_UTF8);
 
 		if (converted != token)
-			return streaming_convert(column->converter, kind, converted, strlen(converted));
+			length = strlen(converted);
+		token = converted;
 	}
-	return streaming_convert(column->converter, kind, token, length);
+	if (column->needed)
+		return streaming_convert(column->converter, kind, token, length);
+	streaming_check(column->converter, kind, token, length);
+	return (Datum) 0;
 }
 
 /* With the server's words, as far as it has some. */

@@ -133,11 +133,19 @@ decode_line(StreamingDecoder *decoder, const StreamingRecord *record,
 			streaming_convert_null(column->converter);
 		else
 		{
+			size_t		length = record->length;
+
 			line = pg_any_to_server(record->payload, record->length, state->rule.encoding);
-			values[column->attnum - 1] =
-				streaming_convert(column->converter, STREAMING_TOKEN_TEXT, line,
-								  line == record->payload ? record->length : strlen(line));
-			isnull[column->attnum - 1] = false;
+			if (line != record->payload)
+				length = strlen(line);
+			if (column->needed)
+			{
+				values[column->attnum - 1] =
+					streaming_convert(column->converter, STREAMING_TOKEN_TEXT, line, length);
+				isnull[column->attnum - 1] = false;
+			}
+			else
+				streaming_check(column->converter, STREAMING_TOKEN_TEXT, line, length);
 		}
 	}
 	decoder->column = 0;
