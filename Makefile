@@ -12,6 +12,7 @@ PGFILEDESC = "streaming - continuous views over streams"
 
 OBJS = \
 	src/attempt.o \
+	src/beneath.o \
 	src/buffer.o \
 	src/buffer_page.o \
 	src/buffer_table.o \

@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "commands/defrem.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
@@ -42,6 +43,12 @@
 #include "kafka.h"
 
 #define LOG_LINES	16			/* kept between two calls of serve */
+
+/*
+ * Bytes of a secret in a row that librdkafka's texts may not have.  Fewer may
+ * be any word, and to hide that would tell it.
+ */
+#define SECRET_RUN	8
 
 /*
  * How long (ms) a close waits for the client's end: not long, since librdkafka
@@ -58,6 +65,8 @@ struct StreamingKafka
 	/* immutable once open */
 	rd_kafka_t *rk;
 	int			pipe[2];		/* read end, write end; both non-blocking */
+	char	  **secrets;		/* values of options */
+	int			nsecrets;
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;		/* anything below has changed */
@@ -94,6 +103,11 @@ static int	reapers = 0;
 static void log_callback(const rd_kafka_t *rk, int level, const char *facility,
 						 const char *text);
 static void error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque);
+
+/* secrets */
+static bool keep_secrets(StreamingKafka *client, List *options);
+static void free_secrets(StreamingKafka *client);
+static void hide_secrets(const StreamingKafka *client, char *text);
 static void set_trouble(StreamingKafka *client, const char *text, bool transport);
 
 /* threads */
@@ -132,8 +146,10 @@ streaming_kafka_open(rd_kafka_type_t type, List *options,
 	conf = streaming_kafka_conf(options, settings);
 
 	client = calloc(1, sizeof(StreamingKafka));
-	if (client == NULL || !make_pipe(client->pipe))
+	if (client == NULL || !keep_secrets(client, options) || !make_pipe(client->pipe))
 	{
+		if (client != NULL)
+			free_secrets(client);
 		free(client);
 		rd_kafka_conf_destroy(conf);
 		ereport(ERROR,
@@ -162,6 +178,7 @@ streaming_kafka_open(rd_kafka_type_t type, List *options,
 	if (client->rk == NULL)
 	{
 		rd_kafka_conf_destroy(conf);
+		hide_secrets(client, text);
 		free_client(client);
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
@@ -226,6 +243,7 @@ log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *
 	client->lines[client->nlines].level = level;
 	snprintf(client->lines[client->nlines].text, STREAMING_KAFKA_TEXT, "%s: %s",
 			 facility, text);
+	hide_secrets(client, client->lines[client->nlines].text);
 	client->nlines++;
 }
 
@@ -259,6 +277,69 @@ error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 }
 
 /* ------------------------------------------------------------------------
+ * Secrets
+ * ------------------------------------------------------------------------ */
+
+/* Copies the values of options that are secrets; false: out of memory. */
+static bool
+keep_secrets(StreamingKafka *client, List *options)
+{
+	ListCell   *lc;
+
+	client->secrets = calloc(Max(list_length(options), 1), sizeof(char *));
+	if (client->secrets == NULL)
+		return false;
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (!streaming_kafka_is_secret(option->defname))
+			continue;
+		client->secrets[client->nsecrets] = strdup(defGetString(option));
+		if (client->secrets[client->nsecrets] == NULL)
+			return false;
+		client->nsecrets++;
+	}
+	return true;
+}
+
+static void
+free_secrets(StreamingKafka *client)
+{
+	for (int i = 0; i < client->nsecrets; i++)
+	{
+		explicit_bzero(client->secrets[i], strlen(client->secrets[i]));
+		free(client->secrets[i]);
+	}
+	free(client->secrets);
+}
+
+/* Puts stars in the place of what text has of a secret. */
+static void
+hide_secrets(const StreamingKafka *client, char *text)
+{
+	for (int i = 0; i < client->nsecrets; i++)
+	{
+		for (char *at = text; strlen(at) >= SECRET_RUN; at++)
+		{
+			char		run[SECRET_RUN + 1];
+			size_t		longest = 0;
+
+			strlcpy(run, at, sizeof(run));
+			for (char *from = strstr(client->secrets[i], run); from; from = strstr(from + 1, run))
+			{
+				size_t		length = SECRET_RUN;
+
+				while (at[length] != '\0' && at[length] == from[length])
+					length++;
+				longest = Max(longest, length);
+			}
+			memset(at, '*', longest);
+		}
+	}
+}
+
+/* ------------------------------------------------------------------------
  * Trouble
  * ------------------------------------------------------------------------ */
 
@@ -279,6 +360,7 @@ static void
 set_trouble(StreamingKafka *client, const char *text, bool transport)
 {
 	strlcpy(client->trouble, text, STREAMING_KAFKA_TEXT);
+	hide_secrets(client, client->trouble);
 	client->transport = transport;
 
 	pthread_mutex_lock(&client->lock);
@@ -657,6 +739,7 @@ free_client(StreamingKafka *client)
 	close(client->pipe[1]);
 	pthread_cond_destroy(&client->changed);
 	pthread_mutex_destroy(&client->lock);
+	free_secrets(client);
 	free(client);
 }
 

@@ -43,15 +43,22 @@ typedef struct StreamingKafkaSetting
 /*
  * Checks one librdkafka property that a user writes as an option (name with
  * dots).  Errors: ERRCODE_FDW_INVALID_OPTION_NAME if there is no such
- * property (with a hint that names the closest) or it is one that streaming
- * sets itself, ERRCODE_INVALID_PARAMETER_VALUE if the value does not fit,
- * ERRCODE_INSUFFICIENT_PRIVILEGE if it would let the current user read the
- * server's files or run programs.
+ * property (with a hint that names the closest) or nobody may set it,
+ * ERRCODE_INVALID_PARAMETER_VALUE if the value does not fit or goes beyond
+ * what the current user may take of the server,
+ * ERRCODE_INSUFFICIENT_PRIVILEGE if the property is not the current user's to
+ * set.  No error quotes a secret.
  */
 extern void streaming_kafka_check_property(const char *name, const char *value);
 
 /* Is name (with dots) a property of the librdkafka in use? */
 extern bool streaming_kafka_is_property(const char *name);
+
+/* Is it a secret, which belongs into a user mapping and in no message? */
+extern bool streaming_kafka_is_secret(const char *name);
+
+/* May a user mapping have it? */
+extern bool streaming_kafka_is_of_user(const char *name);
 
 /*
  * A configuration from options (List of DefElem: property names with dots,

@@ -125,7 +125,7 @@ layout_entries(void)
 	}
 
 	memset(streaming_readers, 0, sizeof(StreamingViewReader) * reader_count());
-	for (int i = 0; i < streaming_max_streams * MaxBackends; i++)
+	for (Size i = 0; i < (Size) streaming_max_streams * MaxBackends; i++)
 		pg_atomic_init_u64(&push_registry[i], STREAMING_NOT_PUSHING);
 }
 
@@ -366,14 +366,14 @@ streaming_my_push(StreamingStreamShared *shared)
 {
 	int			index = shared - streaming_stream_entries;
 
-	return &push_registry[index * streaming_streams->nbackends + streaming_my_proc_number()];
+	return &push_registry[(Size) index * streaming_streams->nbackends + streaming_my_proc_number()];
 }
 
 uint64
 streaming_lowest_push(StreamingStreamShared *shared)
 {
 	int			index = shared - streaming_stream_entries;
-	pg_atomic_uint64 *entries = &push_registry[index * streaming_streams->nbackends];
+	pg_atomic_uint64 *entries = &push_registry[(Size) index * streaming_streams->nbackends];
 	uint64		lowest = STREAMING_NOT_PUSHING;
 
 	for (int i = 0; i < streaming_streams->nbackends; i++)

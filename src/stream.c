@@ -56,8 +56,8 @@ static const char *const metadata_names[] = {
 	[STREAMING_META_LINE] = "line",
 };
 
-static void read_server_options(StreamingStream *stream, List *options, char **base_path);
-static void read_table_options(StreamingStream *stream, List *options, const char *base_path);
+static void read_server_options(StreamingStream *stream, List *options);
+static void read_table_options(StreamingStream *stream, List *options);
 static void split_path(StreamingColumn *column);
 static void read_column(StreamingStream *stream, int index);
 static void check_columns(StreamingStream *stream);
@@ -119,8 +119,6 @@ streaming_stream_open(Oid relid, Oid userid)
 	Relation	rel;
 	ForeignTable *table;
 	ForeignServer *server;
-	char	   *base_path = NULL;
-
 	if (!streaming_is_stream(relid, &stream->kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -144,10 +142,10 @@ streaming_stream_open(Oid relid, Oid userid)
 
 	table = GetForeignTable(relid);
 	server = GetForeignServer(table->serverid);
-	read_server_options(stream, server->options, &base_path);
+	read_server_options(stream, server->options);
 	if (stream->kind == STREAMING_SOURCE_KAFKA)
-		read_server_options(stream, user_mapping_options(userid, server->serverid), NULL);
-	read_table_options(stream, table->options, base_path);
+		read_server_options(stream, user_mapping_options(userid, server->serverid));
+	read_table_options(stream, table->options);
 
 	stream->columns = palloc0(sizeof(StreamingColumn) * Max(stream->tupdesc->natts, 1));
 	for (int i = 0; i < stream->tupdesc->natts; i++)
@@ -198,7 +196,7 @@ user_mapping_options(Oid userid, Oid serverid)
 
 /* Options of the server, then those of the user mapping, which win. */
 static void
-read_server_options(StreamingStream *stream, List *options, char **base_path)
+read_server_options(StreamingStream *stream, List *options)
 {
 	ListCell   *lc;
 
@@ -211,7 +209,9 @@ read_server_options(StreamingStream *stream, List *options, char **base_path)
 		if (stream->kind != STREAMING_SOURCE_KAFKA)
 		{
 			if (strcmp(def->defname, "path") == 0)
-				*base_path = defGetString(def);
+				stream->base = defGetString(def);
+			else if (strcmp(def->defname, "follow_symlinks") == 0)
+				stream->follow_symlinks = defGetBoolean(def);
 			continue;
 		}
 		name = streaming_kafka_property_name(def->defname);
@@ -270,7 +270,7 @@ key_columns_from_string(const char *value)
 }
 
 static void
-read_table_options(StreamingStream *stream, List *options, const char *base_path)
+read_table_options(StreamingStream *stream, List *options)
 {
 	ListCell   *lc;
 
@@ -292,7 +292,7 @@ read_table_options(StreamingStream *stream, List *options, const char *base_path
 		else if (strcmp(def->defname, "key") == 0)
 			stream->key_columns = key_columns_from_string(value);
 		else if (strcmp(def->defname, "path") == 0)
-			stream->path = psprintf("%s/%s", base_path, value);
+			stream->path = psprintf("%s/%s", stream->base, value);
 		else if (strcmp(def->defname, "compression") == 0)
 			stream->compression = value;
 		else if (strcmp(def->defname, "file_max_rows") == 0)
@@ -352,6 +352,7 @@ read_column(StreamingStream *stream, int index)
 		return;
 	column->name = pstrdup(NameStr(att->attname));
 	column->field = column->name;
+	column->any_case = true;
 	column->path = &column->name;
 	column->npath = 1;
 	column->type = att->atttypid;
@@ -366,6 +367,7 @@ read_column(StreamingStream *stream, int index)
 		if (strcmp(def->defname, "field") == 0)
 		{
 			column->field = value;
+			column->any_case = false;
 			split_path(column);
 		}
 		else if (strcmp(def->defname, "watermark") == 0)

@@ -51,6 +51,7 @@ typedef struct StreamingColumn
 	bool		dropped;		/* always NULL; nothing else is set */
 	char	   *name;			/* of the column */
 	char	   *field;			/* in the record; default: the name */
+	bool		any_case;		/* the default, so its case may differ */
 	char	  **path;			/* in JSON: names of members, from the outside in */
 	int			npath;			/* at least 1 */
 	Oid			type;
@@ -85,6 +86,8 @@ typedef struct StreamingStream
 								 * meant for librdkafka, names with dots */
 
 	/* directory */
+	char	   *base;			/* path of the server */
+	bool		follow_symlinks;	/* those beneath it */
 	char	   *path;			/* absolute glob */
 	char	   *compression;	/* NULL: by file name */
 	int64		file_max_rows;	/* limits of files written: 0: none */

@@ -7,8 +7,8 @@
  * have, and without telling which object or of what types its columns are.
  * What needs to know that is checked by streaming_stream_open.
  *
- * Options of Kafka servers and user mappings are librdkafka's properties, and
- * librdkafka itself says whether they are good.
+ * Options of Kafka servers and user mappings are librdkafka's properties;
+ * kafka_property.c says who may set which.
  */
 #include "postgres.h"
 
@@ -60,6 +60,7 @@ static void check_not_empty(DefElem *def);
 static void check_start(DefElem *def);
 static void check_key(DefElem *def);
 static void check_server_path(DefElem *def);
+static void check_follow_symlinks(DefElem *def);
 static void check_table_path(DefElem *def);
 static void check_compression(DefElem *def);
 static void check_file_max_rows(DefElem *def);
@@ -73,6 +74,7 @@ static void check_metadata_directory(DefElem *def);
 static const StreamOption stream_options[] =
 {
 	{"path", ForeignServerRelationId, DIRECTORY, check_server_path},
+	{"follow_symlinks", ForeignServerRelationId, DIRECTORY, check_follow_symlinks},
 
 	{"format", ForeignTableRelationId, KAFKA | DIRECTORY, check_format},
 	{"on_error", ForeignTableRelationId, KAFKA | DIRECTORY, check_on_error},
@@ -99,33 +101,6 @@ static const StreamOption stream_options[] =
 	{"time_format", AttributeRelationId, KAFKA | DIRECTORY, check_time_format},
 	{"metadata", AttributeRelationId, KAFKA, check_metadata_kafka},
 	{"metadata", AttributeRelationId, DIRECTORY, check_metadata_directory},
-};
-
-/*
- * Properties of librdkafka that a user mapping may have.  Secrets may be
- * nowhere else, because anybody may read a server's options.
- */
-static const struct
-{
-	const char *name;
-	bool		secret;
-}			user_properties[] =
-{
-	{"sasl.username", false},
-	{"sasl.password", true},
-	{"sasl.kerberos.principal", false},
-	{"sasl.kerberos.keytab", false},
-	{"sasl.oauthbearer.config", true},
-	{"sasl.oauthbearer.client.id", false},
-	{"sasl.oauthbearer.client.secret", true},
-	{"sasl.oauthbearer.scope", false},
-	{"ssl.certificate.location", false},
-	{"ssl.certificate.pem", false},
-	{"ssl.key.location", false},
-	{"ssl.key.pem", true},
-	{"ssl.key.password", true},
-	{"ssl.keystore.location", false},
-	{"ssl.keystore.password", true},
 };
 
 static void validate(FunctionCallInfo fcinfo, StreamingSourceKind kind);
@@ -257,50 +232,48 @@ unknown_option(const char *name, Oid catalog, StreamingSourceKind kind)
  * ---------------------------------------------------------------------------
  */
 
-/*
- * Index in user_properties, or -1.  Newer versions of librdkafka may have
- * secrets that the table does not know; their names tell.
- */
-static bool
-is_user_property(const char *name, bool *secret)
-{
-	int			length = strlen(name);
-
-	for (int i = 0; i < lengthof(user_properties); i++)
-	{
-		if (strcmp(user_properties[i].name, name) == 0)
-		{
-			*secret = user_properties[i].secret;
-			return true;
-		}
-	}
-	*secret = (length > 9 && strcmp(name + length - 9, ".password") == 0) ||
-		(length > 7 && strcmp(name + length - 7, ".secret") == 0) ||
-		strstr(name, "passphrase") != NULL || strstr(name, "private.key") != NULL;
-	return *secret;
-}
-
 static void
 validate_kafka_option(DefElem *def, const char *property, Oid catalog)
 {
-	bool		secret;
-	bool		user = is_user_property(property, &secret);
-
-	if (streaming_kafka_is_property(property))
-	{
-		if (catalog == ForeignServerRelationId && secret)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("option \"%s\" is not allowed in a server", def->defname),
-					 errdetail("Every user may see the options of a server."),
-					 errhint("Use CREATE USER MAPPING with this option.")));
-		if (catalog == UserMappingRelationId && !user)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("option \"%s\" is not allowed in a user mapping", def->defname),
-					 errhint("It is an option of a server.")));
-	}
 	streaming_kafka_check_property(property, defGetString(def));
+	if (catalog == ForeignServerRelationId && streaming_kafka_is_secret(property))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" is not allowed in a server", def->defname),
+				 errdetail("Every user may see the options of a server."),
+				 errhint("Use CREATE USER MAPPING with this option.")));
+	if (catalog == UserMappingRelationId && !streaming_kafka_is_of_user(property))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" is not allowed in a user mapping", def->defname),
+				 errhint("It is an option of a server.")));
+}
+
+/* What the wrappers of other databases call an option of ours. */
+static void
+check_other_name(const char *name)
+{
+	static const struct
+	{
+		const char *name;
+		const char *ours;
+	}			others[] = {
+		{"user", "sasl_username"},
+		{"username", "sasl_username"},
+		{"password", "sasl_password"},
+		{"host", "bootstrap_servers"},
+		{"servers", "bootstrap_servers"},
+		{"brokers", "bootstrap_servers"},
+	};
+
+	for (int i = 0; i < lengthof(others); i++)
+	{
+		if (strcmp(name, others[i].name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("invalid option \"%s\"", name),
+					 errhint("Perhaps you meant the option \"%s\".", others[i].ours)));
+	}
 }
 
 static void
@@ -308,6 +281,8 @@ validate_kafka_options(List *options, Oid catalog)
 {
 	List	   *properties = NIL;
 	bool		brokers = false;
+	bool		sasl = false;
+	bool		mechanism = false;
 	ListCell   *lc;
 	ListCell   *other;
 
@@ -316,9 +291,12 @@ validate_kafka_options(List *options, Oid catalog)
 		DefElem    *def = lfirst(lc);
 		char	   *property = streaming_kafka_property_name(def->defname);
 
-		if (!streaming_kafka_is_property(property) &&
-			find_option(def->defname, InvalidOid, STREAMING_SOURCE_KAFKA))
-			unknown_option(def->defname, catalog, STREAMING_SOURCE_KAFKA);
+		if (!streaming_kafka_is_property(property))
+		{
+			if (find_option(def->defname, InvalidOid, STREAMING_SOURCE_KAFKA))
+				unknown_option(def->defname, catalog, STREAMING_SOURCE_KAFKA);
+			check_other_name(def->defname);
+		}
 		validate_kafka_option(def, property, catalog);
 		foreach(other, properties)
 		{
@@ -335,7 +313,19 @@ validate_kafka_options(List *options, Oid catalog)
 			check_not_empty(def);
 			brokers = true;
 		}
+		if (strcmp(property, "security.protocol") == 0)
+			sasl = pg_strncasecmp(defGetString(def), "sasl", 4) == 0;
+		if (strcmp(property, "sasl.mechanism") == 0 || strcmp(property, "sasl.mechanisms") == 0)
+			mechanism = true;
 	}
+
+	/* librdkafka's default is Kerberos, which is not everybody's to use. */
+	if (sasl && !mechanism)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("option \"%s\" is required where \"%s\" is SASL's",
+						"sasl_mechanism", "security_protocol"),
+				 errhint("Valid values are \"PLAIN\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\", \"OAUTHBEARER\" and \"GSSAPI\".")));
 	if (catalog == ForeignServerRelationId && !brokers)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
@@ -434,18 +424,15 @@ static void
 check_one_of(DefElem *def, const char *const *values, int nvalues, const char *valid)
 {
 	char	   *value = defGetString(def);
-	const char *closest;
 
 	for (int i = 0; i < nvalues; i++)
 	{
 		if (strcmp(value, values[i]) == 0)
 			return;
 	}
-	closest = streaming_closest_match(value, values, nvalues);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid value for option \"%s\": \"%s\"", def->defname, value),
-			 closest ? errhint("Perhaps you meant \"%s\".", closest) :
 			 errhint("Valid values are %s.", valid)));
 }
 
@@ -483,11 +470,14 @@ check_not_empty(DefElem *def)
 				 errmsg("option \"%s\" must not be empty", def->defname)));
 }
 
-/* Error context: the message is timestamptz_in's. */
+/*
+ * Error context, for a value that an input function of the server reads: its
+ * message does not say of what the value is.
+ */
 static void
-hint_start_values(void *arg)
+hint_values(void *arg)
 {
-	errhint("Valid values are \"earliest\", \"latest\" and a time.");
+	errhint("%s", (const char *) arg);
 }
 
 char *
@@ -500,8 +490,8 @@ streaming_check_start(char *value)
 		return value;
 	if (pg_strcasecmp(value, "earliest") == 0 || pg_strcasecmp(value, "latest") == 0)
 		return pg_strcasecmp(value, "latest") == 0 ? "latest" : "earliest";
-	context.callback = hint_start_values;
-	context.arg = NULL;
+	context.callback = hint_values;
+	context.arg = "Valid values are \"earliest\", \"latest\" and a time.";
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(value),
@@ -558,6 +548,16 @@ check_server_path(DefElem *def)
 						def->defname, defGetString(def))));
 }
 
+static void
+check_follow_symlinks(DefElem *def)
+{
+	if (defGetBoolean(def) && !superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"", def->defname),
+				 errdetail("Only a superuser may let a stream follow symbolic links, which may lead to any file of the database server.")));
+}
+
 /* Must stay below the server's directory. */
 static void
 check_table_path(DefElem *def)
@@ -590,10 +590,31 @@ check_compression(DefElem *def)
 	check_one_of(def, values, lengthof(values), "\"none\", \"gzip\" and \"zstd\"");
 }
 
+/* Calls an input function for the value of an option, with a hint if it fails. */
+static Datum
+read_value(DefElem *def, PGFunction function, const char *kind)
+{
+	ErrorContextCallback context;
+	char	   *value = defGetString(def);
+	Datum		result;
+
+	context.callback = hint_values;
+	context.arg = psprintf("Option \"%s\" takes %s.", def->defname, kind);
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	if (function == pg_size_bytes)
+		result = DirectFunctionCall1(function, CStringGetTextDatum(value));
+	else
+		result = DirectFunctionCall3(function, CStringGetDatum(value),
+									 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	error_context_stack = context.previous;
+	return result;
+}
+
 static void
 check_file_max_rows(DefElem *def)
 {
-	if (pg_strtoint64(defGetString(def)) <= 0)
+	if (DatumGetInt64(read_value(def, int8in, "a number of rows")) <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" must be positive: \"%s\"",
@@ -604,10 +625,7 @@ check_file_max_rows(DefElem *def)
 static void
 check_file_max_size(DefElem *def)
 {
-	int64		size = DatumGetInt64(DirectFunctionCall1(pg_size_bytes,
-														 CStringGetTextDatum(defGetString(def))));
-
-	if (size <= 0)
+	if (DatumGetInt64(read_value(def, pg_size_bytes, "a size, such as \"128MB\"")) <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" must be positive: \"%s\"",
@@ -624,10 +642,8 @@ check_boolean(DefElem *def)
 static void
 check_interval(DefElem *def)
 {
-	Interval   *interval = DatumGetIntervalP(DirectFunctionCall3(interval_in,
-																 CStringGetDatum(defGetString(def)),
-																 ObjectIdGetDatum(InvalidOid),
-																 Int32GetDatum(-1)));
+	Interval   *interval = DatumGetIntervalP(read_value(def, interval_in,
+														"an interval, such as \"10 seconds\""));
 	double		days = (double) interval->month * DAYS_PER_MONTH + interval->day +
 		(double) interval->time / USECS_PER_DAY;
 

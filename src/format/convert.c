@@ -95,6 +95,12 @@ static bool parse_date(const char *token, size_t length, int32 *value);
 static bool parse_timestamp(const char *token, size_t length, bool with_zone, Timestamp *value);
 static bool parse_zone(const char *token, size_t length, int *seconds);
 static bool two_digits(const char *token, int *value);
+static bool is_surely_valid(const StreamingConverter *converter, StreamingTokenKind kind,
+							const char *token, size_t length);
+static bool is_numeric(int32 typmod, const char *token, size_t length);
+static bool is_uuid(const char *token, size_t length);
+static bool is_plain_json(const char *token, size_t length);
+static void hint_time_format(void *arg);
 
 StreamingConverter *
 streaming_converter_open(const StreamingColumn *column)
@@ -228,6 +234,20 @@ streaming_convert(StreamingConverter *converter, StreamingTokenKind kind,
 	return call_input(converter, token, length);
 }
 
+bool
+streaming_converter_takes_text(const StreamingConverter *converter)
+{
+	return converter->path == CONVERT_TEXT;
+}
+
+void
+streaming_check(StreamingConverter *converter, StreamingTokenKind kind,
+				const char *token, size_t length)
+{
+	if (!is_surely_valid(converter, kind, token, length))
+		(void) streaming_convert(converter, kind, token, length);
+}
+
 void
 streaming_convert_null(StreamingConverter *converter)
 {
@@ -312,6 +332,7 @@ call_input(StreamingConverter *converter, const char *token, size_t length)
 {
 	char		buffer[256];
 	char	   *string = length < sizeof(buffer) ? buffer : palloc(length + 1);
+	ErrorContextCallback context = {.previous = error_context_stack};
 	Datum		value;
 
 	memcpy(string, token, length);
@@ -319,13 +340,28 @@ call_input(StreamingConverter *converter, const char *token, size_t length)
 
 	if (converter->calling)
 		look_up(converter);
+	if ((converter->type == TIMESTAMPOID || converter->type == TIMESTAMPTZOID) &&
+		length >= 9 && strspn(string, "-0123456789.") == length &&
+		strchr(string + 1, '-') == NULL)
+	{
+		context.callback = hint_time_format;
+		error_context_stack = &context;
+	}
 	converter->calling = true;
 	value = InputFunctionCall(&converter->input, string, converter->typioparam, converter->typmod);
 	converter->calling = false;
+	error_context_stack = context.previous;
 
 	if (string != buffer)
 		pfree(string);
 	return value;
+}
+
+/* Error context: what is no time is a number. */
+static void
+hint_time_format(void *arg)
+{
+	errhint("If it is a number of seconds, milliseconds or microseconds, give the column the option \"time_format\" with \"epoch_s\", \"epoch_ms\" or \"epoch_us\".");
 }
 
 /*
@@ -675,5 +711,111 @@ two_digits(const char *token, int *value)
 	if (tens > 9 || ones > 9)
 		return false;
 	*value = tens * 10 + ones;
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Spellings that need no conversion to know that they can be converted.  Each
+ * returns false for any other.  What streaming_convert does without a function
+ * call and without memory is not looked at twice.
+ * ------------------------------------------------------------------------ */
+
+static bool
+is_surely_valid(const StreamingConverter *converter, StreamingTokenKind kind,
+				const char *token, size_t length)
+{
+	Timestamp	time;
+
+	if (converter->path == CONVERT_TEXT)
+		return true;
+	if (converter->path == CONVERT_JSON)
+		return kind == STREAMING_TOKEN_JSON;
+	if (converter->path != CONVERT_INPUT)
+		return false;
+	switch (converter->type)
+	{
+		case NUMERICOID:
+			return is_numeric(converter->typmod, token, length);
+		case VARCHAROID:
+		case BPCHAROID:
+			return converter->typmod < 0 ||
+				length <= (size_t) (converter->typmod - VARHDRSZ);
+		case UUIDOID:
+			return is_uuid(token, length);
+		case JSONBOID:
+			return kind == STREAMING_TOKEN_JSON && is_plain_json(token, length);
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return parse_timestamp(token, length, converter->type == TIMESTAMPTZOID, &time);
+		default:
+			return false;
+	}
+}
+
+/* [-]digits[.digits], with a digit to spare for rounding. */
+static bool
+is_numeric(int32 typmod, const char *token, size_t length)
+{
+	size_t		at = length > 0 && token[0] == '-';
+	size_t		begin = at;
+	size_t		whole;
+
+	if (length > 1000)
+		return false;
+	while (at < length && token[at] >= '0' && token[at] <= '9')
+		at++;
+	whole = at - begin;
+	if (whole == 0)
+		return false;
+	if (at < length)
+	{
+		begin = ++at;
+		if (token[at - 1] != '.')
+			return false;
+		while (at < length && token[at] >= '0' && token[at] <= '9')
+			at++;
+		if (at < length || at == begin)
+			return false;
+	}
+	if (typmod >= VARHDRSZ)
+	{
+		/* As numeric_typmod_precision() and numeric_typmod_scale(). */
+		int			precision = ((typmod - VARHDRSZ) >> 16) & 0xffff;
+		int			scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
+
+		return (int) whole < precision - scale;
+	}
+	return true;
+}
+
+static bool
+is_uuid(const char *token, size_t length)
+{
+	if (length != 36)
+		return false;
+	for (int i = 0; i < 36; i++)
+	{
+		bool		dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? token[i] != '-' : !isxdigit((unsigned char) token[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Of valid JSON: jsonb refuses some escapes, numbers with a large exponent, and
+ * what is very long.
+ */
+static bool
+is_plain_json(const char *token, size_t length)
+{
+	if (length > 100000 || memchr(token, '\\', length) != NULL)
+		return false;
+	for (size_t i = 1; i < length; i++)
+	{
+		if ((token[i] | 0x20) == 'e' && token[i - 1] >= '0' && token[i - 1] <= '9')
+			return false;
+	}
 	return true;
 }

@@ -157,8 +157,11 @@ streaming_copy_columns(StreamingDecoder *decoder, int *ncolumns)
 			TupleDescAttr(stream->tupdesc, i)->attgenerated != '\0')
 			continue;
 		columns[n].attnum = i + 1;
-		columns[n].converter = streaming_decoder_wants(decoder, i + 1) ?
+		columns[n].converter = streaming_decoder_counts(decoder, i + 1) ?
 			streaming_converter_open(column) : NULL;
+		columns[n].needed = streaming_decoder_wants(decoder, i + 1);
+		columns[n].unread_text = !columns[n].needed && columns[n].converter != NULL &&
+			streaming_converter_takes_text(columns[n].converter);
 		n++;
 	}
 	*ncolumns = n;
@@ -192,13 +195,15 @@ streaming_copy_decode(StreamingDecoder *decoder, StreamingCopyReader *reader,
 	{
 		const StreamingCopyColumn *column = &columns[i];
 
-		if (column->converter == NULL)
+		if (column->converter == NULL || column->unread_text)
 			continue;
 		decoder->column = column->attnum;
 		if (bms_is_member(column->attnum, decoder->failed))
 			continue;
 		if (fields == NULL || fields[i] == NULL)
 			streaming_convert_null(column->converter);
+		else if (!column->needed)
+			streaming_check(column->converter, STREAMING_TOKEN_TEXT, fields[i], strlen(fields[i]));
 		else
 		{
 			values[column->attnum - 1] = streaming_convert(column->converter,

@@ -14,7 +14,9 @@ typedef struct StreamingCopyReader StreamingCopyReader;
 typedef struct StreamingCopyColumn
 {
 	AttrNumber	attnum;
-	StreamingConverter *converter;	/* NULL: not needed */
+	StreamingConverter *converter;	/* NULL: it does not count */
+	bool		needed;			/* else the value is only checked */
+	bool		unread_text;	/* and is good */
 } StreamingCopyColumn;
 
 /* Value of an option of stream->copy_options; NULL: not given. */

@@ -53,6 +53,7 @@ typedef struct MetadataColumn
 	AttrNumber	attnum;
 	StreamingMetadata metadata;
 	StreamingConverter *converter;
+	bool		needed;			/* else the value is only checked */
 } MetadataColumn;
 
 typedef struct StreamingDecoderPrivate
@@ -92,6 +93,7 @@ static void decode_guarded(Run *run);
 static void decode_record(Run *run);
 static void decode_metadata(StreamingDecoder *decoder, const StreamingRecord *record,
 							Datum *values, bool *isnull);
+static bool is_surely_good(const StreamingColumn *column);
 static bool metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 						   const StreamingRecord *record, Datum *value);
 static void record_failed(Run *run, ErrorData *edata);
@@ -140,6 +142,7 @@ streaming_decoder_open(StreamingStream *stream, StreamingSource *source, Bitmaps
 	decoder->stream = stream;
 	decoder->source = source;
 	decoder->needed = needed;
+	decoder->utf8 = true;
 	decoder->context = context;
 	decoder->private_data = palloc0(sizeof(StreamingDecoderPrivate));
 	decoder->private_data->callback.func = decoder_closed;
@@ -205,8 +208,11 @@ prepare(StreamingDecoder *decoder)
 		StreamingColumn column = stream->columns[i];
 		MetadataColumn *metadata = &private_data->metadata[private_data->nmetadata];
 
-		if (column.dropped || column.metadata == STREAMING_META_NONE ||
-			(decoder->needed != NULL && !bms_is_member(i + 1, decoder->needed)))
+		if (column.dropped || column.metadata == STREAMING_META_NONE)
+			continue;
+		metadata->needed = decoder->needed == NULL || bms_is_member(i + 1, decoder->needed);
+		if (!metadata->needed &&
+			(stream->on_error == STREAMING_ON_ERROR_NULL || is_surely_good(&column)))
 			continue;
 		if (column.metadata == STREAMING_META_TIMESTAMP)
 			column.time_format = STREAMING_TIME_EPOCH_MS;
@@ -270,6 +276,7 @@ decode_record(Run *run)
 {
 	StreamingDecoder *decoder = run->decoder;
 	const StreamingRecord *record = &run->records[run->next];
+	StreamingRecord unmarked;
 	int			natts = decoder->stream->tupdesc->natts;
 	Datum	   *values = run->values + (size_t) run->next * natts;
 	bool	   *isnull = run->isnull + (size_t) run->next * natts;
@@ -289,6 +296,16 @@ decode_record(Run *run)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("record of %zu bytes is too long", record->length)));
 
+	/* The byte order mark of a file its reader has passed over. */
+	if (record->path == NULL && decoder->utf8 && record->payload != NULL &&
+		streaming_begins_with_mark(record->payload, record->length))
+	{
+		unmarked = *record;
+		unmarked.payload += STREAMING_MARK_LENGTH;
+		unmarked.length -= STREAMING_MARK_LENGTH;
+		record = &unmarked;
+	}
+
 	memset(values, 0, sizeof(Datum) * natts);
 	memset(isnull, true, sizeof(bool) * natts);
 	if (!decoder->routine->decode(decoder, record, values, isnull))
@@ -306,13 +323,37 @@ decode_metadata(StreamingDecoder *decoder, const StreamingRecord *record,
 	{
 		const MetadataColumn *column = &decoder->private_data->metadata[i];
 		int			at = column->attnum - 1;
+		Datum		value;
 
 		decoder->column = column->attnum;
 		if (bms_is_member(column->attnum, decoder->failed))
 			continue;
-		isnull[at] = !metadata_value(decoder, column, record, &values[at]);
-		if (isnull[at])
+		if (!metadata_value(decoder, column, record, &value))
 			streaming_convert_null(column->converter);
+		else if (column->needed)
+		{
+			values[at] = value;
+			isnull[at] = false;
+		}
+	}
+}
+
+/* Is there no record whose metadata the column cannot hold? */
+static bool
+is_surely_good(const StreamingColumn *column)
+{
+	switch (column->metadata)
+	{
+		case STREAMING_META_KEY:
+			return column->type == BYTEAOID;
+		case STREAMING_META_PARTITION:
+			return column->type != INT2OID;
+		case STREAMING_META_HEADERS:
+			return GetDatabaseEncoding() == PG_UTF8;
+		case STREAMING_META_TIMESTAMP:
+			return false;
+		default:
+			return true;
 	}
 }
 
@@ -504,6 +545,8 @@ short_message(StreamingDecoder *decoder, const ErrorData *edata)
 	appendStringInfoString(&message, edata->message);
 	if (edata->detail != NULL)
 		appendStringInfo(&message, " (%s)", edata->detail);
+	if (edata->hint != NULL)
+		appendStringInfo(&message, " (%s)", edata->hint);
 	if (message.len > MAX_MESSAGE)
 	{
 		message.len = pg_mbcliplen(message.data, message.len, MAX_MESSAGE);

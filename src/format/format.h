@@ -42,6 +42,11 @@ typedef struct StreamingFormatRoutine
 	void		(*begin) (StreamingDecoder *decoder);
 
 	/*
+	 * The next call of split is for the beginning of a file.  May be NULL.
+	 */
+	void		(*begin_file) (StreamingDecoder *decoder);
+
+	/*
 	 * Makes what decode needs, in decoder->context.  Called before the first
 	 * decode, in a transaction, and again if it failed.
 	 */
@@ -49,8 +54,9 @@ typedef struct StreamingFormatRoutine
 
 	/*
 	 * Fills the columns that are needed and come from the record's payload,
-	 * but those in decoder->failed; values and isnull of all columns are 0
-	 * and true before.  Values are allocated in CurrentMemoryContext or point
+	 * but those in decoder->failed, and checks those that count
+	 * (streaming_decoder_counts); values and isnull of all columns are 0 and
+	 * true before.  Values are allocated in CurrentMemoryContext or point
 	 * into the payload.  Keeps decoder->column.  Returns false if the record
 	 * is none (the header of a CSV file).  A field that is absent, and every
 	 * field of a record without payload (a Kafka tombstone), is NULL.
@@ -73,6 +79,7 @@ struct StreamingDecoder
 	MemoryContext context;		/* what lives as long as the decoder */
 	void	   *state;			/* the format's own */
 
+	bool		utf8;			/* records are in UTF-8 */
 	AttrNumber	column;			/* whose value is being converted; 0: none */
 	Bitmapset  *failed;			/* attribute numbers that are to stay NULL in
 								 * this record (on_error 'null') */
@@ -89,6 +96,30 @@ streaming_decoder_wants(const StreamingDecoder *decoder, AttrNumber attnum)
 
 	return !column->dropped && column->metadata == STREAMING_META_NONE &&
 		(decoder->needed == NULL || bms_is_member(attnum, decoder->needed));
+}
+
+/*
+ * Must column attnum, a field of the record, have a good value for the record
+ * to be a row?  That does not depend on who reads which columns.
+ */
+static inline bool
+streaming_decoder_counts(const StreamingDecoder *decoder, AttrNumber attnum)
+{
+	const StreamingColumn *column = &decoder->stream->columns[attnum - 1];
+
+	return !column->dropped && column->metadata == STREAMING_META_NONE &&
+		(decoder->stream->on_error != STREAMING_ON_ERROR_NULL ||
+		 streaming_decoder_wants(decoder, attnum));
+}
+
+/* UTF-8's byte order mark, at the beginning of a file or message, is no data. */
+#define STREAMING_MARK_LENGTH 3
+
+static inline bool
+streaming_begins_with_mark(const char *data, size_t length)
+{
+	return length >= STREAMING_MARK_LENGTH &&
+		memcmp(data, "\xef\xbb\xbf", STREAMING_MARK_LENGTH) == 0;
 }
 
 /* A record that could not be decoded.  In the caller's context. */
@@ -110,8 +141,9 @@ typedef struct StreamingReject
  * Makes a decoder in CurrentMemoryContext; it closes itself when the context
  * is reset.  Reads no catalog, so that a source can use it to split files.
  * needed: the columns somebody reads (1-based attribute numbers; a set that
- * has only the member 0 means none), others become NULL; NULL means all.  The
- * set, the stream and the source must outlive the decoder.
+ * has only the member 0 means none), others become NULL, though what is no value
+ * of theirs makes a record a bad one, too; NULL means all.  The set, the stream
+ * and the source must outlive the decoder.
  */
 extern StreamingDecoder *streaming_decoder_open(StreamingStream *stream,
 												StreamingSource *source,
@@ -169,6 +201,16 @@ extern bool streaming_converter_takes_json(const StreamingConverter *converter);
  */
 extern Datum streaming_convert(StreamingConverter *converter, StreamingTokenKind kind,
 							   const char *token, size_t length);
+
+/*
+ * Fails as streaming_convert does, but makes no value: for a column that nobody
+ * reads.  Much cheaper where the spelling is a common one.
+ */
+extern void streaming_check(StreamingConverter *converter, StreamingTokenKind kind,
+							const char *token, size_t length);
+
+/* Is any text a value of the type, with nothing to check? */
+extern bool streaming_converter_takes_text(const StreamingConverter *converter);
 
 /* Fails if the type is a domain that does not take NULL. */
 extern void streaming_convert_null(StreamingConverter *converter);

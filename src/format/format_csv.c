@@ -13,6 +13,7 @@
 #include "streaming.h"
 
 #include "format/copy_record.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 typedef enum CsvHeader
@@ -25,6 +26,7 @@ typedef enum CsvHeader
 typedef struct CsvState
 {
 	StreamingSplitRule rule;
+	bool		rule_known;		/* how lines end in the file being split */
 	CsvHeader	header;
 	int64		bad_file;		/* whose header does not match; -1: none */
 	StreamingCopyReader *reader;
@@ -33,6 +35,7 @@ typedef struct CsvState
 } CsvState;
 
 static void csv_begin(StreamingDecoder *decoder);
+static void csv_begin_file(StreamingDecoder *decoder);
 static size_t csv_split(StreamingDecoder *decoder, const char *data, size_t length,
 						bool eof, size_t *scanned, size_t *record_length);
 static void csv_prepare(StreamingDecoder *decoder);
@@ -45,6 +48,7 @@ const StreamingFormatRoutine streaming_format_csv = {
 	.name = "csv",
 	.empty_records = true,
 	.begin = csv_begin,
+	.begin_file = csv_begin_file,
 	.split = csv_split,
 	.prepare = csv_prepare,
 	.decode = csv_decode
@@ -58,7 +62,16 @@ csv_begin(StreamingDecoder *decoder)
 	streaming_copy_split_rule(decoder->stream, &state->rule);
 	state->header = header_option(streaming_copy_option(decoder->stream, "header"));
 	state->bad_file = -1;
+	decoder->utf8 = state->rule.encoding == PG_UTF8;
 	decoder->state = state;
+}
+
+static void
+csv_begin_file(StreamingDecoder *decoder)
+{
+	CsvState   *state = decoder->state;
+
+	state->rule_known = false;
 }
 
 static size_t
@@ -67,6 +80,10 @@ csv_split(StreamingDecoder *decoder, const char *data, size_t length,
 {
 	CsvState   *state = decoder->state;
 
+	if (!state->rule_known &&
+		!streaming_split_find_cr(&state->rule, true, data, length, eof, &state->rule.cr))
+		return 0;
+	state->rule_known = true;
 	return streaming_split_csv(&state->rule, data, length, eof, scanned, record_length);
 }
 

@@ -3,10 +3,15 @@
  *		A record is one JSON object; in files, one on each line.
  *
  * Columns are named after the object's members, or after members of objects
- * nested in it, each of which has a reader of its own.  A member that is absent
- * or null, or of something that is no object, is NULL.  The whole record is validated, also what no column asks for,
- * so that what is rejected does not depend on who reads the stream; values are
- * converted only where they are needed.
+ * nested in it, each of which has a reader of its own.  Where a record has no
+ * member of a column's very name, one whose name differs in case is taken, since
+ * the names of columns are folded; not if the option field says the name, nor
+ * if that is another column's, or two columns differ in case only.  A member
+ * that is absent or null, or of something that is no object, is NULL.
+ *
+ * The whole record is validated, also what no column asks for, and so are the
+ * values of all columns, so that what is rejected does not depend on who reads
+ * the stream; they are converted only where they are needed.
  */
 #include "postgres.h"
 
@@ -35,12 +40,14 @@ typedef struct JsonColumn
 										 * share one */
 	StreamingConverter *converter;
 	bool		takes_json;
+	bool		needed;			/* else the value is only checked */
+	bool		unread_text;	/* and is good, unless it has escapes */
 } JsonColumn;
 
 typedef struct JsonState
 {
 	JsonObject *record;
-	JsonColumn *columns;		/* those that are needed */
+	JsonColumn *columns;		/* those that count */
 	int			ncolumns;
 	bool		convert;		/* is the database's encoding not UTF-8? */
 } JsonState;
@@ -52,7 +59,9 @@ static bool json_decode(StreamingDecoder *decoder, const StreamingRecord *record
 						Datum *values, bool *isnull);
 static void json_end(StreamingDecoder *decoder);
 static JsonObject *make_object(int natts);
-static int	add_field(JsonObject *object, const char *name);
+static int	add_field(JsonObject *object, const char *name, bool any_case);
+static bool same_but_case(const char *a, const char *b);
+static void tell_apart(JsonObject *object);
 static void open_readers(JsonObject *object);
 static void close_readers(JsonObject *object);
 static void read_members(JsonObject *object);
@@ -104,21 +113,25 @@ json_prepare(StreamingDecoder *decoder)
 		JsonObject *object = state->record;
 		int			field;
 
-		if (!streaming_decoder_wants(decoder, i + 1))
+		if (!streaming_decoder_counts(decoder, i + 1))
 			continue;
 		for (int step = 0; step < stream->columns[i].npath - 1; step++)
 		{
-			field = add_field(object, stream->columns[i].path[step]);
+			field = add_field(object, stream->columns[i].path[step], false);
 			if (object->objects[field] == NULL)
 				object->objects[field] = make_object(natts);
 			object->nested = true;
 			object = object->objects[field];
 		}
-		field = add_field(object, stream->columns[i].path[stream->columns[i].npath - 1]);
+		field = add_field(object, stream->columns[i].path[stream->columns[i].npath - 1],
+						  stream->columns[i].any_case);
 		column->attnum = i + 1;
 		column->field = &object->values[field];
 		column->converter = streaming_converter_open(&stream->columns[i]);
 		column->takes_json = streaming_converter_takes_json(column->converter);
+		column->needed = streaming_decoder_wants(decoder, i + 1);
+		column->unread_text = !column->needed && !state->convert &&
+			streaming_converter_takes_text(column->converter);
 		state->ncolumns++;
 	}
 	decoder->state = state;
@@ -143,7 +156,10 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 	{
 		const JsonColumn *column = &state->columns[i];
 		const StreamingJsonValue *field = column->field;
+		Datum		value;
 
+		if (column->unread_text && !field->escaped)
+			continue;
 		decoder->column = column->attnum;
 		if (bms_is_member(column->attnum, decoder->failed))
 			continue;
@@ -153,8 +169,12 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 			streaming_convert_null(column->converter);
 			continue;
 		}
-		values[column->attnum - 1] = convert_field(state, column, field);
-		isnull[column->attnum - 1] = false;
+		value = convert_field(state, column, field);
+		if (column->needed)
+		{
+			values[column->attnum - 1] = value;
+			isnull[column->attnum - 1] = false;
+		}
 	}
 	decoder->column = 0;
 	return true;
@@ -185,7 +205,7 @@ make_object(int natts)
 
 /* Returns the number of member name. */
 static int
-add_field(JsonObject *object, const char *name)
+add_field(JsonObject *object, const char *name, bool any_case)
 {
 	int			field = 0;
 
@@ -196,14 +216,47 @@ add_field(JsonObject *object, const char *name)
 	{
 		object->fields[field].name = name;
 		object->fields[field].length = strlen(name);
+		object->fields[field].any_case = any_case;
 		object->nfields++;
 	}
+	else if (!any_case)
+		object->fields[field].any_case = false;
 	return field;
+}
+
+/* As the server folds identifiers, and the reader compares. */
+static bool
+same_but_case(const char *a, const char *b)
+{
+	for (; *a && pg_ascii_tolower((unsigned char) *a) == pg_ascii_tolower((unsigned char) *b); a++)
+		b++;
+	return *a == '\0' && *b == '\0';
+}
+
+/* Fields that differ in case only have no other way to be told apart. */
+static void
+tell_apart(JsonObject *object)
+{
+	bool	   *alike = palloc0(sizeof(bool) * Max(object->nfields, 1));
+
+	for (int i = 0; i < object->nfields; i++)
+	{
+		for (int k = 0; k < i; k++)
+		{
+			if (object->fields[i].any_case && object->fields[k].any_case &&
+				same_but_case(object->fields[i].name, object->fields[k].name))
+				alike[i] = alike[k] = true;
+		}
+	}
+	for (int i = 0; i < object->nfields; i++)
+		object->fields[i].any_case &= !alike[i];
+	pfree(alike);
 }
 
 static void
 open_readers(JsonObject *object)
 {
+	tell_apart(object);
 	object->reader = streaming_json_reader_create(object->fields, object->nfields);
 	if (object->reader == NULL)
 		ereport(ERROR,
@@ -263,7 +316,7 @@ forget_members(JsonObject *object)
 
 /* ---- Values ---- */
 
-/* A value that is not null. */
+/* A value that is not null; of a column that is not needed only its errors. */
 static Datum
 convert_field(JsonState *state, const JsonColumn *column, const StreamingJsonValue *field)
 {
@@ -313,9 +366,13 @@ convert_token(JsonState *state, const JsonColumn *column, StreamingTokenKind kin
 		char	   *converted = pg_any_to_server(token, length, PG_UTF8);
 
 		if (converted != token)
-			return streaming_convert(column->converter, kind, converted, strlen(converted));
+			length = strlen(converted);
+		token = converted;
 	}
-	return streaming_convert(column->converter, kind, token, length);
+	if (column->needed)
+		return streaming_convert(column->converter, kind, token, length);
+	streaming_check(column->converter, kind, token, length);
+	return (Datum) 0;
 }
 
 /* With the server's words, as far as it has some. */

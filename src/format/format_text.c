@@ -18,12 +18,14 @@ typedef struct TextState
 {
 	bool		whole_line;
 	StreamingSplitRule rule;
+	bool		rule_known;		/* how lines end in the file being split */
 	StreamingCopyReader *reader;	/* unless whole_line */
 	StreamingCopyColumn *columns;
 	int			ncolumns;
 } TextState;
 
 static void text_begin(StreamingDecoder *decoder);
+static void text_begin_file(StreamingDecoder *decoder);
 static size_t text_split(StreamingDecoder *decoder, const char *data, size_t length,
 						 bool eof, size_t *scanned, size_t *record_length);
 static void text_prepare(StreamingDecoder *decoder);
@@ -36,6 +38,7 @@ const StreamingFormatRoutine streaming_format_text = {
 	.name = "text",
 	.empty_records = true,
 	.begin = text_begin,
+	.begin_file = text_begin_file,
 	.split = text_split,
 	.prepare = text_prepare,
 	.decode = text_decode
@@ -48,6 +51,7 @@ text_begin(StreamingDecoder *decoder)
 
 	state->whole_line = streaming_text_takes_lines(decoder->stream);
 	streaming_copy_split_rule(decoder->stream, &state->rule);
+	decoder->utf8 = state->rule.encoding == PG_UTF8;
 	decoder->state = state;
 }
 
@@ -65,6 +69,14 @@ streaming_text_takes_lines(const StreamingStream *stream)
 		streaming_copy_option(stream, "null") == NULL;
 }
 
+static void
+text_begin_file(StreamingDecoder *decoder)
+{
+	TextState  *state = decoder->state;
+
+	state->rule_known = false;
+}
+
 static size_t
 text_split(StreamingDecoder *decoder, const char *data, size_t length,
 		   bool eof, size_t *scanned, size_t *record_length)
@@ -73,6 +85,10 @@ text_split(StreamingDecoder *decoder, const char *data, size_t length,
 
 	if (state->whole_line)
 		return streaming_split_line(data, length, eof, scanned, record_length);
+	if (!state->rule_known &&
+		!streaming_split_find_cr(&state->rule, false, data, length, eof, &state->rule.cr))
+		return 0;
+	state->rule_known = true;
 	return streaming_split_text(&state->rule, data, length, eof, scanned, record_length);
 }
 
@@ -117,11 +133,19 @@ decode_line(StreamingDecoder *decoder, const StreamingRecord *record,
 			streaming_convert_null(column->converter);
 		else
 		{
+			size_t		length = record->length;
+
 			line = pg_any_to_server(record->payload, record->length, state->rule.encoding);
-			values[column->attnum - 1] =
-				streaming_convert(column->converter, STREAMING_TOKEN_TEXT, line,
-								  line == record->payload ? record->length : strlen(line));
-			isnull[column->attnum - 1] = false;
+			if (line != record->payload)
+				length = strlen(line);
+			if (column->needed)
+			{
+				values[column->attnum - 1] =
+					streaming_convert(column->converter, STREAMING_TOKEN_TEXT, line, length);
+				isnull[column->attnum - 1] = false;
+			}
+			else
+				streaming_check(column->converter, STREAMING_TOKEN_TEXT, line, length);
 		}
 	}
 	decoder->column = 0;

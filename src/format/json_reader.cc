@@ -45,6 +45,7 @@ static const uint32_t MAX_GUESS_LENGTH = 56;
 struct Guess
 {
 	int32_t		field;			/* -1: not wanted */
+	bool		exact;			/* it is the field's very name */
 	uint32_t	length;			/* UINT32_MAX: no guess */
 	char		name[MAX_GUESS_LENGTH];
 };
@@ -53,6 +54,7 @@ struct Name
 {
 	const char *data;
 	size_t		length;
+	bool		any_case;
 };
 
 struct StreamingJsonReader
@@ -64,7 +66,7 @@ struct StreamingJsonReader
 	Name	   *names;
 	char	   *name_bytes;
 	size_t		max_name;		/* length of the longest */
-	int32_t    *buckets;		/* open addressing; -1: free */
+	int32_t    *buckets;		/* by folded name, open addressing; -1: free */
 	uint32_t	bucket_mask;
 
 	Guess		guesses[MAX_GUESSES];
@@ -132,14 +134,30 @@ same_bytes(const char *a, const char *b, size_t n)
 	return true;
 }
 
+inline unsigned char
+fold(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+/* Of names that differ in case only, the same. */
 inline uint32_t
-hash_bytes(const char *data, size_t length)
+hash_folded(const char *data, size_t length)
 {
 	uint32_t	h = 2166136261u ^ (uint32_t) length;
 
 	for (size_t i = 0; i < length; i++)
-		h = (h ^ (unsigned char) data[i]) * 16777619u;
+		h = (h ^ fold(data[i])) * 16777619u;
 	return h ^ (h >> 15);
+}
+
+inline bool
+same_folded(const char *a, const char *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fold(a[i]) != fold(b[i]))
+			return false;
+	return true;
 }
 
 bool
@@ -429,20 +447,29 @@ close:
 
 /* Which field is called so?  -1: none. */
 int
-find_name(const StreamingJsonReader *reader, const char *name, size_t length)
+find_name(const StreamingJsonReader *reader, const char *name, size_t length, bool *exact)
 {
+	int			other = -1;
+
+	*exact = false;
 	if (length > reader->max_name)
 		return -1;
-	for (uint32_t b = hash_bytes(name, length) & reader->bucket_mask;;
+	for (uint32_t b = hash_folded(name, length) & reader->bucket_mask;;
 		 b = (b + 1) & reader->bucket_mask)
 	{
 		int32_t		field = reader->buckets[b];
 
 		if (field < 0)
-			return -1;
-		if (reader->names[field].length == length &&
-			same_bytes(reader->names[field].data, name, length))
+			return other;
+		if (reader->names[field].length != length)
+			continue;
+		if (same_bytes(reader->names[field].data, name, length))
+		{
+			*exact = true;
 			return field;
+		}
+		if (reader->names[field].any_case && same_folded(reader->names[field].data, name, length))
+			other = field;
 	}
 }
 
@@ -451,7 +478,8 @@ find_name(const StreamingJsonReader *reader, const char *name, size_t length)
  * is one that is kept.
  */
 int
-find_key(StreamingJsonReader *reader, const char *key, size_t length, bool escaped, Guess *guess)
+find_key(StreamingJsonReader *reader, const char *key, size_t length, bool escaped, Guess *guess,
+		 bool *exact)
 {
 	int			field;
 
@@ -468,16 +496,17 @@ find_key(StreamingJsonReader *reader, const char *key, size_t length, bool escap
 		if (length > sizeof(buffer) && (out = (char *) malloc(length)) == nullptr)
 			return -2;
 		field = streaming_json_unescape(key, length, out, &unescaped, &ignored) ?
-			find_name(reader, out, unescaped) : -1;
+			find_name(reader, out, unescaped, exact) : -1;
 		if (out != buffer)
 			free(out);
 		return field;
 	}
 
-	field = find_name(reader, key, length);
+	field = find_name(reader, key, length, exact);
 	if (guess != nullptr && length <= MAX_GUESS_LENGTH)
 	{
 		guess->field = field;
+		guess->exact = *exact;
 		guess->length = (uint32_t) length;
 		memcpy(guess->name, key, length);
 	}
@@ -512,16 +541,21 @@ walk_root(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values)
 		Guess	   *guess = member < MAX_GUESSES ? &reader->guesses[member] : nullptr;
 		StreamingJsonValue *value;
 		int			field;
+		bool		exact = false;
 
 		if (!read_key(w, &key, &length, &escaped))
 			return false;
 		if (guess != nullptr && guess->length == length && same_bytes(guess->name, key, length))
+		{
 			field = guess->field;	/* a name has no backslash unless escaped */
+			exact = guess->exact;
+		}
 		else
-			field = find_key(reader, key, length, escaped, guess);
+			field = find_key(reader, key, length, escaped, guess, &exact);
 		if (field == -2)
 			return fail(w->error, STREAMING_JSON_NO_MEMORY, "Out of memory", (size_t) -1);
-		value = field >= 0 ? &values[field] : &unwanted;
+		value = field >= 0 && (exact || !values[field].exact) ? &values[field] : &unwanted;
+		value->exact = exact;
 
 		if (w->token >= w->end)
 			return fail_at_token(w, nullptr);
@@ -639,11 +673,12 @@ streaming_json_reader_create(const StreamingJsonField *fields, int nfields)
 	next = reader->name_bytes;
 	for (int i = 0; i < nfields; i++)
 	{
-		uint32_t	b = hash_bytes(fields[i].name, fields[i].length) & reader->bucket_mask;
+		uint32_t	b = hash_folded(fields[i].name, fields[i].length) & reader->bucket_mask;
 
 		memcpy(next, fields[i].name, fields[i].length);
 		reader->names[i].data = next;
 		reader->names[i].length = fields[i].length;
+		reader->names[i].any_case = fields[i].any_case;
 		next += fields[i].length;
 		if (fields[i].length > reader->max_name)
 			reader->max_name = fields[i].length;
@@ -684,7 +719,10 @@ streaming_json_read(StreamingJsonReader *reader, const char *data, size_t length
 		return fail_stage1(error, code, length);
 
 	for (int i = 0; i < reader->nfields; i++)
+	{
 		values[i].kind = STREAMING_JSON_ABSENT;
+		values[i].exact = false;
+	}
 
 	w.data = data;
 	w.token = reader->parser->structural_indexes.get();

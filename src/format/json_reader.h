@@ -45,6 +45,7 @@ typedef struct StreamingJsonValue
 	size_t		length;
 	StreamingJsonKind kind;
 	bool		escaped;
+	bool		exact;			/* the member has the field's very name */
 } StreamingJsonValue;
 
 typedef enum StreamingJsonErrorCode
@@ -69,13 +70,15 @@ typedef struct StreamingJsonField
 {
 	const char *name;			/* UTF-8, as it is after unescaping */
 	size_t		length;
+	bool		any_case;		/* a member whose name differs in the case of
+								 * ASCII letters will do where there is none */
 } StreamingJsonField;
 
 typedef struct StreamingJsonReader StreamingJsonReader;
 
 /*
- * Makes a reader of the named members; names must differ from one another and
- * are copied.  NULL if there is no memory.  The memory is malloc'd: the caller
+ * Makes a reader of the named members; names must differ from one another, those
+ * in any_case also without regard to case, and are copied.  NULL if there is no memory.  The memory is malloc'd: the caller
  * destroys it.
  */
 extern StreamingJsonReader *streaming_json_reader_create(const StreamingJsonField *fields,
@@ -84,7 +87,8 @@ extern void streaming_json_reader_destroy(StreamingJsonReader *reader);
 
 /*
  * Reads the record data[0 .. length), and no byte beyond it.  Fills values[i]
- * for field i; of members with the same name the last one counts, as in jsonb.
+ * for field i; of members with the same name the last one counts, as in jsonb,
+ * and so it does of several that differ in case from a field's name.
  * False, with *error set and values undefined, unless the whole record is
  * valid UTF-8 and one JSON object that the server's type json would take.
  */

@@ -4,7 +4,7 @@
  *
  * The contract is that of StreamingFormatRoutine.split (format.h), without the
  * decoder: nothing here knows the server, so it can be fuzzed on its own.  An
- * end of line is \n or \r\n.
+ * end of line is \n or \r\n, or, where the rule says so, \r.
  */
 #ifndef STREAMING_SPLIT_H
 #define STREAMING_SPLIT_H
@@ -22,6 +22,7 @@ typedef struct StreamingSplitRule
 {
 	char		quote;			/* CSV */
 	char		escape;			/* CSV */
+	bool		cr;				/* lines end in \r: CSV and text */
 
 	/*
 	 * Set for encodings that only clients can have (SJIS, BIG5, ...): bytes of
@@ -44,5 +45,13 @@ extern size_t streaming_split_text(const StreamingSplitRule *rule,
 extern size_t streaming_split_csv(const StreamingSplitRule *rule,
 								  const char *data, size_t length, bool eof,
 								  size_t *scanned, size_t *record_length);
+
+/*
+ * Do the lines of a file, which begins with data, end in \r?  As COPY, the first
+ * end of a line tells.  Returns false if more bytes are needed to know; never
+ * at eof.  rule->cr is not looked at.
+ */
+extern bool streaming_split_find_cr(const StreamingSplitRule *rule, bool csv,
+									const char *data, size_t length, bool eof, bool *cr);
 
 #endif							/* STREAMING_SPLIT_H */

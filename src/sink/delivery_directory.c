@@ -23,8 +23,10 @@
 #include "streaming.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <unistd.h>
 
+#include "beneath.h"
 #include "catalog.h"
 #include "format/encode.h"
 #include "lib/stringinfo.h"
@@ -40,6 +42,7 @@ typedef struct DirectoryDelivery
 {
 	StreamingDelivery base;
 	StreamingFilePlace place;
+	int			directory;		/* that of the place, open; -1: it is not */
 	StreamingFileWriter *writer;
 	StringInfoData header;		/* first line of each file; empty: none */
 	bool		at_once;		/* a whole result is not kept waiting */
@@ -77,11 +80,14 @@ static void directory_abort(StreamingDelivery *base);
 static void directory_close(StreamingDelivery *base);
 
 static bool has_result_view(Oid stream);
+static void open_place(DirectoryDelivery *delivery);
+static void close_place(DirectoryDelivery *delivery);
+static int	open_directory(const StreamingDelivery *base, const char *path, int elevel);
 static void begin_result(DirectoryDelivery *delivery);
 static void begin_file(DirectoryDelivery *delivery);
 static void end_file(DirectoryDelivery *delivery);
 static void put_in_place(DirectoryDelivery *delivery, const Note *note, bool again);
-static void rename_file(const char *from, const char *to, bool again);
+static void rename_file(int directory, const char *from, const char *to, bool again);
 static char *make_note(const DirectoryDelivery *delivery);
 static void read_note(const char *string, Note *note);
 static void remove_hidden(const DirectoryDelivery *delivery, int elevel);
@@ -112,6 +118,7 @@ directory_open(StreamingStream *stream, const char *identity)
 
 	streaming_file_place_check(stream, false);
 	streaming_file_place(stream, &delivery->place);
+	delivery->directory = -1;
 	delivery->at_once = delivery->place.single || has_result_view(stream->relid);
 
 	/* With the last transaction of the delivery, it should be one file. */
@@ -220,7 +227,8 @@ directory_prepare(StreamingDelivery *base)
 	if (delivery->writing)
 		end_file(delivery);
 	if (delivery->nparts > 0 || delivery->has_result)
-		streaming_sync_directory(delivery->place.directory);
+		streaming_sync_directory(delivery->directory, delivery->place.directory);
+	close_place(delivery);
 	delivery->removable = false;
 	return make_note(delivery);
 }
@@ -242,6 +250,7 @@ directory_abort(StreamingDelivery *base)
 	DirectoryDelivery *delivery = (DirectoryDelivery *) base;
 
 	streaming_file_writer_close(delivery->writer);
+	close_place(delivery);
 	if (delivery->removable)
 		remove_hidden(delivery, LOG);
 	delivery->removable = false;
@@ -251,6 +260,61 @@ static void
 directory_close(StreamingDelivery *base)
 {
 	streaming_file_writer_close(((DirectoryDelivery *) base)->writer);
+	close_place((DirectoryDelivery *) base);
+}
+
+/* ----------
+ * The directory
+ * ----------
+ */
+
+/* Opens the place's directory, if it is not open. */
+static void
+open_place(DirectoryDelivery *delivery)
+{
+	if (delivery->directory >= 0)
+		return;
+	if (!AcquireExternalFD())
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open directory \"%s\": %m", delivery->place.directory)));
+	PG_TRY();
+	{
+		delivery->directory = open_directory(&delivery->base, delivery->place.directory, ERROR);
+	}
+	PG_CATCH();
+	{
+		ReleaseExternalFD();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+static void
+close_place(DirectoryDelivery *delivery)
+{
+	if (delivery->directory < 0)
+		return;
+	(void) close(delivery->directory);
+	ReleaseExternalFD();
+	delivery->directory = -1;
+}
+
+/* -1: it cannot be opened, which has been reported. */
+static int
+open_directory(const StreamingDelivery *base, const char *path, int elevel)
+{
+	int			fd = streaming_beneath_directory(base->stream, path);
+	int			error = errno;
+
+	if (fd < 0)
+		ereport(elevel,
+				(errcode_for_file_access(),
+				 errmsg("could not open directory \"%s\": %s", path,
+						streaming_beneath_error(base->stream, error)),
+				 error == ENOENT || error == EACCES ?
+				 errhint("The directory must exist, and the user that the server runs as must be allowed to write to it.") : 0));
+	return fd;
 }
 
 /* ----------
@@ -268,7 +332,7 @@ begin_result(DirectoryDelivery *delivery)
 	{
 		char	   *path = hidden_path(&delivery->base, delivery->place.directory, RESULT_PART);
 
-		if (unlink(path) != 0)
+		if (unlinkat(delivery->directory, strrchr(path, '/') + 1, 0) != 0)
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not remove file \"%s\": %m", path)));
@@ -291,7 +355,8 @@ begin_file(DirectoryDelivery *delivery)
 			hidden_path(&delivery->base, delivery->place.directory,
 						delivery->in_result ? RESULT_PART : delivery->nparts),
 			sizeof(delivery->path));
-	streaming_file_writer_begin(delivery->writer, delivery->path);
+	open_place(delivery);
+	streaming_file_writer_begin(delivery->writer, delivery->directory, delivery->path);
 	streaming_file_writer_write(delivery->writer, delivery->header.data, delivery->header.len);
 	if (!delivery->in_result)
 		delivery->nparts++;
@@ -316,27 +381,42 @@ static void
 put_in_place(DirectoryDelivery *delivery, const Note *note, bool again)
 {
 	StreamingDelivery *base = &delivery->base;
+	int			directory;
 
-	for (int i = 0; i < note->nparts; i++)
+	if (note->nparts == 0 && note->result == NULL)
+		return;
+	directory = open_directory(base, note->directory, ERROR);
+	PG_TRY();
 	{
-		char	   *name = streaming_file_part_name(note->prefix, note->suffix,
-													delivery->number, i, base->token);
+		for (int i = 0; i < note->nparts; i++)
+		{
+			char	   *name = streaming_file_part_name(note->prefix, note->suffix,
+														delivery->number, i, base->token);
 
-		rename_file(hidden_path(base, note->directory, i),
-					psprintf("%s/%s", note->directory, name), again);
-		streaming_stop_point("delivery_file_renamed");
+			rename_file(directory, hidden_path(base, note->directory, i),
+						psprintf("%s/%s", note->directory, name), again);
+			streaming_stop_point("delivery_file_renamed");
+		}
+		if (note->result)
+			rename_file(directory, hidden_path(base, note->directory, RESULT_PART),
+						psprintf("%s/%s", note->directory, note->result), again);
+		streaming_sync_directory(directory, note->directory);
 	}
-	if (note->result)
-		rename_file(hidden_path(base, note->directory, RESULT_PART),
-					psprintf("%s/%s", note->directory, note->result), again);
-	if (note->nparts > 0 || note->result)
-		streaming_sync_directory(note->directory);
+	PG_FINALLY();
+	{
+		(void) close(directory);
+	}
+	PG_END_TRY();
 }
 
+/* Both paths are of the directory. */
 static void
-rename_file(const char *from, const char *to, bool again)
+rename_file(int directory, const char *from, const char *to, bool again)
 {
-	if (rename(from, to) == 0 || (again && errno == ENOENT && access(from, F_OK) != 0))
+	const char *from_name = strrchr(from, '/') + 1;
+
+	if (renameat(directory, from_name, directory, strrchr(to, '/') + 1) == 0 ||
+		(again && errno == ENOENT && faccessat(directory, from_name, F_OK, 0) != 0))
 		return;
 	ereport(ERROR,
 			(errcode_for_file_access(),
@@ -381,18 +461,25 @@ remove_hidden(const DirectoryDelivery *delivery, int elevel)
 {
 	const char *directory = delivery->place.directory;
 	char		prefix[NAMEDATALEN * 2];
-	char		path[MAXPGPATH];
-	DIR		   *dir = opendir(directory);
+	int			fd = open_directory(&delivery->base, directory, elevel);
+	DIR		   *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
+	if (dir == NULL)
+	{
+		if (fd >= 0)
+			(void) close(fd);
+		return;
+	}
+
 	snprintf(prefix, sizeof(prefix), HIDDEN_PREFIX "%s-", delivery->base.token);
-	while (dir && (entry = readdir(dir)) != NULL)
+	while ((entry = readdir(dir)) != NULL)
 	{
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
-		if (unlink(path) != 0 && errno != ENOENT)
+		if (unlinkat(fd, entry->d_name, 0) != 0 && errno != ENOENT)
 		{
+			char	   *path = psprintf("%s/%s", directory, entry->d_name);
 			int			save_errno = errno;
 
 			(void) closedir(dir);
@@ -403,12 +490,7 @@ remove_hidden(const DirectoryDelivery *delivery, int elevel)
 			return;
 		}
 	}
-	if (dir)
-		(void) closedir(dir);
-	else
-		ereport(elevel,
-				(errcode_for_file_access(),
-				 errmsg("could not open directory \"%s\": %m", directory)));
+	(void) closedir(dir);
 }
 
 static char *

@@ -79,7 +79,7 @@ streaming_file_writer_close(StreamingFileWriter *writer)
 }
 
 void
-streaming_file_writer_begin(StreamingFileWriter *writer, const char *path)
+streaming_file_writer_begin(StreamingFileWriter *writer, int directory, const char *path)
 {
 	Assert(writer->fd < 0);
 	writer->path = path;
@@ -88,8 +88,8 @@ streaming_file_writer_begin(StreamingFileWriter *writer, const char *path)
 
 	if (!AcquireExternalFD())
 		file_error("create", path);
-	writer->fd = BasicOpenFilePerm(path, O_WRONLY | O_CREAT | O_EXCL | PG_BINARY,
-								   S_IRUSR | S_IWUSR);
+	writer->fd = openat(directory, strrchr(path, '/') + 1,
+						O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (writer->fd < 0)
 	{
 		int			save_errno = errno;
@@ -168,21 +168,10 @@ streaming_file_writer_finish(StreamingFileWriter *writer)
 }
 
 void
-streaming_sync_directory(const char *path)
+streaming_sync_directory(int directory, const char *path)
 {
-	int			fd = BasicOpenFile(path, O_RDONLY | PG_BINARY);
-	int			result;
-	int			save_errno;
-
-	if (fd < 0)
-		file_error("open", path);
-	result = pg_fsync(fd);
-	save_errno = errno;
-	(void) close(fd);
-
 	/* Some file systems cannot do that to a directory, and need not. */
-	errno = save_errno;
-	if (result != 0 && errno != EBADF && errno != EINVAL)
+	if (pg_fsync(directory) != 0 && errno != EBADF && errno != EINVAL)
 		file_error("fsync", path);
 }
 

@@ -18,10 +18,12 @@ extern StreamingFileWriter *streaming_file_writer_make(StreamingCompression comp
 extern void streaming_file_writer_close(StreamingFileWriter *writer);
 
 /*
- * Begins a file, which must not exist; readable by all, as those of COPY TO.
- * path must live until the file is finished.
+ * Begins a file, which must not exist; readable by all, as those of COPY TO.  It
+ * is the last name of path, in a directory that is open; path must live until
+ * the file is finished.
  */
-extern void streaming_file_writer_begin(StreamingFileWriter *writer, const char *path);
+extern void streaming_file_writer_begin(StreamingFileWriter *writer, int directory,
+										const char *path);
 
 /* Appends.  Reacts to interrupts. */
 extern void streaming_file_writer_write(StreamingFileWriter *writer,
@@ -33,7 +35,7 @@ extern int64 streaming_file_writer_size(const StreamingFileWriter *writer);
 /* Ends the file: it is durable, but not yet the directory that names it. */
 extern void streaming_file_writer_finish(StreamingFileWriter *writer);
 
-/* Makes what has happened to a directory durable. */
-extern void streaming_sync_directory(const char *path);
+/* Makes what has happened to a directory, which is open, durable. */
+extern void streaming_sync_directory(int directory, const char *path);
 
 #endif							/* STREAMING_FILE_WRITER_H */

@@ -28,6 +28,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "beneath.h"
 #include "commands/defrem.h"
 #include "directory_files.h"
 #include "directory_reader.h"
@@ -70,6 +71,7 @@ struct StreamingReader
 	int64		count;			/* of records behind us */
 	int64		skip;			/* as many are not delivered */
 	bool		eof;			/* all is in the buffer */
+	bool		at_mark;		/* a byte order mark may come */
 	bool		resync;			/* skip to the next line */
 	const char *damage;			/* why eof came early; NULL: it did not, or
 								 * that has been delivered */
@@ -147,6 +149,9 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 	reader->path = path;
 	reader->count = 0;
 	reader->skip = skip;
+	reader->at_mark = reader->decoder->utf8;
+	if (reader->decoder->routine->begin_file != NULL)
+		reader->decoder->routine->begin_file(reader->decoder);
 	reader->eof = reader->resync = reader->member_open = reader->input_eof = false;
 	reader->damage = NULL;
 	reader->members = 0;
@@ -161,7 +166,7 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 	}
 
 	/* Not to be stuck should the name now be a pipe's. */
-	reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	reader->fd = streaming_beneath_file(reader->stream, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (reader->fd < 0 || fstat(reader->fd, st) != 0 || !S_ISREG(st->st_mode))
 	{
 		int			error = reader->fd < 0 ? errno : S_ISREG(st->st_mode) ? errno : EINVAL;
@@ -170,9 +175,8 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 			close(reader->fd);
 		reader->fd = -1;
 		ReleaseExternalFD();
-		errno = error;
-		snprintf(reader->trouble, sizeof(reader->trouble),
-				 "could not open file \"%s\": %m", path);
+		snprintf(reader->trouble, sizeof(reader->trouble), "could not open file \"%s\": %s",
+				 path, streaming_beneath_error(reader->stream, error));
 		errno = error;
 		return false;
 	}
@@ -194,6 +198,13 @@ streaming_reader_next(StreamingReader *reader, StreamingRecord *record, bool fre
 		const char *data = reader->buffer + reader->start;
 		size_t		length = reader->end - reader->start;
 
+		if (reader->at_mark && (length >= STREAMING_MARK_LENGTH || reader->eof))
+		{
+			reader->at_mark = false;
+			if (streaming_begins_with_mark(data, length))
+				reader->start += STREAMING_MARK_LENGTH;
+			continue;
+		}
 		if (length > 0 && reader->resync)
 		{
 			const char *newline = memchr(data, '\n', length);
@@ -202,7 +213,7 @@ streaming_reader_next(StreamingReader *reader, StreamingRecord *record, bool fre
 			reader->resync = newline == NULL;
 			continue;
 		}
-		if (length > 0)
+		if (length > 0 && !reader->at_mark)
 		{
 			size_t		record_length = 0;
 			size_t		taken = format->split(reader->decoder, data, length,

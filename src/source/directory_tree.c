@@ -10,9 +10,12 @@
 #include "streaming.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <sys/inotify.h>
+#include <unistd.h>
 
+#include "beneath.h"
 #include "common/hashfn.h"
 #include "directory_files.h"
 #include "directory_tree.h"
@@ -36,6 +39,7 @@ typedef enum SeenState
 	SEEN_NEW,					/* next: any of the others */
 	SEEN_RETURNED,				/* next: itself, when it is replaced */
 	SEEN_HELD,					/* being written; next: RETURNED */
+	SEEN_LINK,					/* a symbolic link; next: any */
 	SEEN_REFUSED				/* its name cannot be stored */
 } SeenState;
 
@@ -90,17 +94,26 @@ typedef struct Child
 
 /* directories */
 static void directory_watch(StreamingWatch *watch, StreamingDirectory *directory);
-static bool directory_read(StreamingWatch *watch, StreamingDirectory *directory,
+static bool directory_read(StreamingWatch *watch, StreamingDirectory *directory, int fd,
 						   StreamingCollection *collection, int64 mtime_ns);
-static void directory_meet(StreamingWatch *watch, StreamingDirectory *directory, const char *name);
+static int	entries_read(StreamingWatch *watch, StreamingDirectory *directory, int fd,
+						 seen_hash *seen, bool events, StreamingCollection *collection,
+						 bool *unsettled);
+static int	entries_meet(StreamingWatch *watch, StreamingDirectory *directory, DIR *dir,
+						 seen_hash *seen, bool events, StreamingCollection *collection,
+						 bool *unsettled);
+static void directory_meet(StreamingWatch *watch, StreamingDirectory *directory, int fd,
+						   const char *name);
 static void set_trouble(StreamingWatch *watch, const char *path, int error);
 
 /* files */
-static Seen *file_meet(StreamingWatch *watch, StreamingDirectory *directory, seen_hash *into,
-					   const char *name, bool events, StreamingCollection *collection);
+static Seen *file_meet(StreamingWatch *watch, StreamingDirectory *directory, int fd,
+					   seen_hash *into, const char *name, bool events,
+					   StreamingCollection *collection);
 static bool file_return(StreamingWatch *watch, StreamingDirectory *directory, Seen *seen,
 						const char *path, const struct stat *st, StreamingCollection *collection);
 static Seen *seen_carry(seen_hash *into, const Seen *known);
+static void remark_link(StreamingWatch *watch, const char *path);
 
 /* names */
 static bool name_matches(StreamingWatch *watch, int depth, const char *name);
@@ -164,6 +177,8 @@ directory_watch(StreamingWatch *watch, StreamingDirectory *directory)
 		mask |= IN_CLOSE_WRITE;
 	else
 		mask |= IN_MOVED_FROM | IN_DELETE;
+	if (!watch->stream->follow_symlinks && directory->parent != NULL)
+		mask |= IN_DONT_FOLLOW;
 
 	/* IN_MASK_CREATE would refuse a second watch, but not on older kernels. */
 	wd = inotify_add_watch(watch->inotify, directory->path, mask);
@@ -203,17 +218,23 @@ streaming_tree_scan(StreamingWatch *watch, StreamingDirectory *directory, Stream
 {
 	struct stat st;
 	int64		mtime_ns;
-	int			error;
+	int			fd;
 
 	CHECK_FOR_INTERRUPTS();
 	directory_watch(watch, directory);
-	error = stat(directory->path, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
-	if (error != 0)
+	fd = streaming_beneath_directory(watch->stream, directory->path);
+	if (fd < 0 || fstat(fd, &st) != 0)
 	{
+		int			error = errno;
+
+		if (fd >= 0)
+			(void) close(fd);
 		/* A directory further down may come and go; the base should be there. */
 		if (directory->parent == NULL || (error != ENOENT && error != ENOTDIR))
 			set_trouble(watch, directory->path, error);
-		return false;
+
+		/* Of one that may not be read now is kept what is known. */
+		return error == EACCES || error == EMFILE || error == ENFILE;
 	}
 	mtime_ns = (int64) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 
@@ -233,9 +254,11 @@ streaming_tree_scan(StreamingWatch *watch, StreamingDirectory *directory, Stream
 
 	if (!directory->settled || directory->mtime_ns != mtime_ns)
 	{
-		if (!directory_read(watch, directory, collection, mtime_ns))
+		if (!directory_read(watch, directory, fd, collection, mtime_ns))
 			return true;
 	}
+	else
+		(void) close(fd);
 
 	if (directory->children != NULL)
 	{
@@ -256,12 +279,13 @@ streaming_tree_scan(StreamingWatch *watch, StreamingDirectory *directory, Stream
 }
 
 /*
- * Reads a directory: makes and drops children, or returns new files.  Returns
- * false if it could not be read; what is known of it is then kept.
+ * Reads a directory, whose descriptor it closes: makes and drops children, or
+ * returns new files.  Returns false if it could not be read; what is known of it
+ * is then kept.
  */
 static bool
-directory_read(StreamingWatch *watch, StreamingDirectory *directory, StreamingCollection *collection,
-			   int64 mtime_ns)
+directory_read(StreamingWatch *watch, StreamingDirectory *directory, int fd,
+			   StreamingCollection *collection, int64 mtime_ns)
 {
 	bool		leaf = streaming_tree_is_leaf(watch, directory);
 	bool		events = directory->wd >= 0 && directory->was_watched && !watch->lost_events;
@@ -269,16 +293,7 @@ directory_read(StreamingWatch *watch, StreamingDirectory *directory, StreamingCo
 	bool		unsettled = false;
 	child_iterator iterator;
 	Child	   *child;
-	DIR		   *dir;
-	struct dirent *entry;
 	int			error;
-
-	dir = AllocateDir(directory->path);
-	if (dir == NULL)
-	{
-		set_trouble(watch, directory->path, errno);
-		return false;
-	}
 
 	/*
 	 * What is known of the files is carried into a new table, so that files
@@ -293,29 +308,7 @@ directory_read(StreamingWatch *watch, StreamingDirectory *directory, StreamingCo
 			child->directory->found = false;
 	}
 
-	while (errno = 0, (entry = readdir(dir)) != NULL)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-			!name_matches(watch, directory->depth, entry->d_name))
-			continue;
-		if (!leaf)
-		{
-			if (entry->d_type == DT_DIR || entry->d_type == DT_LNK ||
-				entry->d_type == DT_UNKNOWN)
-				directory_meet(watch, directory, entry->d_name);
-		}
-		else if (entry->d_type == DT_REG || entry->d_type == DT_LNK ||
-				 entry->d_type == DT_UNKNOWN)
-		{
-			Seen	   *met = file_meet(watch, directory, seen, entry->d_name, events, collection);
-
-			if (met == NULL || met->state == SEEN_HELD)
-				unsettled = true;
-		}
-	}
-	error = errno;
-	FreeDir(dir);
+	error = entries_read(watch, directory, fd, seen, events, collection, &unsettled);
 	if (error != 0)
 	{
 		/* Half of the names are better than none, but the rest is not gone. */
@@ -351,9 +344,69 @@ directory_read(StreamingWatch *watch, StreamingDirectory *directory, StreamingCo
 	return true;
 }
 
+/*
+ * Looks at the entries that match, and closes fd.  Sets *unsettled if one of
+ * them is to be looked at again; returns why the reading ended, as an errno.
+ */
+static int
+entries_read(StreamingWatch *watch, StreamingDirectory *directory, int fd, seen_hash *seen,
+			 bool events, StreamingCollection *collection, bool *unsettled)
+{
+	DIR		   *dir = fdopendir(fd);
+	volatile int error = errno;
+
+	if (dir == NULL)
+	{
+		(void) close(fd);
+		return error;
+	}
+	PG_TRY();
+	{
+		error = entries_meet(watch, directory, dir, seen, events, collection, unsettled);
+	}
+	PG_FINALLY();
+	{
+		(void) closedir(dir);
+	}
+	PG_END_TRY();
+	return error;
+}
+
+static int
+entries_meet(StreamingWatch *watch, StreamingDirectory *directory, DIR *dir, seen_hash *seen,
+			 bool events, StreamingCollection *collection, bool *unsettled)
+{
+	bool		leaf = streaming_tree_is_leaf(watch, directory);
+	struct dirent *entry;
+
+	while (errno = 0, (entry = readdir(dir)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+			!name_matches(watch, directory->depth, entry->d_name))
+			continue;
+		if (!leaf)
+		{
+			if (entry->d_type == DT_DIR || entry->d_type == DT_LNK ||
+				entry->d_type == DT_UNKNOWN)
+				directory_meet(watch, directory, dirfd(dir), entry->d_name);
+		}
+		else if (entry->d_type == DT_REG || entry->d_type == DT_LNK ||
+				 entry->d_type == DT_UNKNOWN)
+		{
+			Seen	   *met = file_meet(watch, directory, dirfd(dir), seen, entry->d_name,
+										events, collection);
+
+			if (met == NULL || met->state == SEEN_HELD)
+				*unsettled = true;
+		}
+	}
+	return errno;
+}
+
 /* An entry that matches and may be a directory. */
 static void
-directory_meet(StreamingWatch *watch, StreamingDirectory *directory, const char *name)
+directory_meet(StreamingWatch *watch, StreamingDirectory *directory, int fd, const char *name)
 {
 	SeenKey		key = name_key(name);
 	Child	   *child = child_lookup(directory->children, key);
@@ -364,7 +417,11 @@ directory_meet(StreamingWatch *watch, StreamingDirectory *directory, const char 
 		struct stat st;
 		bool		found;
 
-		if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		if (streaming_beneath_stat(watch->stream, fd, name, &st) != 0)
+			st.st_mode = 0;
+		if (S_ISLNK(st.st_mode))
+			remark_link(watch, path);
+		if (S_ISDIR(st.st_mode))
 		{
 			StreamingDirectory  *made = streaming_tree_make(watch, directory, path);
 
@@ -382,11 +439,11 @@ set_trouble(StreamingWatch *watch, const char *path, int error)
 {
 	if (watch->trouble != NULL)
 		return;					/* the first one is nearest to the base */
-	errno = error;
 	watch->trouble = MemoryContextStrdup(watch->context,
-										 psprintf("could not read directory \"%s\": %m",
+										 psprintf("could not read directory \"%s\": %s",
 												  pg_verifymbstr(path, strlen(path), true) ?
-												  path : watch->base));
+												  path : watch->base,
+												  streaming_beneath_error(watch->stream, error)));
 	watch->trouble_errno = error;
 }
 
@@ -401,7 +458,7 @@ set_trouble(StreamingWatch *watch, const char *path, int error)
  * last, so that there has been an event for what is new.
  */
 static Seen *
-file_meet(StreamingWatch *watch, StreamingDirectory *directory, seen_hash *into,
+file_meet(StreamingWatch *watch, StreamingDirectory *directory, int fd, seen_hash *into,
 		  const char *name, bool events, StreamingCollection *collection)
 {
 	SeenKey		key = name_key(name);
@@ -419,10 +476,20 @@ file_meet(StreamingWatch *watch, StreamingDirectory *directory, seen_hash *into,
 	}
 
 	path = entry_path(directory, name);
-	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+	if (streaming_beneath_stat(watch->stream, fd, name, &st) != 0 ||
+		(!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)))
 	{
 		pfree(path);
 		return NULL;
+	}
+	if (S_ISLNK(st.st_mode))
+	{
+		if (known == NULL || known->state != SEEN_LINK)
+			remark_link(watch, path);
+		pfree(path);
+		seen = seen_insert(into, key, &found);
+		seen->state = SEEN_LINK;
+		return seen;
 	}
 
 	if (known != NULL && known->state == SEEN_HELD && directory->wd >= 0 &&
@@ -459,15 +526,28 @@ streaming_tree_event(StreamingWatch *watch, StreamingDirectory *directory, const
 	bool		found;
 	char	   *path;
 	struct stat st;
+	int			fd;
 
 	if (!name_matches(watch, directory->depth, name))
 		return;
+	fd = streaming_beneath_directory(watch->stream, directory->path);
+	if (fd < 0)
+		return;
 	path = entry_path(directory, name);
-	if ((created ? lstat(path, &st) : stat(path, &st)) == 0)
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 	{
 		/* A link is complete as soon as it is there. */
-		if (created && (S_ISLNK(st.st_mode) || st.st_nlink > 1))
-			created = stat(path, &st) != 0;
+		if (S_ISLNK(st.st_mode) || st.st_nlink > 1)
+			created = false;
+		if (S_ISLNK(st.st_mode) &&
+			streaming_beneath_stat(watch->stream, fd, name, &st) != 0)
+			st.st_mode = 0;
+		if (S_ISLNK(st.st_mode))
+		{
+			remark_link(watch, path);
+			seen = seen_insert(directory->seen, key, &found);
+			seen->state = SEEN_LINK;
+		}
 		if (S_ISREG(st.st_mode))
 		{
 			seen = seen_insert(directory->seen, key, &found);
@@ -479,10 +559,12 @@ streaming_tree_event(StreamingWatch *watch, StreamingDirectory *directory, const
 				directory->settled = false;
 			}
 			else if (file_return(watch, directory, seen, path, &st, collection))
-				return;
+				path = NULL;
 		}
 	}
-	pfree(path);
+	(void) close(fd);
+	if (path != NULL)
+		pfree(path);
 }
 
 /*
@@ -534,6 +616,16 @@ file_return(StreamingWatch *watch, StreamingDirectory *directory, Seen *seen,
 	found->path = unconstify(char *, path);
 	streaming_watch_stat(st, found);
 	return true;
+}
+
+/* Once, since there may be as many as somebody likes to make. */
+static void
+remark_link(StreamingWatch *watch, const char *path)
+{
+	if (!watch->link_remarked)
+		streaming_watch_remark(watch, "symbolic links are ignored, such as \"%s\"",
+							   pg_verifymbstr(path, strlen(path), true) ? path : watch->base);
+	watch->link_remarked = true;
 }
 
 /* Takes what is known of a file into a new table. */

@@ -37,6 +37,7 @@ typedef struct StreamingWatchedDirectory
 struct StreamingWatch
 {
 	MemoryContext context;
+	const StreamingStream *stream;
 	char	   *base;
 	char	  **patterns;
 	int			npatterns;
@@ -51,6 +52,7 @@ struct StreamingWatch
 
 	char	   *trouble;
 	int			trouble_errno;
+	bool		link_remarked;
 	char	   *remark;
 	TimestampTz remark_time;
 };

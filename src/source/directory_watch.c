@@ -25,7 +25,8 @@
  * (or before the process came) its creation is not seen.
  *
  * Names that begin with '.' or '_' are ignored, except a directory which the
- * glob names literally.  Symbolic links are followed.
+ * glob names literally.  Symbolic links are ignored, with a remark, unless the
+ * stream follows them.
  */
 #include "postgres.h"
 
@@ -51,20 +52,21 @@ static void events_read(StreamingWatch *watch, StreamingCollection *collection);
 static int	found_cmp(const void *a, const void *b);
 
 StreamingWatch *
-streaming_watch_open(const char *glob)
+streaming_watch_open(const StreamingStream *stream)
 {
 	StreamingWatch *watch = palloc0(sizeof(StreamingWatch));
 	StringInfoData base;
-	char	   *copy = pstrdup(glob);
+	char	   *copy = pstrdup(stream->path);
 	char	   *component;
 	char	   *rest = copy;
 	bool		literal = true;
 	List	   *components = NIL;
 	ListCell   *lc;
 
-	if (!is_absolute_path(glob))
-		elog(ERROR, "path \"%s\" is not absolute", glob);
+	if (!is_absolute_path(stream->path))
+		elog(ERROR, "path \"%s\" is not absolute", stream->path);
 
+	watch->stream = stream;
 	watch->context = CurrentMemoryContext;
 	watch->inotify = -1;
 	while ((component = strsep(&rest, "/")) != NULL)
@@ -88,7 +90,7 @@ streaming_watch_open(const char *glob)
 			watch->patterns[watch->npatterns++] = pstrdup(component);
 	}
 	if (watch->npatterns == 0)
-		elog(ERROR, "path \"%s\" names no file", glob);
+		elog(ERROR, "path \"%s\" names no file", stream->path);
 	watch->base = base.len > 0 ? base.data : pstrdup("/");
 
 	list_free(components);

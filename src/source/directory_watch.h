@@ -5,6 +5,7 @@
 #ifndef STREAMING_DIRECTORY_WATCH_H
 #define STREAMING_DIRECTORY_WATCH_H
 
+#include "stream.h"
 #include "utils/timestamp.h"
 
 typedef struct StreamingWatch StreamingWatch;
@@ -21,10 +22,10 @@ typedef struct StreamingFound
 /* in directory_watch.c */
 
 /*
- * Makes a watch on an absolute glob, in CurrentMemoryContext.  glob must
- * outlive it.  Looks at nothing yet.
+ * Makes a watch on the path of a directory stream, in CurrentMemoryContext.
+ * stream must outlive it.  Looks at nothing yet.
  */
-extern StreamingWatch *streaming_watch_open(const char *glob);
+extern StreamingWatch *streaming_watch_open(const StreamingStream *stream);
 
 /* Frees what a reset of the memory context would not; may not ereport. */
 extern void streaming_watch_close(StreamingWatch *watch);

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
 #include <time.h>
 
 #include "streaming.h"
@@ -121,7 +122,7 @@ streaming_kafka_topic_offsets(StreamingKafka *client, StreamingStream *stream,
 	question->time_ms = time_ms;
 
 	/* a little more patience than the thread has, to hear what was wrong */
-	if (streaming_kafka_call(client, &question->call, timeout + 200))
+	if (streaming_kafka_call(client, &question->call, Min(timeout, INT_MAX - 200) + 200))
 	{
 		if (question->answered)
 		{

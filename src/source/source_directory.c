@@ -185,7 +185,7 @@ directory_open(StreamingStream *stream, StreamingReadMode mode)
 	source->epoll = source->timer = -1;
 	source->window_context = AllocSetContextCreate(context, "directory source files",
 												   ALLOCSET_DEFAULT_SIZES);
-	source->watch = streaming_watch_open(stream->path);
+	source->watch = streaming_watch_open(stream);
 	source->numbers = streaming_numbers_open(stream, mode, source->watch);
 	source->reader = streaming_reader_open(stream, &source->base);
 
@@ -713,6 +713,8 @@ vanished(DirectorySource *source)
 static void
 set_trouble(DirectorySource *source, const char *message, int error, bool quiet)
 {
+	int64		delay;
+
 	leave_file(source);
 	if (source->mode != STREAMING_READ_FOLLOW)
 	{
@@ -731,8 +733,8 @@ set_trouble(DirectorySource *source, const char *message, int error, bool quiet)
 		ereport(LOG, (errmsg("%s", message),
 					  errdetail("Stream %s waits for it.", source->base.stream->name)));
 	}
-	source->retry_delay = source->retry_delay == 0 ? FIRST_RETRY : source->retry_delay * 2;
-	source->retry_delay = Min(source->retry_delay, Max(streaming_retry_max, 1));
+	delay = source->retry_delay == 0 ? FIRST_RETRY : (int64) source->retry_delay * 2;
+	source->retry_delay = Min(delay, streaming_retry_max);
 	source->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), source->retry_delay);
 }
 

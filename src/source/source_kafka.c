@@ -242,7 +242,7 @@ open_client(StreamingStream *stream)
 
 	snprintf(kbytes, sizeof(kbytes), "%d", Min(half, 2097151));
 	snprintf(messages, sizeof(messages), "%d",
-			 Min((int) ((int64) half * 1024 / MESSAGE_OVERHEAD), 1000000));
+			 (int) Min((int64) half * 1024 / MESSAGE_OVERHEAD, 1000000));
 	snprintf(retry_max, sizeof(retry_max), "%d",
 			 Max(Min(streaming_retry_max, RETRY_MAX), 100));
 	return streaming_kafka_open(RD_KAFKA_CONSUMER, stream->client_options, settings);

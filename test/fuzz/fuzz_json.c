@@ -17,7 +17,8 @@
 #define MAX_INPUT	65536
 
 static const StreamingJsonField wanted[] = {
-	{"a", 1}, {"b", 1}, {"user_id", 7}, {"event_time", 10}, {"", 0}, {"\xc3\xa9", 2}, {"a\"b\\", 4}
+	{"a", 1, false}, {"b", 1, false}, {"user_id", 7, true}, {"event_time", 10, false}, {"", 0, false},
+	{"\xc3\xa9", 2, true}, {"a\"b\\", 4, true}, {"c", 1, true}, {"D", 1, true}
 };
 
 #define NWANTED (int) (sizeof(wanted) / sizeof(wanted[0]))
@@ -29,6 +30,7 @@ typedef struct Simple
 	const char *end;
 	int			depth;
 	StreamingJsonValue values[NWANTED];
+	bool		exact[NWANTED];
 	bool		object;
 } Simple;
 
@@ -145,9 +147,15 @@ simple_number(Simple *s)
 	return true;
 }
 
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
 /* Which field is called so?  Resolves escapes as well. */
 static int
-simple_field(const StreamingJsonValue *key)
+simple_field(const StreamingJsonValue *key, bool *exact)
 {
 	char		name[64];
 	size_t		length = key->length;
@@ -162,9 +170,21 @@ simple_field(const StreamingJsonValue *key)
 	}
 	else
 		memcpy(name, key->data, length);
+	*exact = true;
 	for (int i = 0; i < NWANTED; i++)
 		if (wanted[i].length == length && memcmp(wanted[i].name, name, length) == 0)
 			return i;
+	*exact = false;
+	for (int i = 0; i < NWANTED; i++)
+	{
+		size_t		same = 0;
+
+		while (wanted[i].any_case && wanted[i].length == length && same < length &&
+			   lower(name[same]) == lower(wanted[i].name[same]))
+			same++;
+		if (same == length && wanted[i].any_case && wanted[i].length == length)
+			return i;
+	}
 	return -1;
 }
 
@@ -182,13 +202,18 @@ simple_nested(Simple *s, char close)
 			StreamingJsonValue key;
 			StreamingJsonValue value;
 			int			field;
+			bool		exact;
 
 			if (close == '}' && (!take(s, '"') || !simple_string(s, &key) || !take(s, ':')))
 				return false;
 			if (!simple_value(s, &value))
 				return false;
-			if (root && close == '}' && (field = simple_field(&key)) >= 0)
+			if (root && close == '}' && (field = simple_field(&key, &exact)) >= 0 &&
+				(exact || !s->exact[field]))
+			{
 				s->values[field] = value;
+				s->exact[field] = exact;
+			}
 		} while (take(s, ','));
 		if (!take(s, close))
 			return false;

@@ -102,6 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kind = data[0] % 3;
 	rule.quote = quotes[data[0] / 4 % 4][0];
 	rule.escape = quotes[data[0] / 4 % 4][1];
+	rule.cr = kind != 0 && (data[0] & 0x80);
 	if (data[0] & 0x40)
 	{
 		rule.char_length = two_bytes;
@@ -120,6 +121,24 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* Only the last record can be without a terminator. */
 	for (int i = 0; i < whole.n - 1; i++)
-		REQUIRE(data[whole.start[i + 1] - 1] == '\n');
+		REQUIRE(data[whole.start[i + 1] - 1] == (rule.cr ? '\r' : '\n'));
+
+	/* The beginning of a file says the same as all of it, if it says anything. */
+	if (kind != 0)
+	{
+		bool		cr;
+		bool		early;
+
+		REQUIRE(streaming_split_find_cr(&rule, kind == 2, (const char *) data, size, true, &cr));
+		for (size_t length = 0; length <= size; length += step)
+		{
+			char	   *copy = malloc(length);
+
+			memcpy(copy, data, length);
+			if (streaming_split_find_cr(&rule, kind == 2, copy, length, false, &early))
+				REQUIRE(early == cr);
+			free(copy);
+		}
+	}
 	return 0;
 }
