@@ -127,7 +127,6 @@ read_checkpoint(StreamingInput *input)
 	StreamingPositions positions;
 	Latch	   *wake;
 
-	input->stored_desc = streaming_buffer_desc(stream->tupdesc);
 	streaming_positions_init(&positions);
 	input->written = streaming_checkpoint_read_positions(input->view, stream->relid,
 														 stream->kind, &positions);
@@ -563,7 +562,7 @@ streaming_input_scan_open(StreamingInput *input)
 		case STREAMING_INPUT_NONE:
 			break;
 		case STREAMING_INPUT_BUFFER:
-			scan->stored = MakeSingleTupleTableSlot(input->stored_desc, &TTSOpsBufferHeapTuple);
+			scan->stored = streaming_stored_slot_make();
 			scan->slot = streaming_shift_slot_make(desc, scan->stored, STREAMING_BUFFER_SHIFT);
 			streaming_buffer_scan_open(scan);
 			break;
@@ -572,7 +571,7 @@ streaming_input_scan_open(StreamingInput *input)
 			streaming_store_scan_open(scan);
 			break;
 		case STREAMING_INPUT_SNAPSHOT:
-			scan->stored = MakeSingleTupleTableSlot(input->stored_desc, &TTSOpsBufferHeapTuple);
+			scan->stored = streaming_stored_slot_make();
 			scan->slot = streaming_shift_slot_make(desc, scan->stored, STREAMING_PUSH_SHIFT);
 			streaming_snapshot_scan_open(scan);
 			break;

@@ -55,8 +55,14 @@
  *	  same, T's first row is inserted after r1 and goes to the last page at that
  *	  time or to a new one: at or behind E.
  *
- * So in all cases L is not behind T's first row.  Places are in tables that
- * grow only; VACUUM is kept from truncating them (vacuum_truncate).
+ * So in all cases L is not behind T's first row, as long as rows stay where they
+ * are and are added behind others.  VACUUM FULL moves rows, and VACUUM may cut off
+ * the table's end, though we ask it not to (vacuum_truncate).  Neither happens
+ * while somebody has the table locked, as T has from p1 on and the reader until
+ * its batch ends; and who has locked it looks whether it has happened
+ * (streaming_push_look).  Then another era of the table begins.  A place of another
+ * era says no more than which segment it was in: the reader looks from its first
+ * block on, and passes over what it has taken by the snapshot.
  *
  * A transaction that pushes for an hour keeps L where it began, so that batches
  * meanwhile scan what came since; they pass over rows taken before by "$xid".
@@ -321,7 +327,7 @@ lock_segment(PushedStream *pushed, Relation stream)
 		if (!adapted &&
 			(number == 0 || !OidIsValid(table_oid) ||
 			 !streaming_table_matches(table_oid, RelationGetDescr(stream),
-									  STREAMING_PUSH_SHIFT)))
+									  STREAMING_PUSH_SHIFT, false)))
 		{
 			streaming_push_create_tables(relid);
 			adapted = true;
@@ -345,7 +351,7 @@ register_push(PushedStream *pushed, Relation table, uint64 number, bool *current
 
 	if (pushed->segment != number)
 		RelationSetTargetBlock(table, InvalidBlockNumber);
-	blocks = RelationGetNumberOfBlocks(table);
+	(void) streaming_push_look(shared, table, number, &blocks);
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	*current = shared->push_number == number;
