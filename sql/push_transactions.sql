@@ -59,7 +59,7 @@ FETCH ALL FROM own;
 SELECT value FROM readings WHERE sensor = 'own';
 ROLLBACK;
 
--- types are checked; constraints, as of any foreign table, are not
+-- types and constraints are checked, as of any table
 INSERT INTO readings VALUES (NULL, 100);
 COPY readings FROM STDIN;
 x	many	\N

@@ -96,7 +96,7 @@ extern void streaming_owner_changed(Oid relid);
 /* in alter_stream.c */
 
 /* After a foreign table was made or altered: is it a good stream? */
-extern void streaming_check_relation(Oid relid);
+extern void streaming_check_relation(Oid relid, Node *stmt);
 
 /* in drop.c */
 extern void streaming_relation_dropped(Oid relid);

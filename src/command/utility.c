@@ -180,7 +180,7 @@ after(Node *stmt, Oid relid, bool owner_changed)
 		case T_AlterTableStmt:
 		case T_RenameStmt:
 			if (OidIsValid(relid) && is_installed())
-				streaming_check_relation(relid);
+				streaming_check_relation(relid, stmt);
 			if (OidIsValid(relid) && owner_changed)
 				streaming_owner_changed(relid);
 			break;
