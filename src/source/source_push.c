@@ -137,7 +137,8 @@ typedef struct PushedStream
 	uint64		place;			/* its entry, STREAMING_NOT_PUSHING: not yet */
 	uint64		segment;		/* newest it has pushed to */
 	BlockNumber blocks;			/* of the largest table it has pushed to */
-	List	   *counts;			/* of RowCount */
+	List	   *counts;			/* of RowCount, one a subtransaction that has not
+								 * ended, the innermost last */
 } PushedStream;
 
 /* Rows pushed by a subtransaction that has not ended. */
@@ -158,6 +159,8 @@ static void wait_for_views(StreamingStreamShared *shared);
 static bool is_behind(StreamingStreamShared *shared);
 static uint64 blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n);
 static void count_rows(PushedStream *pushed, int64 rows);
+static void count_subtransaction(PushedStream *pushed, SubXactEvent event,
+								 SubTransactionId subid, SubTransactionId parent);
 static void transaction_ends(XactEvent event, void *arg);
 static void subtransaction_ends(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);
@@ -521,19 +524,25 @@ subtransaction_ends(SubXactEvent event, SubTransactionId subid, SubTransactionId
 	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
 	foreach(lc, pushed_streams)
-	{
-		PushedStream *pushed = lfirst(lc);
-		ListCell   *lr;
+		count_subtransaction(lfirst(lc), event, subid, parent);
+}
 
-		foreach(lr, pushed->counts)
-		{
-			RowCount   *count = lfirst(lr);
+/* What a subtransaction has counted becomes its parent's, or nobody's. */
+static void
+count_subtransaction(PushedStream *pushed, SubXactEvent event, SubTransactionId subid,
+					 SubTransactionId parent)
+{
+	int			n = list_length(pushed->counts);
+	RowCount   *last = n > 0 ? llast(pushed->counts) : NULL;
+	RowCount   *before = n > 1 ? list_nth(pushed->counts, n - 2) : NULL;
 
-			if (count->subid != subid)
-				continue;
-			count->subid = parent;
-			if (event == SUBXACT_EVENT_ABORT_SUB)
-				count->rows = 0;
-		}
-	}
+	if (last == NULL || last->subid != subid)
+		return;
+	last->subid = parent;
+	if (event == SUBXACT_EVENT_COMMIT_SUB && (before == NULL || before->subid != parent))
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		before->rows += last->rows;
+	pushed->counts = list_truncate(pushed->counts, n - 1);
+	pfree(last);
 }
