@@ -49,6 +49,9 @@ typedef struct StreamingSnapshotPosition
 	uint64		xmax;			/* 0: nothing has been taken */
 	int			nxip;
 	uint64	   *xip;			/* sorted */
+	uint64		own_xid;		/* of the transaction that took the snapshot, among
+								 * xip; 0: it had none */
+	CommandId	own_cid;		/* the snapshot saw what it did before that */
 } StreamingSnapshotPosition;
 
 /* What it depends on whether a scan wants a row that nobody has deleted. */
@@ -271,8 +274,9 @@ extern bool streaming_snapshot_position_in(const char *text, uint32 identity,
 extern bool streaming_snapshot_needs(const char *position, StreamingStreamShared *shared,
 									 Oid table, uint64 number);
 
-/* Has the position taken the rows of a transaction? */
-extern bool streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid);
+/* Has the position taken the rows that a command of a transaction has pushed? */
+extern bool streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid,
+										CommandId cid);
 
 /* in push_scan.c */
 

@@ -8,9 +8,10 @@
  *
  * The position, in streaming.checkpoints as partition 0, is the text
  *
- *		segment:block:xmin:xmax:xid,xid,...@identity.era
+ *		segment:block:xmin:xmax:xid,xid,...@identity.era[.xid.command]
  *
- * a place and a snapshot as pg_snapshot shows it.  The identity is that of the
+ * a place and a snapshot as pg_snapshot shows it; what comes last says how much
+ * the snapshot saw of its own transaction, if that had written.  The identity is that of the
  * stream's tables, made when they were: a position that a dump has carried to
  * another database, where the rows are others and transaction ids mean
  * nothing, is no position.  The block counts in its table's era
@@ -67,6 +68,8 @@ streaming_snapshot_position_out(const StreamingSnapshotPosition *position, uint3
 	for (int i = 0; i < position->nxip; i++)
 		appendStringInfo(&buf, "%s" UINT64_FORMAT, i > 0 ? "," : "", position->xip[i]);
 	appendStringInfo(&buf, "@%08x.%016" INT64_MODIFIER "x", identity, position->era);
+	if (position->own_xid > 0)
+		appendStringInfo(&buf, "." UINT64_FORMAT ".%u", position->own_xid, position->own_cid);
 	return buf.data;
 }
 
@@ -82,7 +85,11 @@ streaming_snapshot_position_in(const char *text, uint32 identity,
 	if (at == NULL || strtoul(at + 1, &end, 16) != identity)
 		return false;
 	if (*end == '.')
-		position->era = strtou64(end + 1, NULL, 16);
+		position->era = strtou64(end + 1, &end, 16);
+	if (*end == '.')
+		position->own_xid = strtou64(end + 1, &end, 10);
+	if (*end == '.')
+		position->own_cid = strtoul(end + 1, &end, 10);
 	position->number = strtou64(text, &end, 10);
 	if (*end != ':')
 		return false;
@@ -130,6 +137,8 @@ set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot)
 #undef WIDEN
 
 	/* A snapshot leaves its own transaction out; it has not ended. */
+	position->own_xid = U64FromFullTransactionId(own);
+	position->own_cid = snapshot->curcid;
 	if (FullTransactionIdIsValid(own))
 	{
 		position->xip[position->nxip++] = U64FromFullTransactionId(own);
@@ -139,8 +148,11 @@ set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot)
 }
 
 bool
-streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid)
+streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid,
+							CommandId cid)
 {
+	if (xid == position->own_xid)
+		return cid < position->own_cid;
 	if (xid >= position->xmax)
 		return false;
 	if (xid < position->xmin)

@@ -198,7 +198,8 @@ is_wanted(StreamingPushScan *scan, HeapTuple tuple)
 	scan->origin_wanted = visible &&
 		(scan->position == NULL ||
 		 !streaming_snapshot_has_seen(scan->position,
-									  streaming_push_row_xid(tuple, scan->next_xid)));
+									  streaming_push_row_xid(tuple, scan->next_xid),
+									  origin.cmin));
 	if ((origin.infomask & HEAP_XMAX_INVALID) == 0)
 		origin.infomask = 0;
 	*last = origin;
