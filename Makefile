@@ -24,6 +24,7 @@ OBJS = \
 	src/command/drop.o \
 	src/command/internal.o \
 	src/command/restore.o \
+	src/command/row_type.o \
 	src/command/stream_options.o \
 	src/command/utility.o \
 	src/command/view_functions.o \

@@ -93,6 +93,11 @@ extern void streaming_check_alter(Oid relid, AlterTableStmt *stmt);
 /* After the owner of a view or stream may have changed, or of any (Invalid). */
 extern void streaming_owner_changed(Oid relid);
 
+/* in row_type.c */
+
+/* A column has been added to relid, or is about to be dropped. */
+extern void streaming_row_type_changed(Oid relid);
+
 /* in alter_stream.c */
 
 /* After a foreign table was made or altered: is it a good stream? */
