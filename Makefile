@@ -50,6 +50,7 @@ OBJS = \
 	src/format/json_reader.o \
 	src/format/split.o \
 	src/guc.o \
+	src/index_lookup.o \
 	src/input.o \
 	src/input_buffer.o \
 	src/input_event_time.o \

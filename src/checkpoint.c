@@ -27,6 +27,7 @@
 
 #include "catalog.h"
 #include "checkpoint.h"
+#include "index_lookup.h"
 
 typedef enum CheckpointColumn
 {
@@ -66,11 +67,9 @@ begin_scan(Relation rel, Oid view, Oid stream, ScanKey keys)
 
 	if (OidIsValid(view))
 	{
-		/* the primary key is (view, stream, partition) */
-		List	   *indexes = RelationGetIndexList(rel);
+		static const AttrNumber columns[] = {COLUMN_VIEW, COLUMN_STREAM};
 
-		index = linitial_oid(indexes);
-		list_free(indexes);
+		index = streaming_find_index(rel, columns, lengthof(columns));
 		ScanKeyInit(&keys[n++], COLUMN_VIEW, BTEqualStrategyNumber, F_OIDEQ,
 					ObjectIdGetDatum(view));
 	}

@@ -19,6 +19,7 @@
 
 #include "catalog.h"
 #include "exec/progress.h"
+#include "index_lookup.h"
 
 /* Columns of streaming.progress. */
 enum
@@ -47,12 +48,13 @@ open_progress(LOCKMODE lockmode)
 static SysScanDesc
 begin_scan(Relation rel, Oid view)
 {
-	List	   *indexes = RelationGetIndexList(rel);
+	static const AttrNumber columns[] = {Anum_progress_view};
+	Oid			index = streaming_find_index(rel, columns, lengthof(columns));
 	ScanKeyData key;
 
 	ScanKeyInit(&key, Anum_progress_view, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(view));
-	return systable_beginscan(rel, linitial_oid(indexes), true, SnapshotSelf, 1, &key);
+	return systable_beginscan(rel, index, OidIsValid(index), SnapshotSelf, 1, &key);
 }
 
 StreamingProgress

@@ -31,6 +31,7 @@
 #include "utils/xid8.h"
 
 #include "catalog.h"
+#include "index_lookup.h"
 #include "sink/outbox_table.h"
 
 /* Columns of streaming.deliveries. */
@@ -83,10 +84,23 @@ open_table(const char *name, LOCKMODE lockmode)
 	return table_open(relid, lockmode);
 }
 
+/* Their rows are read in this order. */
+static const AttrNumber outbox_order[] = {
+	Anum_outbox_stream, Anum_outbox_xid, Anum_outbox_number
+};
+
 static Oid
-index_of(Relation table)
+require_index(Relation table, const AttrNumber *columns, int n)
 {
-	return linitial_oid(RelationGetIndexList(table));
+	Oid			index = streaming_find_index(table, columns, n);
+
+	if (!OidIsValid(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("table \"%s.%s\" has no valid primary key", STREAMING_SCHEMA,
+						RelationGetRelationName(table)),
+				 errhint("Create it again, or wait until the dump that is being restored has made it.")));
+	return index;
 }
 
 /* ---- The outbox ---- */
@@ -103,7 +117,8 @@ scan_begin(OutboxScan *scan, Oid stream, StreamingOutboxPlace after, Datum snaps
 		   LOCKMODE lockmode)
 {
 	scan->table = streaming_outbox_table(lockmode);
-	scan->index = index_open(index_of(scan->table), AccessShareLock);
+	scan->index = index_open(require_index(scan->table, outbox_order, lengthof(outbox_order)),
+							 AccessShareLock);
 	scan->stream = stream;
 	scan->after = after;
 	scan->snapshot = snapshot;
@@ -260,6 +275,7 @@ streams_of(const char *name)
 	Oid			relid = get_relname_relid(name, streaming_catalog_namespace());
 	Relation	table;
 	Relation	index;
+	const AttrNumber first = 1;
 	ScanKeyData key;
 	Oid			last = InvalidOid;
 	bool		found = true;
@@ -268,7 +284,7 @@ streams_of(const char *name)
 	table = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
 	if (table == NULL)
 		return NIL;
-	index = index_open(index_of(table), AccessShareLock);
+	index = index_open(require_index(table, &first, 1), AccessShareLock);
 
 	/* Each step is a descent of the index to the next stream. */
 	while (found)
@@ -306,11 +322,13 @@ streaming_outbox_streams(List **idle)
 static SysScanDesc
 find_delivery(Relation table, Oid stream, HeapTuple *tuple)
 {
+	static const AttrNumber columns[] = {Anum_stream};
+	Oid			index = streaming_find_index(table, columns, lengthof(columns));
 	ScanKeyData key;
 	SysScanDesc scan;
 
 	ScanKeyInit(&key, Anum_stream, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(stream));
-	scan = systable_beginscan(table, index_of(table), true, NULL, 1, &key);
+	scan = systable_beginscan(table, index, OidIsValid(index), NULL, 1, &key);
 	*tuple = systable_getnext(scan);
 	return scan;
 }

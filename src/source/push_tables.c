@@ -51,6 +51,7 @@
 #include "buffer.h"
 #include "catalog.h"
 #include "checkpoint.h"
+#include "index_lookup.h"
 #include "input_internal.h"
 #include "query/program.h"
 #include "shift_slot.h"
@@ -83,12 +84,13 @@ open_segments(Oid stream, LOCKMODE mode, SysScanDesc *scan)
 {
 	Relation	rel = table_open(get_relname_relid("push_segments",
 												   streaming_catalog_namespace()), mode);
-	List	   *indexes = RelationGetIndexList(rel);
+	static const AttrNumber columns[] = {COLUMN_STREAM};
+	Oid			index = streaming_find_index(rel, columns, lengthof(columns));
 	ScanKeyData key;
 
 	ScanKeyInit(&key, COLUMN_STREAM, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(stream));
-	*scan = systable_beginscan(rel, linitial_oid(indexes), true, NULL, 1, &key);
+	*scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 1, &key);
 	return rel;
 }
 

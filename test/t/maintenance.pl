@@ -28,6 +28,8 @@ sub each_table
 	my ($command, $pattern) = @_;
 	$pattern ||= '^push_\d+_[01]$';
 	my @tables = split /\n/, sql("SELECT oid::regclass FROM pg_class WHERE relnamespace = 'streaming_internal'::regnamespace AND relkind = 'r' AND relname ~ '$pattern' ORDER BY 1");
+	@tables = grep { sql("SELECT count(*) FROM pg_attribute WHERE attrelid = '$_'::regclass AND attname = '\$hash'") } @tables
+	  if $command =~ /\$hash/;
 	sql(sprintf $command, $_) foreach @tables;
 	return @tables;
 }
@@ -124,6 +126,26 @@ foreach my $round (1 .. 4)
 }
 same_as_batch($node, 'sums', 'SELECT k, sum(v) FROM d GROUP BY k', 'state and results survive it');
 same_as_batch($node, 'distinct_values', 'SELECT k, count(DISTINCT v) AS n, string_agg(v::text, NULL ORDER BY v) AS s FROM d GROUP BY k', 'bags, too');
+
+# Indexes by which rows cannot be looked up, older than the one by which they can.
+sql(<<'SQL');
+CREATE FOREIGN TABLE w (k int, at timestamptz OPTIONS (watermark '0')) SERVER streaming;
+CREATE VIEW closing WITH (streaming.output_mode = 'append') AS SELECT k, streaming.tumble(at, '1 hour') AS hour, count(*) AS n FROM w GROUP BY 1, 2;
+CREATE VIEW visits WITH (streaming.continuous) AS SELECT k, streaming.session(at, '1 minute') AS visit, count(*) AS n FROM w GROUP BY 1, 2;
+SQL
+each_table('CREATE INDEX ON %1$s USING hash ("$hash"); CREATE INDEX ON %1$s ((-"$hash")); CREATE INDEX ON %1$s ("$hash") WHERE "$hash" > 0; CREATE INDEX ON %1$s ("$hash" DESC); CREATE INDEX ON %1$s ("$hash") WITH (fillfactor = 77)', '^(result|state|bag)_');
+sql(q(UPDATE pg_index SET indisvalid = false, indisready = false WHERE indexrelid IN (SELECT oid FROM pg_class WHERE 'fillfactor=77' = ANY (reloptions))));
+sql("REINDEX INDEX CONCURRENTLY $_") foreach split /\n/, sql(q(SELECT indexrelid::regclass FROM pg_index WHERE indrelid::regclass::text ~ 'streaming_internal.(result|state|bag)_' AND indisvalid AND indpred IS NULL AND indkey[0] <> 0 AND indoption[0] = 0 AND (SELECT relam = 403 FROM pg_class WHERE oid = indexrelid)));
+my $inserted = q(SELECT i % 10 AS k, '2026-01-01 00:00+00'::timestamptz + i * interval '4 minutes' AS at FROM generate_series(1, 300) i);
+sql("INSERT INTO w $inserted");
+drain($node, $_) foreach qw(closing visits sums);
+sql("INSERT INTO w SELECT k, at + interval '30 seconds' FROM ($inserted) i WHERE at >= '2026-01-01 20:00+00'; INSERT INTO w VALUES (NULL, '2026-01-03 00:00+00')");
+sql("INSERT INTO d SELECT i % 1000, i FROM generate_series(1, 3000) i");
+drain($node, $_) foreach qw(closing visits sums distinct_values);
+same_as_batch($node, 'closing', "SELECT k, streaming.tumble(at, '1 hour') AS hour, count(*) AS n FROM (SELECT * FROM ($inserted) i UNION ALL SELECT k, at + interval '30 seconds' FROM ($inserted) i WHERE at >= '2026-01-01 20:00+00') r GROUP BY 1, 2", 'windows are found, and close');
+is(sql('SELECT count(*), sum(n), max(n) FROM visits'), '301|302|2', 'sessions are found, and grow');
+same_as_batch($node, 'sums', 'SELECT k, sum(v) FROM d GROUP BY k', 'groups are found');
+same_as_batch($node, 'distinct_values', 'SELECT k, count(DISTINCT v) AS n, string_agg(v::text, NULL ORDER BY v) AS s FROM d GROUP BY k', 'and bags');
 
 # The buffer of a directory stream, while a file is read.
 sql(<<SQL);
