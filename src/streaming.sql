@@ -116,10 +116,12 @@ CREATE TABLE outbox (
     xid             xid8     NOT NULL,
     number          int      NOT NULL,
     messages        int      NOT NULL,
+    home            oid      NOT NULL,
     data            bytea    NOT NULL,
     PRIMARY KEY (stream, xid, number)
 ) WITH (toast_tuple_target = 8160);
 COMMENT ON TABLE outbox IS 'messages that wait to be delivered to Kafka or a directory; not dumped';
+COMMENT ON COLUMN outbox.home IS 'database the row was made in; another value tells a row of the original of a copy, which delivers it';
 ALTER TABLE outbox ALTER data SET STORAGE EXTERNAL;
 
 CREATE TABLE deliveries (

@@ -223,6 +223,7 @@ end_chunk(StreamingOutbox *outbox)
 	slot->tts_values[Index_of_outbox(xid)] = FullTransactionIdGetDatum(xid);
 	slot->tts_values[Index_of_outbox(number)] = Int32GetDatum(++last_number);
 	slot->tts_values[Index_of_outbox(messages)] = Int32GetDatum(outbox->messages);
+	slot->tts_values[Index_of_outbox(home)] = ObjectIdGetDatum(MyDatabaseId);
 	slot->tts_values[Index_of_outbox(data)] = PointerGetDatum(data);
 	memset(slot->tts_isnull, false, sizeof(bool) * Natts_outbox);
 	ExecStoreVirtualTuple(slot);

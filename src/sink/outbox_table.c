@@ -20,6 +20,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -263,6 +264,23 @@ streaming_outbox_delete(Oid stream, StreamingOutboxPlace after, StreamingOutboxP
 	{
 		count_chunk(&scan, extent);
 		simple_heap_delete(scan.table, &tuple->t_self);
+	}
+	scan_end(&scan);
+}
+
+void
+streaming_outbox_delete_copied(Oid stream, Datum snapshot)
+{
+	OutboxScan	scan;
+	HeapTuple	tuple;
+	StreamingOutboxPlace begin = {0};
+
+	scan_begin(&scan, stream, begin, snapshot, RowExclusiveLock);
+	while ((tuple = scan_next(&scan)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (DatumGetObjectId(scan.values[Index_of_outbox(home)]) != MyDatabaseId)
+			simple_heap_delete(scan.table, &tuple->t_self);
 	}
 	scan_end(&scan);
 }
