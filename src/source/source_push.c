@@ -112,6 +112,9 @@
 /* How often a session that has to wait looks again. */
 #define WAIT_INTERVAL	20		/* ms */
 
+/* How often it has waited when its user is told for whom: a second or so. */
+#define TELL_AFTER		50
+
 struct StreamingPush
 {
 	MemoryContext context;
@@ -156,8 +159,9 @@ static PushedStream *pushed_stream(Oid stream);
 static Relation lock_segment(PushedStream *pushed, Relation stream);
 static void register_push(PushedStream *pushed, Relation table, uint64 number, bool *current);
 static void wait_for_views(StreamingStreamShared *shared);
-static bool is_behind(StreamingStreamShared *shared);
-static uint64 blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n);
+static void tell_waiting(StreamingStreamShared *shared, Oid view);
+static Oid	furthest_behind(StreamingStreamShared *shared);
+static uint64 blocks_behind(StreamingStreamShared *shared, uint64 place);
 static void count_rows(PushedStream *pushed, int64 rows);
 static void count_subtransaction(PushedStream *pushed, SubXactEvent event,
 								 SubTransactionId subid, SubTransactionId parent);
@@ -376,9 +380,13 @@ register_push(PushedStream *pushed, Relation table, uint64 number, bool *current
 static void
 wait_for_views(StreamingStreamShared *shared)
 {
+	int			waits = 0;
+	Oid			view;
+
 	if (streaming_push_limit == 0 || MyBackendType != B_BACKEND)
 		return;
-	while (!TransactionIdIsValid(GetTopTransactionIdIfAny()) && is_behind(shared))
+	while (!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+		   OidIsValid(view = furthest_behind(shared)))
 	{
 		/* A view that has nothing to take says so when it is asked. */
 		streaming_stream_wake_readers(shared);
@@ -386,44 +394,71 @@ wait_for_views(StreamingStreamShared *shared)
 						 WAIT_INTERVAL, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		if (++waits == TELL_AFTER)
+			tell_waiting(shared, view);
 	}
 }
 
-/* Is a view that runs further behind than streaming.push_limit? */
-static bool
-is_behind(StreamingStreamShared *shared)
+/* The user may not be allowed to see the view; its name is what others need. */
+static void
+tell_waiting(StreamingStreamShared *shared, Oid view)
 {
-	StreamingPlace places[64];
-	int			n = 0;
+	char	   *name = get_rel_name(view);
+
+	if (name == NULL)
+		return;
+	ereport(NOTICE,
+			(errmsg("waiting until continuous view \"%s\" has taken rows of stream \"%s\"",
+					name, get_rel_name(shared->stream)),
+			 errdetail("It is more than streaming.push_limit behind."),
+			 errhint("See streaming.views for its state. This goes on when the view does, or when it is paused with ALTER VIEW ... SET (streaming.enabled = off).")));
+}
+
+/*
+ * Of the views that run further behind than streaming.push_limit the one that is
+ * furthest; Invalid: there is none.
+ */
+static Oid
+furthest_behind(StreamingStreamShared *shared)
+{
+	uint64		lowest = PG_UINT64_MAX;
+	Oid			view = InvalidOid;
 
 	/* Without the lock: a hint, as the number of users is. */
 	if (shared->users < 2)
-		return false;
+		return InvalidOid;
 
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
 	LWLockAcquire(shared->lock, LW_SHARED);
 	streaming_foreach_reader(reader, shared)
 	{
-		if (n < lengthof(places) && reader->mode == STREAMING_INPUT_SNAPSHOT &&
-			!reader->failing && reader->place.number > 0)
-			places[n++] = reader->place;
+		uint64		place = streaming_pack_place(reader->place.number,
+												 ItemPointerGetBlockNumberNoCheck(&reader->place.tid));
+
+		if (reader->mode != STREAMING_INPUT_SNAPSHOT || reader->failing ||
+			reader->place.number == 0 || place >= lowest)
+			continue;
+		lowest = place;
+		view = reader->view;
 	}
 	LWLockRelease(shared->lock);
 	LWLockRelease(streaming_streams->lock);
 
-	return n > 0 &&
-		blocks_behind(shared, places, n) * (BLCKSZ / 1024) > (uint64) streaming_push_limit;
+	if (OidIsValid(view) &&
+		blocks_behind(shared, lowest) * (BLCKSZ / 1024) <= (uint64) streaming_push_limit)
+		view = InvalidOid;
+	return view;
 }
 
-/* Of the furthest behind of n places; values out of line count like their rows. */
+/* From a place to the end; values out of line count like their rows. */
 static uint64
-blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
+blocks_behind(StreamingStreamShared *shared, uint64 place)
 {
 	uint64		number = streaming_push_current(shared);
 	uint64		blocks[STREAMING_PUSH_TABLES];
 	uint64		rows;			/* blocks of rows */
 	uint64		total = 0;		/* with what is out of line */
-	uint64		most = 0;
+	uint64		behind;
 
 	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
 	{
@@ -436,14 +471,9 @@ blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
 			table_close(table, AccessShareLock);
 	}
 	rows = blocks[0] + blocks[1];
-	for (int i = 0; i < n; i++)
-	{
-		uint64		block = ItemPointerGetBlockNumberNoCheck(&places[i].tid);
-		uint64		behind = places[i].number < number ? blocks[0] + blocks[1] : blocks[0];
-
-		most = Max(most, behind - Min(block, behind));
-	}
-	return rows > 0 ? most * total / rows : 0;
+	behind = place >> 32 < number ? rows : blocks[0];
+	behind -= Min((BlockNumber) place, behind);
+	return rows > 0 ? behind * total / rows : 0;
 }
 
 /* ----------

@@ -28,8 +28,8 @@ sub each_table
 	my ($command, $pattern) = @_;
 	$pattern ||= '^push_\d+_[01]$';
 	my @tables = split /\n/, sql("SELECT oid::regclass FROM pg_class WHERE relnamespace = 'streaming_internal'::regnamespace AND relkind = 'r' AND relname ~ '$pattern' ORDER BY 1");
-	@tables = grep { sql("SELECT count(*) FROM pg_attribute WHERE attrelid = '$_'::regclass AND attname = '\$hash'") } @tables
-	  if $command =~ /\$hash/;
+	@tables = grep { sql("SELECT count(*) FROM pg_attribute WHERE attrelid = '$_'::regclass AND attname = '$1'") } @tables
+	  if $command =~ /"(\$\w+)"/;
 	sql(sprintf $command, $_) foreach @tables;
 	return @tables;
 }
@@ -133,7 +133,8 @@ CREATE FOREIGN TABLE w (k int, at timestamptz OPTIONS (watermark '0')) SERVER st
 CREATE VIEW closing WITH (streaming.output_mode = 'append') AS SELECT k, streaming.tumble(at, '1 hour') AS hour, count(*) AS n FROM w GROUP BY 1, 2;
 CREATE VIEW visits WITH (streaming.continuous) AS SELECT k, streaming.session(at, '1 minute') AS visit, count(*) AS n FROM w GROUP BY 1, 2;
 SQL
-each_table('CREATE INDEX ON %1$s USING hash ("$hash"); CREATE INDEX ON %1$s ((-"$hash")); CREATE INDEX ON %1$s ("$hash") WHERE "$hash" > 0; CREATE INDEX ON %1$s ("$hash" DESC); CREATE INDEX ON %1$s ("$hash") WITH (fillfactor = 77)', '^(result|state|bag)_');
+each_table('CREATE INDEX ON %s ("$closes") WITH (fillfactor = 77)', '^(result|state|bag)_');
+each_table('CREATE INDEX ON %1$s ("$hash") WITH (fillfactor = 77); CREATE INDEX ON %1$s USING hash ("$hash"); CREATE INDEX ON %1$s ((-"$hash")); CREATE INDEX ON %1$s ("$hash") WHERE "$hash" > 0; CREATE INDEX ON %1$s ("$hash" DESC)', '^(result|state|bag)_');
 sql(q(UPDATE pg_index SET indisvalid = false, indisready = false WHERE indexrelid IN (SELECT oid FROM pg_class WHERE 'fillfactor=77' = ANY (reloptions))));
 sql("REINDEX INDEX CONCURRENTLY $_") foreach split /\n/, sql(q(SELECT indexrelid::regclass FROM pg_index WHERE indrelid::regclass::text ~ 'streaming_internal.(result|state|bag)_' AND indisvalid AND indpred IS NULL AND indkey[0] <> 0 AND indoption[0] = 0 AND (SELECT relam = 403 FROM pg_class WHERE oid = indexrelid)));
 my $inserted = q(SELECT i % 10 AS k, '2026-01-01 00:00+00'::timestamptz + i * interval '4 minutes' AS at FROM generate_series(1, 300) i);
