@@ -26,6 +26,7 @@ OBJS = \
 	src/command/drop.o \
 	src/command/internal.o \
 	src/command/restore.o \
+	src/command/row_type.o \
 	src/command/stream_options.o \
 	src/command/utility.o \
 	src/command/view_definition.o \
@@ -53,6 +54,7 @@ OBJS = \
 	src/format/json_reader.o \
 	src/format/split.o \
 	src/guc.o \
+	src/index_lookup.o \
 	src/input.o \
 	src/input_buffer.o \
 	src/input_event_time.o \

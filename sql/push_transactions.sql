@@ -59,7 +59,7 @@ FETCH ALL FROM own;
 SELECT value FROM readings WHERE sensor = 'own';
 ROLLBACK;
 
--- types are checked; constraints, as of any foreign table, are not
+-- types and constraints are checked, as of any table
 INSERT INTO readings VALUES (NULL, 100);
 COPY readings FROM STDIN;
 x	many	\N
@@ -84,6 +84,48 @@ INSERT INTO readings VALUES ('h', 2, NULL, 'newer');
 SELECT streaming.drain('notes') > 0 AS drained, streaming.drain('seen') > 0 AS drained;
 SELECT note FROM notes WHERE note = 'newer';
 SELECT * FROM seen WHERE sensor = 'h' ORDER BY value;
+
+-- rows of subtransactions are counted as they end
+CREATE FOREIGN TABLE nested (v int) SERVER streaming;
+BEGIN;
+INSERT INTO nested VALUES (1);
+SAVEPOINT a;
+INSERT INTO nested VALUES (2);
+SAVEPOINT b;
+INSERT INTO nested VALUES (3);
+RELEASE b;
+SAVEPOINT c;
+INSERT INTO nested VALUES (4);
+ROLLBACK TO c;
+INSERT INTO nested VALUES (5);
+RELEASE a;
+SAVEPOINT d;
+SAVEPOINT e;
+INSERT INTO nested VALUES (6);
+RELEASE e;
+ROLLBACK TO d;
+INSERT INTO nested VALUES (7);
+COMMIT;
+SELECT array_agg(v ORDER BY v) FROM nested;
+SELECT rows_read FROM streaming.stat_streams WHERE stream = 'nested'::regclass;
+
+-- "latest" leaves out what the transaction that makes the view has pushed before
+BEGIN;
+INSERT INTO nested VALUES (10);
+SAVEPOINT a;
+INSERT INTO nested VALUES (11);
+RELEASE a;
+CREATE VIEW latest WITH (streaming.start = 'latest', streaming.trigger = 'manual') AS SELECT v FROM nested;
+INSERT INTO nested VALUES (12);
+SAVEPOINT b;
+INSERT INTO nested VALUES (13);
+COMMIT;
+INSERT INTO nested VALUES (14);
+SELECT streaming.drain('latest');
+TABLE latest ORDER BY v;
+SET client_min_messages = warning;
+DROP FOREIGN TABLE nested CASCADE;
+RESET client_min_messages;
 
 -- a stream without columns has rows, too
 CREATE FOREIGN TABLE ticks () SERVER streaming;

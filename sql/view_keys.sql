@@ -31,3 +31,34 @@ SELECT format('CREATE FOREIGN TABLE keyed (k %s) SERVER streaming', type),
 FROM sample
 \gexec
 \t off
+\set ECHO all
+-- a row type is not changed while groups are found by its values
+CREATE TYPE inner_pair AS (a int, b text);
+CREATE TYPE outer_pair AS (i inner_pair, c int);
+CREATE TABLE things (a int, b int);
+CREATE FOREIGN TABLE paired (k outer_pair[], t things, v int) SERVER streaming;
+CREATE VIEW per_pair WITH (streaming.trigger = 'manual') AS SELECT k, count(*) AS n FROM paired GROUP BY k;
+CREATE VIEW per_thing WITH (streaming.trigger = 'manual') AS SELECT v, count(DISTINCT t) AS n FROM paired GROUP BY v;
+INSERT INTO paired VALUES (ARRAY[ROW(ROW(1, 'x'), 1)::outer_pair], ROW(1, 2), 1);
+SELECT streaming.drain('per_pair'), streaming.drain('per_thing');
+\set VERBOSITY terse
+ALTER TYPE inner_pair ADD ATTRIBUTE c int;
+ALTER TYPE outer_pair DROP ATTRIBUTE c;
+ALTER TABLE things ADD COLUMN c int;
+ALTER TABLE things DROP COLUMN b;
+\set VERBOSITY default
+ALTER TABLE things ADD COLUMN c int;
+ALTER TYPE inner_pair RENAME ATTRIBUTE b TO d;
+ALTER TYPE inner_pair RENAME TO innermost;
+INSERT INTO paired VALUES (ARRAY[ROW(ROW(1, 'x'), 1)::outer_pair], ROW(1, 2), 1);
+SELECT streaming.drain('per_pair'), streaming.drain('per_thing');
+TABLE per_pair;
+TABLE per_thing;
+DROP VIEW per_pair, per_thing;
+ALTER TYPE innermost ADD ATTRIBUTE c int;
+ALTER TABLE things DROP COLUMN b;
+SELECT * FROM paired;
+SET client_min_messages = warning;
+DROP FOREIGN TABLE paired CASCADE;
+DROP TYPE innermost, outer_pair CASCADE;
+DROP TABLE things CASCADE;

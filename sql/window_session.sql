@@ -56,7 +56,7 @@ SELECT drain_all();
 SELECT * FROM open_sessions WHERE usr = 'a' ORDER BY session;
 -- older than the watermark, or without a time
 INSERT INTO clicks VALUES ('a', '2026-01-01 00:20:00+00', 1), ('d', '2026-01-01 00:29:00+00', 1),
-    ('a', NULL, 1), ('a', 'infinity', 1);
+    ('a', NULL, 1), ('a', 'infinity', 1), ('a', '-infinity', 1);
 SELECT drain_all();
 INSERT INTO clicks VALUES ('d', '2026-01-01 02:00:00+00', 1);
 SELECT drain_all();
@@ -69,11 +69,22 @@ CREATE FOREIGN TABLE visits (k int, at timestamptz) SERVER streaming;
 CREATE VIEW kept WITH (streaming.trigger = 'manual') AS
     SELECT streaming.session(at, '1 hour') AS session, count(*) AS n FROM visits GROUP BY 1;
 INSERT INTO visits SELECT i, '2026-01-01 00:00:00+00'::timestamptz + i * interval '2 hours' FROM generate_series(0, 3) i;
-INSERT INTO visits VALUES (1, NULL), (1, '-infinity');
+INSERT INTO visits VALUES (1, NULL), (1, '-infinity'), (1, 'infinity'), (1, '294276-12-31 23:59:59.999999+00'),
+    (1, '4714-11-24 00:00:00+00 BC');
 SELECT streaming.drain('kept');
+SELECT late_rows FROM streaming.stat_views WHERE view = 'kept'::regclass;
 INSERT INTO visits VALUES (1, '2026-01-01 03:00:00+00');
 SELECT streaming.drain('kept');
 SELECT * FROM kept ORDER BY session;
+
+-- too near to the last timestamp, whatever windows there are besides
+CREATE FOREIGN TABLE far (at timestamptz OPTIONS (watermark '0')) SERVER streaming;
+CREATE VIEW by_day WITH (streaming.trigger = 'manual') AS
+    SELECT date_trunc('day', at, 'UTC') AS day, streaming.session(at, '5 minutes') AS session, count(*) AS n FROM far GROUP BY 1, 2;
+INSERT INTO far VALUES ('294276-12-31 23:57:00+00'), ('294276-12-20 00:00:00+00');
+SELECT streaming.drain('by_day');
+TABLE by_day;
+SELECT late_rows FROM streaming.stat_views WHERE view = 'by_day'::regclass;
 
 -- refused
 SELECT streaming.session('2026-01-01', '1 minute');
@@ -91,5 +102,5 @@ CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT streaming.sessio
 
 SET client_min_messages = warning;
 DROP FUNCTION drain_all;
-DROP FOREIGN TABLE clicks, visits CASCADE;
+DROP FOREIGN TABLE clicks, visits, far CASCADE;
 DROP TABLE sink;

@@ -43,6 +43,11 @@
  * the tables, then looks again whether it has been detached in between; the
  * writer invalidates a segment under the stream's lock, then locks its table
  * conditionally.  Whichever comes first, nobody reads a table that is filled again.
+ *
+ * A place is where a row lies in the table's file.  When somebody has the table
+ * rewritten (VACUUM FULL), the segment is lost: the file is not the one in which it
+ * was begun.  Readers that meet it go on from the source, and the writer begins
+ * another ring.
  */
 #include "postgres.h"
 
@@ -66,6 +71,7 @@
 
 #include "buffer.h"
 #include "catalog.h"
+#include "shift_slot.h"
 
 /*
  * Segments that are in use at most, in the sense of streaming.buffer_size.  Of
@@ -91,7 +97,8 @@ static bool is_at_end(StreamingViewReader *reader, StreamingSegment *segment);
 static bool is_current_ring(StreamingStreamShared *shared, StreamingViewReader *reader);
 static StreamingSegment *find_segment(StreamingStreamShared *shared, uint64 number);
 static StreamingSegment *oldest_segment(StreamingStreamShared *shared, uint64 at_least);
-static bool covers(Oid relid, TupleDesc desc, ItemPointer upto, const int64 *next,
+static bool is_intact(const StreamingSegment *segment, Relation rel);
+static bool covers(const StreamingSegment *segment, TupleDesc desc, const int64 *next,
 				   int npartitions, ItemPointer begin);
 static void put_row(StreamingBufferWriter *writer, int32 partition, int64 offset,
 					const Datum *values, const bool *isnull);
@@ -166,7 +173,8 @@ ready_tables(StreamingBufferWriter *writer)
 
 		if (!OidIsValid(relid))
 			continue;
-		if (!streaming_table_matches(relid, writer->stream->tupdesc, STREAMING_BUFFER_SHIFT))
+		if (!streaming_table_matches(relid, writer->stream->tupdesc, STREAMING_BUFFER_SHIFT,
+									 false))
 		{
 			ObjectAddress table;
 
@@ -192,15 +200,19 @@ streaming_buffer_advance(StreamingBufferWriter *writer, const StreamingPositions
 {
 	StreamingStreamShared *shared = writer->shared;
 	int			index = claim_segment(writer);
+	Oid			file;
 
 	if (index < 0)
 		return false;
+	writer->rel = table_open(shared->segments[index].relid, RowExclusiveLock);
+	file = writer->rel->rd_rel->relfilenode;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (writer->segment >= 0)
 		shared->segments[writer->segment].complete = true;
 	shared->head++;
 	shared->segments[index].number = shared->head;
+	shared->segments[index].file = file;
 	shared->segments[index].complete = false;
 	ItemPointerSetInvalid(&shared->segments[index].end);
 	shared->segments[index].rows = shared->published_rows;
@@ -393,6 +405,18 @@ is_at_end(StreamingViewReader *reader, StreamingSegment *segment)
 		ItemPointerEquals(&reader->place.tid, &segment->end);
 }
 
+bool
+streaming_buffer_is_intact(StreamingBufferWriter *writer)
+{
+	const StreamingSegment *segment = &writer->shared->segments[writer->segment];
+	Relation	rel = try_table_open(segment->relid, RowExclusiveLock);
+	bool		intact = rel && is_intact(segment, rel);
+
+	if (rel)
+		table_close(rel, NoLock);
+	return intact;
+}
+
 void
 streaming_buffer_append(StreamingBufferWriter *writer, int32 partition, int64 offset,
 						const Datum *values, const bool *isnull)
@@ -563,7 +587,7 @@ streaming_buffer_enter(StreamingStreamShared *shared, StreamingViewReader *reade
 	while (n > 0 && !entered)
 	{
 		segment = &candidates[--n];
-		entered = covers(segment->relid, desc, &segment->end, next, npartitions, &begin);
+		entered = covers(segment, desc, next, npartitions, &begin);
 	}
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
@@ -586,17 +610,27 @@ streaming_buffer_enter(StreamingStreamShared *shared, StreamingViewReader *reade
 }
 
 /*
- * Does a reader that has everything before next need nothing from before the
- * segment in table relid?  *begin is set to the last of the markers that tell
+ * Are the rows of a segment, whose table rel is locked, where they were written?
+ * VACUUM FULL and others that rewrite the table move them to another file.
+ */
+static bool
+is_intact(const StreamingSegment *segment, Relation rel)
+{
+	return rel->rd_rel->relfilenode == segment->file;
+}
+
+/*
+ * Does a reader that has everything before next need nothing from before a
+ * segment?  *begin is set to the last of the markers that tell
  * it: what they say the reader knows, and a ring that has nothing but them has
  * nothing for it.
  */
 static bool
-covers(Oid relid, TupleDesc desc, ItemPointer upto, const int64 *next, int npartitions,
+covers(const StreamingSegment *segment, TupleDesc desc, const int64 *next, int npartitions,
 	   ItemPointer begin)
 {
-	Relation	rel = try_table_open(relid, AccessShareLock);
-	StreamingBufferPart part = {.relid = relid, .upto = *upto};
+	Relation	rel = try_table_open(segment->relid, AccessShareLock);
+	StreamingBufferPart part = {.relid = segment->relid, .upto = segment->end};
 	TupleTableSlot *slot;
 	TableScanDesc scan;
 	bool		covered = true;
@@ -604,12 +638,14 @@ covers(Oid relid, TupleDesc desc, ItemPointer upto, const int64 *next, int npart
 	ItemPointerSetInvalid(begin);
 	if (rel == NULL)
 		return false;
-	if (RelationGetDescr(rel)->natts != desc->natts)
+	if (!is_intact(segment, rel) ||
+		!streaming_table_matches(segment->relid, desc, STREAMING_BUFFER_SHIFT, false))
 	{
 		table_close(rel, NoLock);
 		return false;
 	}
-	slot = MakeSingleTupleTableSlot(desc, &TTSOpsBufferHeapTuple);
+	slot = streaming_stored_slot_make();
+	streaming_stored_slot_set(slot, rel, 0);
 	scan = streaming_buffer_scan(rel, GetActiveSnapshot(), &part);
 	while (covered && table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
@@ -633,6 +669,9 @@ bool
 streaming_buffer_range(StreamingStreamShared *shared, StreamingViewReader *reader,
 					   StreamingBufferRange *range)
 {
+	Relation	tables[STREAMING_MAX_SEGMENTS];
+	int			nparts;
+	bool		gone = false;
 	bool		valid;
 
 	range->n = 0;
@@ -677,19 +716,24 @@ streaming_buffer_range(StreamingStreamShared *shared, StreamingViewReader *reade
 	else
 		reader->mode = STREAMING_INPUT_NONE;
 	LWLockRelease(shared->lock);
-	if (range->n == 0)
+	nparts = range->n;
+	if (nparts == 0)
 		return false;
 
 	for (int i = 0; i < range->n; i++)
-		LockRelationOid(range->parts[i].relid, AccessShareLock);
+	{
+		tables[i] = try_table_open(range->parts[i].relid, AccessShareLock);
+		gone |= tables[i] == NULL;
+	}
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	valid = is_current_ring(shared, reader);
+	valid = !gone && is_current_ring(shared, reader);
 	for (int i = 0; i < range->n; i++)
 	{
 		StreamingSegment *segment = find_segment(shared, range->parts[i].number);
 
-		if (segment == NULL || segment->relid != range->parts[i].relid)
+		if (segment == NULL || tables[i] == NULL ||
+			segment->relid != range->parts[i].relid || !is_intact(segment, tables[i]))
 			valid = false;
 	}
 	if (!valid)
@@ -699,6 +743,9 @@ streaming_buffer_range(StreamingStreamShared *shared, StreamingViewReader *reade
 		range->n = 0;
 	}
 	LWLockRelease(shared->lock);
+	for (int i = 0; i < nparts; i++)
+		if (tables[i])
+			table_close(tables[i], NoLock);
 	return valid;
 }
 

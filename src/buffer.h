@@ -68,6 +68,12 @@ extern bool streaming_buffer_advance(StreamingBufferWriter *writer,
 									 const StreamingColumnSet *columns);
 
 /*
+ * First in a transaction: locks the segment that is written.  False: somebody has
+ * rewritten it, and the writer is of no more use.
+ */
+extern bool streaming_buffer_is_intact(StreamingBufferWriter *writer);
+
+/*
  * A row; values and isnull are of the stream's columns.  A page of the segment
  * may stay locked until the flush, to which there should be nothing but rows.
  */
@@ -129,7 +135,7 @@ typedef struct StreamingBufferRow
 } StreamingBufferRow;
 
 /*
- * Can reader begin with some segment, given the next offset of each partition
+ * desc: of the stream.  Can reader begin with some segment, given the next offset of each partition
  * (dense, -1: not known, that is: from the earliest)?  Then it holds that
  * segment and all later ones.  In a transaction with an active snapshot.
  */
@@ -184,8 +190,11 @@ extern Oid	streaming_internal_table(const char *name, Oid stream, TupleDesc desc
 /* Size of a table in blocks, with what is out of line. */
 extern BlockNumber streaming_table_blocks(Relation rel);
 
-/* Does a table of ours hold rows of desc behind shift columns of its own? */
-extern bool streaming_table_matches(Oid relid, TupleDesc desc, int shift);
+/*
+ * Does a table of ours hold rows of desc behind shift columns of its own?  Also
+ * if type modifiers differ, unless exact.
+ */
+extern bool streaming_table_matches(Oid relid, TupleDesc desc, int shift, bool exact);
 
 /*
  * Empties the table in place if nobody uses it, without a new file or a change

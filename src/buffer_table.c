@@ -21,6 +21,7 @@
 #include "catalog/dependency.h"
 #include "catalog/heap.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -158,7 +159,7 @@ append_alterations(StringInfo buf, TupleDesc desc)
 }
 
 bool
-streaming_table_matches(Oid relid, TupleDesc desc, int shift)
+streaming_table_matches(Oid relid, TupleDesc desc, int shift, bool exact)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	TupleDesc	own = RelationGetDescr(rel);
@@ -167,11 +168,15 @@ streaming_table_matches(Oid relid, TupleDesc desc, int shift)
 	for (int i = 0; matches && i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Form_pg_attribute stored = TupleDescAttr(own, i + shift);
 		int32		typmod;
 
-		if (!att->attisdropped &&
-			base_type(att, &typmod) != TupleDescAttr(own, i + shift)->atttypid)
-			matches = false;
+		/* What is dropped must not keep its type from being dropped. */
+		if (att->attisdropped)
+			matches = stored->attisdropped || stored->atttypid == INT4OID;
+		else
+			matches = base_type(att, &typmod) == stored->atttypid &&
+				(typmod == stored->atttypmod || !exact);
 	}
 	table_close(rel, AccessShareLock);
 	return matches;

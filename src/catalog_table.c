@@ -20,11 +20,11 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/typcache.h"
 
 #include "streaming.h"
 #include "catalog_table.h"
 #include "extension.h"
+#include "index_lookup.h"
 
 #define HINT_SHAPE "Make it as CREATE EXTENSION does, or drop the extension and create it again."
 
@@ -96,26 +96,16 @@ is_plain(Relation index)
 	return RelationGetIndexExpressions(index) == NIL && RelationGetIndexPredicate(index) == NIL;
 }
 
-/* Is index a B-tree of all rows whose first columns are these, in the usual order? */
+/* Can rows be looked up in index by these columns of def? */
 static bool
-is_on(Relation index, const StreamingTableDef *def, const StreamingTableShape *shape,
-	  const int *columns)
+is_on(Relation index, const StreamingTableShape *shape, const int *columns)
 {
-	Form_pg_index form = index->rd_index;
+	AttrNumber	attnums[STREAMING_INDEX_COLUMNS];
+	int			n;
 
-	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisready ||
-		!is_plain(index))
-		return false;
-	for (int n = 0; n < STREAMING_INDEX_COLUMNS && columns[n] != 0; n++)
-	{
-		Oid			type = def->columns[columns[n] - 1].type;
-
-		if (n >= form->indnkeyatts || index->rd_indoption[n] != 0 ||
-			form->indkey.values[n] != shape->attnums[columns[n] - 1] ||
-			index->rd_opfamily[n] != lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf)
-			return false;
-	}
-	return true;
+	for (n = 0; n < STREAMING_INDEX_COLUMNS && columns[n] != 0; n++)
+		attnums[n] = shape->attnums[columns[n] - 1];
+	return streaming_index_fits(index, attnums, n);
 }
 
 static void
@@ -143,7 +133,7 @@ look_at(Relation rel, const StreamingTableDef *def, StreamingTableShape *shape)
 		for (int i = 0; i < STREAMING_TABLE_INDEXES; i++)
 		{
 			if (def->indexes[i][0] != 0 && !OidIsValid(shape->indexes[i]) &&
-				is_on(index, def, shape, def->indexes[i]))
+				is_on(index, shape, def->indexes[i]))
 				shape->indexes[i] = lfirst_oid(lc);
 		}
 		if (!is_plain(index))

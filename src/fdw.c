@@ -28,6 +28,7 @@
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
 #endif
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
 #include "miscadmin.h"
@@ -207,7 +208,7 @@ pushed_rows(Oid relid)
 	int32		width = get_relation_data_width(relid, NULL) + 40;
 	double		rows = 0;
 
-	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
+	for (int i = 0; i < STREAMING_PUSH_TABLES && streaming_push_is_readable(relid); i++)
 	{
 		Oid			table_oid = streaming_push_table(relid, i);
 		Relation	table = OidIsValid(table_oid) ?
@@ -412,7 +413,15 @@ next_source_row(StreamScan *state)
 static void
 open_pushed(ForeignScanState *node, StreamScan *state)
 {
-	state->shared = streaming_stream_use(RelationGetRelid(node->ss.ss_currentRelation));
+	Relation	stream = node->ss.ss_currentRelation;
+
+	if (!streaming_push_is_readable(RelationGetRelid(stream)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot read stream \"%s\" during recovery", RelationGetRelationName(stream)),
+				 errdetail("The rows of a stream with the option durable 'false' are in unlogged tables, which a standby does not have."),
+				 errhint("Read it on the primary.")));
+	state->shared = streaming_stream_use(RelationGetRelid(stream));
 	streaming_push_scan_lock(&state->push, state->shared, 0);
 	streaming_stream_release(state->shared);
 	begin_pushed(node, state);
@@ -422,23 +431,13 @@ open_pushed(ForeignScanState *node, StreamScan *state)
 static void
 begin_pushed(ForeignScanState *node, StreamScan *state)
 {
-	Relation	stream = node->ss.ss_currentRelation;
-	Relation	table = NULL;
+	TupleDesc	desc = RelationGetDescr(node->ss.ss_currentRelation);
 
 	state->pushing = true;
-	for (int i = 0; i < 2 && table == NULL; i++)
-		if (OidIsValid(state->push.tables[i]))
-			table = table_open(state->push.tables[i], NoLock);
-	if (table == NULL)
-	{
-		state->push.table = 2;	/* nobody has ever pushed */
-		return;
-	}
-	state->stored = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(table)),
-											 &TTSOpsBufferHeapTuple);
-	table_close(table, NoLock);
-	state->slot = streaming_shift_slot_make(CreateTupleDescCopy(RelationGetDescr(stream)),
-											state->stored, STREAMING_PUSH_SHIFT);
+	state->stored = streaming_stored_slot_make();
+	state->slot = streaming_shift_slot_make(CreateTupleDescCopy(desc), state->stored,
+											STREAMING_PUSH_SHIFT);
+	state->push.natts = desc->natts + STREAMING_PUSH_SHIFT;
 	streaming_push_scan_begin(&state->push, node->ss.ps.state->es_snapshot, NULL,
 							  state->stored);
 }
@@ -457,7 +456,7 @@ rescan(ForeignScanState *node)
 		streaming_positions_init(&none);
 		streaming_source_scan_start(state->source, &none);
 	}
-	else if (state->pushing && state->stored)
+	else if (state->pushing)
 	{
 		streaming_push_scan_end(&state->push);
 		streaming_push_scan_begin(&state->push, node->ss.ps.state->es_snapshot, NULL,
@@ -620,7 +619,13 @@ exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
 	StreamInsert *insert = rinfo->ri_FdwState;
+	Relation	rel = rinfo->ri_RelationDesc;
 
+	/* The executor leaves constraints of foreign tables to whoever keeps their rows. */
+	if (rel->rd_att->constr)
+		ExecConstraints(rinfo, slot, estate);
+	if (rel->rd_rel->relispartition && rinfo->ri_RootResultRelInfo == NULL)
+		(void) ExecPartitionCheck(rinfo, slot, estate, true);
 	if (insert->push)
 		streaming_push_row(insert->push, slot);
 	else

@@ -26,12 +26,15 @@
 
 #include "streaming.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "checkpoint.h"
@@ -127,7 +130,6 @@ read_checkpoint(StreamingInput *input)
 	StreamingPositions positions;
 	Latch	   *wake;
 
-	input->stored_desc = streaming_buffer_desc(stream->tupdesc);
 	streaming_positions_init(&positions);
 	input->written = streaming_checkpoint_read_positions(input->view, stream->relid,
 														 stream->kind, &positions);
@@ -563,7 +565,7 @@ streaming_input_scan_open(StreamingInput *input)
 		case STREAMING_INPUT_NONE:
 			break;
 		case STREAMING_INPUT_BUFFER:
-			scan->stored = MakeSingleTupleTableSlot(input->stored_desc, &TTSOpsBufferHeapTuple);
+			scan->stored = streaming_stored_slot_make();
 			scan->slot = streaming_shift_slot_make(desc, scan->stored, STREAMING_BUFFER_SHIFT);
 			streaming_buffer_scan_open(scan);
 			break;
@@ -572,7 +574,7 @@ streaming_input_scan_open(StreamingInput *input)
 			streaming_store_scan_open(scan);
 			break;
 		case STREAMING_INPUT_SNAPSHOT:
-			scan->stored = MakeSingleTupleTableSlot(input->stored_desc, &TTSOpsBufferHeapTuple);
+			scan->stored = streaming_stored_slot_make();
 			scan->slot = streaming_shift_slot_make(desc, scan->stored, STREAMING_PUSH_SHIFT);
 			streaming_snapshot_scan_open(scan);
 			break;
@@ -656,6 +658,29 @@ streaming_input_scan_close(StreamingInputScan *scan)
  * ----------
  */
 
+/* Rows of segment 1 are gone when another one has taken their table, or nothing has. */
+static void
+notice_removed(Oid stream, StreamingStreamShared *shared)
+{
+	uint64		number = streaming_push_current(shared);
+	Oid			old = number == 2 ? streaming_push_table(stream, 1) : InvalidOid;
+	bool		removed = number > 2;
+
+	if (OidIsValid(old))
+	{
+		Relation	rel = table_open(old, AccessShareLock);
+
+		removed = RelationGetNumberOfBlocks(rel) == 0;
+		table_close(rel, AccessShareLock);
+	}
+	if (removed)
+		ereport(NOTICE,
+				(errmsg("the view begins with the rows that stream \"%s\" still has",
+						get_rel_name(stream)),
+				 errdetail("Rows that were pushed before have been taken by all views there were, and removed."),
+				 errhint("The stream's option \"retention\" keeps rows for views that are made later.")));
+}
+
 void
 streaming_input_initialize(const StreamingView *view, Oid stream)
 {
@@ -677,6 +702,8 @@ streaming_input_initialize(const StreamingView *view, Oid stream)
 				 errhint("Set streaming.start to 'earliest' or 'latest'.")));
 
 	shared = streaming_stream_use(stream);
+	if (earliest)
+		notice_removed(stream, shared);
 	streaming_push_scan_lock(&scan, shared, PG_UINT64_MAX);
 	if (OidIsValid(scan.tables[1]))
 	{

@@ -152,8 +152,8 @@ extern void streaming_input_initialize(const StreamingView *view, Oid stream);
 
 /*
  * Number of committed rows of a pushed stream that view has not taken; as
- * expensive as reading them.  In a transaction with an active snapshot.  -1: view
- * does not read it.
+ * expensive as reading them.  In a transaction with an active snapshot.  -1: it
+ * cannot be told (streaming_push_is_readable).
  */
 extern int64 streaming_input_push_lag(Oid view, Oid stream);
 

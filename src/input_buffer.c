@@ -38,7 +38,7 @@ streaming_buffer_begin(StreamingInput *input)
 	for (int attempt = 0; attempt < 2; attempt++)
 	{
 		if (reader->mode != STREAMING_INPUT_BUFFER &&
-			!streaming_buffer_enter(input->shared, reader, input->stored_desc,
+			!streaming_buffer_enter(input->shared, reader, input->stream->tupdesc,
 									&input->columns, input->next.next, input->next.n))
 			return false;
 		if (streaming_buffer_range(input->shared, reader, &input->range))
@@ -159,6 +159,8 @@ next_part(StreamingInputScan *scan)
 		return false;
 	part = &range->parts[++scan->part];
 	scan->rel = table_open(part->relid, NoLock);	/* locked by the range */
+	streaming_stored_slot_set(scan->stored, scan->rel,
+							  scan->input->stream->tupdesc->natts + STREAMING_BUFFER_SHIFT);
 	scan->scan = streaming_buffer_scan(scan->rel, GetActiveSnapshot(), part);
 	scan->last = part->after;
 	return true;

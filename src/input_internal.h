@@ -43,11 +43,15 @@ typedef struct StreamingEventTimes
 typedef struct StreamingSnapshotPosition
 {
 	uint64		number;			/* of the segment */
+	uint64		era;			/* of its table, in which block counts */
 	BlockNumber block;
 	uint64		xmin;			/* of the snapshot; 64-bit transaction ids */
 	uint64		xmax;			/* 0: nothing has been taken */
 	int			nxip;
 	uint64	   *xip;			/* sorted */
+	uint64		own_xid;		/* of the transaction that took the snapshot, among
+								 * xip; 0: it had none */
+	CommandId	own_cid;		/* the snapshot saw what it did before that */
 } StreamingSnapshotPosition;
 
 /* What it depends on whether a scan wants a row that nobody has deleted. */
@@ -67,6 +71,8 @@ typedef struct StreamingPushScan
 	/* old and current segment */
 	Oid			tables[2];
 	uint64		numbers[2];
+	uint64		eras[2];		/* of the tables that are locked */
+	int			natts;			/* that they must have; 0: no matter */
 	const StreamingSnapshotPosition *position;	/* NULL: all rows are wanted */
 	Snapshot	snapshot;
 	uint64		next_xid;		/* when the scan began */
@@ -104,7 +110,6 @@ struct StreamingInput
 	Oid			view;
 	char	   *start;			/* NULL: the stream's */
 	StreamingStream *stream;
-	TupleDesc	stored_desc;	/* of a segment or a pushed stream's table */
 	StreamingColumnSet columns; /* that the view reads */
 	StreamingStreamShared *shared;
 	StreamingViewReader *reader;
@@ -269,18 +274,21 @@ extern bool streaming_snapshot_position_in(const char *text, uint32 identity,
 extern bool streaming_snapshot_needs(const char *position, StreamingStreamShared *shared,
 									 Oid table, uint64 number);
 
-/* Has the position taken the rows of a transaction? */
-extern bool streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid);
+/* Has the position taken the rows that a command of a transaction has pushed? */
+extern bool streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid,
+										CommandId cid);
 
 /* in push_scan.c */
 
 /*
  * Locks the tables of a pushed stream's segments from number from on, and
- * prepares to scan them; slot is of their type.  begin sets the snapshot; rows
- * that position has taken are left out, NULL: none.
+ * prepares to scan them; slot is one that streaming_stored_slot_make has made.
+ * begin sets the snapshot; rows that position has taken are left out, NULL: none.
  */
 extern void streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared,
 									 uint64 from);
+extern void streaming_push_scan_lock_table(StreamingPushScan *scan,
+										   StreamingStreamShared *shared, int i);
 extern void streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
 									  const StreamingSnapshotPosition *position,
 									  TupleTableSlot *slot);

@@ -8,12 +8,14 @@
  *
  * The position, in streaming.checkpoints as partition 0, is the text
  *
- *		segment:block:xmin:xmax:xid,xid,...@identity
+ *		segment:block:xmin:xmax:xid,xid,...@identity.era[.xid.command]
  *
- * a place and a snapshot as pg_snapshot shows it.  The identity is that of the
+ * a place and a snapshot as pg_snapshot shows it; what comes last says how much
+ * the snapshot saw of its own transaction, if that had written.  The identity is that of the
  * stream's tables, made when they were: a position that a dump has carried to
  * another database, where the rows are others and transaction ids mean
- * nothing, is no position.
+ * nothing, is no position.  The block counts in its table's era
+ * (source_push.c), of which there is another one after each start of the server.
  *
  * push_scan.c reads the tables.  What is read is locked before the batch's
  * snapshot is taken: the table of the current segment, and the old one only if
@@ -41,7 +43,6 @@
 #include "shift_slot.h"
 #include "source/source_push.h"
 
-static TupleDesc push_desc(TupleDesc stream);
 static void low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
 					  StreamingSnapshotPosition *position, StreamingPlace *end,
 					  BlockNumber *size);
@@ -49,7 +50,6 @@ static void follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared
 static void estimate_size(StreamingInput *input);
 static void set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot);
 static int	compare_xids(const void *a, const void *b);
-static void apply_floor(StreamingSnapshotPosition *position, StreamingStreamShared *shared);
 static void copy_position(StreamingSnapshotPosition *to, const StreamingSnapshotPosition *from);
 
 /* ----------
@@ -67,7 +67,9 @@ streaming_snapshot_position_out(const StreamingSnapshotPosition *position, uint3
 					 position->number, position->block, position->xmin, position->xmax);
 	for (int i = 0; i < position->nxip; i++)
 		appendStringInfo(&buf, "%s" UINT64_FORMAT, i > 0 ? "," : "", position->xip[i]);
-	appendStringInfo(&buf, "@%08x", identity);
+	appendStringInfo(&buf, "@%08x.%016" INT64_MODIFIER "x", identity, position->era);
+	if (position->own_xid > 0)
+		appendStringInfo(&buf, "." UINT64_FORMAT ".%u", position->own_xid, position->own_cid);
 	return buf.data;
 }
 
@@ -80,8 +82,14 @@ streaming_snapshot_position_in(const char *text, uint32 identity,
 	int			max;
 
 	memset(position, 0, sizeof(*position));
-	if (at == NULL || strtoul(at + 1, NULL, 16) != identity)
+	if (at == NULL || strtoul(at + 1, &end, 16) != identity)
 		return false;
+	if (*end == '.')
+		position->era = strtou64(end + 1, &end, 16);
+	if (*end == '.')
+		position->own_xid = strtou64(end + 1, &end, 10);
+	if (*end == '.')
+		position->own_cid = strtoul(end + 1, &end, 10);
 	position->number = strtou64(text, &end, 10);
 	if (*end != ':')
 		return false;
@@ -129,6 +137,8 @@ set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot)
 #undef WIDEN
 
 	/* A snapshot leaves its own transaction out; it has not ended. */
+	position->own_xid = U64FromFullTransactionId(own);
+	position->own_cid = snapshot->curcid;
 	if (FullTransactionIdIsValid(own))
 	{
 		position->xip[position->nxip++] = U64FromFullTransactionId(own);
@@ -138,8 +148,11 @@ set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot)
 }
 
 bool
-streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid)
+streaming_snapshot_has_seen(const StreamingSnapshotPosition *position, uint64 xid,
+							CommandId cid)
 {
+	if (xid == position->own_xid)
+		return cid < position->own_cid;
 	if (xid >= position->xmax)
 		return false;
 	if (xid < position->xmin)
@@ -164,26 +177,11 @@ copy_position(StreamingSnapshotPosition *to, const StreamingSnapshotPosition *fr
  * ----------
  */
 
-static TupleDesc
-push_desc(TupleDesc stream)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(stream->natts + STREAMING_PUSH_SHIFT);
-	TupleDesc	segment = streaming_buffer_desc(stream);
-
-	TupleDescInitEntry(desc, 1, "$xid", XID8OID, -1, 0);
-	for (int i = 0; i < stream->natts; i++)
-		TupleDescCopyEntry(desc, i + 1 + STREAMING_PUSH_SHIFT,
-						   segment, i + 1 + STREAMING_BUFFER_SHIFT);
-	FreeTupleDesc(segment);
-	return desc;
-}
-
 void
 streaming_snapshot_open(StreamingInput *input)
 {
 	ListCell   *lc;
 
-	input->stored_desc = push_desc(input->stream->tupdesc);
 	input->decided = true;
 	(void) streaming_push_current(input->shared);
 	foreach(lc, streaming_checkpoint_read(input->view, input->stream->relid))
@@ -194,7 +192,6 @@ streaming_snapshot_open(StreamingInput *input)
 														 input->shared->push_identity,
 														 &input->position);
 	}
-	apply_floor(&input->position, input->shared);
 	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
 	input->reader->mode = STREAMING_INPUT_SNAPSHOT;
 	if (input->holds_pushers)
@@ -206,25 +203,8 @@ streaming_snapshot_open(StreamingInput *input)
 }
 
 /*
- * A table can be shorter after a crash than it was when the position was
- * written: pages that held nothing durable are gone, and of an unlogged table
- * all of them.  Rows that came since are no further back than the floor.
- */
-static void
-apply_floor(StreamingSnapshotPosition *position, StreamingStreamShared *shared)
-{
-	uint64		place = streaming_pack_place(position->number, position->block);
-
-	LWLockAcquire(shared->lock, LW_SHARED);
-	place = Min(place, shared->push_floor);
-	LWLockRelease(shared->lock);
-	position->number = place >> 32;
-	position->block = (BlockNumber) place;
-}
-
-/*
  * Steps r1 and r2 of source_push.c.  *end: where the current segment ends; *size:
- * of its table, all told.  The tables are locked.
+ * of its table, all told.  The tables are locked, and have been looked at.
  */
 static void
 low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
@@ -234,10 +214,20 @@ low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
 	BlockNumber blocks;
 	uint64		place;
 	uint64		lowest;
+	uint64		eras[STREAMING_PUSH_TABLES];
 
-	/* The number was read, under the stream's lock, before the tables' lock. */
+	/*
+	 * The number was read, under the stream's lock, before the tables' lock.  The
+	 * table before is locked by those who push into it, and does not change as
+	 * long as there are any.
+	 */
+	LWLockAcquire(shared->lock, LW_SHARED);
+	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
+		eras[i] = shared->push_files[i].era;
+	LWLockRelease(shared->lock);
 	rel = table_open(scan->tables[1], NoLock);
-	blocks = RelationGetNumberOfBlocks(rel);
+	eras[scan->numbers[1] % STREAMING_PUSH_TABLES] =
+		streaming_push_look(shared, rel, scan->numbers[1], &blocks);
 	*size = streaming_table_blocks(rel);
 	table_close(rel, NoLock);
 	end->number = scan->numbers[1];
@@ -249,14 +239,14 @@ low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
 	place = Min(place, lowest);
 	position->number = place >> 32;
 	position->block = (BlockNumber) place;
+	position->era = eras[position->number % STREAMING_PUSH_TABLES];
 }
 
 void
 streaming_snapshot_prepare(StreamingInput *input)
 {
-	if (input->stored_desc->natts != input->stream->tupdesc->natts + STREAMING_PUSH_SHIFT)
-		elog(ERROR, "stream %s has changed", input->stream->name);
 	memset(&input->push, 0, sizeof(input->push));
+	input->push.natts = input->stream->tupdesc->natts + STREAMING_PUSH_SHIFT;
 	streaming_push_scan_lock(&input->push, input->shared, input->position.number);
 	if (!OidIsValid(input->push.tables[1]))
 		ereport(ERROR,
@@ -293,9 +283,10 @@ follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared)
 	Assert(number == scan->numbers[1] + 1);
 	scan->numbers[0] = scan->numbers[1];
 	scan->tables[0] = scan->tables[1];
+	scan->eras[0] = scan->eras[1];
 	scan->numbers[1] = number;
 	scan->tables[1] = streaming_push_table(shared->stream, number);
-	LockRelationOid(scan->tables[1], AccessShareLock);
+	streaming_push_scan_lock_table(scan, shared, 1);
 }
 
 /*
@@ -332,7 +323,7 @@ bool
 streaming_snapshot_begin(StreamingInput *input)
 {
 	StreamingPushScan *push = &input->push;
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(input->stored_desc, &TTSOpsBufferHeapTuple);
+	TupleTableSlot *slot = streaming_stored_slot_make();
 	bool		found;
 
 	if (input->prepared == 0)
@@ -424,16 +415,12 @@ streaming_snapshot_needs(const char *position, StreamingStreamShared *shared, Oi
 	StreamingSnapshotPosition taken;
 	StreamingPushScan scan = {.tables = {table}, .numbers = {number, number + 1}};
 	TupleTableSlot *slot;
-	Relation	rel;
 	bool		needs;
 
 	if (!streaming_snapshot_position_in(position, shared->push_identity, &taken))
 		return true;
-	apply_floor(&taken, shared);
-	rel = table_open(table, NoLock);
-	slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
-									&TTSOpsBufferHeapTuple);
-	table_close(rel, NoLock);
+	streaming_push_scan_lock_table(&scan, shared, 0);
+	slot = streaming_stored_slot_make();
 	streaming_push_scan_begin(&scan, GetActiveSnapshot(), &taken, slot);
 	needs = streaming_push_scan_next(&scan);
 	streaming_push_scan_end(&scan);
@@ -452,25 +439,21 @@ streaming_input_push_lag(Oid view, Oid stream)
 int64
 streaming_input_push_rest(Oid stream, const char *text)
 {
-	StreamingStreamShared *shared = streaming_stream_use(stream);
+	StreamingStreamShared *shared;
 	StreamingSnapshotPosition position = {0};
 	StreamingPushScan scan = {0};
 	TupleTableSlot *slot;
-	Relation	rel;
 	int64		rows = 0;
 
+	if (!streaming_push_is_readable(stream))
+		return -1;
+	shared = streaming_stream_use(stream);
 	streaming_push_scan_lock(&scan, shared, 0);
 	if (text)
-	{
 		(void) streaming_snapshot_position_in(text, shared->push_identity, &position);
-		apply_floor(&position, shared);
-	}
 	if (OidIsValid(scan.tables[1]))
 	{
-		rel = table_open(scan.tables[1], NoLock);
-		slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
-										&TTSOpsBufferHeapTuple);
-		table_close(rel, NoLock);
+		slot = streaming_stored_slot_make();
 		streaming_push_scan_begin(&scan, GetActiveSnapshot(), &position, slot);
 		while (streaming_push_scan_next(&scan))
 		{

@@ -32,6 +32,7 @@
 #include "utils/rel.h"
 
 #include "input_internal.h"
+#include "shift_slot.h"
 #include "source/source_push.h"
 
 /* Pages that a process takes at once of a scan that it shares. */
@@ -84,11 +85,29 @@ streaming_push_scan_lock(StreamingPushScan *scan, StreamingStreamShared *shared,
 				continue;
 			scan->tables[i] = streaming_push_table(shared->stream, scan->numbers[i]);
 			if (OidIsValid(scan->tables[i]))
-				LockRelationOid(scan->tables[i], AccessShareLock);
+				streaming_push_scan_lock_table(scan, shared, i);
 		}
 		if (number == 0 || streaming_push_current(shared) == number)
 			break;
 	}
+}
+
+void
+streaming_push_scan_lock_table(StreamingPushScan *scan, StreamingStreamShared *shared, int i)
+{
+	Relation	table = table_open(scan->tables[i], AccessShareLock);
+	BlockNumber blocks;
+
+	scan->eras[i] = streaming_push_look(shared, table, scan->numbers[i], &blocks);
+	table_close(table, NoLock);
+}
+
+/* The first block of table i that may have rows position has not taken. */
+static BlockNumber
+begin_block(StreamingPushScan *scan, const StreamingSnapshotPosition *position, int i)
+{
+	return position->number == scan->numbers[i] && position->era == scan->eras[i] ?
+		position->block : 0;
 }
 
 void
@@ -105,14 +124,11 @@ streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
 	scan->origin.infomask = 0;
 	scan->table = 0;
 	ItemPointerSet(&scan->from, 0, FirstOffsetNumber);
-	if (position && position->number == scan->numbers[0])
-		ItemPointerSet(&scan->from, position->block, FirstOffsetNumber);
-	else if (position && position->number >= scan->numbers[1])
-	{
+	if (position && position->number >= scan->numbers[1])
 		scan->table = 1;
-		if (position->number == scan->numbers[1])
-			ItemPointerSet(&scan->from, position->block, FirstOffsetNumber);
-	}
+	if (position)
+		ItemPointerSet(&scan->from, begin_block(scan, position, scan->table),
+					   FirstOffsetNumber);
 	if (scan->share)
 		begin_share(scan);
 }
@@ -121,6 +137,7 @@ static void
 begin_table(StreamingPushScan *scan)
 {
 	scan->rel = table_open(scan->tables[scan->table], NoLock);
+	streaming_stored_slot_set(scan->slot, scan->rel, scan->natts);
 	if (scan->share)
 	{
 		scan->block = scan->nblocks = 0;	/* until it takes a range */
@@ -181,7 +198,8 @@ is_wanted(StreamingPushScan *scan, HeapTuple tuple)
 	scan->origin_wanted = visible &&
 		(scan->position == NULL ||
 		 !streaming_snapshot_has_seen(scan->position,
-									  streaming_push_row_xid(tuple, scan->next_xid)));
+									  streaming_push_row_xid(tuple, scan->next_xid),
+									  origin.cmin));
 	if ((origin.infomask & HEAP_XMAX_INVALID) == 0)
 		origin.infomask = 0;
 	*last = origin;

@@ -11,17 +11,9 @@
 
 #include "access/htup_details.h"
 #include "executor/tuptable.h"
-#include "utils/resowner.h"
+#include "utils/rel.h"
 
 #include "shift_slot.h"
-
-typedef struct ShiftSlot
-{
-	TupleTableSlot base;
-	TupleTableSlot *stored;
-	int			shift;
-	ResourceOwner owner;		/* of what stored has pinned */
-} ShiftSlot;
 
 static void shift_init(TupleTableSlot *slot);
 static void shift_release(TupleTableSlot *slot);
@@ -34,7 +26,7 @@ static HeapTuple shift_copy_heap_tuple(TupleTableSlot *slot);
 static MinimalTuple shift_copy_minimal_tuple(STREAMING_COPY_MINIMAL_ARGS);
 
 static const TupleTableSlotOps shift_ops = {
-	.base_slot_size = sizeof(ShiftSlot),
+	.base_slot_size = sizeof(StreamingShiftSlot),
 	.init = shift_init,
 	.release = shift_release,
 	.clear = shift_clear,
@@ -49,19 +41,44 @@ static const TupleTableSlotOps shift_ops = {
 };
 
 TupleTableSlot *
+streaming_stored_slot_make(void)
+{
+	return MakeTupleTableSlot(NULL, &TTSOpsBufferHeapTuple);
+}
+
+void
+streaming_stored_slot_set(TupleTableSlot *stored, Relation rel, int natts)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	TupleDesc	former = stored->tts_tupleDescriptor;
+	MemoryContext old;
+
+	if (natts > 0 && desc->natts != natts)
+		elog(ERROR, "table \"%s\" has %d columns where %d are expected",
+			 RelationGetRelationName(rel), desc->natts, natts);
+	if (former && equalTupleDescs(former, desc))
+		return;
+	old = MemoryContextSwitchTo(stored->tts_mcxt);
+	ExecSetSlotDescriptor(stored, CreateTupleDescCopy(desc));
+	MemoryContextSwitchTo(old);
+	if (former)
+		FreeTupleDesc(former);
+}
+
+TupleTableSlot *
 streaming_shift_slot_make(TupleDesc desc, TupleTableSlot *stored, int shift)
 {
 	TupleTableSlot *slot = MakeTupleTableSlot(desc, &shift_ops);
-	ShiftSlot  *shifted = (ShiftSlot *) slot;
+	StreamingShiftSlot *shifted = (StreamingShiftSlot *) slot;
 
-	Assert(stored->tts_tupleDescriptor->natts == desc->natts + shift);
 	shifted->stored = stored;
 	shifted->shift = shift;
 	shifted->owner = CurrentResourceOwner;
-
-	/* The arrays that came with the slot are left unused. */
-	slot->tts_values = stored->tts_values + shift;
-	slot->tts_isnull = stored->tts_isnull + shift;
+	shifted->ndropped = 0;
+	shifted->dropped = palloc(sizeof(int) * (desc->natts + 1));
+	for (int i = 0; i < desc->natts; i++)
+		if (TupleDescAttr(desc, i)->attisdropped)
+			shifted->dropped[shifted->ndropped++] = i;
 	return slot;
 }
 
@@ -87,9 +104,11 @@ shift_clear(TupleTableSlot *slot)
 static void
 shift_getsomeattrs(TupleTableSlot *slot, int natts)
 {
-	ShiftSlot  *shifted = (ShiftSlot *) slot;
+	StreamingShiftSlot *shifted = (StreamingShiftSlot *) slot;
 
 	slot_getsomeattrs(shifted->stored, natts + shifted->shift);
+	for (int i = 0; i < shifted->ndropped && shifted->dropped[i] < natts; i++)
+		slot->tts_isnull[shifted->dropped[i]] = true;
 	slot->tts_nvalid = natts;
 }
 
@@ -106,7 +125,7 @@ shift_getsysattr(TupleTableSlot *slot, int attnum, bool *isnull)
 static void
 shift_materialize(TupleTableSlot *slot)
 {
-	ShiftSlot  *shifted = (ShiftSlot *) slot;
+	StreamingShiftSlot *shifted = (StreamingShiftSlot *) slot;
 	ResourceOwner old = CurrentResourceOwner;
 
 	CurrentResourceOwner = shifted->owner;

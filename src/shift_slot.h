@@ -5,12 +5,34 @@
  * Tables that hold rows of a stream have some columns of ours before the
  * stream's.  A shifted slot shows the rest of such a row as a row of the
  * stream, without copying anything and without deforming more of it than is
- * asked for.
+ * asked for.  What a column had that the stream has dropped is NULL.
  */
 #ifndef STREAMING_SHIFT_SLOT_H
 #define STREAMING_SHIFT_SLOT_H
 
 #include "executor/tuptable.h"
+#include "utils/relcache.h"
+#include "utils/resowner.h"
+
+typedef struct StreamingShiftSlot
+{
+	TupleTableSlot base;
+	TupleTableSlot *stored;
+	int			shift;
+	ResourceOwner owner;		/* of what stored has pinned */
+	int			ndropped;
+	int		   *dropped;		/* columns that are always NULL, from 0 on */
+} StreamingShiftSlot;
+
+/* A slot for stored rows, before it is known of which table. */
+extern TupleTableSlot *streaming_stored_slot_make(void);
+
+/*
+ * Readies stored for the rows of table rel, which must have natts columns (0: any
+ * number).  Rows are taken apart as their table describes them: of what type a
+ * column is that the stream has dropped is known there only.
+ */
+extern void streaming_stored_slot_set(TupleTableSlot *stored, Relation rel, int natts);
 
 /*
  * Makes a slot of type desc that shows stored, which has shift columns more, in
@@ -24,6 +46,11 @@ extern TupleTableSlot *streaming_shift_slot_make(TupleDesc desc, TupleTableSlot 
 static inline void
 streaming_shift_slot_set(TupleTableSlot *slot)
 {
+	StreamingShiftSlot *shifted = (StreamingShiftSlot *) slot;
+
+	/* The slot's own arrays are left unused; stored has others for each table. */
+	slot->tts_values = shifted->stored->tts_values + shifted->shift;
+	slot->tts_isnull = shifted->stored->tts_isnull + shifted->shift;
 	slot->tts_nvalid = 0;
 	slot->tts_flags &= ~TTS_FLAG_EMPTY;
 }

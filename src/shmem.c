@@ -181,7 +181,7 @@ make_entry(Oid stream)
 	memset(&shared->columns, 0, sizeof(shared->columns));
 	memset(&shared->wanted, 0, sizeof(shared->wanted));
 	shared->push_number = 0;
-	shared->push_floor = 0;
+	memset(shared->push_files, 0, sizeof(shared->push_files));
 	shared->push_identity = 0;
 	shared->push_old_empty = false;
 	shared->push_trim = false;

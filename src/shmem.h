@@ -55,10 +55,26 @@ typedef struct StreamingPlace
 	ItemPointerData tid;
 } StreamingPlace;
 
+/*
+ * A table of a pushed stream, as somebody saw it who had it locked.  A place in it
+ * counts as long as the era is the same: another begins when blocks may have
+ * other rows than before.  push_tables.c keeps it.
+ */
+typedef struct StreamingPushFile
+{
+	Oid			file;			/* its relfilenode; Invalid: nobody has seen it */
+	BlockNumber blocks;			/* its length */
+	uint64		era;			/* by chance, so that none comes again; never 0 */
+} StreamingPushFile;
+
+/* Tables of a pushed stream, used in turn: segment n is in table n % 2. */
+#define STREAMING_PUSH_TABLES	2
+
 /* One table of the ring. */
 typedef struct StreamingSegment
 {
 	Oid			relid;			/* Invalid: there is no such table yet */
+	Oid			file;			/* its relfilenode when the segment was begun */
 	uint64		number;			/* of what it holds, rising from 1; 0: nothing */
 	ItemPointerData end;		/* last row that may be read */
 	bool		complete;		/* nothing will be appended */
@@ -103,8 +119,7 @@ typedef struct StreamingStreamShared
 
 	/* pushed rows (source_push.c); 0: not yet read from the catalog */
 	uint64		push_number;	/* of the segment for new rows */
-	uint64		push_floor;		/* the place behind which all rows are that were
-								 * pushed since push_number was read */
+	StreamingPushFile push_files[STREAMING_PUSH_TABLES];
 	uint32		push_identity;	/* of the stream's tables */
 	bool		push_old_empty; /* the other table is known to be empty */
 	bool		push_trim;		/* the coordinator is to look for what can go */

@@ -122,10 +122,12 @@ CREATE TABLE outbox (
     xid             xid8     NOT NULL,
     number          int      NOT NULL,
     messages        int      NOT NULL,
+    home            oid      NOT NULL,
     data            bytea    NOT NULL,
     PRIMARY KEY (stream, xid, number)
 ) WITH (toast_tuple_target = 8160);
 COMMENT ON TABLE outbox IS 'messages that wait to be delivered to Kafka or a directory; not dumped';
+COMMENT ON COLUMN outbox.home IS 'database the row was made in; another value tells a row of the original of a copy, which delivers it';
 ALTER TABLE outbox ALTER data SET STORAGE EXTERNAL;
 
 CREATE TABLE deliveries (
@@ -280,9 +282,9 @@ CREATE FUNCTION drain(view regclass, timeout interval DEFAULT NULL) RETURNS bigi
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_drain';
 COMMENT ON FUNCTION drain(regclass, interval) IS 'waits until a continuous view has taken all that its sources hold at the call, and shows all that the watermark closes; the number of input rows taken meanwhile';
 
-CREATE FUNCTION reset(view regclass) RETURNS void
+CREATE FUNCTION reset(view regclass, force boolean DEFAULT false) RETURNS void
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_reset';
-COMMENT ON FUNCTION reset(regclass) IS 'lets a continuous view, and those that read it, forget everything and begin again';
+COMMENT ON FUNCTION reset(regclass, boolean) IS 'lets a continuous view, and those that read it, forget everything and begin again; force: also without pushed rows that its stream no longer has';
 
 CREATE FUNCTION restart_delivery(stream regclass, resend boolean) RETURNS void
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_restart_delivery';

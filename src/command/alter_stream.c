@@ -7,8 +7,10 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -45,20 +47,91 @@ check_view(Oid view, Oid stream)
 				 errhint("Drop the view, change the stream, and create the view again.")));
 }
 
-void
-streaming_check_relation(Oid relid)
+/* May rows that are there break a constraint that stmt adds? */
+static bool
+adds_constraint(Node *stmt)
 {
 	ListCell   *lc;
 
-	StreamingSourceKind kind;
+	if (!IsA(stmt, AlterTableStmt))
+		return false;
+	foreach(lc, ((AlterTableStmt *) stmt)->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
 
-	CommandCounterIncrement();
+		switch (command->subtype)
+		{
+			case AT_AddConstraint:
+				if (!castNode(Constraint, command->def)->skip_validation)
+					return true;
+				break;
+			case AT_AddColumn:
+			case AT_AlterColumnType:
+			case AT_SetNotNull:
+			case AT_ValidateConstraint:
+				return true;
+			default:
+				break;
+		}
+	}
+	return false;
+}
+
+/*
+ * Nobody asks the one who writes a file or a message, so constraints of what is
+ * read could only be believed; but the planner believes them, too.
+ */
+static void
+refuse_constraints(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	if (constr && (constr->num_check > 0 || constr->has_not_null))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("stream \"%s\" cannot have a %s constraint", RelationGetRelationName(rel),
+						constr->num_check > 0 ? "CHECK" : "NOT NULL"),
+				 errdetail("Only streams of server \"streaming\" enforce constraints."),
+				 errhint("Leave out what does not hold with WHERE in the continuous view, or give the column a domain with the constraint: records that break it are rejected.")));
+	relation_close(rel, NoLock);
+}
+
+static void
+check_stream(Oid relid, Node *stmt)
+{
+	StreamingSourceKind kind;
+	ListCell   *lc;
+
 	if (!streaming_is_stream(relid, &kind))
 		return;
+	LockRelationOid(relid, AccessShareLock);
 	(void) streaming_stream_open(relid, GetUserId());
+	if (kind != STREAMING_SOURCE_PUSH)
+		refuse_constraints(relid);
 	foreach(lc, streaming_catalog_views_of_stream(relid))
 		check_view(lfirst_oid(lc), relid);
 	if (kind == STREAMING_SOURCE_PUSH)
+	{
 		streaming_push_create_tables(relid);
+		if (adds_constraint(stmt))
+			streaming_push_check_rows(relid);
+	}
 	streaming_workers_notify();
+}
+
+void
+streaming_check_relation(Oid relid, Node *stmt)
+{
+	ListCell   *lc;
+
+	CommandCounterIncrement();
+	if (!has_subclass(relid))
+	{
+		check_stream(relid, stmt);
+		return;
+	}
+	/* What is done to a table is done to those that inherit from it. */
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		check_stream(lfirst_oid(lc), stmt);
 }

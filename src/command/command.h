@@ -97,10 +97,15 @@ extern void streaming_check_alter(Oid relid, AlterTableStmt *stmt);
 extern List *streaming_owner_changing(void);
 extern void streaming_owner_changed(Oid relid, List *restricted);
 
+/* in row_type.c */
+
+/* A column has been added to relid, or is about to be dropped. */
+extern void streaming_row_type_changed(Oid relid);
+
 /* in alter_stream.c */
 
 /* After a foreign table was made or altered: is it a good stream? */
-extern void streaming_check_relation(Oid relid);
+extern void streaming_check_relation(Oid relid, Node *stmt);
 
 /* in drop.c */
 extern void streaming_relation_dropped(Oid relid);

@@ -1,8 +1,8 @@
 /*
  * utility.c
- *		Hooks: looks at each utility statement and at each dropped object, and
- *		hands those that concern streams and continuous views to the file of the
- *		command.
+ *		Hooks: looks at each utility statement, at each dropped object, and at
+ *		columns that come and go, and hands those that concern streams and
+ *		continuous views to the file of the command.
  *
  * Most statements are PostgreSQL's; what we do before and after them stands in
  * two switches.  Tables are looked up only for the statements named there:
@@ -246,7 +246,7 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 		case T_AlterTableStmt:
 		case T_RenameStmt:
 			if (OidIsValid(relid) && streaming_is_installed())
-				streaming_check_relation(relid);
+				streaming_check_relation(relid, stmt);
 			if (OidIsValid(relid) && is_ours(relid))
 				streaming_workers_notify();
 			if (OidIsValid(relid) && owner_changed)
@@ -335,7 +335,13 @@ object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *
 
 	if (next_object_access)
 		next_object_access(access, classid, objid, subid, arg);
-	if (access != OAT_DROP || !streaming_is_installed())
+	if (access != OAT_DROP && access != OAT_POST_CREATE)
+		return;
+	if (!streaming_is_installed())
+		return;
+	if (classid == RelationRelationId && subid > 0)
+		streaming_row_type_changed(objid);
+	if (access != OAT_DROP)
 		return;
 
 	switch (classid)

@@ -293,7 +293,9 @@ open_program(StreamingViewState *state)
 	state->progress = streaming_progress_read(state->view);
 	state->closed = DT_NOBEGIN;
 	state->due_timeout = streaming_idle_partition_timeout;
-	if (state->program->event_attno)
+	/* late rows are counted of a session by any time */
+	if (state->program->event_attno ||
+		state->program->stages[0].kind == STREAMING_STAGE_SESSION)
 		streaming_input_track(state->input, state->program->event_attno,
 							  streaming_late_rescan);
 	MemoryContextSwitchTo(old);

@@ -168,7 +168,7 @@ read_stored(StreamingStageExec *exec, Track *track, TimestampTz time)
 	Datum	   *keys = palloc(sizeof(Datum) * nkeys);
 	bool	   *keys_null = palloc(sizeof(bool) * nkeys);
 
-	streaming_state_find_from(table, merge->hash, time);
+	streaming_state_find_from(table, merge->hash, exec->stage->closes_attno, time);
 	while (streaming_state_next_until(table))
 	{
 		StoredSession *session;

@@ -507,8 +507,8 @@ partial_query(Query *query, List *key_tles, List *aggrefs)
 
 /*
  * What a session needs beyond compile_event_time: a time in its state, also where
- * no watermark closes it; and rows whose time is one.  Where the watermark follows
- * that time, in_time sees to the latter, and counts.
+ * no watermark closes it; and rows whose time is one, from which a session ends
+ * before all timestamps do.  Others are late, whatever the watermark.
  */
 static void
 compile_session(StreamingCompiler *compiler, StreamingStage *stage, Query *query,
@@ -523,15 +523,7 @@ compile_session(StreamingCompiler *compiler, StreamingStage *stage, Query *query
 		stage->closes = streaming_window_closes(&window,
 												(Node *) makeVar(1, stage->nkeys, value->type, -1,
 																 InvalidOid, 0));
-	if (compiler->event_attno &&
-		streaming_window_of(query, time, compiler->program->input,
-							compiler->event_attno).kind == STREAMING_WINDOW_TIME)
-		return;
-	query->jointree->quals =
-		make_and_qual(query->jointree->quals,
-					  (Node *) makeFuncExpr(F_ISFINITE_TIMESTAMPTZ, BOOLOID,
-											list_make1(copyObject(time)),
-											InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+	streaming_add_in_time(query, streaming_session_fits(time, stage->gap));
 }
 
 static void

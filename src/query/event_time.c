@@ -353,6 +353,27 @@ streaming_window_closes_text(const StreamingWindow *window, const char *key)
 														IntervalPGetDatum(window->length))));
 }
 
+Expr *
+streaming_session_fits(Node *time, int64 gap)
+{
+	Interval	width = {.time = gap};
+	CaseExpr   *result = makeNode(CaseExpr);
+	CaseWhen   *when = makeNode(CaseWhen);
+
+	when->expr = (Expr *) makeFuncExpr(F_ISFINITE_TIMESTAMPTZ, BOOLOID,
+									   list_make1(window_end((Expr *) copyObject(time), &width, NULL)),
+									   InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	when->result = (Expr *) makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(TimestampTz),
+									  TimestampTzGetDatum(END_TIMESTAMP - 1), false,
+									  FLOAT8PASSBYVAL);
+	when->location = -1;
+	result->casetype = TIMESTAMPTZOID;
+	result->args = list_make1(when);
+	result->defresult = (Expr *) makeNullConst(TIMESTAMPTZOID, -1, InvalidOid);
+	result->location = -1;
+	return (Expr *) result;
+}
+
 /* ---- Changes to the query ---- */
 
 void

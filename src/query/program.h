@@ -210,6 +210,12 @@ extern StreamingWindow streaming_window_of(Query *query, Node *expr, Oid stream,
 extern Expr *streaming_window_closes(const StreamingWindow *window, Node *key);
 extern char *streaming_window_closes_text(const StreamingWindow *window, const char *key);
 
+/*
+ * Of a row of a session: a time that no watermark reaches; NULL if a session of
+ * that time would not end before all timestamps do.
+ */
+extern Expr *streaming_session_fits(Node *time, int64 gap);
+
 /* Adds "streaming_internal.in_time(closes) IS NOT NULL" to the query's WHERE. */
 extern void streaming_add_in_time(Query *query, Expr *closes);
 

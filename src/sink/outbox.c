@@ -230,6 +230,7 @@ end_chunk(StreamingOutbox *outbox)
 	set_column(outbox, slot, Anum_outbox_xid, FullTransactionIdGetDatum(xid));
 	set_column(outbox, slot, Anum_outbox_number, Int32GetDatum(++last_number));
 	set_column(outbox, slot, Anum_outbox_messages, Int32GetDatum(outbox->messages));
+	set_column(outbox, slot, Anum_outbox_home, ObjectIdGetDatum(MyDatabaseId));
 	set_column(outbox, slot, Anum_outbox_data, PointerGetDatum(data));
 	ExecStoreVirtualTuple(slot);
 	outbox->nslots++;
@@ -391,20 +392,31 @@ streaming_outbox_message(const char **at, const char *end, StreamingMessage *mes
 
 /* ---- The end of the transaction ---- */
 
+/*
+ * What subid has written to stream among the first n of all_written, or NULL.
+ * They lie as subtransactions do, the innermost last.
+ */
+static Written *
+find_written(Oid stream, SubTransactionId subid, int n)
+{
+	while (--n >= 0)
+	{
+		Written    *written = list_nth(all_written, n);
+
+		if (written->subid != subid)
+			break;
+		if (written->stream == stream)
+			return written;
+	}
+	return NULL;
+}
+
 static void
 count_written(Oid stream, int64 messages, int64 bytes)
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
-	Written    *written = NULL;
-	ListCell   *lc;
+	Written    *written = find_written(stream, subid, list_length(all_written));
 
-	foreach(lc, all_written)
-	{
-		Written    *other = lfirst(lc);
-
-		if (other->stream == stream && other->subid == subid)
-			written = other;
-	}
 	if (written == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
@@ -471,22 +483,33 @@ publish(void)
 		streaming_workers_notify_now();
 }
 
+/* What a subtransaction has written becomes its parent's, or nobody's. */
 static void
-subtransaction_ends(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
-					void *arg)
+subtransaction_ends(SubXactEvent event, SubTransactionId subid,
+					SubTransactionId parent, void *arg)
 {
-	ListCell   *lc;
+	int			first = list_length(all_written);
+	int			n = list_length(all_written);
 
 	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
-	foreach(lc, all_written)
+	while (first > 0 && ((Written *) list_nth(all_written, first - 1))->subid == subid)
+		first--;
+	for (int i = first; event == SUBXACT_EVENT_COMMIT_SUB && i < n; i++)
 	{
-		Written    *written = lfirst(lc);
+		Written    *written = list_nth(all_written, i);
+		Written    *of_parent = find_written(written->stream, parent, first);
 
-		if (written->subid != subid)
+		if (of_parent)
+		{
+			of_parent->messages += written->messages;
+			of_parent->bytes += written->bytes;
+			pfree(written);
 			continue;
+		}
+		/* Into the place of one that has gone to the parent's, or its own. */
 		written->subid = parent;
-		if (event == SUBXACT_EVENT_ABORT_SUB)
-			written->messages = written->bytes = 0;
+		lfirst(list_nth_cell(all_written, first++)) = written;
 	}
+	all_written = list_truncate(all_written, first);
 }

@@ -18,6 +18,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -54,6 +55,7 @@ static const StreamingTableColumn outbox_columns[Natts_outbox] = {
 	{"xid", XID8OID},
 	{"number", INT4OID},
 	{"messages", INT4OID},
+	{"home", OIDOID},
 	{"data", BYTEAOID},
 };
 
@@ -262,6 +264,23 @@ streaming_outbox_delete(Oid stream, StreamingOutboxPlace after, StreamingOutboxP
 	{
 		count_chunk(&scan, extent);
 		simple_heap_delete(scan.table.rel, &tuple->t_self);
+	}
+	scan_end(&scan);
+}
+
+void
+streaming_outbox_delete_copied(Oid stream, Datum snapshot)
+{
+	OutboxScan	scan;
+	HeapTuple	tuple;
+	StreamingOutboxPlace begin = {0};
+
+	scan_begin(&scan, stream, begin, snapshot, RowExclusiveLock);
+	while ((tuple = scan_next(&scan)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (DatumGetObjectId(scan.values[Index_of_outbox(home)]) != MyDatabaseId)
+			simple_heap_delete(scan.table.rel, &tuple->t_self);
 	}
 	scan_end(&scan);
 }

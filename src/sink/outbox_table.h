@@ -17,6 +17,7 @@ enum
 	Anum_outbox_xid,
 	Anum_outbox_number,
 	Anum_outbox_messages,
+	Anum_outbox_home,
 	Anum_outbox_data,
 	_Anum_outbox_end
 };
@@ -99,6 +100,12 @@ extern List *streaming_outbox_read(Oid stream, StreamingOutboxPlace *after,
 extern void streaming_outbox_delete(Oid stream, StreamingOutboxPlace after,
 									StreamingOutboxPlace bound, Datum snapshot,
 									StreamingOutboxExtent *extent);
+
+/*
+ * Deletes what came with a copy of the database (CREATE DATABASE): the original
+ * delivers it.  snapshot is one of now.
+ */
+extern void streaming_outbox_delete_copied(Oid stream, Datum snapshot);
 
 /* The row of stream; NULL: there is none. */
 extern StreamingDeliveryRow *streaming_delivery_read(Oid stream);

@@ -28,11 +28,14 @@
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
 #include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -171,6 +174,29 @@ key_outputs(StreamingStage *stage)
 	return result;
 }
 
+/* Are values equal by collation only if they are by that of a group key? */
+static bool
+collation_tells(Oid collation, Oid of_key)
+{
+	return !OidIsValid(collation) || collation == of_key ||
+		get_collation_isdeterministic(collation);
+}
+
+/* Does column i of an index call equal what the output's type and collation do? */
+static bool
+index_tells(HeapTuple index, int i, const StreamingValue *output, Oid type)
+{
+	bool		isnull;
+	oidvector  *classes = (oidvector *)
+		DatumGetPointer(SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass, &isnull));
+	oidvector  *collations = (oidvector *)
+		DatumGetPointer(SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indcollation, &isnull));
+	Oid			family = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+
+	return get_opclass_family(classes->values[i]) == family &&
+		collation_tells(collations->values[i], output->collation);
+}
+
 /* Is index a unique index of exactly the sink's columns for the outputs? */
 static bool
 index_covers(Oid index, StreamingProgram *program, List *outputs)
@@ -194,7 +220,9 @@ index_covers(Oid index, StreamingProgram *program, List *outputs)
 		bool		found = false;
 
 		for (int i = 0; covers && i < form->indnkeyatts; i++)
-			found |= form->indkey.values[i] == attno;
+			found |= form->indkey.values[i] == attno &&
+				index_tells(tuple, i, &stage->outputs[lfirst_int(lc)],
+							get_atttype(program->sink.relid, attno));
 		if (!found)
 			covers = false;
 		else if (!form->indnullsnotdistinct)
@@ -326,6 +354,69 @@ key_for_complete(StreamingProgram *program, Relation rel)
 	return key != NIL ? key : key_by_index(program, rel, NIL);
 }
 
+/*
+ * Have any two values that a group key tells apart two values in a column, too, or
+ * else an error?  Casts that round or cut would lay one group over another.
+ */
+static bool
+keeps_apart(Oid from, int32 from_typmod, Oid to, int32 to_typmod)
+{
+	static const Oid wider[][2] = {
+		{INT2OID, INT4OID}, {INT2OID, INT8OID}, {INT2OID, NUMERICOID}, {INT2OID, FLOAT4OID},
+		{INT2OID, FLOAT8OID}, {INT4OID, INT2OID}, {INT4OID, INT8OID}, {INT4OID, NUMERICOID},
+		{INT4OID, FLOAT8OID}, {INT8OID, INT2OID}, {INT8OID, INT4OID}, {INT8OID, NUMERICOID},
+		{FLOAT4OID, FLOAT8OID}, {DATEOID, TIMESTAMPOID}
+	};
+	Node	   *value;
+
+	from = getBaseTypeAndTypmod(from, &from_typmod);
+	to = getBaseTypeAndTypmod(to, &to_typmod);
+	/* what a type writes as text it can read back */
+	if (to_typmod == -1 && (to == TEXTOID || to == VARCHAROID))
+		return true;
+	for (int i = 0; i < lengthof(wider) && to_typmod == -1; i++)
+		if (from == wider[i][0] && to == wider[i][1])
+			return true;
+
+	value = (Node *) makeVar(1, 1, from, from_typmod, get_typcollation(from), 0);
+	value = coerce_to_target_type(NULL, value, from, to, to_typmod,
+								  COERCION_ASSIGNMENT, COERCE_EXPLICIT_CAST, -1);
+	if (value)
+		value = eval_const_expressions(NULL, value);
+	while (value && IsA(value, RelabelType))
+		value = (Node *) ((RelabelType *) value)->arg;
+	return value && IsA(value, Var);
+}
+
+/* Rows that are told by these columns of the sink must be as many as groups. */
+static void
+check_key(StreamingProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->sink_key)
+	{
+		StreamingValue *output = &streaming_last_stage(program)->outputs[lfirst_int(lc)];
+		AttrNumber	attno = get_attnum(program->sink.relid, output->name);
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		get_atttypetypmodcoll(program->sink.relid, attno, &type, &typmod, &collation);
+		if (keeps_apart(output->type, output->typmod, type, typmod) &&
+			collation_tells(collation, output->collation))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of sink \"%s\" cannot tell all groups of the continuous view apart",
+						output->name, get_rel_name(program->sink.relid)),
+				 errdetail("The key is of type %s and the column of type %s, which may hold equal values for different keys.",
+						   format_type_with_typemod(output->type, output->typmod),
+						   format_type_with_typemod(type, typmod)),
+				 errhint("Give the column the type and collation of the key, or cast in GROUP BY.")));
+	}
+}
+
 static void
 table_check(StreamingProgram *program)
 {
@@ -352,6 +443,7 @@ table_check(StreamingProgram *program)
 			program->sink_key = key_for_complete(program, rel);
 			break;
 	}
+	check_key(program);
 	relation_close(rel, NoLock);
 }
 

@@ -27,18 +27,26 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "buffer.h"
@@ -47,6 +55,7 @@
 #include "checkpoint.h"
 #include "input_internal.h"
 #include "query/program.h"
+#include "shift_slot.h"
 #include "source/source_push.h"
 
 typedef enum SegmentColumn
@@ -71,6 +80,9 @@ static StreamingTableDef segments =
 static Oid	own_table(const char *name, Oid stream);
 static void make_table(StreamingStream *stream, int index);
 static void adapt_table(StreamingStream *stream, Oid relid, int index);
+static char *adapt_column(StreamingStream *stream, Oid relid, int i);
+static void refuse_change(char *message) pg_attribute_noreturn();
+static bool is_same_value(Form_pg_attribute stored, Oid type, int32 typmod);
 static bool is_empty(Oid relid);
 
 /* ----------
@@ -146,9 +158,7 @@ streaming_push_current(StreamingStreamShared *shared)
 {
 	StreamingPushSegment row;
 	uint64		number;
-	Oid			relid;
-	Relation	table = NULL;
-	BlockNumber blocks = 0;
+	bool		standby;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	number = shared->push_number;
@@ -156,27 +166,72 @@ streaming_push_current(StreamingStreamShared *shared)
 	if (number > 0)
 		return number;
 
-	/* Whoever switches tells it in shared memory, too, so old news do no harm. */
+	/*
+	 * Whoever switches tells it in shared memory, too, so old news do no harm.
+	 * Those of a standby would: its primary tells it nothing but the catalog.
+	 */
+	standby = RecoveryInProgress();
 	if (!streaming_push_read_segment(shared->stream, &row))
 		return 0;
-	relid = streaming_push_table(shared->stream, row.segment);
-	if (OidIsValid(relid))
-		table = try_table_open(relid, AccessShareLock);
-	if (table)
-	{
-		blocks = RelationGetNumberOfBlocks(table);
-		table_close(table, NoLock);
-	}
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (shared->push_number == 0)
 	{
-		shared->push_number = row.segment;
-		shared->push_floor = streaming_pack_place(row.segment, blocks > 0 ? blocks - 1 : 0);
+		if (!standby)
+			shared->push_number = row.segment;
 		shared->push_identity = (uint32) row.made;
 	}
-	number = shared->push_number;
+	number = standby ? row.segment : shared->push_number;
 	LWLockRelease(shared->lock);
 	return number;
+}
+
+static uint64
+new_era(void)
+{
+	uint64		era;
+
+	do
+		era = pg_prng_uint64(&pg_global_prng_state);
+	while (era == 0);
+	return era;
+}
+
+/*
+ * Blocks have other rows than before if the table has another file (VACUUM FULL
+ * and others that rewrite it), or is shorter than somebody saw it: VACUUM may have
+ * cut off its end, a crash may have, and what is added then lies before places
+ * that were noted.  All who add rows and all who note places look first, and the
+ * lock they have keeps others from cutting meanwhile.  So nobody misses it.
+ */
+uint64
+streaming_push_look(StreamingStreamShared *shared, Relation table, uint64 number,
+					BlockNumber *blocks)
+{
+	StreamingPushFile *known = &shared->push_files[number % STREAMING_PUSH_TABLES];
+	Oid			file = table->rd_rel->relfilenode;
+	uint64		era;
+	bool		news;
+
+	*blocks = RelationGetNumberOfBlocks(table);
+	if (RecoveryInProgress())
+		return 0;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	era = known->era;
+	news = known->file != file || known->blocks != *blocks;
+	LWLockRelease(shared->lock);
+	if (!news)
+		return era;
+
+	/* Under the lock, so that it is not shorter for being an older length. */
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	*blocks = RelationGetNumberOfBlocks(table);
+	if (known->file != file || known->blocks > *blocks)
+		known->era = new_era();
+	known->file = file;
+	known->blocks = *blocks;
+	era = known->era;
+	LWLockRelease(shared->lock);
+	return era;
 }
 
 /* ----------
@@ -195,6 +250,21 @@ streaming_push_table(Oid stream, uint64 number)
 {
 	return get_relname_relid(table_name(stream, number % STREAMING_PUSH_TABLES),
 							 streaming_internal_namespace());
+}
+
+bool
+streaming_push_is_readable(Oid stream)
+{
+	if (!RecoveryInProgress())
+		return true;
+	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
+	{
+		Oid			table = streaming_push_table(stream, i);
+
+		if (OidIsValid(table) && get_rel_persistence(table) != RELPERSISTENCE_PERMANENT)
+			return false;
+	}
+	return true;
 }
 
 void
@@ -273,17 +343,17 @@ make_table(StreamingStream *stream, int index)
 
 /*
  * Gives a table the columns (and the durability) that the stream has now.  One
- * that is empty is made anew; one that has rows can be given more columns.
+ * that is empty is made anew; one that has rows is altered as long as they stay
+ * where they are, with the transaction ids they have: who has taken them knows
+ * them by those.
  */
 static void
 adapt_table(StreamingStream *stream, Oid relid, int index)
 {
-	bool		logged = get_rel_persistence(relid) == RELPERSISTENCE_PERMANENT;
-	Relation	rel;
-	int			natts;
+	bool		durable = get_rel_persistence(relid) == RELPERSISTENCE_PERMANENT;
 
-	if (streaming_table_matches(relid, stream->tupdesc, STREAMING_PUSH_SHIFT) &&
-		logged == stream->durable)
+	if (streaming_table_matches(relid, stream->tupdesc, STREAMING_PUSH_SHIFT, true) &&
+		durable == stream->durable)
 		return;
 
 	LockRelationOid(relid, AccessExclusiveLock);
@@ -297,36 +367,82 @@ adapt_table(StreamingStream *stream, Oid relid, int index)
 		make_table(stream, index);
 		return;
 	}
-
-	rel = table_open(relid, NoLock);
-	natts = RelationGetDescr(rel)->natts - STREAMING_PUSH_SHIFT;
-	table_close(rel, NoLock);
-	for (; natts < stream->tupdesc->natts; natts++)
+	if (durable != stream->durable)
+		refuse_change(psprintf("cannot change the option \"durable\" of stream %s while it holds rows",
+							   stream->name));
+	for (int i = 0; i < stream->tupdesc->natts; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(stream->tupdesc, natts);
-		int32		typmod = att->atttypmod;
-		Oid			type = INT4OID;
+		char	   *command = adapt_column(stream, relid, i);
 
-		if (!att->attisdropped)
-			type = getBaseTypeAndTypmod(att->atttypid, &typmod);
-		/* as in streaming_internal_table */
-		streaming_push_run_as_owner(psprintf("ALTER TABLE %s.%s ADD COLUMN c%d %s%s",
-											 STREAMING_INTERNAL_SCHEMA,
-											 get_rel_name(relid), natts + 1,
-											 format_type_extended(type, typmod,
-																  FORMAT_TYPE_TYPEMOD_GIVEN |
-																  FORMAT_TYPE_FORCE_QUALIFY),
-											 type < FirstNormalObjectId ? "" :
-											 psprintf(", ALTER COLUMN c%d SET STATISTICS 0",
-													  natts + 1)));
+		if (command == NULL)
+			continue;
+		streaming_push_run_as_owner(psprintf("ALTER TABLE %s.%s %s", STREAMING_INTERNAL_SCHEMA,
+											 get_rel_name(relid), command));
+		CommandCounterIncrement();
 	}
-	CommandCounterIncrement();
-	if (!streaming_table_matches(relid, stream->tupdesc, STREAMING_PUSH_SHIFT))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot change the type of a column of stream %s while it holds rows",
-						stream->name),
-				 errhint("Make another stream, or add a column of the new type.")));
+}
+
+static void
+refuse_change(char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg_internal("%s", message),
+			 errhint("Rows go when all views have taken them and they fill half of \"streaming.buffer_size\". "
+					 "Add a column instead, or make another stream.")));
+}
+
+/*
+ * What is to be done for column i (from 0 on) of the stream in a table that has
+ * rows, NULL: nothing.
+ */
+static char *
+adapt_column(StreamingStream *stream, Oid relid, int i)
+{
+	Form_pg_attribute att = TupleDescAttr(stream->tupdesc, i);
+	Relation	rel = table_open(relid, NoLock);
+	TupleDesc	own = RelationGetDescr(rel);
+	Form_pg_attribute stored = i + STREAMING_PUSH_SHIFT < own->natts ?
+		TupleDescAttr(own, i + STREAMING_PUSH_SHIFT) : NULL;
+	int32		typmod = att->atttypmod;
+	Oid			type = att->attisdropped ? INT4OID : getBaseTypeAndTypmod(att->atttypid, &typmod);
+	char	   *name = format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
+											FORMAT_TYPE_FORCE_QUALIFY);
+	char	   *command = NULL;
+
+	if (stored == NULL)
+		command = psprintf("ADD COLUMN c%d %s", i + 1, name);
+	else if (att->attisdropped && !stored->attisdropped && stored->atttypid != INT4OID)
+		command = psprintf("DROP COLUMN c%d", i + 1);
+	else if (!att->attisdropped &&
+			 (stored->atttypid != type || stored->atttypmod != typmod))
+	{
+		if (stored->attisdropped || !is_same_value(stored, type, typmod))
+			refuse_change(psprintf("cannot change the type of column \"%s\" of stream %s while it holds rows",
+								   NameStr(att->attname), stream->name));
+		command = psprintf("ALTER COLUMN c%d TYPE %s", i + 1, name);
+	}
+	/* as in streaming_internal_table */
+	if (command && !att->attisdropped && type >= FirstNormalObjectId)
+		command = psprintf("%s, ALTER COLUMN c%d SET STATISTICS 0", command, i + 1);
+	table_close(rel, NoLock);
+	return command;
+}
+
+/* Is any value of a column one of the type, as it is? */
+static bool
+is_same_value(Form_pg_attribute stored, Oid type, int32 typmod)
+{
+	Node	   *value = (Node *) makeVar(1, stored->attnum, stored->atttypid, stored->atttypmod,
+										 stored->attcollation, 0);
+
+	value = coerce_to_target_type(NULL, value, stored->atttypid, type, typmod,
+								  COERCION_ASSIGNMENT, COERCE_EXPLICIT_CAST, -1);
+	if (value)
+		value = strip_implicit_coercions(eval_const_expressions(NULL, value));
+	while (value && IsA(value, RelabelType))
+		value = (Node *) ((RelabelType *) value)->arg;
+	return value && IsA(value, Var);
 }
 
 /* The caller has a lock. */
@@ -338,6 +454,61 @@ is_empty(Oid relid)
 
 	table_close(rel, NoLock);
 	return empty;
+}
+
+/* Raises an error if a value in slot is none of its column's domain. */
+static void
+check_domains(TupleDesc desc, TupleTableSlot *slot)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Datum		value;
+		bool		isnull;
+
+		if (att->attisdropped || get_typtype(att->atttypid) != TYPTYPE_DOMAIN)
+			continue;
+		value = slot_getattr(slot, i + 1, &isnull);
+		domain_check(value, isnull, att->atttypid, NULL, NULL);
+	}
+}
+
+void
+streaming_push_check_rows(Oid stream)
+{
+	Relation	rel = table_open(stream, NoLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	StreamingStreamShared *shared = streaming_stream_use(stream);
+	StreamingPushScan scan = {.natts = desc->natts + STREAMING_PUSH_SHIFT};
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *result = makeNode(ResultRelInfo);
+	TupleTableSlot *stored = streaming_stored_slot_make();
+	TupleTableSlot *slot = streaming_shift_slot_make(desc, stored, STREAMING_PUSH_SHIFT);
+
+	streaming_push_scan_lock(&scan, shared, 0);
+	streaming_stream_release(shared);
+	InitResultRelInfo(result, rel, 0, NULL, 0);
+	slot->tts_tableOid = stream;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	streaming_push_scan_begin(&scan, GetActiveSnapshot(), NULL, stored);
+	while (streaming_push_scan_next(&scan))
+	{
+		MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+
+		CHECK_FOR_INTERRUPTS();
+		streaming_shift_slot_set(slot);
+		if (desc->constr)
+			ExecConstraints(result, slot, estate);
+		check_domains(desc, slot);
+		MemoryContextSwitchTo(old);
+		ResetPerTupleExprContext(estate);
+	}
+	PopActiveSnapshot();
+	ExecDropSingleTupleTableSlot(slot);
+	ExecDropSingleTupleTableSlot(stored);
+	FreeExecutorState(estate);
+	table_close(rel, NoLock);
 }
 
 void

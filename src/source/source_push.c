@@ -55,8 +55,14 @@
  *	  same, T's first row is inserted after r1 and goes to the last page at that
  *	  time or to a new one: at or behind E.
  *
- * So in all cases L is not behind T's first row.  Places are in tables that
- * grow only; VACUUM is kept from truncating them (vacuum_truncate).
+ * So in all cases L is not behind T's first row, as long as rows stay where they
+ * are and are added behind others.  VACUUM FULL moves rows, and VACUUM may cut off
+ * the table's end, though we ask it not to (vacuum_truncate).  Neither happens
+ * while somebody has the table locked, as T has from p1 on and the reader until
+ * its batch ends; and who has locked it looks whether it has happened
+ * (streaming_push_look).  Then another era of the table begins.  A place of another
+ * era says no more than which segment it was in: the reader looks from its first
+ * block on, and passes over what it has taken by the snapshot.
  *
  * A transaction that pushes for an hour keeps L where it began, so that batches
  * meanwhile scan what came since; they pass over rows taken before by "$xid".
@@ -106,6 +112,9 @@
 /* How often a session that has to wait looks again. */
 #define WAIT_INTERVAL	20		/* ms */
 
+/* How often it has waited when its user is told for whom: a second or so. */
+#define TELL_AFTER		50
+
 struct StreamingPush
 {
 	MemoryContext context;
@@ -131,7 +140,8 @@ typedef struct PushedStream
 	uint64		place;			/* its entry, STREAMING_NOT_PUSHING: not yet */
 	uint64		segment;		/* newest it has pushed to */
 	BlockNumber blocks;			/* of the largest table it has pushed to */
-	List	   *counts;			/* of RowCount */
+	List	   *counts;			/* of RowCount, one a subtransaction that has not
+								 * ended, the innermost last */
 } PushedStream;
 
 /* Rows pushed by a subtransaction that has not ended. */
@@ -149,9 +159,12 @@ static PushedStream *pushed_stream(Oid stream);
 static Relation lock_segment(PushedStream *pushed, Relation stream);
 static void register_push(PushedStream *pushed, Relation table, uint64 number, bool *current);
 static void wait_for_views(StreamingStreamShared *shared);
-static bool is_behind(StreamingStreamShared *shared);
-static uint64 blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n);
+static void tell_waiting(StreamingStreamShared *shared, Oid view);
+static Oid	furthest_behind(StreamingStreamShared *shared);
+static uint64 blocks_behind(StreamingStreamShared *shared, uint64 place);
 static void count_rows(PushedStream *pushed, int64 rows);
+static void count_subtransaction(PushedStream *pushed, SubXactEvent event,
+								 SubTransactionId subid, SubTransactionId parent);
 static void transaction_ends(XactEvent event, void *arg);
 static void subtransaction_ends(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);
@@ -321,7 +334,7 @@ lock_segment(PushedStream *pushed, Relation stream)
 		if (!adapted &&
 			(number == 0 || !OidIsValid(table_oid) ||
 			 !streaming_table_matches(table_oid, RelationGetDescr(stream),
-									  STREAMING_PUSH_SHIFT)))
+									  STREAMING_PUSH_SHIFT, false)))
 		{
 			streaming_push_create_tables(relid);
 			adapted = true;
@@ -345,7 +358,7 @@ register_push(PushedStream *pushed, Relation table, uint64 number, bool *current
 
 	if (pushed->segment != number)
 		RelationSetTargetBlock(table, InvalidBlockNumber);
-	blocks = RelationGetNumberOfBlocks(table);
+	(void) streaming_push_look(shared, table, number, &blocks);
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	*current = shared->push_number == number;
@@ -367,9 +380,13 @@ register_push(PushedStream *pushed, Relation table, uint64 number, bool *current
 static void
 wait_for_views(StreamingStreamShared *shared)
 {
+	int			waits = 0;
+	Oid			view;
+
 	if (streaming_push_limit == 0 || MyBackendType != B_BACKEND)
 		return;
-	while (!TransactionIdIsValid(GetTopTransactionIdIfAny()) && is_behind(shared))
+	while (!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+		   OidIsValid(view = furthest_behind(shared)))
 	{
 		/* A view that has nothing to take says so when it is asked. */
 		streaming_stream_wake_readers(shared);
@@ -377,44 +394,71 @@ wait_for_views(StreamingStreamShared *shared)
 						 WAIT_INTERVAL, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		if (++waits == TELL_AFTER)
+			tell_waiting(shared, view);
 	}
 }
 
-/* Is a view that runs further behind than streaming.push_limit? */
-static bool
-is_behind(StreamingStreamShared *shared)
+/* The user may not be allowed to see the view; its name is what others need. */
+static void
+tell_waiting(StreamingStreamShared *shared, Oid view)
 {
-	StreamingPlace places[64];
-	int			n = 0;
+	char	   *name = get_rel_name(view);
+
+	if (name == NULL)
+		return;
+	ereport(NOTICE,
+			(errmsg("waiting until continuous view \"%s\" has taken rows of stream \"%s\"",
+					name, get_rel_name(shared->stream)),
+			 errdetail("It is more than streaming.push_limit behind."),
+			 errhint("See streaming.views for its state. This goes on when the view does, or when it is paused with ALTER VIEW ... SET (streaming.enabled = off).")));
+}
+
+/*
+ * Of the views that run further behind than streaming.push_limit the one that is
+ * furthest; Invalid: there is none.
+ */
+static Oid
+furthest_behind(StreamingStreamShared *shared)
+{
+	uint64		lowest = PG_UINT64_MAX;
+	Oid			view = InvalidOid;
 
 	/* Without the lock: a hint, as the number of users is. */
 	if (shared->users < 2)
-		return false;
+		return InvalidOid;
 
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
 	LWLockAcquire(shared->lock, LW_SHARED);
 	streaming_foreach_reader(reader, shared)
 	{
-		if (n < lengthof(places) && reader->mode == STREAMING_INPUT_SNAPSHOT &&
-			!reader->failing && reader->place.number > 0)
-			places[n++] = reader->place;
+		uint64		place = streaming_pack_place(reader->place.number,
+												 ItemPointerGetBlockNumberNoCheck(&reader->place.tid));
+
+		if (reader->mode != STREAMING_INPUT_SNAPSHOT || reader->failing ||
+			reader->place.number == 0 || place >= lowest)
+			continue;
+		lowest = place;
+		view = reader->view;
 	}
 	LWLockRelease(shared->lock);
 	LWLockRelease(streaming_streams->lock);
 
-	return n > 0 &&
-		blocks_behind(shared, places, n) * (BLCKSZ / 1024) > (uint64) streaming_push_limit;
+	if (OidIsValid(view) &&
+		blocks_behind(shared, lowest) * (BLCKSZ / 1024) <= (uint64) streaming_push_limit)
+		view = InvalidOid;
+	return view;
 }
 
-/* Of the furthest behind of n places; values out of line count like their rows. */
+/* From a place to the end; values out of line count like their rows. */
 static uint64
-blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
+blocks_behind(StreamingStreamShared *shared, uint64 place)
 {
 	uint64		number = streaming_push_current(shared);
 	uint64		blocks[STREAMING_PUSH_TABLES];
 	uint64		rows;			/* blocks of rows */
 	uint64		total = 0;		/* with what is out of line */
-	uint64		most = 0;
+	uint64		behind;
 
 	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
 	{
@@ -427,14 +471,9 @@ blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
 			table_close(table, AccessShareLock);
 	}
 	rows = blocks[0] + blocks[1];
-	for (int i = 0; i < n; i++)
-	{
-		uint64		block = ItemPointerGetBlockNumberNoCheck(&places[i].tid);
-		uint64		behind = places[i].number < number ? blocks[0] + blocks[1] : blocks[0];
-
-		most = Max(most, behind - Min(block, behind));
-	}
-	return rows > 0 ? most * total / rows : 0;
+	behind = place >> 32 < number ? rows : blocks[0];
+	behind -= Min((BlockNumber) place, behind);
+	return rows > 0 ? behind * total / rows : 0;
 }
 
 /* ----------
@@ -515,19 +554,25 @@ subtransaction_ends(SubXactEvent event, SubTransactionId subid, SubTransactionId
 	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
 	foreach(lc, pushed_streams)
-	{
-		PushedStream *pushed = lfirst(lc);
-		ListCell   *lr;
+		count_subtransaction(lfirst(lc), event, subid, parent);
+}
 
-		foreach(lr, pushed->counts)
-		{
-			RowCount   *count = lfirst(lr);
+/* What a subtransaction has counted becomes its parent's, or nobody's. */
+static void
+count_subtransaction(PushedStream *pushed, SubXactEvent event, SubTransactionId subid,
+					 SubTransactionId parent)
+{
+	int			n = list_length(pushed->counts);
+	RowCount   *last = n > 0 ? llast(pushed->counts) : NULL;
+	RowCount   *before = n > 1 ? list_nth(pushed->counts, n - 2) : NULL;
 
-			if (count->subid != subid)
-				continue;
-			count->subid = parent;
-			if (event == SUBXACT_EVENT_ABORT_SUB)
-				count->rows = 0;
-		}
-	}
+	if (last == NULL || last->subid != subid)
+		return;
+	last->subid = parent;
+	if (event == SUBXACT_EVENT_COMMIT_SUB && (before == NULL || before->subid != parent))
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		before->rows += last->rows;
+	pushed->counts = list_truncate(pushed->counts, n - 1);
+	pfree(last);
 }

@@ -35,9 +35,6 @@ streaming_push_row_xid(HeapTuple tuple, uint64 next)
 	return xid;
 }
 
-/* Tables of a pushed stream, used in turn: segment n is in table n % 2. */
-#define STREAMING_PUSH_TABLES	2
-
 typedef struct StreamingPush StreamingPush;
 
 /* in source_push.c */
@@ -72,19 +69,38 @@ extern void streaming_push_run_as_owner(const char *sql);
 
 /*
  * Makes the tables of a pushed stream, or adapts them to its columns if they
- * are there; the caller holds a lock on the stream.  Called when a stream has
+ * are there, which is an error if rows would have to change for it; the caller
+ * holds a lock on the stream.  Called when a stream has
  * been made or altered, and, should they be missing, by whoever needs them.
  */
 extern void streaming_push_create_tables(Oid stream);
 
+/*
+ * Raises an error if a row that the stream holds breaks its constraints.  The
+ * caller has locked the stream so that nobody pushes.
+ */
+extern void streaming_push_check_rows(Oid stream);
+
 /* The table of segment number, Invalid if there is none. */
 extern Oid	streaming_push_table(Oid stream, uint64 number);
 
+/* False: the rows are in unlogged tables, which a standby does not have. */
+extern bool streaming_push_is_readable(Oid stream);
+
 /*
  * Number of the segment for new rows, from shared memory or the catalog; 0: the
- * stream has no tables yet.  Can only rise.
+ * stream has no tables yet.  Can only rise.  On a standby it is the catalog's, and
+ * is not kept: the primary decides what it is.
  */
 extern uint64 streaming_push_current(StreamingStreamShared *shared);
+
+/*
+ * Looks at the table of segment number, which the caller has locked: returns its
+ * era, and in *blocks its length.  Places that were noted in the same era lie
+ * where they did, until the lock is released.  0, on a standby: it cannot tell.
+ */
+extern uint64 streaming_push_look(StreamingStreamShared *shared, Relation table,
+								  uint64 number, BlockNumber *blocks);
 
 /* in push_trim.c */
 

@@ -45,6 +45,7 @@
 
 #include "catalog.h"
 #include "command/command.h"
+#include "index_lookup.h"
 #include "state/state_table.h"
 #include "streaming.h"
 #include "vacuum.h"
@@ -124,29 +125,27 @@ streaming_state_forget(Oid view)
 
 /* NULL: there is none. */
 static Relation
-find_index(StreamingStateTable *table, AttrNumber attno)
+find_index(StreamingStateTable *table, const AttrNumber *attnos, int n)
 {
 	for (int i = 0; i < table->result->ri_NumIndices; i++)
 	{
-		IndexInfo  *info = table->result->ri_IndexRelationInfo[i];
-
-		if (info->ii_Predicate == NIL && info->ii_IndexAttrNumbers[0] == attno)
+		if (streaming_index_fits(table->result->ri_IndexRelationDescs[i], attnos, n))
 			return table->result->ri_IndexRelationDescs[i];
 	}
 	return NULL;
 }
 
 static Relation
-require_index(StreamingStateTable *table, AttrNumber attno)
+require_index(StreamingStateTable *table, const AttrNumber *attnos, int n)
 {
-	Relation	index = find_index(table, attno);
+	Relation	index = find_index(table, attnos, n);
 
 	if (index == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("table \"%s\" has lost its index on column \"%s\"",
 						RelationGetRelationName(table->rel),
-						NameStr(TupleDescAttr(table->desc, attno - 1)->attname)),
+						NameStr(TupleDescAttr(table->desc, attnos[0] - 1)->attname)),
 				 errhint("Create the index again.")));
 	return index;
 }
@@ -178,8 +177,8 @@ streaming_state_open(const char *name, AttrNumber hash_attno, StreamingStateKept
 	table->was_empty = table->nblocks == 0;
 	table->map = kept ? kept->map : NULL;
 	if (hash_attno)
-		table->index = table->map ? find_index(table, hash_attno) :
-			require_index(table, hash_attno);
+		table->index = table->map ? find_index(table, &hash_attno, 1) :
+			require_index(table, &hash_attno, 1);
 	if (table->map)
 		streaming_row_map_attach(table->map, table->rel->rd_rel->relfilenode, table->was_empty);
 	table->row_size = ROW_SIZE_GUESS;
@@ -220,28 +219,69 @@ make_index(StreamingStateTable *table)
 	streaming_owner_rights_end(&saved);
 	table->rel = table->result->ri_RelationDesc = table_open(relid, NoLock);
 	ExecOpenIndices(table->result, false);
-	table->index = require_index(table, table->hash_attno);
+	table->index = require_index(table, &table->hash_attno, 1);
 	MemoryContextSwitchTo(old);
 }
 
-/* An IndexBuildCallback: values has the hash. */
-static void
-map_tuple(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
+/*
+ * Adds the rows of a page to the map, each where an index would say that it is.
+ * False: the map is given up.
+ */
+static bool
+map_page(StreamingStateTable *table, BlockNumber block, BufferAccessStrategy strategy)
 {
-	(void) streaming_row_map_add(state, DatumGetInt64(values[0]), tid);
+	Buffer		buffer = ReadBufferExtended(table->rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+	Page		page = BufferGetPage(buffer);
+	OffsetNumber roots[MaxHeapTuplesPerPage];
+	OffsetNumber last;
+	bool		fits = true;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	heap_get_root_tuples(page, roots);
+	last = PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = FirstOffsetNumber; fits && offset <= last; offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleData row;
+		ItemPointerData tid;
+		int64		hash;
+		bool		isnull;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		row.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		row.t_len = ItemIdGetLength(item);
+		row.t_tableOid = RelationGetRelid(table->rel);
+		ItemPointerSet(&row.t_self, block, offset);
+		if (!HeapTupleSatisfiesVisibility(&row, SnapshotSelf, buffer))
+			continue;
+		hash = DatumGetInt64(heap_getattr(&row, table->hash_attno, table->desc, &isnull));
+		ItemPointerSet(&tid, block, HeapTupleIsHeapOnly(&row) ? roots[offset - 1] : offset);
+		if (!isnull && ItemPointerIsValid(&tid))
+			fits = streaming_row_map_add(table->map, hash, &tid);
+	}
+	UnlockReleaseBuffer(buffer);
+	return fits;
 }
 
-/* Reads the table from one end to the other into the map, as if to make the index. */
+/* Reads the table from one end to the other into the map. */
 static void
 fill_map_from_table(StreamingStateTable *table)
 {
-	IndexInfo  *info = makeNode(IndexInfo);
+	BlockNumber blocks = RelationGetNumberOfBlocks(table->rel);
+	BufferAccessStrategy strategy = NULL;
+	bool		fits = true;
 
-	info->ii_NumIndexAttrs = info->ii_NumIndexKeyAttrs = 1;
-	info->ii_IndexAttrNumbers[0] = table->hash_attno;
-	info->ii_ReadyForInserts = true;
-	(void) table_index_build_scan(table->rel, NULL, info, true, false, map_tuple, table->map,
-								  NULL);
+	/* as a scan would */
+	if (blocks > NBuffers / 4)
+		strategy = GetAccessStrategy(BAS_BULKREAD);
+	for (BlockNumber block = 0; fits && block < blocks; block++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		fits = map_page(table, block, strategy);
+	}
+	if (strategy)
+		FreeAccessStrategy(strategy);
 	streaming_row_map_completed(table->map);
 }
 
@@ -557,25 +597,29 @@ streaming_state_find_until(StreamingStateTable *table, AttrNumber attno,
 				TimestampTzGetDatum(from));
 	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(upto));
-	table->ordered = streaming_index_beginscan(table->rel, require_index(table, attno),
+	table->ordered = streaming_index_beginscan(table->rel, require_index(table, &attno, 1),
 											   SnapshotSelf, 2);
 	index_rescan(table->ordered, keys, 2, NULL, 0);
 	MemoryContextSwitchTo(old);
 }
 
 void
-streaming_state_find_from(StreamingStateTable *table, int64 hash, TimestampTz from)
+streaming_state_find_from(StreamingStateTable *table, int64 hash, AttrNumber attno,
+						  TimestampTz from)
 {
+	AttrNumber	attnos[2] = {table->hash_attno, attno};
 	ScanKeyData keys[2];
 	MemoryContext old;
 
 	if (table->was_empty)
 		return;
+	if (table->pair == NULL)
+		table->pair = require_index(table, attnos, lengthof(attnos));
 	old = MemoryContextSwitchTo(table->context);
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
 	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
 				TimestampTzGetDatum(from));
-	table->ordered = streaming_index_beginscan(table->rel, table->index, SnapshotSelf, 2);
+	table->ordered = streaming_index_beginscan(table->rel, table->pair, SnapshotSelf, 2);
 	index_rescan(table->ordered, keys, 2, NULL, 0);
 	MemoryContextSwitchTo(old);
 }

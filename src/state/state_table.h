@@ -60,7 +60,8 @@ typedef struct StreamingStateTable
 	EState	   *estate;
 	Relation	index;
 	IndexScanDesc scan;			/* by the hash; NULL: not needed yet */
-	IndexScanDesc ordered;		/* of streaming_state_find_until */
+	IndexScanDesc ordered;		/* of streaming_state_find_until and _from */
+	Relation	pair;			/* the index of _find_from; NULL: not needed yet */
 	StreamingRowMap *map;		/* where the rows are; or NULL */
 	bool		was_empty;		/* when it was opened */
 	bool		flushed;		/* rows have been added since */
@@ -137,10 +138,11 @@ extern void streaming_state_find_until(StreamingStateTable *table, AttrNumber at
 extern bool streaming_state_next_until(StreamingStateTable *table);
 
 /*
- * Ditto the rows with a hash whose second column in the index on the hash is
- * above from.  Rows inserted since opening may not be found.
+ * Ditto the rows with a hash whose column attno (timestamptz, behind the hash in an
+ * index) is above from.  Rows inserted since opening may not be found.
  */
-extern void streaming_state_find_from(StreamingStateTable *table, int64 hash, TimestampTz from);
+extern void streaming_state_find_from(StreamingStateTable *table, int64 hash, AttrNumber attno,
+									  TimestampTz from);
 
 /* Adds a row (its values are copied); slot has the columns of the table. */
 extern void streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row);

@@ -91,15 +91,15 @@ read_row(StreamingDeliveryAttempt *attempt, StreamingRestart restart)
 
 	MemoryContextSwitchTo(attempt->context);
 	row = streaming_delivery_read(attempt->stream);
+	/* In a copy, rows may wait that are the original's, also of a stream without a row. */
+	if (row == NULL || row->home != MyDatabaseId)
+		streaming_outbox_delete_copied(attempt->stream,
+									   DirectFunctionCall1(pg_current_snapshot, (Datum) 0));
 	if (row && row->home != MyDatabaseId)
 	{
-		/* CREATE DATABASE has copied it: what waits here is the original's. */
-		row->bound = (StreamingOutboxPlace) {PG_UINT64_MAX, PG_INT32_MAX};
-		row->snapshot = DatumGetCString(DirectFunctionCall1(pg_snapshot_out,
-															DirectFunctionCall1(pg_current_snapshot, (Datum) 0)));
 		row->messages = row->bytes = 0;
 		row->delivered_at = 0;
-		begin_anew(row, STREAMING_RESTART_DISCARD);
+		begin_anew(row, STREAMING_RESTART_NO);
 	}
 	else if (row && restart != STREAMING_RESTART_NO)
 		begin_anew(row, restart);

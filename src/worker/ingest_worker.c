@@ -472,6 +472,8 @@ move_chunk(StreamingIngest *ingest)
 
 	if (!begin_transaction(ingest))
 		proc_exit(0);
+	if (!streaming_buffer_is_intact(ingest->writer))
+		definition_changed = true;	/* begin anew */
 	if (definition_changed)
 	{
 		CommitTransactionCommand();

@@ -12,6 +12,9 @@
  *
  * What the console or a function has got is got again.
  *
+ * Rows of a pushed stream that have been removed cannot be read again.  A view that
+ * has taken such rows is reset only if the caller insists.
+ *
  * Rows in a table of the user's: in update mode those with the keys of the
  * view's groups are deleted, in complete mode all.  Rows that the view has
  * appended cannot be told from others; they stay, and a notice says so.
@@ -46,6 +49,7 @@ PG_FUNCTION_INFO_V1(streaming_reset);
 
 static void check_owner(Oid view);
 static List *with_dependents(List *views, Oid view);
+static void refuse_loss(Oid relid);
 static void reset_view(Oid relid, Oid root);
 static void clear_sink(StreamingView *view, bool root);
 static void forget_progress(Oid relid);
@@ -53,11 +57,47 @@ static void run_as_owner(StreamingView *view, const char *sql, bool triggers);
 static char *truncate_sql(StreamingView *view);
 static char *sink_sql(StreamingView *view);
 
-/* streaming.reset(view regclass) */
+/*
+ * Counts the rows that view has taken from a pushed stream and that the stream does
+ * not have any more, by its totals: those would be missing afterwards.
+ */
+static void
+refuse_loss(Oid relid)
+{
+	StreamingView *view = streaming_catalog_view(relid, false);
+	int64		taken = streaming_progress_read(relid).input_rows;
+	ListCell   *lc;
+
+	/* "latest" is now, whatever there was before */
+	if (view->start && strcmp(view->start, "earliest") != 0)
+		return;
+	foreach(lc, streaming_catalog_streams_of_view(relid))
+	{
+		Oid			stream = lfirst_oid(lc);
+		StreamingSourceKind kind;
+		int64		gone;
+
+		if (!streaming_is_stream(stream, &kind) || kind != STREAMING_SOURCE_PUSH)
+			continue;
+		gone = taken + streaming_input_push_lag(relid, stream) -
+			streaming_input_push_rest(stream, NULL);
+		if (gone > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg_plural("cannot reset continuous view \"%s\" because stream \"%s\" no longer has %lld row that the view has taken",
+								   "cannot reset continuous view \"%s\" because stream \"%s\" no longer has %lld rows that the view has taken",
+								   gone, get_rel_name(relid), get_rel_name(stream), (long long) gone),
+					 errdetail("Rows that all views have taken are removed after the stream's \"retention\"."),
+					 errhint("Call streaming.reset with \"force => true\" to begin again without them.")));
+	}
+}
+
+/* streaming.reset(view regclass, force boolean) */
 Datum
 streaming_reset(PG_FUNCTION_ARGS)
 {
 	Oid			view = PG_GETARG_OID(0);
+	List	   *views;
 	ListCell   *lc;
 
 	streaming_require_loaded();
@@ -65,7 +105,13 @@ streaming_reset(PG_FUNCTION_ARGS)
 	check_owner(view);
 	LockRelationOid(view, ShareUpdateExclusiveLock);
 	check_owner(view);
-	foreach(lc, with_dependents(NIL, view))
+	views = with_dependents(NIL, view);
+	foreach(lc, views)
+	{
+		if (!PG_GETARG_BOOL(1))
+			refuse_loss(lfirst_oid(lc));
+	}
+	foreach(lc, views)
 		reset_view(lfirst_oid(lc), view);
 	streaming_workers_notify();
 	PG_RETURN_VOID();
