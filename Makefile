@@ -23,6 +23,7 @@ OBJS = \
 	src/command/create_view.o \
 	src/command/drop.o \
 	src/command/internal.o \
+	src/command/parts.o \
 	src/command/restore.o \
 	src/command/stream_options.o \
 	src/command/utility.o \
@@ -30,6 +31,7 @@ OBJS = \
 	src/command/view_options.o \
 	src/exec/aggregate.o \
 	src/exec/batch.o \
+	src/exec/change_stream.o \
 	src/exec/close.o \
 	src/exec/group.o \
 	src/exec/late.o \

@@ -53,7 +53,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -66,6 +65,7 @@
 
 #include "buffer.h"
 #include "catalog.h"
+#include "command/command.h"
 
 /*
  * Segments that are in use at most, in the sense of streaming.buffer_size.  Of
@@ -168,16 +168,12 @@ ready_tables(StreamingBufferWriter *writer)
 			continue;
 		if (!streaming_table_matches(relid, writer->stream->tupdesc, STREAMING_BUFFER_SHIFT))
 		{
-			ObjectAddress table;
-
 			if (!ConditionalLockRelationOid(relid, AccessExclusiveLock))
 			{
 				writer->unusable[i] = true;
 				continue;
 			}
-			ObjectAddressSet(table, RelationRelationId, relid);
-			performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-			CommandCounterIncrement();
+			streaming_internal_drop(relid);
 			relid = InvalidOid;
 		}
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);

@@ -101,6 +101,7 @@ CREATE TABLE rejected_rows (
     rejected_at     timestamptz NOT NULL DEFAULT now(),
     UNIQUE (stream, partition, position)
 );
+ALTER TABLE rejected_rows REPLICA IDENTITY USING INDEX rejected_rows_stream_partition_position_key;
 COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the reason; shown to the owner of the stream';
 
 CREATE TABLE push_segments (

@@ -32,7 +32,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
@@ -274,13 +273,11 @@ drop_orphans(void)
 		bool		isnull;
 		Oid			relid = DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1,
 														   &isnull));
-		ObjectAddress table;
 
 		if (!ConditionalLockRelationOid(relid, AccessExclusiveLock) ||
 			get_rel_relkind(relid) != RELKIND_RELATION)
 			continue;
-		ObjectAddressSet(table, RelationRelationId, relid);
-		performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+		streaming_internal_drop(relid);
 	}
 	SPI_finish();
 	streaming_owner_rights_end(&rights);

@@ -5,8 +5,8 @@
  *		command.
  *
  * Most statements are PostgreSQL's; what we do before and after them stands in
- * two switches.  Tables are looked up only for the statements named there:
- * others come also in transactions that have failed.
+ * two switches here, what we refuse in parts.c.  Tables are looked up only for
+ * the statements named there: others come also in transactions that have failed.
  */
 #include "postgres.h"
 
@@ -123,7 +123,7 @@ leave_altered_database(AlterDatabaseStmt *stmt)
 	}
 }
 
-/* Checks; returns the relation that stmt is about to change, if any. */
+/* Returns the relation that stmt is about to change, if any. */
 static Oid
 before(Node *stmt)
 {
@@ -140,27 +140,14 @@ before(Node *stmt)
 		case T_AlterDatabaseStmt:
 			leave_altered_database((AlterDatabaseStmt *) stmt);
 			break;
-		case T_ViewStmt:
-			if (((ViewStmt *) stmt)->replace && is_installed())
-				streaming_refuse_replace((ViewStmt *) stmt);
-			break;
 		case T_AlterTableStmt:
 			relid = is_installed() ? find_relation(((AlterTableStmt *) stmt)->relation) : InvalidOid;
-			if (OidIsValid(relid))
-				streaming_check_alter(relid, (AlterTableStmt *) stmt);
 			break;
 		case T_RenameStmt:
 			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
 				leave_database(((RenameStmt *) stmt)->subname);
 			else
 				relid = is_installed() ? find_relation(((RenameStmt *) stmt)->relation) : InvalidOid;
-			if (OidIsValid(relid))
-				streaming_refuse_internal(relid);
-			break;
-		case T_AlterObjectSchemaStmt:
-			relid = is_installed() ? find_relation(((AlterObjectSchemaStmt *) stmt)->relation) : InvalidOid;
-			if (OidIsValid(relid))
-				streaming_refuse_internal(relid);
 			break;
 		default:
 			break;
@@ -201,6 +188,11 @@ after(Node *stmt, Oid relid, bool owner_changed)
 			if (is_installed())
 				streaming_workers_notify();
 			break;
+		case T_CreatePublicationStmt:
+		case T_AlterPublicationStmt:
+			if (is_installed())
+				streaming_check_publication(stmt);
+			break;
 		case T_RefreshMatViewStmt:	/* and ends with this one */
 			if (streaming_restore_is_marker(((RefreshMatViewStmt *) stmt)->relation))
 				streaming_workers_notify();
@@ -233,6 +225,7 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 			return;
 	}
 
+	streaming_check_statement(stmt);
 	relid = before(stmt);
 	owner_changed = IsA(stmt, AlterTableStmt) && changes_owner((AlterTableStmt *) stmt);
 	next_utility(pstmt, sql, read_only_tree, context, params, env, dest, qc);

@@ -168,21 +168,6 @@ find_change_stream(StreamingView *definition)
 							 streaming_internal_namespace());
 }
 
-static char *
-write_changes_sql(StreamingViewState *state)
-{
-	StreamingStage *last = streaming_last_stage(state->program);
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "INSERT INTO %s SELECT ",
-					 streaming_qualified_name(state->change_stream));
-	for (int i = 0; i < last->noutputs; i++)
-		appendStringInfo(&buf, "c.%s, ", quote_identifier(last->outputs[i].name));
-	appendStringInfoString(&buf, "c.\"$sign\" FROM changes c");
-	return buf.data;
-}
-
 /*
  * Compiles the view as the catalogs describe it now.  Statements are text, so
  * what has another name by now must be known before the server plans them anew.
@@ -227,7 +212,8 @@ open_program(StreamingViewState *state)
 		state->stages[i] = streaming_stage_open(state->view, &state->program->stages[i]);
 	state->sink = streaming_sink_open(state->program);
 	if (OidIsValid(state->change_stream))
-		state->write_changes.sql = write_changes_sql(state);
+		state->write_changes.sql = streaming_changes_sql(state->change_stream,
+														 streaming_last_stage(state->program));
 	state->input = streaming_input_open(state->definition, state->program->scan);
 	state->progress = streaming_progress_read(state->view);
 	state->closed = DT_NOBEGIN;
@@ -475,7 +461,7 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 			if (first && program->sink.kind == STREAMING_SINK_MEMORY)
 				streaming_memory_mark(program->id, state->progress.batch_id + 1);
 			if (delta && delta->nrows > 0)
-				streaming_statement_run(&state->write_changes, delta, NULL, false, NULL);
+				streaming_write_changes(state->change_stream, &state->write_changes, delta);
 		}
 	}
 }

@@ -26,7 +26,6 @@
 #include "access/skey.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
@@ -43,6 +42,7 @@
 #include "buffer.h"
 #include "catalog.h"
 #include "checkpoint.h"
+#include "command/command.h"
 #include "input_internal.h"
 #include "query/program.h"
 #include "source/source_push.h"
@@ -219,7 +219,6 @@ own_table(const char *name, Oid stream)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	bool		own = false;
-	ObjectAddress table;
 
 	if (!OidIsValid(relid))
 		return InvalidOid;
@@ -242,10 +241,7 @@ own_table(const char *name, Oid stream)
 	if (own)
 		return relid;
 
-	LockRelationOid(relid, AccessExclusiveLock);
-	ObjectAddressSet(table, RelationRelationId, relid);
-	performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-	CommandCounterIncrement();
+	streaming_internal_drop(relid);
 	return InvalidOid;
 }
 
@@ -275,11 +271,7 @@ adapt_table(StreamingStream *stream, Oid relid, int index)
 	LockRelationOid(relid, AccessExclusiveLock);
 	if (is_empty(relid))
 	{
-		ObjectAddress table;
-
-		ObjectAddressSet(table, RelationRelationId, relid);
-		performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-		CommandCounterIncrement();
+		streaming_internal_drop(relid);
 		make_table(stream, index);
 		return;
 	}

@@ -48,6 +48,7 @@
 #include "buffer.h"
 #include "catalog.h"
 #include "checkpoint.h"
+#include "command/command.h"
 #include "input_internal.h"
 #include "query/program.h"
 #include "source/source_push.h"
@@ -383,8 +384,7 @@ empty_table(Oid relid)
 		return;
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
-	streaming_push_run_as_owner(psprintf("TRUNCATE %s.%s", STREAMING_INTERNAL_SCHEMA,
-										 get_rel_name(relid)));
+	streaming_internal_truncate(list_make1_oid(relid));
 	PopActiveSnapshot();
 }
 

@@ -19,9 +19,7 @@
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "executor/spi.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
@@ -44,8 +42,8 @@ PG_FUNCTION_INFO_V1(streaming_reset);
 static List *with_dependents(List *views, Oid view, bool check_owner);
 static void reset_view(Oid relid);
 static void forget_progress(Oid relid);
-static void run_as_owner(StreamingView *view, const char *sql, bool triggers);
-static char *truncate_sql(StreamingView *view);
+static void run_as_owner(StreamingView *view, const char *sql);
+static List *own_tables(StreamingView *view);
 static char *sink_sql(StreamingView *view);
 
 /* streaming.reset(view regclass) */
@@ -106,10 +104,8 @@ reset_view(Oid relid)
 	ListCell   *lc;
 
 	if (sql)
-		run_as_owner(view, sql, true);
-	sql = truncate_sql(view);
-	if (sql)
-		run_as_owner(view, sql, false);
+		run_as_owner(view, sql);
+	streaming_internal_truncate(own_tables(view));
 	forget_progress(relid);
 	streaming_catalog_update_view(view);
 
@@ -132,9 +128,8 @@ forget_progress(Oid relid)
 	streaming_owner_rights_end(&rights);
 }
 
-/* triggers: those that fire for ordinary sessions do. */
 static void
-run_as_owner(StreamingView *view, const char *sql, bool triggers)
+run_as_owner(StreamingView *view, const char *sql)
 {
 	Oid			userid;
 	int			security_context;
@@ -145,32 +140,26 @@ run_as_owner(StreamingView *view, const char *sql, bool triggers)
 						   SECURITY_RESTRICTED_OPERATION);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	/* The triggers that keep users from changing the view's tables must not fire. */
-	if (!triggers)
-		(void) set_config_option("session_replication_role", "replica", PGC_SUSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	streaming_run_sql(sql);
 	AtEOXact_GUC(true, guc_level);
 	SetUserIdAndSecContext(userid, security_context);
 }
 
-/* Of the view's own tables; NULL if there are none. */
-static char *
-truncate_sql(StreamingView *view)
+/* Of Oid: the view's own tables. */
+static List *
+own_tables(StreamingView *view)
 {
-	StringInfoData buf;
+	List	   *tables = NIL;
 	ListCell   *lc;
 
-	initStringInfo(&buf);
 	foreach(lc, view->relations)
 	{
 		Oid			relid = get_relname_relid(lfirst(lc), streaming_internal_namespace());
 
 		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION)
-			appendStringInfo(&buf, "%s %s", buf.len == 0 ? "TRUNCATE" : ",",
-							 streaming_qualified_name(relid));
+			tables = lappend_oid(tables, relid);
 	}
-	return buf.len ? buf.data : NULL;
+	return tables;
 }
 
 /* DELETE of the view's rows in its sink; NULL: they cannot be told. */
