@@ -202,6 +202,7 @@ open_program(StreamingViewState *state)
 						get_rel_name(state->view)),
 				 errhint("Drop the view and create it again.")));
 	state->change_stream = find_change_stream(state->definition);
+	state->relations = list_concat(state->relations, streaming_layout_row_types(state->program));
 	state->relations = lappend_oid(state->relations, state->definition->definition);
 	state->relations = lappend_oid(state->relations, state->program->scan);
 	if (OidIsValid(state->program->sink.relid))

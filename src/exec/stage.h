@@ -28,6 +28,8 @@ typedef struct StreamingStageExec
 	ExprState  *having;
 	ExprState  *closes;			/* over values */
 	TupleDesc	delta_desc;		/* outputs and "$sign" */
+	List	   *types;			/* of Oid: of the statement's columns */
+	List	   *result_types;	/* recompute: of those of the recomputed groups */
 	StreamingStateKept *kept;	/* of the table; NULL: there is none */
 	StreamingStateKept *bag_kept;
 

@@ -45,6 +45,7 @@
 
 #include "catalog.h"
 #include "command/command.h"
+#include "query/program.h"
 #include "state/state_table.h"
 #include "streaming.h"
 #include "vacuum.h"
@@ -152,7 +153,8 @@ require_index(StreamingStateTable *table, AttrNumber attno)
 }
 
 StreamingStateTable *
-streaming_state_open(const char *name, AttrNumber hash_attno, StreamingStateKept *kept)
+streaming_state_open(const char *name, TupleDesc desc, AttrNumber hash_attno,
+					 StreamingStateKept *kept)
 {
 	StreamingStateTable *table = palloc0(sizeof(StreamingStateTable));
 	Oid			relid = get_relname_relid(name, streaming_internal_namespace());
@@ -165,6 +167,7 @@ streaming_state_open(const char *name, AttrNumber hash_attno, StreamingStateKept
 				 errhint("Drop the view and create it again.")));
 	table->context = CurrentMemoryContext;
 	table->rel = table_open(relid, RowExclusiveLock);
+	streaming_layout_check(table->rel, desc);
 	table->desc = RelationGetDescr(table->rel);
 	table->hash_attno = hash_attno;
 	table->kept = kept;
