@@ -560,7 +560,11 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	read_and_merge = since_ms(start);
 	result->read_ms = read_and_merge - result->merge_ms - result->write_ms;
 	if (!input)
+	{
+		if (state->progress.batch_id == 0 && state->program->input_is_view)
+			streaming_input_checkpoint_empty(state->input, 1);
 		streaming_input_end_empty(state->input);
+	}
 	else
 	{
 		result->input_rows = streaming_input_end(state->input, &result->more);

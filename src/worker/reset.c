@@ -2,8 +2,13 @@
  * reset.c
  *		streaming.reset: a view forgets all and begins again at its start.
  *
- * Views that read the view are reset with it, since their state is made of
- * changes that will come a second time.  The caller must own all of them.
+ * Views that read the view begin again, too, since their state is made of changes
+ * that will come a second time.  Those of the same owner are reset with it.  Those
+ * of others are only told to: their sinks, with triggers of their owners', are
+ * none of the caller's business, and no error there keeps the view from being
+ * reset.  A view that is told so has lost its checkpoint, and is reset by the
+ * worker that takes it up next.  (So is one that was paused, or has failed, for
+ * so long that the changes it has not taken became too many, see push_trim.c.)
  *
  * The view is locked as its batches lock it, so none is under way and the next
  * one begins after our commit, sees a new generation and opens the view anew.
@@ -30,6 +35,7 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
+#include "checkpoint.h"
 #include "command/command.h"
 #include "exec/progress.h"
 #include "input.h"
@@ -39,7 +45,9 @@
 
 PG_FUNCTION_INFO_V1(streaming_reset);
 
-static List *with_dependents(List *views, Oid view, bool check_owner);
+static void reset_with_dependents(Oid view);
+static List *with_dependents(List *views, Oid view, Oid owner, List **others);
+static void check_owner(Oid view);
 static void reset_view(Oid relid);
 static void forget_progress(Oid relid);
 static void run_as_owner(StreamingView *view, const char *sql);
@@ -50,50 +58,112 @@ static char *sink_sql(StreamingView *view);
 Datum
 streaming_reset(PG_FUNCTION_ARGS)
 {
-	List	   *views;
-	ListCell   *lc;
+	Oid			view = PG_GETARG_OID(0);
 
 	streaming_require_loaded();
-	views = with_dependents(NIL, PG_GETARG_OID(0), true);
-	foreach(lc, views)
-		reset_view(lfirst_oid(lc));
-	streaming_workers_notify();
+	(void) streaming_catalog_view(view, false);
+	check_owner(view);
+	LockRelationOid(view, ShareUpdateExclusiveLock);
+	(void) streaming_catalog_view(view, false);
+	check_owner(view);
+	reset_with_dependents(view);
 	PG_RETURN_VOID();
+}
+
+static void
+check_owner(Oid view)
+{
+	if (!object_ownercheck(RelationRelationId, view, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
+}
+
+/* Has it run, and reads a view from a position that is no more? */
+static bool
+has_lost_position(StreamingView *view)
+{
+	ListCell   *lc;
+
+	foreach(lc, streaming_catalog_inputs(view->definition))
+	{
+		StreamingView *upstream = streaming_catalog_view(lfirst_oid(lc), true);
+		Oid			changes;
+
+		if (upstream == NULL)
+			continue;
+		changes = get_relname_relid(streaming_change_stream_name(upstream->id),
+									streaming_internal_namespace());
+		return OidIsValid(changes) && streaming_checkpoint_read(view->view, changes) == NIL;
+	}
+	return false;
 }
 
 void
 streaming_reset_if_lost(Oid view)
 {
 	StreamingView *row = streaming_catalog_view(view, false);
+
+	if (streaming_progress_read(view).batch_id == 0)
+		return;
+	if (row->sink.kind == STREAMING_SINK_MEMORY && !streaming_memory_is_marked(row->id))
+		ereport(LOG,
+				(errmsg("continuous view \"%s\" has lost its unlogged tables and begins again at its start",
+						get_rel_name(view))));
+	else if (has_lost_position(row))
+		ereport(LOG,
+				(errmsg("continuous view \"%s\" loads the view that it reads anew",
+						get_rel_name(view))));
+	else
+		return;
+	LockRelationOid(view, ShareUpdateExclusiveLock);
+	reset_with_dependents(view);
+}
+
+static void
+reset_with_dependents(Oid view)
+{
+	List	   *others = NIL;
+	List	   *views = with_dependents(NIL, view, streaming_relation_owner(view, false), &others);
 	ListCell   *lc;
 
-	if (row->sink.kind != STREAMING_SINK_MEMORY ||
-		streaming_progress_read(view).batch_id == 0 || streaming_memory_is_marked(row->id))
-		return;
-	ereport(LOG,
-			(errmsg("continuous view \"%s\" has lost its unlogged tables and begins again at its start",
-					get_rel_name(view))));
-	foreach(lc, with_dependents(NIL, view, false))
+	foreach(lc, views)
 		reset_view(lfirst_oid(lc));
+	foreach(lc, others)
+		streaming_reset_later(lfirst_oid(lc));
 	streaming_workers_notify();
 }
 
-/* Checks and locks view and those that read it, each behind what it reads. */
+/*
+ * Locks those that read view; returns view and those of them that are owner's,
+ * each behind what it reads.  Others go to *others.
+ */
 static List *
-with_dependents(List *views, Oid view, bool check_owner)
+with_dependents(List *views, Oid view, Oid owner, List **others)
 {
 	ListCell   *lc;
 
 	if (list_member_oid(views, view))
 		return views;
-	LockRelationOid(view, ShareUpdateExclusiveLock);
-	(void) streaming_catalog_view(view, false);
-	if (check_owner && !object_ownercheck(RelationRelationId, view, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
 	views = lappend_oid(views, view);
 	foreach(lc, streaming_catalog_views_of_stream(view))
-		views = with_dependents(views, lfirst_oid(lc), check_owner);
+	{
+		LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
+		if (streaming_relation_owner(lfirst_oid(lc), true) == owner)
+			views = with_dependents(views, lfirst_oid(lc), owner, others);
+		else if (streaming_catalog_view(lfirst_oid(lc), true))
+			*others = list_append_unique_oid(*others, lfirst_oid(lc));
+	}
 	return views;
+}
+
+void
+streaming_reset_later(Oid relid)
+{
+	StreamingOwnerRights rights;
+
+	streaming_owner_rights_begin(&rights);
+	streaming_run_sql(psprintf("DELETE FROM streaming.checkpoints WHERE view = %u", relid));
+	streaming_owner_rights_end(&rights);
+	streaming_catalog_update_view(streaming_catalog_view(relid, false));
 }
 
 static void
