@@ -25,6 +25,7 @@ OBJS = \
 	src/command/create_view.o \
 	src/command/drop.o \
 	src/command/internal.o \
+	src/command/parts.o \
 	src/command/restore.o \
 	src/command/row_type.o \
 	src/command/stream_options.o \
@@ -34,6 +35,7 @@ OBJS = \
 	src/command/view_options.o \
 	src/exec/aggregate.o \
 	src/exec/batch.o \
+	src/exec/change_stream.o \
 	src/exec/close.o \
 	src/exec/group.o \
 	src/exec/late.o \

@@ -58,7 +58,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -71,6 +70,7 @@
 
 #include "buffer.h"
 #include "catalog.h"
+#include "command/command.h"
 #include "shift_slot.h"
 
 /*
@@ -176,16 +176,12 @@ ready_tables(StreamingBufferWriter *writer)
 		if (!streaming_table_matches(relid, writer->stream->tupdesc, STREAMING_BUFFER_SHIFT,
 									 false))
 		{
-			ObjectAddress table;
-
 			if (!ConditionalLockRelationOid(relid, AccessExclusiveLock))
 			{
 				writer->unusable[i] = true;
 				continue;
 			}
-			ObjectAddressSet(table, RelationRelationId, relid);
-			performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-			CommandCounterIncrement();
+			streaming_internal_drop(relid);
 			relid = InvalidOid;
 		}
 		LWLockAcquire(shared->lock, LW_EXCLUSIVE);

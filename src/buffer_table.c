@@ -8,7 +8,7 @@
  * column of the stream touches nothing here.  Domains are replaced by their
  * base types; values were checked when they were decoded or inserted.
  *
- * The tables depend on their stream and go with it.  Nobody vacuums them but
+ * The tables are parts of their stream and go with it.  Nobody vacuums them but
  * for wraparound: rows are never deleted, tables are emptied as a whole.
  */
 #include "postgres.h"
@@ -16,14 +16,11 @@
 #include "streaming.h"
 
 #include "access/table.h"
-#include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/heap.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -33,9 +30,10 @@
 
 #include "buffer.h"
 #include "catalog.h"
+#include "command/command.h"
 
 static void append_columns(StringInfo buf, TupleDesc desc);
-static void append_alterations(StringInfo buf, TupleDesc desc);
+static void append_storage(StringInfo buf, TupleDesc desc);
 static Oid	base_type(Form_pg_attribute att, int32 *typmod);
 
 char *
@@ -53,11 +51,8 @@ streaming_internal_table(const char *name, Oid stream, TupleDesc desc,
 						 const char *own_columns, bool logged)
 {
 	StringInfoData buf;
-	ObjectAddress table;
-	ObjectAddress owner;
-	Oid			userid;
-	int			sec_context;
-	int			nestlevel;
+	StreamingOwnerRights rights;
+	Oid			relid;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE %s TABLE %s.%s (%s", logged ? "" : "UNLOGGED",
@@ -75,31 +70,20 @@ streaming_internal_table(const char *name, Oid stream, TupleDesc desc,
 	appendStringInfoString(&buf, ") USING heap WITH (autovacuum_enabled = false, "
 						   "toast.autovacuum_enabled = false, vacuum_truncate = false, "
 						   "toast_tuple_target = 8160)");
-	append_alterations(&buf, desc);
+	append_storage(&buf, desc);
 
-	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(streaming_catalog_owner(),
-						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	nestlevel = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_owner_rights_begin(&rights);
 	(void) set_config_option("default_tablespace", "", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute(buf.data, false, 0) < 0)
-		elog(ERROR, "could not create table %s", name);
-	SPI_finish();
-	AtEOXact_GUC(true, nestlevel);
-	SetUserIdAndSecContext(userid, sec_context);
+	streaming_run_sql(buf.data);
+	streaming_owner_rights_end(&rights);
+	CommandCounterIncrement();
 	pfree(buf.data);
 
-	ObjectAddressSet(table, RelationRelationId,
-					 get_relname_relid(name, streaming_internal_namespace()));
-	ObjectAddressSet(owner, RelationRelationId, stream);
-	recordDependencyOn(&table, &owner, DEPENDENCY_AUTO);
-	CommandCounterIncrement();
-	return table.objectId;
+	relid = get_relname_relid(name, streaming_internal_namespace());
+	streaming_internal_make_read_only(relid);
+	streaming_internal_adopt(relid, stream);
+	return relid;
 }
 
 static Oid
@@ -131,31 +115,36 @@ append_columns(StringInfo buf, TupleDesc desc)
 	}
 }
 
-/*
- * Nothing is analyzed that calls a function of a user's, as the subtype_diff of a
- * range type: ANALYZE runs as the table's owner, which is the extension's.
- */
 static void
-append_alterations(StringInfo buf, TupleDesc desc)
+append_storage(StringInfo buf, TupleDesc desc)
 {
 	char	   *create = pstrdup(buf->data);
 	char	   *name = strstr(create, STREAMING_INTERNAL_SCHEMA ".");
+	bool		any = false;
 
 	*strchr(name, '(') = '\0';
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		if (att->attisdropped)
+		if (att->attisdropped || att->attstorage == TYPSTORAGE_PLAIN)
 			continue;
-		if (att->attstorage != TYPSTORAGE_PLAIN)
-			appendStringInfo(buf, "; ALTER TABLE %s ALTER COLUMN c%d SET STORAGE EXTERNAL",
-							 name, i + 1);
-		if (att->atttypid >= FirstNormalObjectId)
-			appendStringInfo(buf, "; ALTER TABLE %s ALTER COLUMN c%d SET STATISTICS 0",
-							 name, i + 1);
+		if (!any)
+			appendStringInfo(buf, "; ALTER TABLE %s", name);
+		appendStringInfo(buf, "%s ALTER COLUMN c%d SET STORAGE EXTERNAL", any ? "," : "", i + 1);
+		any = true;
 	}
 	pfree(create);
+}
+
+/* Are the first columns those of a segment, or of a table of pushed rows? */
+static bool
+has_own_columns(TupleDesc own, int shift)
+{
+	if (shift == STREAMING_BUFFER_SHIFT)
+		return TupleDescAttr(own, 0)->atttypid == INT8OID &&
+			TupleDescAttr(own, 1)->atttypid == INT4OID;
+	return TupleDescAttr(own, 0)->atttypid == XID8OID;
 }
 
 bool
@@ -163,8 +152,12 @@ streaming_table_matches(Oid relid, TupleDesc desc, int shift, bool exact)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	TupleDesc	own = RelationGetDescr(rel);
-	bool		matches = own->natts == desc->natts + shift;
+	bool		matches = rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_rel->relam == HEAP_TABLE_AM_OID && own->natts == desc->natts + shift &&
+		has_own_columns(own, shift);
 
+	for (int i = 0; matches && i < own->natts; i++)
+		matches = !TupleDescAttr(own, i)->attisdropped;
 	for (int i = 0; matches && i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);

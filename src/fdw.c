@@ -42,11 +42,13 @@
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 #include "storage/bufmgr.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "command/command.h"
 #include "input_internal.h"
 #include "shift_slot.h"
 #include "sink/file_place.h"
@@ -314,6 +316,34 @@ needed_columns(ForeignScanState *node)
  * ----------
  */
 
+/*
+ * The changes of a continuous view are read by batches of the views above it,
+ * whose owners must have the right to read the view; and written by its own
+ * batches only (exec/change_stream.c).
+ */
+static bool
+is_change_stream(Relation rel)
+{
+	return RelationGetNamespace(rel) == streaming_internal_namespace();
+}
+
+static void
+check_change_stream(ForeignScanState *node)
+{
+	Relation	rel = node->ss.ss_currentRelation;
+	Oid			view = streaming_internal_whole(RelationGetRelid(rel));
+
+	if (!IsParallelWorker() && streaming_input_bound(RelationGetRelid(rel)) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot read \"%s\"", RelationGetRelationName(rel)),
+				 errdetail("It brings the changes of a continuous view to others that read it."),
+				 errhint("Query the view instead.")));
+	if (OidIsValid(view) &&
+		pg_class_aclcheck(view, scan_user(node), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
+}
+
 static void
 begin_scan(ForeignScanState *node, int eflags)
 {
@@ -322,6 +352,8 @@ begin_scan(ForeignScanState *node, int eflags)
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	streaming_require_loaded();
+	if (is_change_stream(node->ss.ss_currentRelation))
+		check_change_stream(node);
 	state = palloc0(sizeof(StreamScan));
 	state->context = CurrentMemoryContext;
 	(void) streaming_is_stream(RelationGetRelid(node->ss.ss_currentRelation), &state->kind);
@@ -599,6 +631,11 @@ begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 	StreamingStream *stream;
 	StreamingSourceKind kind = STREAMING_SOURCE_PUSH;
 
+	if (is_change_stream(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot insert into \"%s\"", RelationGetRelationName(rel)),
+				 errdetail("It brings the changes of a continuous view to others that read it.")));
 	rinfo->ri_FdwState = insert;
 	(void) streaming_is_stream(RelationGetRelid(rel), &kind);
 	if (kind == STREAMING_SOURCE_PUSH)

@@ -275,6 +275,13 @@ streaming_input_end_empty(StreamingInput *input)
 	reset_batch(input);
 }
 
+void
+streaming_input_checkpoint_empty(StreamingInput *input, int64 batch_id)
+{
+	Assert(input->stream->kind == STREAMING_SOURCE_PUSH);
+	streaming_snapshot_checkpoint(input, &input->position, batch_id);
+}
+
 static bool
 begin_buffered(StreamingInput *input)
 {
@@ -397,7 +404,7 @@ streaming_input_checkpoint(StreamingInput *input, int64 batch_id)
 
 	if (input->stream->kind == STREAMING_SOURCE_PUSH)
 	{
-		streaming_snapshot_checkpoint(input, batch_id);
+		streaming_snapshot_checkpoint(input, &input->new_position, batch_id);
 		return;
 	}
 	partitions = palloc(sizeof(char *) * (after->n + 1));

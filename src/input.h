@@ -109,6 +109,12 @@ extern bool streaming_input_begin(StreamingInput *input, int64 max_rows, int64 m
 extern void streaming_input_begin_empty(StreamingInput *input);
 extern void streaming_input_end_empty(StreamingInput *input);
 
+/*
+ * In a batch without rows of a pushed stream: all the same writes down where it
+ * stands, which tells a view that has begun from one that is to begin anew.
+ */
+extern void streaming_input_checkpoint_empty(StreamingInput *input, int64 batch_id);
+
 /* How many rows has the batch, as far as can be told before reading them? */
 extern StreamingSize streaming_input_size(StreamingInput *input);
 

@@ -252,7 +252,9 @@ extern void streaming_snapshot_position_now(StreamingPushScan *scan,
 extern void streaming_snapshot_open(StreamingInput *input);
 extern void streaming_snapshot_prepare(StreamingInput *input);
 extern bool streaming_snapshot_begin(StreamingInput *input);
-extern void streaming_snapshot_checkpoint(StreamingInput *input, int64 batch_id);
+extern void streaming_snapshot_checkpoint(StreamingInput *input,
+										  const StreamingSnapshotPosition *taken,
+										  int64 batch_id);
 extern void streaming_snapshot_committed(StreamingInput *input);
 extern void streaming_snapshot_scan_open(StreamingInputScan *scan);
 extern TupleTableSlot *streaming_snapshot_scan_next(StreamingInputScan *scan);

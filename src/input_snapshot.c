@@ -380,12 +380,11 @@ streaming_snapshot_scan_reset(StreamingInputScan *scan)
 }
 
 void
-streaming_snapshot_checkpoint(StreamingInput *input, int64 batch_id)
+streaming_snapshot_checkpoint(StreamingInput *input, const StreamingSnapshotPosition *taken,
+							  int64 batch_id)
 {
 	char	   *partition = "0";
-	char	   *position = streaming_snapshot_position_out(&input->new_position,
-														   input->shared->push_identity);
-
+	char	   *position = streaming_snapshot_position_out(taken, input->shared->push_identity);
 	TimestampTz time = streaming_partition_time(input, 0);
 
 	streaming_checkpoint_write(input->view, input->stream->relid, batch_id, 1,

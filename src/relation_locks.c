@@ -94,6 +94,9 @@ streaming_relations_of_view(Oid view)
 
 	/* views read as streams: their change streams */
 	foreach(lc, streaming_catalog_inputs(row->definition))
-		relids = list_concat_unique_oid(relids, streaming_internal_parts(lfirst_oid(lc)));
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_VIEW)
+			relids = list_concat_unique_oid(relids, streaming_internal_parts(lfirst_oid(lc)));
+	}
 	return relids;
 }

@@ -124,3 +124,17 @@ streaming_statement_free(StreamingStatement *statement)
 		statement->plans[i] = NULL;
 	}
 }
+
+void
+streaming_check_types(TupleDesc desc, List *types)
+{
+	bool		same = desc->natts == list_length(types);
+
+	for (int i = 0; same && i < desc->natts; i++)
+		same = TupleDescAttr(desc, i)->atttypid == list_nth_oid(types, i);
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the query of the continuous view gives rows of other types than its tables hold"),
+				 errhint("Drop the view and create it again.")));
+}

@@ -71,4 +71,10 @@ extern uint64 streaming_statement_run(StreamingStatement *statement,
 extern bool streaming_statement_is_parallel(StreamingStatement *statement);
 extern void streaming_statement_free(StreamingStatement *statement);
 
+/*
+ * For who receives rows of a statement, before it looks into one: errors if it
+ * has other columns than of these types (of Oid).
+ */
+extern void streaming_check_types(TupleDesc desc, List *types);
+
 #endif							/* STREAMING_STATEMENT_H */

@@ -105,6 +105,7 @@ CREATE TABLE rejected_rows (
     rejected_at     timestamptz NOT NULL DEFAULT now(),
     UNIQUE (stream, partition, position)
 );
+ALTER TABLE rejected_rows REPLICA IDENTITY USING INDEX rejected_rows_stream_partition_position_key;
 COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the reason; shown to the owner of the stream';
 COMMENT ON COLUMN rejected_rows.path IS 'the file that the record is in';
 COMMENT ON COLUMN rejected_rows.column_name IS 'the column that has no value for it; NULL: the record as a whole is wrong';

@@ -16,7 +16,6 @@
 #include "utils/lsyscache.h"
 
 #include "streaming.h"
-#include "query/program.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
@@ -134,53 +133,9 @@ streaming_check_alter(Oid relid, AlterTableStmt *stmt)
 				refuse_option((List *) cmd->def, "check_option",
 							  "Nobody can write to a continuous view.");
 				break;
-			case AT_AddColumn:
-			case AT_DropColumn:
-			case AT_AlterColumnType:
-			case AT_ChangeOwner:
-			case AT_AddInherit:
-			case AT_AttachPartition:
-			case AT_SetUnLogged:
-			case AT_EnableRowSecurity:
-			case AT_ForceRowSecurity:
-			case AT_DisableTrig:
-			case AT_DisableTrigAll:
-			case AT_DisableTrigUser:
-				streaming_refuse_internal(relid);
-				break;
 			default:
-				/* statistics, storage parameters, replica identity ... */
 				break;
 		}
-	}
-}
-
-/*
- * The owner of a view over a view reads that one's change stream, whose own
- * owner may have changed.
- */
-static void
-grant_change_streams(StreamingView *view)
-{
-	ListCell   *lc;
-
-	foreach(lc, streaming_catalog_inputs(view->definition))
-	{
-		StreamingView *upstream = streaming_catalog_view(lfirst_oid(lc), true);
-		StreamingOwnerRights rights;
-		char	   *name;
-
-		if (upstream == NULL)
-			continue;
-		name = streaming_change_stream_name(upstream->id);
-		if (!OidIsValid(get_relname_relid(name, streaming_internal_namespace())))
-			continue;
-		streaming_owner_rights_begin(&rights);
-		streaming_run_sql(psprintf("GRANT SELECT ON %s.%s TO %s", STREAMING_INTERNAL_SCHEMA,
-								   quote_identifier(name),
-								   quote_identifier(GetUserNameFromId(view->owner, false))));
-		streaming_owner_rights_end(&rights);
-		CommandCounterIncrement();
 	}
 }
 
@@ -229,9 +184,6 @@ streaming_owner_changed(Oid relid, List *restricted)
 		if (view && view->enabled && superuser_arg(view->owner))
 			pause_escalated(view);
 	}
-	if (OidIsValid(relid))
-		streaming_internal_change_owner(relid);
-	foreach(lc, streaming_catalog_views())
-		grant_change_streams(lfirst(lc));
+	streaming_internal_owner_changed(relid);
 	streaming_workers_notify();
 }

@@ -87,7 +87,7 @@ extern Oid	streaming_make_functions(const StreamingViewOptions *options, int32 i
 extern bool streaming_alter_view_options(AlterTableStmt *stmt);
 extern bool streaming_alters_view_options(AlterTableStmt *stmt);	/* has it any? */
 
-/* Before a relation is altered: errors if it may not be in that way. */
+/* Before a view is altered: errors if it may not be in that way. */
 extern void streaming_check_alter(Oid relid, AlterTableStmt *stmt);
 
 /*
@@ -132,7 +132,7 @@ extern void streaming_run_sql(const char *sql);
 
 /*
  * relid, in streaming_internal, is from now on a part of owner: dropped with
- * it, never alone, and owned by the same role.
+ * it, never alone.  It belongs to the extension's owner.
  */
 extern void streaming_internal_adopt(Oid relid, Oid owner);
 
@@ -140,11 +140,50 @@ extern void streaming_internal_adopt(Oid relid, Oid owner);
 extern List *streaming_internal_parts(Oid owner);	/* of Oid */
 extern Oid	streaming_internal_whole(Oid relid);	/* Invalid: none */
 
-/* Makes the parts of relid, and theirs, owned by its owner. */
-extern void streaming_internal_change_owner(Oid relid);
+/*
+ * What users know of relid, a part or a part of a part or an index of one: a view
+ * or a stream.  Invalid: it is no part.
+ */
+extern Oid	streaming_internal_root(Oid relid);
 
-/* Errors if relid is part of something: it is not to be altered alone. */
-extern void streaming_refuse_internal(Oid relid);
+/*
+ * Nothing of a table that is a part is analyzed where that calls a function of a
+ * user's, as the subtype_diff of a range type: ANALYZE runs as the table's owner,
+ * which is the extension's.  For one that is adopted; again when columns are added.
+ */
+extern void streaming_internal_skip_statistics(Oid relid);
+
+/* Lets who owns the root read a part, if it is a table, and nobody else. */
+extern void streaming_internal_share(Oid relid);
+
+/* After the owner of relid, or of any (Invalid), has changed: ditto of its parts, and theirs. */
+extern void streaming_internal_owner_changed(Oid relid);
+
+/* Gives a view or a table the trigger that keeps everybody from writing to it. */
+extern void streaming_internal_make_read_only(Oid relid);
+
+/* Empties tables that are parts. */
+extern void streaming_internal_truncate(List *relids);
+
+/* Drops a part alone, with what others have made depend on it. */
+extern void streaming_internal_drop(Oid relid);
+
+/*
+ * Errors if relid is part of something: it is not to be altered alone.  hint:
+ * what to do; NULL: alter the root.
+ */
+extern void streaming_refuse_internal(Oid relid, const char *hint);
+
+/* in parts.c */
+
+/*
+ * Before a statement: errors if it would change a part, or put on a continuous
+ * view what would never act.  Superusers, too, are refused.
+ */
+extern void streaming_check_statement(Node *stmt);
+
+/* After CREATE or ALTER PUBLICATION: says what subscribers could not apply. */
+extern void streaming_check_publication(Node *stmt);
 
 /* in restore.c */
 

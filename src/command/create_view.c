@@ -64,7 +64,6 @@ static Oid	make_functions(StreamingViewOptions *options, StreamingView *view);
 static void make_change_stream(StreamingViewSpec *spec);
 static Oid	make_view(ViewStmt *stmt, Oid namespace, StreamingViewSpec *spec,
 					  ProcessUtilityContext context, QueryCompletion *qc);
-static void make_read_only(Oid relid);
 static List *names_of_relations(Oid definition, List *tables);
 
 void
@@ -118,7 +117,7 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 		ObjectAddressSet(address, RelationRelationId, view.view);
 		ObjectAddressSet(sink, RelationRelationId, view.sink.relid);
 		recordDependencyOn(&address, &sink, DEPENDENCY_NORMAL);
-		make_read_only(view.view);
+		streaming_internal_make_read_only(view.view);
 	}
 
 	if (spec->result_name)
@@ -368,7 +367,7 @@ make_tables(StreamingViewSpec *spec)
 			tables = lappend_oid(tables, relid);
 	}
 	foreach(lc, tables)
-		make_read_only(lfirst_oid(lc));
+		streaming_internal_make_read_only(lfirst_oid(lc));
 	streaming_owner_rights_end(&rights);
 	return tables;
 }
@@ -390,23 +389,15 @@ static void
 make_change_stream(StreamingViewSpec *spec)
 {
 	StreamingOwnerRights rights;
-	Oid			user = GetUserId();
 	Oid			relid;
 
-	if (!OidIsValid(spec->upstream))
+	if (!OidIsValid(spec->upstream) || spec->change_stream == NULL)
 		return;
 	streaming_owner_rights_begin(&rights);
-	if (spec->change_stream)
-	{
-		relid = run_ddl(spec->change_stream);
-		streaming_internal_adopt(relid, spec->upstream);
-		streaming_catalog_add_relation(spec->upstream, spec->change_stream_name);
-	}
-	streaming_run_sql(psprintf("GRANT SELECT ON %s.%s TO %s", STREAMING_INTERNAL_SCHEMA,
-							   quote_identifier(spec->change_stream_name),
-							   quote_identifier(GetUserNameFromId(user, false))));
-	CommandCounterIncrement();
+	relid = run_ddl(spec->change_stream);
 	streaming_owner_rights_end(&rights);
+	streaming_internal_adopt(relid, spec->upstream);
+	streaming_catalog_add_relation(spec->upstream, spec->change_stream_name);
 }
 
 /* The view that users read, made by the user. */
@@ -429,30 +420,6 @@ make_view(ViewStmt *stmt, Oid namespace, StreamingViewSpec *spec,
 	return get_relname_relid(stmt->view->relname, namespace);
 }
 
-/*
- * A view of one table can be written through, and the table itself belongs to
- * the user.  On a table the trigger fires for each statement; on a view it can
- * fire for each row only.
- */
-static void
-make_read_only(Oid relid)
-{
-	StreamingOwnerRights rights;
-	bool		is_view = get_rel_relkind(relid) == RELKIND_VIEW;
-
-	streaming_owner_rights_begin(&rights);
-	streaming_run_sql(psprintf("CREATE TRIGGER read_only %s ON %s FOR EACH %s "
-							   "EXECUTE FUNCTION %s.refuse_write()",
-							   is_view ? "INSTEAD OF INSERT OR UPDATE OR DELETE" :
-							   "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE",
-							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-														  get_rel_name(relid)),
-							   is_view ? "ROW" : "STATEMENT",
-							   STREAMING_INTERNAL_SCHEMA));
-	CommandCounterIncrement();
-	streaming_owner_rights_end(&rights);
-}
-
 /* Trigger of all that only workers write. */
 Datum
 streaming_refuse_write(PG_FUNCTION_ARGS)
@@ -466,7 +433,12 @@ streaming_refuse_write(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by trigger manager", "refuse_write")));
 	relid = RelationGetRelid(trigger->tg_relation);
-	view = streaming_internal_whole(relid);
+	view = streaming_internal_root(relid);
+	if (OidIsValid(view) && get_rel_relkind(view) == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot change rows of stream \"%s\"", get_rel_name(view)),
+				 errdetail("Rows leave a stream when its views have taken them.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("cannot change continuous view \"%s\"",

@@ -32,7 +32,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
@@ -50,7 +49,6 @@
 #include "streaming.h"
 #include "attempt.h"
 #include "checkpoint.h"
-#include "exec/progress.h"
 #include "sink/sink.h"
 #include "input.h"
 #include "query/program.h"
@@ -141,20 +139,10 @@ streaming_restore_is_complete(const StreamingView *view)
 						   streaming_view_reads(view));
 }
 
-/* The stream that view reads as relid, which may be a view; Invalid: not pushed. */
-static Oid
-pushed_stream(Oid relid)
-{
-	StreamingView *upstream = streaming_catalog_view(relid, true);
-	StreamingSourceKind kind;
-
-	if (upstream)
-		relid = get_relname_relid(streaming_change_stream_name(upstream->id),
-								  streaming_internal_namespace());
-	return streaming_is_stream(relid, &kind) && kind == STREAMING_SOURCE_PUSH ? relid : InvalidOid;
-}
-
-/* Says what the dump could not carry, and begins with what is pushed from now on. */
+/*
+ * Says what the dump could not carry, and begins with what is pushed from now on.
+ * A view over a view loads that anew where it has no checkpoint (worker/reset.c).
+ */
 static void
 restore_pushed(StreamingView *view)
 {
@@ -164,18 +152,12 @@ restore_pushed(StreamingView *view)
 
 	foreach(lc, streaming_catalog_streams_of_view(view->view))
 	{
-		Oid			stream = pushed_stream(lfirst_oid(lc));
-		bool		complete;
+		StreamingSourceKind kind;
 
-		if (!OidIsValid(stream))
+		if (!streaming_is_stream(lfirst_oid(lc), &kind) || kind != STREAMING_SOURCE_PUSH ||
+			streaming_checkpoint_read(view->view, lfirst_oid(lc)) != NIL)
 			continue;
-		complete = streaming_checkpoint_read(view->view, stream) != NIL;
-		if (stream != lfirst_oid(lc))
-			complete |= streaming_progress_read(view->view).batch_id == 0;	/* loads it whole */
-		else if (!complete)
-			streaming_input_initialize(view, stream);
-		if (complete)
-			continue;
+		streaming_input_initialize(view, lfirst_oid(lc));
 		streaming_owner_rights_begin(&rights);
 		streaming_run_sql(psprintf("INSERT INTO " STREAMING_SCHEMA ".rejected_rows "
 								   "(stream, partition, position, error) "
@@ -278,13 +260,11 @@ drop_orphans(void)
 		bool		isnull;
 		Oid			relid = DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1,
 														   &isnull));
-		ObjectAddress table;
 
 		if (!ConditionalLockRelationOid(relid, AccessExclusiveLock) ||
 			get_rel_relkind(relid) != RELKIND_RELATION)
 			continue;
-		ObjectAddressSet(table, RelationRelationId, relid);
-		performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+		streaming_internal_drop(relid);
 	}
 	SPI_finish();
 	streaming_owner_rights_end(&rights);

@@ -5,8 +5,8 @@
  *		continuous views to the file of the command.
  *
  * Most statements are PostgreSQL's; what we do before and after them stands in
- * two switches.  Tables are looked up only for the statements named there:
- * others come also in transactions that have failed.
+ * two switches here, what we refuse in parts.c.  Tables are looked up only for
+ * the statements named there: others come also in transactions that have failed.
  */
 #include "postgres.h"
 
@@ -206,27 +206,14 @@ before(Node *stmt)
 			refuse_on_view(((RefreshMatViewStmt *) stmt)->relation, "refresh",
 						   "It is kept up to date. Use streaming.drain to wait until it shows all that has arrived, or streaming.reset to compute it anew.");
 			break;
-		case T_ViewStmt:
-			if (((ViewStmt *) stmt)->replace && streaming_is_installed())
-				streaming_refuse_replace((ViewStmt *) stmt);
-			break;
 		case T_AlterTableStmt:
 			relid = streaming_is_installed() ? find_relation(((AlterTableStmt *) stmt)->relation) : InvalidOid;
-			if (OidIsValid(relid))
-				streaming_check_alter(relid, (AlterTableStmt *) stmt);
 			break;
 		case T_RenameStmt:
 			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
 				leave_database(((RenameStmt *) stmt)->subname);
 			else
 				relid = streaming_is_installed() ? find_relation(((RenameStmt *) stmt)->relation) : InvalidOid;
-			if (OidIsValid(relid))
-				streaming_refuse_internal(relid);
-			break;
-		case T_AlterObjectSchemaStmt:
-			relid = streaming_is_installed() ? find_relation(((AlterObjectSchemaStmt *) stmt)->relation) : InvalidOid;
-			if (OidIsValid(relid))
-				streaming_refuse_internal(relid);
 			break;
 		default:
 			break;
@@ -282,6 +269,11 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 			if (OidIsValid(relid) && is_ours(relid))
 				streaming_workers_notify();
 			break;
+		case T_CreatePublicationStmt:
+		case T_AlterPublicationStmt:
+			if (streaming_is_installed())
+				streaming_check_publication(stmt);
+			break;
 		case T_RefreshMatViewStmt:	/* and ends with this one */
 			if (streaming_restore_is_marker(((RefreshMatViewStmt *) stmt)->relation))
 				streaming_workers_notify();
@@ -315,6 +307,7 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 			return;
 	}
 
+	streaming_check_statement(stmt);
 	relid = before(stmt);
 	owner_changed = IsA(stmt, AlterTableStmt) && changes_owner((AlterTableStmt *) stmt);
 	if ((owner_changed || IsA(stmt, ReassignOwnedStmt)) && streaming_is_installed())

@@ -210,21 +210,6 @@ find_change_stream(StreamingView *definition)
 							 streaming_internal_namespace());
 }
 
-static char *
-write_changes_sql(StreamingViewState *state)
-{
-	StreamingStage *last = streaming_last_stage(state->program);
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "INSERT INTO %s SELECT ",
-					 streaming_qualified_name(state->change_stream));
-	for (int i = 0; i < last->noutputs; i++)
-		appendStringInfo(&buf, "c.%s, ", quote_identifier(last->outputs[i].name));
-	appendStringInfoString(&buf, "c.\"$sign\" FROM changes c");
-	return buf.data;
-}
-
 /* Compiles the view's query and makes its stages and its sink ready, as its owner. */
 static void
 open_stages(StreamingViewState *state)
@@ -283,12 +268,14 @@ open_program(StreamingViewState *state)
 	state->objects = named_objects(state->definition->definition);
 	open_stages(state);
 	state->change_stream = find_change_stream(state->definition);
+	state->relations = list_concat(state->relations, streaming_layout_row_types(state->program));
 	state->relations = lappend_oid(state->relations, state->definition->definition);
 	state->relations = lappend_oid(state->relations, state->program->scan);
 	if (OidIsValid(state->program->sink.relid))
 		state->relations = lappend_oid(state->relations, state->program->sink.relid);
 	if (OidIsValid(state->change_stream))
-		state->write_changes.sql = write_changes_sql(state);
+		state->write_changes.sql = streaming_changes_sql(state->change_stream,
+														 streaming_last_stage(state->program));
 	state->input = streaming_input_open(state->definition, state->program->scan);
 	state->progress = streaming_progress_read(state->view);
 	state->closed = DT_NOBEGIN;
@@ -546,7 +533,7 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 			if (first && program->sink.kind == STREAMING_SINK_MEMORY)
 				streaming_memory_mark(program->id, state->progress.batch_id + 1);
 			if (delta && delta->nrows > 0)
-				streaming_statement_run(&state->write_changes, delta, NULL, false, NULL);
+				streaming_write_changes(state->change_stream, &state->write_changes, delta);
 		}
 	}
 }
@@ -653,7 +640,11 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	read_and_merge = since_ms(start);
 	result->read_ms = read_and_merge - result->merge_ms - result->write_ms;
 	if (!input)
+	{
+		if (state->progress.batch_id == 0 && state->program->input_is_view)
+			streaming_input_checkpoint_empty(state->input, 1);
 		streaming_input_end_empty(state->input);
+	}
 	else
 	{
 		result->input_rows = streaming_input_end(state->input, &result->more);

@@ -22,7 +22,7 @@ close_table(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 	MemoryContext old = CurrentMemoryContext;
 
 	if (stage->emits_closed && stage->result_table)
-		exec->result = streaming_state_open(stage->result_table, 0, NULL);
+		exec->result = streaming_state_open(stage->result_table, stage->result_desc, 0, NULL);
 	streaming_state_find_until(table, stage->closes_attno, from, upto);
 	while (streaming_state_next_until(table))
 	{
@@ -41,8 +41,8 @@ static void
 close_bag(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 {
 	StreamingStage *stage = exec->stage;
-	StreamingStateTable *bag = streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage),
-													exec->bag_kept);
+	StreamingStateTable *bag = streaming_state_open(stage->bag_table, stage->bag_desc,
+													STREAMING_BAG_HASH(stage), exec->bag_kept);
 
 	streaming_state_find_until(bag, stage->bag_closes_attno, from, upto);
 	while (streaming_state_next_until(bag))

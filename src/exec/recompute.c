@@ -187,6 +187,7 @@ result_startup(DestReceiver *self, int operation, TupleDesc desc)
 
 	MemoryContext old = MemoryContextSwitchTo(exec->batch_context);
 
+	streaming_check_types(desc, exec->result_types);
 	exec->input = MakeSingleTupleTableSlot(CreateTupleDescCopy(desc), &TTSOpsMinimalTuple);
 	MemoryContextSwitchTo(old);
 }

@@ -43,6 +43,8 @@ typedef struct StageReceiver
 	int64		nrows;
 } StageReceiver;
 
+static List *statement_types(StreamingStage *stage);
+
 /* (keys, aggregates' results): what outputs and HAVING are computed from. */
 static TupleDesc
 values_desc(StreamingStage *stage)
@@ -105,6 +107,7 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 	StreamingStageExec *exec = palloc0(sizeof(StreamingStageExec));
 
 	exec->stage = stage;
+	exec->types = statement_types(stage);
 	exec->statement.sql = stage->sql;
 	exec->initial.sql = stage->initial_sql;
 	if ((stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_SESSION) &&
@@ -137,6 +140,10 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 		exec->recompute.sql = streaming_recompute_statement(stage);
 		exec->recompute.nparams = 1;
 		exec->recompute.param_types = param_types;
+		for (int i = 0; i < stage->nkeys; i++)
+			exec->result_types = lappend_oid(exec->result_types, stage->keys[i].type);
+		for (int i = 0; i < stage->naggs; i++)
+			exec->result_types = lappend_oid(exec->result_types, stage->aggs[i].statetype);
 	}
 	return exec;
 }
@@ -323,6 +330,38 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
+/* The types of the columns that the statement of a stage is to hand out. */
+static List *
+statement_types(StreamingStage *stage)
+{
+	List	   *types = NIL;
+
+	for (int i = 0; stage->kind == STREAMING_STAGE_APPEND && i < stage->noutputs; i++)
+		types = lappend_oid(types, stage->outputs[i].type);
+	for (int i = 0; i < stage->nkeys; i++)
+		types = lappend_oid(types, stage->keys[i].type);
+	switch (stage->kind)
+	{
+		case STREAMING_STAGE_APPEND:
+			break;
+		case STREAMING_STAGE_SESSION:
+			llast_oid(types) = TIMESTAMPTZOID;	/* in the place of the session */
+			/* FALLTHROUGH */
+		case STREAMING_STAGE_COMBINE:
+			for (int i = 0; i < stage->naggs; i++)
+				types = lappend_oid(types, stage->aggs[i].statetype);
+			break;
+		case STREAMING_STAGE_RECOMPUTE:
+			for (int i = 0; i < stage->nargs; i++)
+				types = lappend_oid(types, stage->args[i].type);
+			/* FALLTHROUGH */
+		case STREAMING_STAGE_MULTISET:
+			types = lappend_oid(types, INT8OID);	/* how often */
+			break;
+	}
+	return types;
+}
+
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
@@ -331,6 +370,7 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 	StreamingStageExec *exec = receiver->exec;
 	MemoryContext old;
 
+	streaming_check_types(desc, exec->types);
 	if (exec->stage->kind == STREAMING_STAGE_APPEND)
 		return;
 	/* the statement's memory goes before the last rows are merged */
@@ -368,9 +408,11 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->result = NULL;
 	exec->sessions = NULL;
 	exec->table = stage->table ?
-		streaming_state_open(stage->table, stage->hash_attno, exec->kept) : NULL;
+		streaming_state_open(stage->table, stage->table_desc, stage->hash_attno,
+							 exec->kept) : NULL;
 	exec->bag = stage->bag_table ?
-		streaming_state_open(stage->bag_table, STREAMING_BAG_HASH(stage), exec->bag_kept) : NULL;
+		streaming_state_open(stage->bag_table, stage->bag_desc, STREAMING_BAG_HASH(stage),
+							 exec->bag_kept) : NULL;
 
 	exec->statement.size = exec->initial.size = exec->input_size;
 	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,

@@ -28,6 +28,8 @@ typedef struct StreamingStageExec
 	ExprState  *having;
 	ExprState  *closes;			/* over values */
 	TupleDesc	delta_desc;		/* outputs and "$sign" */
+	List	   *types;			/* of Oid: of the statement's columns */
+	List	   *result_types;	/* recompute: of those of the recomputed groups */
 	StreamingStateKept *kept;	/* of the table; NULL: there is none */
 	StreamingStateKept *bag_kept;
 
@@ -94,6 +96,15 @@ extern void streaming_add_pending(StreamingStageExec *exec, int64 hash, TupleTab
 
 /* An empty delta named name for a stage's output, in CurrentMemoryContext. */
 extern StreamingDelta *streaming_delta_make(StreamingStageExec *exec, const char *name);
+
+/* in change_stream.c */
+
+/* The statement over changes for streaming_write_changes, in CurrentMemoryContext. */
+extern char *streaming_changes_sql(Oid stream, StreamingStage *last);
+
+/* Pushes changes into the change stream of a view, connected to SPI. */
+extern void streaming_write_changes(Oid stream, StreamingStatement *statement,
+									StreamingDelta *changes);
 
 /* in group.c */
 

@@ -28,9 +28,13 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "foreign/foreign.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -38,7 +42,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
-#include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "query/program.h"
 #include "sink/sink.h"
@@ -61,6 +65,78 @@ char *
 streaming_change_stream_name(int32 id)
 {
 	return psprintf("changes_%d", id);
+}
+
+static void
+set_value(TupleDesc desc, AttrNumber attno, const char *name, StreamingValue *value)
+{
+	TupleDescInitEntry(desc, attno, name, value->type, value->typmod, 0);
+	if (OidIsValid(value->collation))
+		TupleDescInitEntryCollation(desc, attno, value->collation);
+}
+
+/* Columns of stage->result_table where that is a table of its own. */
+static TupleDesc
+outputs_layout(StreamingStage *stage)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(stage->noutputs);
+
+	for (int i = 0; i < stage->noutputs; i++)
+		set_value(desc, i + 1, stage->outputs[i].name, &stage->outputs[i]);
+	return desc;
+}
+
+static TupleDesc
+table_layout(StreamingStage *stage)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(stage->natts);
+	bool	   *is_output = palloc0(sizeof(bool) * (stage->natts + 1));
+
+	for (int i = 0; stage->outputs_stored && i < stage->noutputs; i++)
+	{
+		set_value(desc, stage->outputs[i].attno, stage->outputs[i].name, &stage->outputs[i]);
+		is_output[stage->outputs[i].attno] = true;
+	}
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		if (!is_output[stage->keys[i].attno])
+			set_value(desc, stage->keys[i].attno, psprintf("$k%d", i + 1), &stage->keys[i]);
+	}
+	for (int i = 0; i < stage->naggs; i++)
+	{
+		StreamingAggregate *agg = &stage->aggs[i];
+
+		if (!is_output[agg->attno])
+			TupleDescInitEntry(desc, agg->attno, psprintf("$s%d", i + 1), agg->statetype,
+							   agg->statetypmod, 0);
+	}
+	if (stage->count_attno)
+		TupleDescInitEntry(desc, stage->count_attno, "$count", INT8OID, -1, 0);
+	if (stage->shown_attno)
+		TupleDescInitEntry(desc, stage->shown_attno, "$shown", BOOLOID, -1, 0);
+	if (stage->closes_attno)
+		TupleDescInitEntry(desc, stage->closes_attno, "$closes", TIMESTAMPTZOID, -1, 0);
+	if (stage->hash_attno)
+		TupleDescInitEntry(desc, stage->hash_attno, "$hash", INT8OID, -1, 0);
+	return desc;
+}
+
+static TupleDesc
+bag_layout(StreamingStage *stage)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(stage->bag_natts);
+	int			n = 0;
+
+	for (int i = 0; i < stage->nkeys; i++)
+		set_value(desc, ++n, psprintf("k%d", i + 1), &stage->keys[i]);
+	for (int i = 0; i < stage->nargs; i++)
+		set_value(desc, ++n, psprintf("a%d", i + 1), &stage->args[i]);
+	if (stage->bag_closes_attno)
+		TupleDescInitEntry(desc, stage->bag_closes_attno, "$closes", TIMESTAMPTZOID, -1, 0);
+	TupleDescInitEntry(desc, STREAMING_BAG_COUNT(stage), "$count", INT8OID, -1, 0);
+	TupleDescInitEntry(desc, STREAMING_BAG_GROUP(stage), "$group", INT8OID, -1, 0);
+	TupleDescInitEntry(desc, STREAMING_BAG_HASH(stage), "$hash", INT8OID, -1, 0);
+	return desc;
 }
 
 static void
@@ -133,21 +209,91 @@ void
 streaming_layout(StreamingProgram *program)
 {
 	for (int i = 0; i < program->nstages; i++)
-		layout_stage(program, &program->stages[i]);
+	{
+		StreamingStage *stage = &program->stages[i];
+
+		layout_stage(program, stage);
+		if (stage->table)
+			stage->table_desc = table_layout(stage);
+		if (stage->bag_table)
+			stage->bag_desc = bag_layout(stage);
+		if (stage->result_table && stage->emits_closed)
+			stage->result_desc = outputs_layout(stage);
+	}
+}
+
+void
+streaming_layout_check(Relation rel, TupleDesc expected)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		fits = rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_rel->relam == HEAP_TABLE_AM_OID && desc->natts == expected->natts;
+
+	for (int i = 0; fits && i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Form_pg_attribute wanted = TupleDescAttr(expected, i);
+
+		fits = !att->attisdropped && att->attgenerated == '\0' &&
+			att->atttypid == wanted->atttypid && att->attcollation == wanted->attcollation &&
+			strcmp(NameStr(att->attname), NameStr(wanted->attname)) == 0;
+	}
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("table \"%s.%s\" does not fit its continuous view any more",
+						STREAMING_INTERNAL_SCHEMA, RelationGetRelationName(rel)),
+				 errhint("Drop the view and create it again.")));
+}
+
+/* The trigger that refuses, enabled, and no other? */
+static bool
+is_read_only(Relation rel)
+{
+	TriggerDesc *desc = rel->trigdesc;
+	Trigger    *trigger = desc ? desc->triggers : NULL;
+
+	return desc && desc->numtriggers == 1 && trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN &&
+		get_func_namespace(trigger->tgfoid) == streaming_internal_namespace();
+}
+
+/*
+ * Has a table what nothing but ALTER by somebody else gives it?  Workers write it
+ * without asking for constraints, triggers and rules.
+ */
+static bool
+is_altered(Relation rel, bool unlogged)
+{
+	return rel->rd_rel->relowner != streaming_catalog_owner() ||
+		rel->rd_rel->relpersistence != (unlogged ? RELPERSISTENCE_UNLOGGED : RELPERSISTENCE_PERMANENT) ||
+		rel->rd_rel->relispartition || has_superclass(RelationGetRelid(rel)) ||
+		(rel->rd_rel->relhassubclass &&
+		 find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL) ||
+		rel->rd_rel->relrowsecurity || rel->rd_rules != NULL ||
+		RelationGetDescr(rel)->constr != NULL || !is_read_only(rel);
 }
 
 static bool
-has_columns(const char *table, int natts)
+table_matches(StreamingProgram *program, const char *name, TupleDesc desc)
 {
-	Oid			relid = get_relname_relid(table, streaming_internal_namespace());
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	bool		result;
+	Oid			relid = name ? get_relname_relid(name, streaming_internal_namespace()) : InvalidOid;
+	Relation	rel = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
+	bool		matches;
 
-	if (!HeapTupleIsValid(tuple))
+	if (rel == NULL)
 		return true;			/* that it is lost is found out when it is used */
-	result = ((Form_pg_class) GETSTRUCT(tuple))->relnatts == natts;
-	ReleaseSysCache(tuple);
-	return result;
+	matches = RelationGetDescr(rel)->natts == desc->natts;
+	if (matches)
+		streaming_layout_check(rel, desc);
+	if (matches && is_altered(rel, program->sink.kind == STREAMING_SINK_MEMORY))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.%s\" of a continuous view has been altered",
+						STREAMING_INTERNAL_SCHEMA, name),
+				 errdetail("Nothing but the view's batches may change it: it has another owner, or triggers, rules, policies, constraints, parents or children that were not made with it."),
+				 errhint("Take them away, or drop the view and create it again.")));
+	relation_close(rel, AccessShareLock);
+	return matches;
 }
 
 bool
@@ -157,11 +303,67 @@ streaming_layout_matches(StreamingProgram *program)
 	{
 		StreamingStage *stage = &program->stages[i];
 
-		if ((stage->table && !has_columns(stage->table, stage->natts)) ||
-			(stage->bag_table && !has_columns(stage->bag_table, stage->bag_natts)))
+		if (!table_matches(program, stage->table, stage->table_desc) ||
+			!table_matches(program, stage->bag_table, stage->bag_desc) ||
+			(stage->result_desc &&
+			 !table_matches(program, stage->result_table, stage->result_desc)))
 			return false;
 	}
 	return true;
+}
+
+/* Adds relations of composite types that values of type may hold. */
+static List *
+add_row_types(List *relids, Oid type)
+{
+	TupleDesc	desc;
+
+	if (OidIsValid(get_element_type(type)))
+		return add_row_types(relids, get_element_type(type));
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_DOMAIN:
+			return add_row_types(relids, getBaseType(type));
+		case TYPTYPE_RANGE:
+			return add_row_types(relids, get_range_subtype(type));
+		case TYPTYPE_MULTIRANGE:
+			return add_row_types(relids, get_multirange_range(type));
+		case TYPTYPE_COMPOSITE:
+			break;
+		default:
+			return relids;
+	}
+	if (list_member_oid(relids, get_typ_typrelid(type)))
+		return relids;
+	relids = lappend_oid(relids, get_typ_typrelid(type));
+	desc = lookup_rowtype_tupdesc_copy(type, -1);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			relids = add_row_types(relids, TupleDescAttr(desc, i)->atttypid);
+	}
+	return relids;
+}
+
+List *
+streaming_layout_row_types(StreamingProgram *program)
+{
+	List	   *relids = NIL;
+
+	for (int i = 0; i < program->nstages; i++)
+	{
+		StreamingStage *stage = &program->stages[i];
+
+		for (int k = 0; k < stage->noutputs; k++)
+			relids = add_row_types(relids, stage->outputs[k].type);
+		for (int k = 0; k < stage->nkeys; k++)
+			relids = add_row_types(relids, stage->keys[k].type);
+		for (int k = 0; k < stage->nargs; k++)
+			relids = add_row_types(relids, stage->args[k].type);
+		for (int k = 0; k < stage->naggs; k++)
+			relids = add_row_types(relids, stage->aggs[k].statetype);
+	}
+	return relids;
 }
 
 static char *
@@ -185,20 +387,25 @@ column_ddl(const char *name, Oid type, int32 typmod, Oid collation)
 }
 
 /*
- * CREATE TABLE name (columns), with indexes.  updated: its rows will be.  indexed:
+ * CREATE TABLE name with the columns of desc, and indexes.  updated: its rows will be.  indexed:
  * of char *, columns with a comma between them.
  */
 static List *
-table_ddl(List *ddl, const char *name, char **columns, int ncolumns, bool updated,
-		  List *indexed)
+table_ddl(List *ddl, const char *name, TupleDesc desc, bool updated, List *indexed)
 {
 	StringInfoData buf;
 	ListCell   *lc;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "CREATE TABLE %s (", qualified(name));
-	for (int i = 0; i < ncolumns; i++)
-		appendStringInfo(&buf, "%s%s", i ? ", " : "", columns[i]);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		appendStringInfo(&buf, "%s%s", i ? ", " : "",
+						 column_ddl(NameStr(att->attname), att->atttypid, att->atttypmod,
+									att->attcollation));
+	}
 	appendStringInfoChar(&buf, ')');
 	if (updated)
 		appendStringInfo(&buf, " WITH (fillfactor = %d)", TABLE_FILLFACTOR);
@@ -221,94 +428,27 @@ table_ddl(List *ddl, const char *name, char **columns, int ncolumns, bool update
 static List *
 stage_ddl(List *ddl, StreamingStage *stage)
 {
-	char	  **columns = palloc0(sizeof(char *) * Max(stage->natts, 1));
 	List	   *indexed = NIL;
 
 	if (stage->table == NULL)
 		return ddl;
-	for (int i = 0; stage->outputs_stored && i < stage->noutputs; i++)
-	{
-		StreamingValue *output = &stage->outputs[i];
-
-		columns[output->attno - 1] = column_ddl(output->name, output->type,
-												output->typmod, output->collation);
-	}
-	for (int i = 0; i < stage->nkeys; i++)
-	{
-		StreamingValue *key = &stage->keys[i];
-
-		if (columns[key->attno - 1] == NULL)
-			columns[key->attno - 1] = column_ddl(psprintf("$k%d", i + 1), key->type,
-												 key->typmod, key->collation);
-	}
-	for (int i = 0; i < stage->naggs; i++)
-	{
-		StreamingAggregate *agg = &stage->aggs[i];
-
-		if (columns[agg->attno - 1] == NULL)
-			columns[agg->attno - 1] = column_ddl(psprintf("$s%d", i + 1), agg->statetype,
-												 agg->statetypmod, InvalidOid);
-	}
-	if (stage->count_attno)
-		columns[stage->count_attno - 1] = "\"$count\" pg_catalog.int8";
-	if (stage->shown_attno)
-		columns[stage->shown_attno - 1] = "\"$shown\" pg_catalog.bool";
-	if (stage->hash_attno)
-	{
-		columns[stage->hash_attno - 1] = "\"$hash\" pg_catalog.int8";
-		if (stage->kind == STREAMING_STAGE_SESSION)
-			indexed = list_make1("$hash,$closes");
-	}
-	if (stage->closes_attno)
-	{
-		columns[stage->closes_attno - 1] = "\"$closes\" pg_catalog.timestamptz";
-		if (stage->evicts)
-			indexed = lappend(indexed, "$closes");
-	}
-	return table_ddl(ddl, stage->table, columns, stage->natts, stage->hash_attno != 0, indexed);
-}
-
-/* The table that groups are written to when they close. */
-static List *
-result_ddl(List *ddl, StreamingStage *stage)
-{
-	char	  **columns = palloc0(sizeof(char *) * Max(stage->noutputs, 1));
-
-	if (stage->result_table == NULL || !stage->emits_closed)
-		return ddl;
-	for (int i = 0; i < stage->noutputs; i++)
-	{
-		StreamingValue *output = &stage->outputs[i];
-
-		columns[i] = column_ddl(output->name, output->type, output->typmod, output->collation);
-	}
-	return table_ddl(ddl, stage->result_table, columns, stage->noutputs, false, NIL);
+	if (stage->kind == STREAMING_STAGE_SESSION)
+		indexed = list_make1("$hash,$closes");
+	if (stage->evicts)
+		indexed = lappend(indexed, "$closes");
+	return table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed);
 }
 
 static List *
 bag_ddl(List *ddl, StreamingStage *stage)
 {
-	char	  **columns = palloc0(sizeof(char *) * Max(stage->bag_natts, 1));
 	List	   *indexed = list_make1("$group");
-	int			n = 0;
 
 	if (stage->bag_table == NULL)
 		return ddl;
-	for (int i = 0; i < stage->nkeys; i++)
-		columns[n++] = column_ddl(psprintf("k%d", i + 1), stage->keys[i].type,
-								  stage->keys[i].typmod, stage->keys[i].collation);
-	for (int i = 0; i < stage->nargs; i++)
-		columns[n++] = column_ddl(psprintf("a%d", i + 1), stage->args[i].type,
-								  stage->args[i].typmod, stage->args[i].collation);
 	if (stage->bag_closes_attno)
-	{
-		columns[n++] = "\"$closes\" pg_catalog.timestamptz";
 		indexed = lappend(indexed, "$closes");
-	}
-	columns[n++] = "\"$count\" pg_catalog.int8";
-	columns[n++] = "\"$group\" pg_catalog.int8";
-	columns[n++] = "\"$hash\" pg_catalog.int8";
-	return table_ddl(ddl, stage->bag_table, columns, n, true, indexed);
+	return table_ddl(ddl, stage->bag_table, stage->bag_desc, true, indexed);
 }
 
 char *
@@ -345,7 +485,9 @@ streaming_layout_ddl(StreamingProgram *program)
 	{
 		ddl = stage_ddl(ddl, &program->stages[i]);
 		ddl = bag_ddl(ddl, &program->stages[i]);
-		ddl = result_ddl(ddl, &program->stages[i]);
+		if (program->stages[i].result_desc)
+			ddl = table_ddl(ddl, program->stages[i].result_table,
+							program->stages[i].result_desc, false, NIL);
 	}
 	return program->sink.kind == STREAMING_SINK_MEMORY ? unlogged_ddl(ddl, program->id) : ddl;
 }

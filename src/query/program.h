@@ -42,6 +42,7 @@
 
 #include "query/query.h"
 #include "nodes/primnodes.h"
+#include "utils/rel.h"
 
 typedef enum StreamingStageKind
 {
@@ -134,6 +135,7 @@ typedef struct StreamingStage
 
 	char	   *table;			/* state (and result) table, unqualified */
 	int			natts;			/* of table */
+	TupleDesc	table_desc;		/* ditto, the columns */
 	bool		outputs_stored; /* the table holds the outputs: users read it */
 	AttrNumber	hash_attno;
 	AttrNumber	count_attno;	/* multiset */
@@ -142,11 +144,13 @@ typedef struct StreamingStage
 	char	   *result_table;	/* what users read: table, if it stores the
 								 * outputs; one of its own with emits_closed; or
 								 * NULL */
+	TupleDesc	result_desc;	/* of one of its own; else NULL */
 
 	/* recompute: bag of (keys, arguments) */
 	char	   *bag_table;
 	int			nargs;
 	StreamingValue *args;
+	TupleDesc	bag_desc;
 	AttrNumber	bag_closes_attno;	/* if groups close */
 	int			bag_natts;		/* columns: keys, arguments[, time at which the
 								 * group closes], then the three: */
@@ -237,8 +241,23 @@ extern StreamingProgram *streaming_compile(Query *query, Oid owner, int32 id,
 extern void streaming_layout(StreamingProgram *program);
 extern List *streaming_layout_ddl(StreamingProgram *program);
 
-/* Have the view's tables the columns that the program is made for? */
+/*
+ * Have the view's tables as many columns as the program is made for?  Errors if
+ * they are others, or the tables have been altered by others.
+ */
 extern bool streaming_layout_matches(StreamingProgram *program);
+
+/*
+ * Errors if rel is not a table that can be read and written as one of these
+ * columns: names, types and collations.
+ */
+extern void streaming_layout_check(Relation rel, TupleDesc expected);
+
+/*
+ * Relations (of Oid) of the composite types of the program's values: ALTER TYPE
+ * changes what they are.
+ */
+extern List *streaming_layout_row_types(StreamingProgram *program);
 
 extern char *streaming_layout_view_query(StreamingProgram *program);
 

@@ -16,7 +16,10 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -34,6 +37,52 @@ streaming_sink_functions_name(int32 id)
 	return psprintf("sink_%d", id);
 }
 
+/*
+ * Is the call one that view_functions.c makes?  Who calls it passes values of
+ * these types, as many as it has arguments.
+ */
+static bool
+is_sound(FuncExpr *function, const char *which)
+{
+	static const struct
+	{
+		const char *which;
+		Oid			result;		/* Invalid: any */
+		int			required;
+		int			nargs;
+		Oid			types[3];	/* Invalid: a row */
+	}			signatures[] = {
+		{STREAMING_FUNCTION_FOREACH, InvalidOid, 1, 2, {InvalidOid, BOOLOID}},
+		{STREAMING_FUNCTION_OPEN, BOOLOID, 2, 2, {INT8OID, INT8OID}},
+		{STREAMING_FUNCTION_CLOSE, InvalidOid, 1, 1, {TEXTOID}},
+		{STREAMING_FUNCTION_FOREACH_BATCH, InvalidOid, 2, 3, {REGCLASSOID, INT8OID, REGCLASSOID}},
+	};
+	int			n = list_length(function->args);
+	int			i = 0;
+	Oid		   *types;
+	int			declared;
+	Oid			result = get_func_signature(function->funcid, &types, &declared);
+
+	while (strcmp(signatures[i].which, which) != 0)
+		i++;
+	if (get_func_prokind(function->funcid) != PROKIND_FUNCTION ||
+		get_func_retset(function->funcid) || function->funcretset || function->funcvariadic ||
+		n < signatures[i].required || n > signatures[i].nargs || n != declared ||
+		(OidIsValid(signatures[i].result) && result != signatures[i].result))
+		return false;
+	for (int k = 0; k < n; k++)
+	{
+		Oid			wanted = signatures[i].types[k];
+		Oid			type = exprType(list_nth(function->args, k));
+
+		if (type != types[k] ||
+			(OidIsValid(wanted) ? type != wanted :
+			 type != RECORDOID && get_typtype(type) != TYPTYPE_COMPOSITE))
+			return false;
+	}
+	return true;
+}
+
 /* The view that keeps the functions of view number id; NULL: there is none. */
 static Relation
 open_functions(int32 id)
@@ -42,7 +91,7 @@ open_functions(int32 id)
 										  streaming_internal_namespace());
 	Relation	rel = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
 
-	if (rel && rel->rd_rel->relkind != RELKIND_VIEW)
+	if (rel && (rel->rd_rel->relkind != RELKIND_VIEW || rel->rd_rules == NULL))
 	{
 		relation_close(rel, AccessShareLock);
 		rel = NULL;
@@ -81,6 +130,12 @@ streaming_sink_function(int32 id, const char *which)
 				 errhint("Drop the continuous view and create it again.")));
 	function = find_function(rel, which);
 	relation_close(rel, AccessShareLock);
+	if (function && !is_sound(function, which))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("\"%s.%s\" names a function that does not take the rows of its continuous view",
+						STREAMING_INTERNAL_SCHEMA, streaming_sink_functions_name(id)),
+				 errhint("Drop the continuous view and create it again.")));
 	return function;
 }
 

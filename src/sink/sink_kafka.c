@@ -195,9 +195,17 @@ receive_tombstone(TupleTableSlot *slot, DestReceiver *base)
 	return true;
 }
 
+/* Are they of the types of the stream's columns? */
 static void
-startup_nothing(DestReceiver *receiver, int operation, TupleDesc desc)
+startup_tombstones(DestReceiver *base, int operation, TupleDesc desc)
 {
+	TombstoneReceiver *receiver = (TombstoneReceiver *) base;
+	List	   *types = NIL;
+	ListCell   *lc;
+
+	foreach(lc, receiver->columns)
+		types = lappend_oid(types, TupleDescAttr(receiver->stream->tupdesc, lfirst_int(lc))->atttypid);
+	streaming_check_types(desc, types);
 }
 
 static void
@@ -216,7 +224,7 @@ write_tombstones(KafkaSink *sink, StreamingDelta *changes)
 	ListCell   *lc;
 
 	receiver.base.receiveSlot = receive_tombstone;
-	receiver.base.rStartup = startup_nothing;
+	receiver.base.rStartup = startup_tombstones;
 	receiver.base.rShutdown = receiver.base.rDestroy = do_nothing;
 	receiver.base.mydest = DestNone;
 	receiver.stream = open_stream(program);

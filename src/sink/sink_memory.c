@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -23,8 +24,11 @@
 void
 streaming_memory_mark(int32 id, int64 batch_id)
 {
-	StreamingStateTable *table = streaming_state_open(streaming_memory_table(id), 0, NULL);
+	TupleDesc	desc = CreateTemplateTupleDesc(1);
+	StreamingStateTable *table;
 
+	TupleDescInitEntry(desc, 1, "batch_id", INT8OID, -1, 0);
+	table = streaming_state_open(streaming_memory_table(id), desc, 0, NULL);
 	ExecClearTuple(table->row);
 	table->row->tts_values[0] = Int64GetDatum(batch_id);
 	table->row->tts_isnull[0] = false;
@@ -44,7 +48,8 @@ streaming_memory_is_marked(int32 id)
 	Oid			relid = get_relname_relid(streaming_memory_table(id),
 										  streaming_internal_namespace());
 	Relation	rel = table_open(relid, AccessShareLock);
-	bool		marked = RelationGetNumberOfBlocks(rel) > 0;
+	bool		marked = rel->rd_rel->relkind == RELKIND_RELATION &&
+		RelationGetNumberOfBlocks(rel) > 0;
 
 	table_close(rel, AccessShareLock);
 	return marked;

@@ -15,6 +15,7 @@ typedef struct RowReceiver
 	DestReceiver pub;
 	StreamingSinkRow row;
 	void	   *arg;
+	List	   *types;			/* of Oid */
 } RowReceiver;
 
 TupleDesc
@@ -61,6 +62,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
+	streaming_check_types(desc, ((RowReceiver *) self)->types);
 }
 
 static void
@@ -73,7 +75,8 @@ streaming_sink_rows(StreamingSink *sink, StreamingDelta *changes,
 					StreamingStatement *result, StreamingSinkRow row, void *arg)
 {
 	RowReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
-	DestNone}, row, arg};
+	DestNone}, row, arg, NIL};
+	StreamingStage *last = streaming_last_stage(sink->program);
 
 	if (changes)
 	{
@@ -87,6 +90,8 @@ streaming_sink_rows(StreamingSink *sink, StreamingDelta *changes,
 		result->sql = streaming_layout_result_query(sink->program);
 		MemoryContextSwitchTo(old);
 	}
+	for (int i = 0; i < last->noutputs; i++)
+		receiver.types = lappend_oid(receiver.types, last->outputs[i].type);
 	/* not read only: it is to see what this batch has written */
 	streaming_statement_run(result, NULL, NULL, false, (DestReceiver *) &receiver);
 }

@@ -25,7 +25,6 @@
 #include "access/htup_details.h"
 #include "access/skey.h"
 #include "access/table.h"
-#include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/dependency.h"
@@ -53,6 +52,7 @@
 #include "catalog.h"
 #include "catalog_table.h"
 #include "checkpoint.h"
+#include "command/command.h"
 #include "input_internal.h"
 #include "query/program.h"
 #include "shift_slot.h"
@@ -303,7 +303,6 @@ own_table(const char *name, Oid stream)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	bool		own = false;
-	ObjectAddress table;
 
 	if (!OidIsValid(relid))
 		return InvalidOid;
@@ -326,10 +325,7 @@ own_table(const char *name, Oid stream)
 	if (own)
 		return relid;
 
-	LockRelationOid(relid, AccessExclusiveLock);
-	ObjectAddressSet(table, RelationRelationId, relid);
-	performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-	CommandCounterIncrement();
+	streaming_internal_drop(relid);
 	return InvalidOid;
 }
 
@@ -359,11 +355,7 @@ adapt_table(StreamingStream *stream, Oid relid, int index)
 	LockRelationOid(relid, AccessExclusiveLock);
 	if (is_empty(relid))
 	{
-		ObjectAddress table;
-
-		ObjectAddressSet(table, RelationRelationId, relid);
-		performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-		CommandCounterIncrement();
+		streaming_internal_drop(relid);
 		make_table(stream, index);
 		return;
 	}
@@ -380,6 +372,7 @@ adapt_table(StreamingStream *stream, Oid relid, int index)
 											 get_rel_name(relid), command));
 		CommandCounterIncrement();
 	}
+	streaming_internal_skip_statistics(relid);
 }
 
 static void
@@ -422,9 +415,6 @@ adapt_column(StreamingStream *stream, Oid relid, int i)
 								   NameStr(att->attname), stream->name));
 		command = psprintf("ALTER COLUMN c%d TYPE %s", i + 1, name);
 	}
-	/* as in streaming_internal_table */
-	if (command && !att->attisdropped && type >= FirstNormalObjectId)
-		command = psprintf("%s, ALTER COLUMN c%d SET STATISTICS 0", command, i + 1);
 	table_close(rel, NoLock);
 	return command;
 }

@@ -29,6 +29,11 @@
  * A view that has no checkpoint yet begins with all that there is, so while
  * there is such a view nothing is emptied.  Views that are paused or have failed
  * keep their rows, too.
+ *
+ * With two exceptions in the change stream of a view.  Who reads a view begins with
+ * what that shows then, and needs no row from before.  And a view of another role
+ * than the view's owner does not keep its changes for ever: once both tables are
+ * full, one that is paused or fails is to load the view anew when it runs again.
  */
 #include "postgres.h"
 
@@ -48,9 +53,11 @@
 #include "buffer.h"
 #include "catalog.h"
 #include "checkpoint.h"
+#include "command/command.h"
 #include "input_internal.h"
 #include "query/program.h"
 #include "source/source_push.h"
+#include "worker/slots.h"
 #include "worker/worker.h"
 
 #define TRIM_INTERVAL	200		/* ms between looks at a stream */
@@ -65,8 +72,8 @@ static TimestampTz begin_segment(StreamingStreamShared *shared, StreamingPushSeg
 static void tell_segment(StreamingStreamShared *shared, uint64 number, bool old_empty);
 static void look_again(StreamingStreamShared *shared, TimestampTz due);
 static BlockNumber table_blocks(Oid relid);
-static bool is_needed(StreamingStreamShared *shared, Oid old, uint64 number);
-static List *reading_views(Oid stream);
+static bool is_needed(StreamingStreamShared *shared, Oid old, uint64 number, bool full);
+static bool lets_go(Oid upstream, Oid relid);
 static void empty_table(Oid relid);
 static int64 interval_us(const Interval *interval);
 
@@ -249,7 +256,12 @@ trim(StreamingStreamShared *shared, uint64 *number)
 		/* Its last row came when the current segment began, or soon after. */
 		bool		young = retention > 0 && now - row.since < retention;
 
-		if (young || is_needed(shared, old, *number))
+		Oid			current = streaming_push_table(stream, *number);
+		bool		full;
+
+		LockRelationOid(current, AccessShareLock);
+		full = table_blocks(current) >= segment_limit();
+		if (young || is_needed(shared, old, *number, full))
 		{
 			*number = 0;
 			return young ? row.since + retention : 0;
@@ -323,31 +335,35 @@ table_blocks(Oid relid)
 	return blocks;
 }
 
-/* Does some view need rows of the table old, of the segment before number? */
+/*
+ * Does some view need rows of the table old, of the segment before number?  full:
+ * so is the table of segment number.
+ */
 static bool
-is_needed(StreamingStreamShared *shared, Oid old, uint64 number)
+is_needed(StreamingStreamShared *shared, Oid old, uint64 number, bool full)
 {
 	List	   *checkpoints = streaming_checkpoint_read(InvalidOid, shared->stream);
+	Oid			upstream = streaming_internal_root(shared->stream);
 	bool		needed = false;
 	ListCell   *lv;
 
 	/* A snapshot younger than the lock, so that it sees all rows there are. */
 	PushActiveSnapshot(GetLatestSnapshot());
-	foreach(lv, reading_views(shared->stream))
+	foreach(lv, streaming_catalog_views_of_stream(OidIsValid(upstream) ? upstream : shared->stream))
 	{
-		bool		found = false;
+		bool		needs = !OidIsValid(upstream);	/* unless it has a checkpoint */
 		ListCell   *lc;
 
 		foreach(lc, checkpoints)
 		{
 			StreamingCheckpoint *checkpoint = lfirst(lc);
 
-			if (checkpoint->view != lfirst_oid(lv))
-				continue;
-			found = true;
-			needed |= streaming_snapshot_needs(checkpoint->position, shared, old, number - 1);
+			if (checkpoint->view == lfirst_oid(lv))
+				needs = streaming_snapshot_needs(checkpoint->position, shared, old, number - 1);
 		}
-		needed |= !found;
+		if (needs && full && OidIsValid(upstream) && lets_go(upstream, lfirst_oid(lv)))
+			needs = false;
+		needed |= needs;
 		if (needed)
 			break;
 	}
@@ -355,23 +371,44 @@ is_needed(StreamingStreamShared *shared, Oid old, uint64 number)
 	return needed;
 }
 
-/* Views that read stream; of a change stream, those that read its view. */
-static List *
-reading_views(Oid stream)
+/* Does the view run, and without errors? */
+static bool
+is_running(StreamingView *view)
 {
-	ListCell   *lc;
+	int			index;
+	bool		running;
 
-	if (get_rel_namespace(stream) != streaming_internal_namespace())
-		return streaming_catalog_views_of_stream(stream);
+	if (!view->enabled)
+		return false;
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	index = streaming_view_slot_find(MyDatabaseId, view->view);
+	running = index < 0 || streaming_view_slots[index].status == STREAMING_VIEW_RUNNING;
+	LWLockRelease(streaming_slots->lock);
+	return running;
+}
 
-	foreach(lc, streaming_catalog_views())
+/* Lets relid, which reads upstream, load it anew, if it may not keep its changes. */
+static bool
+lets_go(Oid upstream, Oid relid)
+{
+	StreamingView *view;
+
+	/* held by its batches and by who changes its options */
+	if (!ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))
+		return false;
+	view = streaming_catalog_view(relid, true);
+	if (view == NULL || view->owner == streaming_relation_owner(upstream, true) ||
+		is_running(view))
 	{
-		StreamingView *view = lfirst(lc);
-
-		if (strcmp(streaming_change_stream_name(view->id), get_rel_name(stream)) == 0)
-			return streaming_catalog_views_of_stream(view->view);
+		UnlockRelationOid(relid, ShareUpdateExclusiveLock);
+		return false;
 	}
-	return NIL;
+	ereport(LOG,
+			(errmsg("continuous view \"%s\" is to load \"%s\" anew when it runs again",
+					get_rel_name(relid), get_rel_name(upstream)),
+			 errdetail("It belongs to another role, and has not taken changes that fill streaming.buffer_size.")));
+	streaming_reset_later(relid);
+	return true;
 }
 
 static void
@@ -383,8 +420,7 @@ empty_table(Oid relid)
 		return;
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
-	streaming_push_run_as_owner(psprintf("TRUNCATE %s.%s", STREAMING_INTERNAL_SCHEMA,
-										 get_rel_name(relid)));
+	streaming_internal_truncate(list_make1_oid(relid));
 	PopActiveSnapshot();
 }
 

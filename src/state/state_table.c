@@ -46,6 +46,7 @@
 #include "catalog.h"
 #include "command/command.h"
 #include "index_lookup.h"
+#include "query/program.h"
 #include "state/state_table.h"
 #include "streaming.h"
 #include "vacuum.h"
@@ -151,7 +152,8 @@ require_index(StreamingStateTable *table, const AttrNumber *attnos, int n)
 }
 
 StreamingStateTable *
-streaming_state_open(const char *name, AttrNumber hash_attno, StreamingStateKept *kept)
+streaming_state_open(const char *name, TupleDesc desc, AttrNumber hash_attno,
+					 StreamingStateKept *kept)
 {
 	StreamingStateTable *table = palloc0(sizeof(StreamingStateTable));
 	Oid			relid = get_relname_relid(name, streaming_internal_namespace());
@@ -164,6 +166,7 @@ streaming_state_open(const char *name, AttrNumber hash_attno, StreamingStateKept
 				 errhint("Drop the view and create it again.")));
 	table->context = CurrentMemoryContext;
 	table->rel = table_open(relid, RowExclusiveLock);
+	streaming_layout_check(table->rel, desc);
 	table->desc = RelationGetDescr(table->rel);
 	table->hash_attno = hash_attno;
 	table->kept = kept;

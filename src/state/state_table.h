@@ -97,13 +97,15 @@ extern StreamingStateKept *streaming_state_keep(Oid view, const char *table, boo
 extern void streaming_state_forget(Oid view);
 
 /*
- * Opens table (of schema streaming_internal) for a batch, in
- * CurrentMemoryContext, which must live until streaming_state_close.
+ * Opens table (of schema streaming_internal), which must have the columns of
+ * desc, for a batch, in CurrentMemoryContext, which must live until
+ * streaming_state_close.
  * hash_attno: the column that rows are looked up by; 0: rows are only added.
  * kept: of this table; NULL: nothing is.  Only the worker of the view writes to
  * the table.
  */
-extern StreamingStateTable *streaming_state_open(const char *table, AttrNumber hash_attno,
+extern StreamingStateTable *streaming_state_open(const char *table, TupleDesc desc,
+												 AttrNumber hash_attno,
 												 StreamingStateKept *kept);
 
 /*

@@ -2,10 +2,13 @@
  * reset.c
  *		streaming.reset: a view forgets all and begins again at its start.
  *
- * Views that read the view are reset with it, since their state is made of
- * changes that will come a second time.  The caller must own the view; whoever
- * reads it has built on it, as DROP ... CASCADE has it, too.  But no code of others
- * runs then: sinks of their views stay as they are.
+ * Views that read the view begin again, too, since their state is made of changes
+ * that will come a second time.  Those of the same owner are reset with it.  Those
+ * of others are only told to: their sinks, with triggers of their owners', are
+ * none of the caller's business, and no error there keeps the view from being
+ * reset.  A view that is told so has lost its checkpoint, and is reset by the
+ * worker that takes it up next.  (So is one that was paused, or has failed, for
+ * so long that the changes it has not taken became too many, see push_trim.c.)
  *
  * The view is locked as its batches lock it, so none is under way and the next
  * one begins after our commit, sees a new generation and opens the view anew.
@@ -24,9 +27,7 @@
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "executor/spi.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
@@ -37,6 +38,7 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
+#include "checkpoint.h"
 #include "command/command.h"
 #include "exec/progress.h"
 #include "input.h"
@@ -47,14 +49,15 @@
 
 PG_FUNCTION_INFO_V1(streaming_reset);
 
-static void check_owner(Oid view);
-static List *with_dependents(List *views, Oid view);
 static void refuse_loss(Oid relid);
+static void reset_with_dependents(Oid root, bool force);
+static List *with_dependents(List *views, Oid view, Oid owner, List **others);
+static void check_owner(Oid view);
 static void reset_view(Oid relid, Oid root);
 static void clear_sink(StreamingView *view, bool root);
 static void forget_progress(Oid relid);
-static void run_as_owner(StreamingView *view, const char *sql, bool triggers);
-static char *truncate_sql(StreamingView *view);
+static void run_as_owner(StreamingView *view, const char *sql);
+static List *own_tables(StreamingView *view);
 static char *sink_sql(StreamingView *view);
 
 /*
@@ -97,23 +100,13 @@ Datum
 streaming_reset(PG_FUNCTION_ARGS)
 {
 	Oid			view = PG_GETARG_OID(0);
-	List	   *views;
-	ListCell   *lc;
 
 	streaming_require_loaded();
 	/* before the lock, and after it, since it may have changed hands meanwhile */
 	check_owner(view);
 	LockRelationOid(view, ShareUpdateExclusiveLock);
 	check_owner(view);
-	views = with_dependents(NIL, view);
-	foreach(lc, views)
-	{
-		if (!PG_GETARG_BOOL(1))
-			refuse_loss(lfirst_oid(lc));
-	}
-	foreach(lc, views)
-		reset_view(lfirst_oid(lc), view);
-	streaming_workers_notify();
+	reset_with_dependents(view, PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
 }
 
@@ -125,51 +118,109 @@ check_owner(Oid view)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
 }
 
+/* Has it run, and reads a view from a position that is no more? */
+static bool
+has_lost_position(StreamingView *view)
+{
+	ListCell   *lc;
+
+	foreach(lc, streaming_catalog_inputs(view->definition))
+	{
+		StreamingView *upstream = streaming_catalog_view(lfirst_oid(lc), true);
+		Oid			changes;
+
+		if (upstream == NULL)
+			continue;
+		changes = get_relname_relid(streaming_change_stream_name(upstream->id),
+									streaming_internal_namespace());
+		return OidIsValid(changes) && streaming_checkpoint_read(view->view, changes) == NIL;
+	}
+	return false;
+}
+
 void
 streaming_reset_if_lost(Oid view)
 {
 	StreamingView *row = streaming_catalog_view(view, false);
+
+	if (streaming_progress_read(view).batch_id == 0)
+		return;
+	if (row->sink.kind == STREAMING_SINK_MEMORY && !streaming_memory_is_marked(row->id))
+		ereport(LOG,
+				(errmsg("continuous view \"%s\" has lost its unlogged tables and begins again at its start",
+						get_rel_name(view))));
+	else if (has_lost_position(row))
+		ereport(LOG,
+				(errmsg("continuous view \"%s\" loads the view that it reads anew",
+						get_rel_name(view))));
+	else
+		return;
+	LockRelationOid(view, ShareUpdateExclusiveLock);
+	reset_with_dependents(view, true);
+}
+
+static void
+reset_with_dependents(Oid root, bool force)
+{
+	List	   *others = NIL;
+	List	   *views = with_dependents(NIL, root, streaming_relation_owner(root, false), &others);
 	ListCell   *lc;
 
-	if (row->sink.kind != STREAMING_SINK_MEMORY ||
-		streaming_progress_read(view).batch_id == 0 || streaming_memory_is_marked(row->id))
-		return;
-	ereport(LOG,
-			(errmsg("continuous view \"%s\" has lost its unlogged tables and begins again at its start",
-					get_rel_name(view))));
-	foreach(lc, with_dependents(NIL, view))
-		reset_view(lfirst_oid(lc), view);
+	foreach(lc, views)
+	{
+		if (!force)
+			refuse_loss(lfirst_oid(lc));
+	}
+	foreach(lc, views)
+		reset_view(lfirst_oid(lc), root);
+	foreach(lc, others)
+		streaming_reset_later(lfirst_oid(lc));
 	streaming_workers_notify();
 }
 
-/* Locks view and those that read it, each behind what it reads. */
+/*
+ * Locks those that read view; returns view and those of them that are owner's,
+ * each behind what it reads.  Others go to *others.
+ */
 static List *
-with_dependents(List *views, Oid view)
+with_dependents(List *views, Oid view, Oid owner, List **others)
 {
 	ListCell   *lc;
 
 	if (list_member_oid(views, view))
 		return views;
-	LockRelationOid(view, ShareUpdateExclusiveLock);
-	(void) streaming_catalog_view(view, false);
 	views = lappend_oid(views, view);
 	foreach(lc, streaming_catalog_views_of_stream(view))
-		views = with_dependents(views, lfirst_oid(lc));
+	{
+		LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
+		if (streaming_relation_owner(lfirst_oid(lc), true) == owner)
+			views = with_dependents(views, lfirst_oid(lc), owner, others);
+		else if (streaming_catalog_view(lfirst_oid(lc), true))
+			*others = list_append_unique_oid(*others, lfirst_oid(lc));
+	}
 	return views;
+}
+
+void
+streaming_reset_later(Oid relid)
+{
+	StreamingOwnerRights rights;
+
+	streaming_owner_rights_begin(&rights);
+	streaming_run_sql(psprintf("DELETE FROM streaming.checkpoints WHERE view = %u", relid));
+	streaming_owner_rights_end(&rights);
+	streaming_catalog_update_view(streaming_catalog_view(relid, false));
 }
 
 static void
 reset_view(Oid relid, Oid root)
 {
 	StreamingView *view = streaming_catalog_view(relid, false);
-	char	   *sql;
 	ListCell   *lc;
 
 	if (OidIsValid(view->sink.relid))
 		clear_sink(view, relid == root);
-	sql = truncate_sql(view);
-	if (sql)
-		run_as_owner(view, sql, false);
+	streaming_internal_truncate(own_tables(view));
 	forget_progress(relid);
 	streaming_catalog_update_view(view);
 
@@ -182,16 +233,15 @@ reset_view(Oid relid, Oid root)
 }
 
 /*
- * root: the view that the reset is asked for.  Of others the sink stays as it is if
- * it is not the caller's, since its triggers are none of the caller's business, or
- * if the view is paused, since then nothing of it is run.
+ * root: the view that the reset is asked for.  Of one above it the sink stays as it
+ * is if that view is paused, since then nothing of it is run.
  */
 static void
 clear_sink(StreamingView *view, bool root)
 {
 	char	   *sql;
 
-	if (!root && (!view->enabled || !object_ownercheck(RelationRelationId, view->view, GetUserId())))
+	if (!root && !view->enabled)
 	{
 		ereport(NOTICE,
 				(errmsg("rows that continuous view \"%s\" has written to \"%s\" are not removed",
@@ -201,7 +251,7 @@ clear_sink(StreamingView *view, bool root)
 	}
 	sql = sink_sql(view);
 	if (sql)
-		run_as_owner(view, sql, true);
+		run_as_owner(view, sql);
 }
 
 static void
@@ -215,38 +265,31 @@ forget_progress(Oid relid)
 	streaming_owner_rights_end(&rights);
 }
 
-/* triggers: those that fire for ordinary sessions do. */
 static void
-run_as_owner(StreamingView *view, const char *sql, bool triggers)
+run_as_owner(StreamingView *view, const char *sql)
 {
 	StreamingRunAs saved;
 
 	streaming_run_as_begin(&saved, view->owner);
-	/* The triggers that keep users from changing the view's tables must not fire. */
-	if (!triggers)
-		(void) set_config_option("session_replication_role", "replica", PGC_SUSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	streaming_run_sql(sql);
 	streaming_run_as_end(&saved);
 }
 
-/* Of the view's own tables; NULL if there are none. */
-static char *
-truncate_sql(StreamingView *view)
+/* Of Oid: the view's own tables. */
+static List *
+own_tables(StreamingView *view)
 {
-	StringInfoData buf;
+	List	   *tables = NIL;
 	ListCell   *lc;
 
-	initStringInfo(&buf);
 	foreach(lc, view->relations)
 	{
 		Oid			relid = get_relname_relid(lfirst(lc), streaming_internal_namespace());
 
 		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION)
-			appendStringInfo(&buf, "%s %s", buf.len == 0 ? "TRUNCATE" : ",",
-							 streaming_qualified_name(relid));
+			tables = lappend_oid(tables, relid);
 	}
-	return buf.len ? buf.data : NULL;
+	return tables;
 }
 
 /* DELETE of the view's rows in its sink; NULL: they cannot be told. */

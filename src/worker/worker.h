@@ -22,10 +22,16 @@ extern void streaming_launcher_register(void);	/* from _PG_init */
 
 /*
  * Resets view, and those that read it, if a crash has emptied its tables
- * (sink/sink_memory.c).  For a worker that takes it up, in a transaction of its
- * own.
+ * (sink/sink_memory.c) or streaming_reset_later was called for it.  For a worker
+ * that takes it up, in a transaction of its own.
  */
 extern void streaming_reset_if_lost(Oid view);
+
+/*
+ * Lets view, which reads another one, load that one anew when it is taken up
+ * next.  It is locked as its batches lock it.
+ */
+extern void streaming_reset_later(Oid view);
 
 /* in worker_session.c */
 
