@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "directory_watch.h"
 #include "utils/hsearch.h"
 
@@ -52,7 +53,7 @@ struct StreamingWatch
 	char	   *trouble;
 	int			trouble_errno;
 	char	   *remark;
-	TimestampTz remark_time;
+	StreamingTime remark_time;
 };
 
 /* What one call of streaming_watch_collect gathers. */

@@ -150,7 +150,8 @@ static Relation lock_segment(PushedStream *pushed, Relation stream);
 static void register_push(PushedStream *pushed, Relation table, uint64 number, bool *current);
 static void wait_for_views(StreamingStreamShared *shared);
 static bool is_behind(StreamingStreamShared *shared);
-static uint64 blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n);
+static bool is_before(const StreamingPlace *a, const StreamingPlace *b);
+static uint64 blocks_behind(StreamingStreamShared *shared, const StreamingPlace *place);
 static void count_rows(PushedStream *pushed, int64 rows);
 static void transaction_ends(XactEvent event, void *arg);
 static void subtransaction_ends(SubXactEvent event, SubTransactionId subid,
@@ -372,6 +373,7 @@ wait_for_views(StreamingStreamShared *shared)
 	while (!TransactionIdIsValid(GetTopTransactionIdIfAny()) && is_behind(shared))
 	{
 		/* A view that has nothing to take says so when it is asked. */
+		pg_atomic_write_u64(&shared->push_waited_at, streaming_now());
 		streaming_stream_wake_readers(shared);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 WAIT_INTERVAL, PG_WAIT_EXTENSION);
@@ -384,8 +386,7 @@ wait_for_views(StreamingStreamShared *shared)
 static bool
 is_behind(StreamingStreamShared *shared)
 {
-	StreamingPlace places[64];
-	int			n = 0;
+	StreamingPlace last = {0};
 
 	/* Without the lock: a hint, as the number of users is. */
 	if (shared->users < 2)
@@ -395,26 +396,36 @@ is_behind(StreamingStreamShared *shared)
 	LWLockAcquire(shared->lock, LW_SHARED);
 	streaming_foreach_reader(reader, shared)
 	{
-		if (n < lengthof(places) && reader->mode == STREAMING_INPUT_SNAPSHOT &&
-			!reader->failing && reader->place.number > 0)
-			places[n++] = reader->place;
+		if (reader->mode == STREAMING_INPUT_SNAPSHOT && !reader->failing &&
+			reader->place.number > 0 &&
+			(last.number == 0 || is_before(&reader->place, &last)))
+			last = reader->place;
 	}
 	LWLockRelease(shared->lock);
 	LWLockRelease(streaming_streams->lock);
 
-	return n > 0 &&
-		blocks_behind(shared, places, n) * (BLCKSZ / 1024) > (uint64) streaming_push_limit;
+	return last.number > 0 &&
+		blocks_behind(shared, &last) * (BLCKSZ / 1024) > (uint64) streaming_push_limit;
 }
 
-/* Of the furthest behind of n places; values out of line count like their rows. */
+static bool
+is_before(const StreamingPlace *a, const StreamingPlace *b)
+{
+	if (a->number != b->number)
+		return a->number < b->number;
+	return ItemPointerGetBlockNumberNoCheck(&a->tid) < ItemPointerGetBlockNumberNoCheck(&b->tid);
+}
+
+/* Values out of line count like their rows. */
 static uint64
-blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
+blocks_behind(StreamingStreamShared *shared, const StreamingPlace *place)
 {
 	uint64		number = streaming_push_current(shared);
 	uint64		blocks[STREAMING_PUSH_TABLES];
 	uint64		rows;			/* blocks of rows */
 	uint64		total = 0;		/* with what is out of line */
-	uint64		most = 0;
+	uint64		block = ItemPointerGetBlockNumberNoCheck(&place->tid);
+	uint64		behind;
 
 	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
 	{
@@ -427,14 +438,9 @@ blocks_behind(StreamingStreamShared *shared, StreamingPlace *places, int n)
 			table_close(table, AccessShareLock);
 	}
 	rows = blocks[0] + blocks[1];
-	for (int i = 0; i < n; i++)
-	{
-		uint64		block = ItemPointerGetBlockNumberNoCheck(&places[i].tid);
-		uint64		behind = places[i].number < number ? blocks[0] + blocks[1] : blocks[0];
-
-		most = Max(most, behind - Min(block, behind));
-	}
-	return rows > 0 ? most * total / rows : 0;
+	behind = place->number < number ? rows : blocks[0];
+	behind -= Min(block, behind);
+	return rows > 0 ? behind * total / rows : 0;
 }
 
 /* ----------

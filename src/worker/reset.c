@@ -5,8 +5,9 @@
  * Views that read the view are reset with it, since their state is made of
  * changes that will come a second time.  The caller must own all of them.
  *
- * The view is locked as its batches lock it, so none is under way and the next
- * one begins after our commit, sees a new generation and opens the view anew.
+ * The view is locked against its batches, so none is under way and the next one
+ * begins after our commit, sees a new generation and opens the view anew.  One
+ * that takes long is cancelled for it (watch.c).
  *
  * What the console or a function has got is got again.
  *
@@ -56,6 +57,7 @@ streaming_reset(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	streaming_require_loaded();
+	streaming_refuse_in_batch("streaming.reset()");
 	views = with_dependents(NIL, PG_GETARG_OID(0), true);
 	foreach(lc, views)
 		reset_view(lfirst_oid(lc));
@@ -88,10 +90,15 @@ with_dependents(List *views, Oid view, bool check_owner)
 
 	if (list_member_oid(views, view))
 		return views;
-	LockRelationOid(view, ShareUpdateExclusiveLock);
-	(void) streaming_catalog_view(view, false);
-	if (check_owner && !object_ownercheck(RelationRelationId, view, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
+	/* Before the lock, which stops others, and again, since it may have been waited for. */
+	for (int locked = 0; locked <= 1; locked++)
+	{
+		(void) streaming_catalog_view(view, false);
+		if (check_owner && !object_ownercheck(RelationRelationId, view, GetUserId()))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
+		if (!locked)
+			LockRelationOid(view, ExclusiveLock);
+	}
 	views = lappend_oid(views, view);
 	foreach(lc, streaming_catalog_views_of_stream(view))
 		views = with_dependents(views, lfirst_oid(lc), check_owner);
