@@ -124,6 +124,7 @@ OBJS = \
 	src/streaming.o \
 	src/vacuum.o \
 	src/windows.o \
+	src/worker/assign.o \
 	src/worker/coordinator.o \
 	src/worker/delivery_start.o \
 	src/worker/delivery_worker.o \
@@ -135,6 +136,7 @@ OBJS = \
 	src/worker/reset.o \
 	src/worker/slots.o \
 	src/worker/view_slots.o \
+	src/worker/watch.o \
 	src/worker/worker_session.o
 
 UNLISTED = $(filter-out $(OBJS),$(addsuffix .o,$(basename $(wildcard src/*.c src/*/*.c src/*/*.cc))))

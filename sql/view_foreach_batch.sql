@@ -85,7 +85,7 @@ DO $$
 BEGIN
     PERFORM streaming.drain('meddled');
 EXCEPTION WHEN OTHERS THEN
-    RAISE NOTICE '%', regexp_replace(sqlerrm, '_\d+', '_n');
+    RAISE NOTICE '%', regexp_replace(sqlerrm, '_\d+', '_n', 'g');
 END
 $$;
 CREATE OR REPLACE FUNCTION meddle(batch regclass, batch_id bigint) RETURNS void LANGUAGE plpgsql AS $$

@@ -13,4 +13,10 @@
 extern ErrorData *streaming_attempt(void (*code) (void *arg), void *arg,
 									MemoryContext error_context);
 
+/*
+ * What error says, for people: message, detail, hint and context, cut short so
+ * that all of it has fewer than size bytes.
+ */
+extern char *streaming_error_text(const ErrorData *error, int size);
+
 #endif							/* STREAMING_ATTEMPT_H */

@@ -322,7 +322,7 @@ wait_for_room(StreamingStreamShared *shared)
 {
 	shared->ingest_waits = true;
 	if (shared->full_since == 0)
-		shared->full_since = GetCurrentTimestamp();
+		shared->full_since = streaming_now();
 }
 
 /*
@@ -367,7 +367,7 @@ advance_reader_limits(StreamingStreamShared *shared)
 		return oldest;
 
 	starved = starved && shared->full_since != 0 &&
-		TimestampDifferenceExceeds(shared->full_since, GetCurrentTimestamp(), DETACH_AFTER);
+		streaming_time_passed(shared->full_since, streaming_now(), DETACH_AFTER);
 	streaming_foreach_reader(reader, shared)
 	{
 		StreamingSegment *segment;
@@ -539,6 +539,19 @@ is_current_ring(StreamingStreamShared *shared, StreamingViewReader *reader)
 	return reader->mode == STREAMING_INPUT_BUFFER && !reader->detached &&
 		shared->state == STREAMING_INGEST_RUNNING &&
 		find_segment(shared, reader->place.number) != NULL;
+}
+
+bool
+streaming_buffer_is_urgent(StreamingStreamShared *shared, StreamingViewReader *reader)
+{
+	bool		urgent;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	urgent = shared->state == STREAMING_INGEST_RUNNING &&
+		(!is_current_ring(shared, reader) ||
+		 shared->head - reader->place.number >= LIVE_SEGMENTS / 2);
+	LWLockRelease(shared->lock);
+	return urgent;
 }
 
 /*

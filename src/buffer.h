@@ -151,6 +151,12 @@ extern bool streaming_buffer_enter(StreamingStreamShared *shared, StreamingViewR
 extern bool streaming_buffer_range(StreamingStreamShared *shared, StreamingViewReader *reader,
 								   StreamingBufferRange *range);
 
+/*
+ * Does reader hold half of the ring, or more?  Or is it not in the ring, which goes
+ * on without it meanwhile?
+ */
+extern bool streaming_buffer_is_urgent(StreamingStreamShared *shared, StreamingViewReader *reader);
+
 /* A batch that ends with place has been committed. */
 extern void streaming_buffer_advance_reader(StreamingStreamShared *shared,
 											StreamingViewReader *reader,

@@ -14,15 +14,18 @@
 
 #include "streaming.h"
 
-int			streaming_max_streams = 64;
+int			streaming_max_streams = 128;
 int			streaming_max_views = 512;
+int			streaming_role_share = 50;
 int			streaming_query_workers = 2;
+int			streaming_max_query_workers = 8;
 int			streaming_buffer_size = 256 * 1024;
 int			streaming_batch_rows = 100000;
 int			streaming_work_mem = 64 * 1024;
 int			streaming_state_memory = 80 * 1024;
 int			streaming_retry_max = 60 * 1000;
 int			streaming_lock_timeout = 2 * 1000;
+int			streaming_batch_timeout = 0;
 int			streaming_scan_interval = 10 * 1000;
 int			streaming_idle_partition_timeout = 60 * 1000;
 int			streaming_connect_timeout = 10 * 1000;
@@ -56,7 +59,7 @@ define_size_settings(void)
 							"Streams of all databases that continuous views can read at the same time.",
 							NULL,
 							&streaming_max_streams,
-							64, 1, 10000,
+							128, 1, 10000,
 							PGC_POSTMASTER, 0,
 							NULL, NULL, NULL);
 
@@ -66,6 +69,14 @@ define_size_settings(void)
 							&streaming_max_views,
 							512, 1, 100000,
 							PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.role_share",
+							"Percentage of streaming.max_streams and streaming.max_views that one role's streams and views may use.",
+							"Superusers may use all.",
+							&streaming_role_share,
+							50, 1, 100,
+							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("streaming.batches_kept",
@@ -86,6 +97,14 @@ define_worker_settings(void)
 							"Views are spread over them. Each takes a slot of max_worker_processes, as does each stream that is read, each database and the launcher.",
 							&streaming_query_workers,
 							2, 1, 1000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.max_query_workers",
+							"Processes in each database that run continuous views, at most.",
+							"Beyond streaming.query_workers they are started while batches that take long hold up other views. One role's batches may hold up half of them.",
+							&streaming_max_query_workers,
+							8, 1, 1000,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 
@@ -126,6 +145,14 @@ define_worker_settings(void)
 							"The batch is then given up and tried again later, so that the other views of the same process run meanwhile. 0: no limit.",
 							&streaming_lock_timeout,
 							2 * 1000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.batch_timeout",
+							"Longest time that a batch may take.",
+							"A batch that takes longer is canceled and tried again later. 0: no limit.",
+							&streaming_batch_timeout,
+							0, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 }

@@ -213,6 +213,17 @@ streaming_input_available(StreamingInput *input)
 		pg_atomic_read_u64(&input->shared->changes) != input->seen_changes;
 }
 
+bool
+streaming_input_is_urgent(StreamingInput *input)
+{
+	const int	since = 1000;	/* ms */
+
+	if (input->stream->kind != STREAMING_SOURCE_PUSH)
+		return streaming_buffer_is_urgent(input->shared, input->reader);
+	return !streaming_time_passed(pg_atomic_read_u64(&input->shared->push_waited_at),
+								  streaming_now(), since);
+}
+
 void
 streaming_input_prepare(StreamingInput *input)
 {
@@ -252,7 +263,10 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 		input->size = STREAMING_SIZE_FEW;
 	input->bound = begun;
 	if (!begun)
+	{
+		pg_atomic_write_u64(&input->reader->idle_at, input->seen_changes);
 		reset_batch(input);
+	}
 	return begun;
 }
 
@@ -453,6 +467,7 @@ streaming_input_committed(StreamingInput *input)
 		SetLatch(wake);
 	input->more = input->batch_more || input->initial;
 	input->initial = false;
+	pg_atomic_write_u64(&input->reader->idle_at, input->more ? 0 : input->seen_changes);
 	reset_batch(input);
 	MemoryContextSwitchTo(old);
 }
@@ -465,6 +480,7 @@ streaming_input_aborted(StreamingInput *input)
 	input->seek = true;
 	input->prepared = 0;
 	input->seen_changes = 0;
+	pg_atomic_write_u64(&input->reader->idle_at, 0);
 
 	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
 	input->reader->running = false;

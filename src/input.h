@@ -41,6 +41,7 @@
 #define STREAMING_INPUT_H
 
 #include "catalog.h"
+#include "clock.h"
 #include "executor/tuptable.h"
 #include "source/source.h"
 #include "statement.h"
@@ -68,10 +69,17 @@ extern void streaming_input_track(StreamingInput *input, AttrNumber attno,
  * The event time that the stream has reached: the smallest of its active
  * partitions' largest ones (see input_event_time.c); DT_NOBEGIN: not known.
  * in_batch: with the rows of the batch, after streaming_input_finish.  *due: when
- * an idle partition may change the answer, DT_NOEND: only rows will.
+ * an idle partition may change the answer, NEVER: only rows will.
  */
 extern TimestampTz streaming_input_event_time(StreamingInput *input, bool in_batch,
-											  TimestampTz now, TimestampTz *due);
+											  StreamingTime now, StreamingTime *due);
+
+/*
+ * Has the reader left so much that there is hardly room for new rows, or that
+ * sessions which push wait for it, or is it about to miss the buffer (shared memory
+ * only)?
+ */
+extern bool streaming_input_is_urgent(StreamingInput *input);
 
 /* Leaves the buffer.  Frees.  Must not ereport. */
 extern void streaming_input_close(StreamingInput *input);

@@ -71,7 +71,7 @@ streaming_input_track(StreamingInput *input, AttrNumber attno, void (*rescanned)
 		int32		partition = pg_strtoint32(row->partition);
 
 		set_time(&input->event_times, partition, row->event_time);
-		set_time(&input->moved, partition, row->committed_at);
+		set_time(&input->moved, partition, streaming_time_of(row->committed_at));
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -103,7 +103,7 @@ streaming_partition_time(StreamingInput *input, int32 partition)
 void
 streaming_track_committed(StreamingInput *input)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	StreamingTime now = streaming_now();
 	int			n = Max(input->batch_times.n, input->after.n);
 
 	if (input->event_attno == 0)
@@ -166,15 +166,15 @@ count_partitions(StreamingInput *input)
 }
 
 TimestampTz
-streaming_input_event_time(StreamingInput *input, bool in_batch, TimestampTz now,
-						   TimestampTz *due)
+streaming_input_event_time(StreamingInput *input, bool in_batch, StreamingTime now,
+						   StreamingTime *due)
 {
 	const StreamingOffsets *position = in_batch ? &input->after : &input->next;
 	TimestampTz lowest = DT_NOEND;
 	TimestampTz highest = DT_NOBEGIN;
 	int			n;
 
-	*due = DT_NOEND;
+	*due = STREAMING_TIME_NEVER;
 	if (input->stream->kind != STREAMING_SOURCE_KAFKA)
 		return streaming_partition_time(input, 0);
 
@@ -183,8 +183,8 @@ streaming_input_event_time(StreamingInput *input, bool in_batch, TimestampTz now
 	for (int i = 0; i < n; i++)
 	{
 		TimestampTz time = streaming_partition_time(input, i);
-		TimestampTz moved = get_time(&input->moved, i);
-		TimestampTz idle = DT_NOEND;
+		StreamingTime moved = get_time(&input->moved, i);
+		StreamingTime idle = STREAMING_TIME_NEVER;
 
 		if (in_batch && streaming_offsets_get(position, i) != streaming_offsets_get(&input->next, i))
 			moved = now;
@@ -194,8 +194,8 @@ streaming_input_event_time(StreamingInput *input, bool in_batch, TimestampTz now
 			if (time == DT_NOBEGIN)
 				continue;
 			if (streaming_idle_partition_timeout > 0)
-				idle = TimestampTzPlusMilliseconds(Max(moved, input->shared->heard_since),
-												   streaming_idle_partition_timeout);
+				idle = streaming_time_plus(Max(moved, input->shared->heard_since),
+										   streaming_idle_partition_timeout);
 			if (idle <= now)
 				continue;
 		}
@@ -206,6 +206,6 @@ streaming_input_event_time(StreamingInput *input, bool in_batch, TimestampTz now
 	if (lowest == DT_NOEND)
 		lowest = highest;
 	if (lowest == highest)
-		*due = DT_NOEND;
+		*due = STREAMING_TIME_NEVER;
 	return lowest;
 }

@@ -121,7 +121,8 @@ struct StreamingInput
 	/* event time; committed, as next is */
 	AttrNumber	event_attno;	/* 0: of no interest */
 	StreamingEventTimes event_times;	/* largest of each partition */
-	StreamingEventTimes moved;	/* when a partition moved last, by the clock */
+	StreamingEventTimes moved;	/* rather StreamingTime: when a partition
+								 * moved last */
 	void		(*rescanned) (void);	/* called when a scan begins anew */
 
 	/* the batch */

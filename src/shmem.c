@@ -12,12 +12,15 @@
 
 #include "streaming.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "utils/acl.h"
 #include "utils/memutils.h"
 
+#include "catalog.h"
 #include "shmem.h"
 
 #define TRANCHE "streaming_streams"
@@ -41,7 +44,9 @@ static void layout_entries(void);
 static void register_exit(void);
 static void leave_all(int code, Datum arg);
 static int	find_entry(Oid stream);
-static int	make_entry(Oid stream);
+static int	make_entry(Oid stream, Oid owner, int share);
+static int	share_of_role(Oid owner);
+static void retire_reader(StreamingStreamShared *shared, StreamingViewReader *reader);
 
 void
 streaming_shmem_init(void)
@@ -122,9 +127,12 @@ layout_entries(void)
 		pg_atomic_init_u64(&shared->rows_read, 0);
 		pg_atomic_init_u64(&shared->bytes_read, 0);
 		pg_atomic_init_u64(&shared->rejected_rows, 0);
+		pg_atomic_init_u64(&shared->push_waited_at, 0);
 	}
 
 	memset(streaming_readers, 0, sizeof(StreamingViewReader) * reader_count());
+	for (int i = 0; i < reader_count(); i++)
+		pg_atomic_init_u64(&streaming_readers[i].idle_at, 0);
 	for (Size i = 0; i < (Size) streaming_max_streams * MaxBackends; i++)
 		pg_atomic_init_u64(&push_registry[i], STREAMING_NOT_PUSHING);
 }
@@ -145,25 +153,44 @@ find_entry(Oid stream)
 	return -1;
 }
 
-/* Takes a free entry, or one that nobody uses.  Caller holds the lock. */
+/* Entries that the streams of owner may use at the same time. */
 static int
-make_entry(Oid stream)
+share_of_role(Oid owner)
+{
+	if (!OidIsValid(owner) || superuser_arg(owner))
+		return streaming_streams->nstreams;
+	return Max((int64) streaming_streams->nstreams * streaming_role_share / 100, 1);
+}
+
+/*
+ * Takes a free entry, or one that nobody uses.  -1: there is none; -2: the owner
+ * may not use more than share.  Caller holds the lock.
+ */
+static int
+make_entry(Oid stream, Oid owner, int share)
 {
 	StreamingStreamShared *shared;
 	int			chosen = -1;
+	bool		chosen_free = false;
+	int			nowned = 0;
 
 	for (int i = 0; i < streaming_streams->nstreams; i++)
 	{
+		bool		free;
+
 		shared = &streaming_stream_entries[i];
-		if (!OidIsValid(shared->database))
+		free = !OidIsValid(shared->database);
+		if (free ? !chosen_free :
+			chosen < 0 && shared->users == 0 &&
+			streaming_lowest_push(shared) == STREAMING_NOT_PUSHING)
 		{
 			chosen = i;
-			break;
+			chosen_free = free;
 		}
-		if (chosen < 0 && shared->users == 0 &&
-			streaming_lowest_push(shared) == STREAMING_NOT_PUSHING)
-			chosen = i;
+		nowned += !free && shared->users > 0 && shared->owner == owner;
 	}
+	if (nowned >= share)
+		return -2;
 	if (chosen < 0)
 		return -1;
 
@@ -171,6 +198,7 @@ make_entry(Oid stream)
 	shared = &streaming_stream_entries[chosen];
 	shared->database = MyDatabaseId;
 	shared->stream = stream;
+	shared->owner = owner;
 	shared->users = 0;
 	shared->state = STREAMING_INGEST_NONE;
 	shared->ingest_latch = NULL;
@@ -204,15 +232,19 @@ StreamingStreamShared *
 streaming_stream_use(Oid stream)
 {
 	StreamingStreamShared *shared = NULL;
+	Oid			owner;
+	int			share;
 	int			index;
 
 	streaming_require_loaded();
 	register_exit();
+	owner = IsTransactionState() ? streaming_relation_owner(stream, true) : InvalidOid;
+	share = share_of_role(owner);
 
 	LWLockAcquire(streaming_streams->lock, LW_EXCLUSIVE);
 	index = find_entry(stream);
 	if (index < 0)
-		index = make_entry(stream);
+		index = make_entry(stream, owner, share);
 	if (index >= 0)
 	{
 		shared = &streaming_stream_entries[index];
@@ -220,6 +252,12 @@ streaming_stream_use(Oid stream)
 	}
 	LWLockRelease(streaming_streams->lock);
 
+	if (index == -2)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("role \"%s\" has %d streams in use already",
+						GetUserNameFromId(owner, false), share),
+				 errhint("Increase streaming.role_share, or streaming.max_streams and restart the server.")));
 	if (shared == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -259,6 +297,17 @@ streaming_stream_lookup(Oid stream)
  * ----------
  */
 
+/* Caller holds streaming_streams->lock. */
+static void
+retire_reader(StreamingStreamShared *shared, StreamingViewReader *reader)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	reader->mode = STREAMING_INPUT_NONE;
+	reader->running = false;
+	LWLockRelease(shared->lock);
+	pg_atomic_write_u64(&reader->idle_at, 0);
+}
+
 StreamingViewReader *
 streaming_reader_enter(StreamingStreamShared *shared, Oid view)
 {
@@ -266,11 +315,18 @@ streaming_reader_enter(StreamingStreamShared *shared, Oid view)
 
 	register_exit();
 	LWLockAcquire(streaming_streams->lock, LW_EXCLUSIVE);
+	streaming_foreach_reader(other, shared)
+	{
+		if (other->view == view)
+			retire_reader(shared, other);
+	}
 	for (int i = 0; i < streaming_streams->nreaders; i++)
 		if (!OidIsValid(streaming_readers[i].database))
 		{
 			reader = &streaming_readers[i];
-			memset(reader, 0, sizeof(StreamingViewReader));
+			/* all but idle_at */
+			memset(reader, 0, offsetof(StreamingViewReader, idle_at));
+			pg_atomic_write_u64(&reader->idle_at, 0);
 			reader->database = MyDatabaseId;
 			reader->view = view;
 			reader->stream = shared - streaming_stream_entries;
@@ -315,6 +371,27 @@ streaming_reader_leave(StreamingViewReader *reader)
 
 	if (wake)
 		SetLatch(wake);
+}
+
+bool
+streaming_view_waits(Oid view)
+{
+	bool		waits = true;	/* without a reader it has not been opened yet */
+
+	LWLockAcquire(streaming_streams->lock, LW_SHARED);
+	for (int i = 0; i < streaming_streams->nreaders; i++)
+	{
+		StreamingViewReader *reader = &streaming_readers[i];
+
+		if (reader->database != MyDatabaseId || reader->view != view)
+			continue;
+		waits = pg_atomic_read_u64(&reader->idle_at) !=
+			pg_atomic_read_u64(&streaming_stream_entries[reader->stream].changes);
+		if (waits)
+			break;
+	}
+	LWLockRelease(streaming_streams->lock);
+	return waits;
 }
 
 void

@@ -28,6 +28,7 @@
 #include "storage/lwlock.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "stream.h"
 
 /* Tables in a stream's ring at most; buffer.c says when how many are used. */
@@ -103,6 +104,7 @@ typedef struct StreamingStreamShared
 	/* streaming_streams->lock */
 	Oid			database;		/* Invalid: the entry is free */
 	Oid			stream;
+	Oid			owner;
 	int			users;			/* readers, ingest worker, sessions that look */
 	int			first_reader;	/* index of a reader, -1: none */
 
@@ -110,7 +112,7 @@ typedef struct StreamingStreamShared
 	StreamingIngestState state;
 	Latch	   *ingest_latch;	/* NULL: no ingest worker */
 	bool		ingest_waits;	/* for room: wake it when a reader moves on */
-	TimestampTz full_since;		/* it has been waiting for room; 0: it has not */
+	StreamingTime full_since;		/* it has been waiting for room; 0: it has not */
 	uint64		head;			/* number of the segment that is written */
 	StreamingSegment segments[STREAMING_MAX_SEGMENTS];
 	int64		published_rows; /* since the server started */
@@ -123,7 +125,9 @@ typedef struct StreamingStreamShared
 	uint32		push_identity;	/* of the stream's tables */
 	bool		push_old_empty; /* the other table is known to be empty */
 	bool		push_trim;		/* the coordinator is to look for what can go */
-	TimestampTz push_due;		/* but not before */
+	StreamingTime push_due;		/* but not before */
+	pg_atomic_uint64 push_waited_at;	/* StreamingTime: a session waited for the
+										 * views to take rows */
 
 	/*
 	 * Rises with every change that a reader may want to look at: rows,
@@ -139,7 +143,7 @@ typedef struct StreamingStreamShared
 	/* what the ingest worker knows */
 	int			unheard;		/* partitions whose end is not known yet; -1: not
 								 * known how many there are, or in trouble */
-	TimestampTz heard_since;	/* when unheard became 0 */
+	StreamingTime heard_since;	/* when unheard became 0 */
 	int			npartitions;	/* may be more than are shown */
 	StreamingPartitionStats partitions[STREAMING_MAX_PARTITIONS];
 	int64		rest_lag;		/* records behind of those not shown */
@@ -182,6 +186,9 @@ typedef struct StreamingViewReader
 	bool		failing;		/* the last batch failed */
 	bool		detached;		/* held the others back: must leave the ring */
 	StreamingColumnSet columns; /* that it needs; also in the stream's wanted */
+
+	/* the stream's changes when all there was had been taken; 0: it has not been */
+	pg_atomic_uint64 idle_at;
 } StreamingViewReader;
 
 typedef struct StreamingStreams
@@ -202,7 +209,8 @@ extern void streaming_shmem_init(void); /* from _PG_init */
 
 /*
  * The entry of a stream of this database, made if there is none; it is not
- * given away before release.  Errors: CONFIGURATION_LIMIT_EXCEEDED.
+ * given away before release.  Outside of a transaction it is counted for nobody's
+ * streaming.role_share.  Errors: CONFIGURATION_LIMIT_EXCEEDED.
  */
 extern StreamingStreamShared *streaming_stream_use(Oid stream);
 extern void streaming_stream_release(StreamingStreamShared *shared);
@@ -216,9 +224,16 @@ extern StreamingStreamShared *streaming_stream_lookup(Oid stream);
 		 reader != NULL; reader = streaming_reader_at(reader->next))
 #define streaming_reader_at(index) ((index) < 0 ? NULL : &streaming_readers[index])
 
-/* A slot for view's reader, mode NONE; the process leaves it at its exit. */
+/*
+ * A slot for view's reader, mode NONE; the process leaves it at its exit.  A
+ * process that runs the view no more, but has not left its slot yet, holds nothing
+ * and nobody by it from now on.
+ */
 extern StreamingViewReader *streaming_reader_enter(StreamingStreamShared *shared, Oid view);
 extern void streaming_reader_leave(StreamingViewReader *reader);
+
+/* Has view, of this database, something to take, as far as its readers say? */
+extern bool streaming_view_waits(Oid view);
 
 /*
  * Something changed that readers of the stream may look at: raises changes

@@ -27,9 +27,12 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -52,7 +55,12 @@ PG_FUNCTION_INFO_V1(streaming_stream_partitions);
 PG_FUNCTION_INFO_V1(streaming_sink_status);
 
 static void find_status(Oid view, StreamingViewStatus *status, char *error);
-static bool is_held_back(Oid view, char *error);
+static bool lacks_something(Oid relid, char *error);
+static bool sink_is_in_trouble(Oid sink, char *error);
+static bool source_is_in_trouble(Oid stream, char *error);
+static void explain_trouble(const char *what, Oid relid, const char *trouble, const char *shown,
+							char *error);
+static bool find_running_since(Oid view, TimestampTz *since);
 static bool has_worker(Oid dboid, StreamingWorkerType type, Oid stream);
 static bool stream_lag(Oid view, Oid stream, StreamingSourceKind kind, int64 *lag);
 static bool push_lag(Oid view, Oid stream, int64 *lag);
@@ -68,7 +76,8 @@ static void put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
 
 /*
  * streaming_internal.view_status(view oid, enabled boolean, out status text,
- * out last_error text).  On a standby all views are paused.
+ * out last_error text, out running_since timestamptz).  On a standby all views
+ * are paused.
  */
 Datum
 streaming_view_status(PG_FUNCTION_ARGS)
@@ -77,13 +86,15 @@ streaming_view_status(PG_FUNCTION_ARGS)
 		[STREAMING_VIEW_RUNNING] = "running",
 		[STREAMING_VIEW_RETRYING] = "retrying",
 		[STREAMING_VIEW_FAILED] = "failed",
+		[STREAMING_VIEW_WAITING] = "waiting",
 	};
 	TupleDesc	desc;
-	Datum		values[2];
-	bool		nulls[2] = {false, true};
+	Datum		values[3];
+	bool		nulls[3] = {false, true, true};
 	Oid			view = PG_GETARG_OID(0);
 	const char *damage = streaming_catalog_damage(view);
 	char		error[STREAMING_ERROR_LENGTH] = "";
+	TimestampTz running_since = 0;
 	StreamingViewStatus status = STREAMING_VIEW_RUNNING;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -98,9 +109,14 @@ streaming_view_status(PG_FUNCTION_ARGS)
 	else
 	{
 		find_status(view, &status, error);
-		if (status == STREAMING_VIEW_RUNNING && is_held_back(view, error))
-			status = STREAMING_VIEW_RETRYING;
+		if (status == STREAMING_VIEW_RUNNING && lacks_something(view, error))
+			status = STREAMING_VIEW_WAITING;
 		values[0] = CStringGetTextDatum(names[status]);
+	}
+	if (find_running_since(view, &running_since))
+	{
+		values[2] = TimestampTzGetDatum(running_since);
+		nulls[2] = false;
 	}
 	if (error[0] && streaming_may_monitor(view))
 	{
@@ -110,22 +126,98 @@ streaming_view_status(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
-/* Does the view wait until its sink has taken more?  Then error says so. */
+/*
+ * The view runs; does it get and give nothing since a source or its sink is in
+ * trouble?  Then error says so.
+ */
 static bool
-is_held_back(Oid relid, char *error)
+lacks_something(Oid relid, char *error)
 {
 	StreamingView *view = streaming_catalog_view(relid, true);
+	ListCell   *lc;
 
-	char	   *name;
-
-	if (view == NULL || !OidIsValid(view->sink.relid) ||
-		!streaming_outbox_full(view->sink.relid))
+	if (view == NULL || streaming_slots == NULL)
 		return false;
-	name = get_rel_name(view->sink.relid);
-	snprintf(error, STREAMING_ERROR_LENGTH,
-			 "waits for its sink \"%s\": more than streaming.outbox_size (%d kB) is not delivered yet",
-			 name ? name : "?", streaming_outbox_size);
-	return true;
+	if (OidIsValid(view->sink.relid) && sink_is_in_trouble(view->sink.relid, error))
+		return true;
+	foreach(lc, streaming_catalog_inputs(view->definition))
+	{
+		if (source_is_in_trouble(lfirst_oid(lc), error))
+			return true;
+	}
+	return false;
+}
+
+static bool
+sink_is_in_trouble(Oid sink, char *error)
+{
+	char		trouble[STREAMING_SINK_ERROR_LENGTH] = "";
+	StreamingSinkSlot *slot;
+
+	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
+	slot = streaming_sink_slot(sink, false);
+	if (slot && slot->status != STREAMING_SINK_RUNNING)
+		strlcpy(trouble, slot->last_error, sizeof(trouble));
+	LWLockRelease(streaming_sinks->lock);
+	if (trouble[0])
+		explain_trouble("sink", sink, trouble, "streaming.stat_sinks", error);
+	else if (streaming_outbox_full(sink))
+		snprintf(error, STREAMING_ERROR_LENGTH,
+				 "waits for its sink \"%s\": more than streaming.outbox_size (%d kB) is not delivered yet",
+				 get_rel_name(sink), streaming_outbox_size);
+	return error[0] != '\0';
+}
+
+static bool
+source_is_in_trouble(Oid stream, char *error)
+{
+	StreamingSourceKind kind;
+	StreamingStreamStats *stats;
+	const char *trouble;
+
+	if (!streaming_is_stream(stream, &kind) || kind == STREAMING_SOURCE_PUSH)
+		return false;
+	stats = palloc(sizeof(StreamingStreamStats));
+	(void) streaming_stream_stats(stream, stats);
+	trouble = stream_error(stream, kind, stats);
+	if (trouble)
+		explain_trouble("source", stream, trouble, "streaming.stat_streams", error);
+	pfree(stats);
+	return trouble != NULL;
+}
+
+/* The words of the trouble are for who would see them in the view named shown, too. */
+static void
+explain_trouble(const char *what, Oid relid, const char *trouble, const char *shown, char *error)
+{
+	if (streaming_may_monitor(relid))
+		trouble = psprintf("waits for its %s \"%s\": %s", what, get_rel_name(relid), trouble);
+	else
+		trouble = psprintf("waits for its %s \"%s\"\nHINT:  The owner of \"%s\" sees why in %s.",
+						   what, get_rel_name(relid), get_rel_name(relid), shown);
+	strlcpy(error, trouble, pg_mbcliplen(trouble, strlen(trouble), STREAMING_ERROR_LENGTH - 1) + 1);
+}
+
+/* False: no batch of view is under way. */
+static bool
+find_running_since(Oid view, TimestampTz *since)
+{
+	bool		found = false;
+
+	if (streaming_slots == NULL)
+		return false;
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	for (int i = 0; i < streaming_slots->nworkers && !found; i++)
+	{
+		StreamingWorkerSlot *worker = &streaming_worker_slots[i];
+
+		found = worker->state == STREAMING_WORKER_RUNNING && worker->dboid == MyDatabaseId &&
+			worker->view_slot >= 0 && streaming_view_slots[worker->view_slot].view == view;
+		if (found)
+			*since = worker->busy_at;
+	}
+	LWLockRelease(streaming_slots->lock);
+	return found;
 }
 
 /* Of an enabled view.  error: of STREAMING_ERROR_LENGTH, empty. */
@@ -147,7 +239,7 @@ find_status(Oid view, StreamingViewStatus *status, char *error)
 	database = streaming_database_slot(MyDatabaseId, false);
 	if (!has_worker(MyDatabaseId, STREAMING_COORDINATOR, InvalidOid))
 	{
-		*status = STREAMING_VIEW_RETRYING;
+		*status = STREAMING_VIEW_WAITING;
 		strlcpy(error, database && database->last_error[0] ? database->last_error :
 				"the streaming coordinator of this database does not run",
 				STREAMING_ERROR_LENGTH);
@@ -160,7 +252,7 @@ find_status(Oid view, StreamingViewStatus *status, char *error)
 	else if (database && database->last_error[0])
 	{
 		/* It has no slot since there are too many. */
-		*status = STREAMING_VIEW_RETRYING;
+		*status = STREAMING_VIEW_WAITING;
 		strlcpy(error, database->last_error, STREAMING_ERROR_LENGTH);
 	}
 	LWLockRelease(streaming_slots->lock);
@@ -364,18 +456,11 @@ streaming_stream_partitions(PG_FUNCTION_ARGS)
 static const char *
 stream_error(Oid stream, StreamingSourceKind kind, const StreamingStreamStats *stats)
 {
-	StreamingDatabaseSlot *database;
-	bool		full;
-
 	if (stats->last_error[0])
 		return stats->last_error;
 	if (streaming_slots == NULL || kind == STREAMING_SOURCE_PUSH)
 		return NULL;
-	LWLockAcquire(streaming_slots->lock, LW_SHARED);
-	database = streaming_database_slot(MyDatabaseId, false);
-	full = database && database->full && !has_worker(MyDatabaseId, STREAMING_INGEST, stream);
-	LWLockRelease(streaming_slots->lock);
-	return full ? STREAMING_FULL_MESSAGE : NULL;
+	return streaming_ingest_trouble(stream);
 }
 
 /* index -1: of no partition that is shown. */

@@ -35,6 +35,9 @@ extern int	streaming_work_mem;			/* kB, work_mem of a query worker */
 extern int	streaming_state_memory;		/* kB, row maps of a query worker */
 extern int	streaming_retry_max;		/* ms, ceiling of the back-off */
 extern int	streaming_idle_partition_timeout;	/* ms */
+extern int	streaming_max_query_workers;	/* with those for views that are held up */
+extern int	streaming_batch_timeout;	/* ms, 0: none */
+extern int	streaming_role_share;	/* per cent of streams, views that one role may use */
 extern int	streaming_lock_timeout;	/* ms, lock_timeout of batches; 0: none */
 extern int	streaming_scan_interval;	/* ms, periodic scan of directories */
 extern int	streaming_connect_timeout;	/* ms, for calls a user waits for */

@@ -319,7 +319,7 @@ CREATE FUNCTION streaming_internal.view_query(definition oid) RETURNS text
 COMMENT ON FUNCTION streaming_internal.view_query(oid) IS 'the query of a continuous view; NULL if it is no more';
 
 CREATE FUNCTION streaming_internal.view_status(view oid, enabled boolean,
-    OUT status text, OUT last_error text)
+    OUT status text, OUT last_error text, OUT running_since timestamptz)
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_status';
 COMMENT ON FUNCTION streaming_internal.view_status(oid, boolean) IS 'how a continuous view is doing, from shared memory';
 
@@ -358,13 +358,15 @@ CREATE VIEW views AS
            CASE WHEN v.sink_kind IN ('console', 'memory') THEN v.sink_kind
                 WHEN v.sink_kind IN ('foreach', 'foreach_batch') THEN streaming_internal.sink_function(v.id)
                 ELSE coalesce(v.sink, v.result)::text END AS sink,
-           v.output_mode, v.trigger, v.enabled, s.status, s.last_error
+           v.output_mode, v.trigger, v.enabled, s.status, s.last_error,
+           s.running_since
     FROM continuous_view v
     JOIN pg_catalog.pg_class c ON c.oid = v.view
     CROSS JOIN LATERAL streaming_internal.view_status(v.view, v.enabled) s;
 COMMENT ON VIEW views IS 'continuous views and how they are doing';
-COMMENT ON COLUMN views.status IS 'running, paused, retrying (failed, tried again with back-off), failed (tried again when something changes)';
-COMMENT ON COLUMN views.last_error IS 'why it is retrying or failed; shown to who has the rights of the owner or of pg_read_all_stats';
+COMMENT ON COLUMN views.status IS 'running, waiting (for its source, its sink or a worker), paused, retrying (failed, tried again with back-off), failed (tried again every streaming.retry_max and when something changes)';
+COMMENT ON COLUMN views.running_since IS 'when the batch under way began; NULL if there is none';
+COMMENT ON COLUMN views.last_error IS 'why it is waiting, retrying or failed; shown to who has the rights of the owner or of pg_read_all_stats';
 
 CREATE VIEW stat_views AS
     SELECT v.view, coalesce(p.batch_id, 0) AS batches, coalesce(p.input_rows, 0) AS input_rows,

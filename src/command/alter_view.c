@@ -50,13 +50,15 @@ check_owner(const RangeVar *name, Oid relid, Oid old_relid, void *arg)
 }
 
 /*
- * A batch holds the same lock: after the command none runs that does not know
- * of it.  NULL if there is no such view, and that is no error.
+ * A batch holds ShareUpdateExclusiveLock: after the command none runs that does
+ * not know of it.  A stronger lock, since it has one that takes long cancelled
+ * (worker/watch.c); those who read the view are in nobody's way.  NULL if there is
+ * no such view, and that is no error.
  */
 static StreamingView *
 open_view(AlterTableStmt *stmt)
 {
-	Oid			relid = RangeVarGetRelidExtended(stmt->relation, ShareUpdateExclusiveLock,
+	Oid			relid = RangeVarGetRelidExtended(stmt->relation, ExclusiveLock,
 												 stmt->missing_ok ? RVR_MISSING_OK : 0,
 												 check_owner, NULL);
 

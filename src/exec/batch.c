@@ -17,9 +17,9 @@
  * of REFRESH MATERIALIZED VIEW is.
  *
  * Locks: a batch holds ShareUpdateExclusiveLock on the view from its beginning
- * to its commit.  Whoever makes a view that reads this one, resets it or changes
- * its options takes the same lock, so that none of this happens in the middle
- * of a batch, and the next batch sees it.  With it it takes, all or none at a
+ * to its commit.  Whoever makes a view that reads this one takes the same lock, who
+ * resets it or changes its options a stronger one, so that none of this happens in
+ * the middle of a batch, and the next batch sees it.  With it it takes, all or none at a
  * time, AccessShareLock on what it reads, so as not to deadlock with DROP.
  */
 #include "postgres.h"
@@ -78,7 +78,7 @@ struct StreamingViewState
 	StreamingProgress progress;
 	TimestampTz closed;			/* groups were closed up to here; DT_NOBEGIN: not
 								 * by this process */
-	TimestampTz due;			/* when the watermark may move without input */
+	StreamingTime due;			/* when the watermark may move without input */
 	int			due_timeout;	/* streaming.idle_partition_timeout, as it was then */
 };
 
@@ -279,6 +279,7 @@ open_program(StreamingViewState *state)
 	state->input = streaming_input_open(state->definition, state->program->scan);
 	state->progress = streaming_progress_read(state->view);
 	state->closed = DT_NOBEGIN;
+	state->due = STREAMING_TIME_NEVER;
 	state->due_timeout = streaming_idle_partition_timeout;
 	/* late rows are counted of a session by any time */
 	if (state->program->event_attno ||
@@ -382,12 +383,18 @@ streaming_view_is_held_back(StreamingViewState *state)
 		streaming_outbox_full(state->program->sink.relid);
 }
 
-TimestampTz
+bool
+streaming_view_is_urgent(StreamingViewState *state)
+{
+	return state->valid && streaming_input_is_urgent(state->input);
+}
+
+StreamingTime
 streaming_view_due(StreamingViewState *state)
 {
 	if (state->program && state->program->event_attno &&
 		state->due_timeout != streaming_idle_partition_timeout)
-		return DT_NOBEGIN;
+		return 0;
 	return state->due;
 }
 
@@ -404,7 +411,7 @@ new_watermark(StreamingViewState *state, bool in_batch)
 	if (program->event_attno == 0)
 		return state->progress.watermark;
 	state->due_timeout = streaming_idle_partition_timeout;
-	time = streaming_input_event_time(state->input, in_batch, GetCurrentTimestamp(),
+	time = streaming_input_event_time(state->input, in_batch, streaming_now(),
 									  &state->due);
 	return Max(streaming_time_less(time, program->event_delay), state->progress.watermark);
 }

@@ -6,6 +6,7 @@
 #define STREAMING_EXEC_H
 
 #include "catalog.h"
+#include "clock.h"
 #include "utils/timestamp.h"
 
 /*
@@ -58,10 +59,16 @@ extern bool streaming_view_has_input(StreamingViewState *state);
 extern bool streaming_view_is_held_back(StreamingViewState *state);
 
 /*
- * When it is to be run although nothing comes, since the watermark may move;
- * DT_NOEND: never.  As the last run has found.
+ * Should it take its input soon, since others wait for the room, or since it will
+ * be dearer to get at (shared memory only)?
  */
-extern TimestampTz streaming_view_due(StreamingViewState *state);
+extern bool streaming_view_is_urgent(StreamingViewState *state);
+
+/*
+ * When it is to be run although nothing comes, since the watermark may move, or
+ * NEVER.  As the last run has found.
+ */
+extern StreamingTime streaming_view_due(StreamingViewState *state);
 
 /*
  * Runs one batch.  Must be called outside a transaction; runs its own and

@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "clock.h"
 #include "kafka.h"
 #include "sink/delivery.h"
 
@@ -54,7 +55,7 @@ typedef struct KafkaDelivery
 	StreamingKafka *producer;
 	rd_kafka_topic_t *topic;
 	int64		number;			/* of the delivery under way */
-	TimestampTz waiting_since;	/* for the queue; 0: not */
+	StreamingTime waiting_since;	/* for the queue; 0: not */
 } KafkaDelivery;
 
 /* What is given back when the producer closes; in malloc'ed memory. */
@@ -378,9 +379,9 @@ kafka_delivery_write(StreamingDelivery *base, const StreamingMessage *message)
 static void
 wait_for_queue(KafkaDelivery *kafka)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	StreamingTime now = streaming_now();
 	bool		soon = kafka->waiting_since == 0 ||
-		!TimestampDifferenceExceeds(kafka->waiting_since, now, SOON);
+		!streaming_time_passed(kafka->waiting_since, now, SOON);
 	const char *trouble;
 
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -391,7 +392,7 @@ wait_for_queue(KafkaDelivery *kafka)
 	trouble = streaming_kafka_trouble(kafka->producer);
 	if (kafka->waiting_since == 0)
 		kafka->waiting_since = now;
-	else if (trouble && TimestampDifferenceExceeds(kafka->waiting_since, now, TROUBLE_WAIT))
+	else if (trouble && streaming_time_passed(kafka->waiting_since, now, TROUBLE_WAIT))
 		streaming_delivery_trouble(trouble);
 }
 

@@ -235,7 +235,7 @@ streaming_restart_delivery(PG_FUNCTION_ARGS)
 /* ---- Waiting ---- */
 
 void
-streaming_sink_drain(Oid stream, const char *view, TimestampTz deadline)
+streaming_sink_drain(Oid stream, const char *view, StreamingTime deadline)
 {
 	Wait		wait = {stream, false, false, 0, 0};
 	char		error[STREAMING_SINK_ERROR_LENGTH] = "";
@@ -243,7 +243,7 @@ streaming_sink_drain(Oid stream, const char *view, TimestampTz deadline)
 	PG_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&wait));
 	for (;;)
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		StreamingTime now = streaming_now();
 
 		CHECK_FOR_INTERRUPTS();
 		request_delivery(&wait);

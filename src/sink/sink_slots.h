@@ -14,6 +14,7 @@
 #ifndef STREAMING_SINK_SLOTS_H
 #define STREAMING_SINK_SLOTS_H
 
+#include "clock.h"
 #include "nodes/pg_list.h"
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
@@ -117,6 +118,6 @@ extern bool streaming_sink_has_failed(Oid stream, char error[STREAMING_SINK_ERRO
  * until deadline; with an error if delivery fails meanwhile, or in time.  view:
  * name of the view that is drained, for messages.
  */
-extern void streaming_sink_drain(Oid stream, const char *view, TimestampTz deadline);
+extern void streaming_sink_drain(Oid stream, const char *view, StreamingTime deadline);
 
 #endif							/* STREAMING_SINK_SLOTS_H */

@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "directory_files.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -82,13 +83,13 @@ bool
 streaming_files_lock(Oid stream, int timeout)
 {
 	LOCKTAG		tag;
-	TimestampTz until = 0;
+	StreamingTime until = 0;
 	bool		woken = false;
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ForeignTableRelationId, stream, 0);
 	for (;;)
 	{
-		TimestampTz now;
+		StreamingTime now;
 
 		CHECK_FOR_INTERRUPTS();
 		if (LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL)
@@ -100,9 +101,9 @@ streaming_files_lock(Oid stream, int timeout)
 		}
 		if (timeout <= 0)
 			return false;
-		now = GetCurrentTimestamp();
+		now = streaming_now();
 		if (until == 0)
-			until = TimestampTzPlusMilliseconds(now, timeout);
+			until = streaming_time_plus(now, timeout);
 		else if (now >= until)
 		{
 			if (woken)

@@ -47,7 +47,7 @@ struct StreamingNumbers
 
 	bool		uncertain;		/* watch may have returned files that are not
 								 * registered */
-	TimestampTz register_retry; /* if uncertain: not to try before */
+	StreamingTime register_retry; /* if uncertain: not to try before */
 
 	StreamingFile *batch;		/* batch mode: all files there are */
 	int			nbatch;
@@ -103,7 +103,7 @@ streaming_numbers_discover(StreamingNumbers *numbers, bool scan, int timeout)
 
 	if (numbers->uncertain)
 	{
-		if (timeout == 0 && GetCurrentTimestamp() < numbers->register_retry)
+		if (timeout == 0 && streaming_now() < numbers->register_retry)
 			return;
 		streaming_watch_again(numbers->watch);
 		scan = true;
@@ -151,8 +151,7 @@ register_files(StreamingNumbers *numbers, StreamingFound *found, int n, int time
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not register new files of stream %s: another transaction is registering files",
 							numbers->stream->name)));
-		numbers->register_retry = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-															 REGISTER_RETRY);
+		numbers->register_retry = streaming_time_plus(streaming_now(), REGISTER_RETRY);
 		return;
 	}
 
@@ -482,18 +481,18 @@ streaming_numbers_set_records(StreamingNumbers *numbers, const StreamingFile *fi
 	streaming_files_close(&table);
 }
 
-TimestampTz
+StreamingTime
 streaming_numbers_due(StreamingNumbers *numbers)
 {
 	if (TransactionIdIsValid(numbers->pending))
 	{
 		/* At once, that is after the commit; but do not spin if that tarries. */
 		if (numbers->pending_told)
-			return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PENDING_RETRY);
+			return streaming_time_plus(streaming_now(), PENDING_RETRY);
 		numbers->pending_told = true;
 		return 0;
 	}
-	return numbers->uncertain ? numbers->register_retry : DT_NOEND;
+	return numbers->uncertain ? numbers->register_retry : STREAMING_TIME_NEVER;
 }
 
 static bool

@@ -5,6 +5,7 @@
 #ifndef STREAMING_DIRECTORY_NUMBERS_H
 #define STREAMING_DIRECTORY_NUMBERS_H
 
+#include "clock.h"
 #include "directory_files.h"
 #include "directory_watch.h"
 #include "source/source.h"
@@ -72,6 +73,6 @@ extern void streaming_numbers_set_records(StreamingNumbers *numbers,
 										  const StreamingFile *files, int n);
 
 /* When discover is to be called again, apart from news and scans. */
-extern TimestampTz streaming_numbers_due(StreamingNumbers *numbers);
+extern StreamingTime streaming_numbers_due(StreamingNumbers *numbers);
 
 #endif							/* STREAMING_DIRECTORY_NUMBERS_H */

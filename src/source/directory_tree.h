@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "directory_watch.h"
 #include "utils/hsearch.h"
 
@@ -54,7 +55,7 @@ struct StreamingWatch
 	int			trouble_errno;
 	bool		link_remarked;
 	char	   *remark;
-	TimestampTz remark_time;
+	StreamingTime remark_time;
 };
 
 /* What one call of streaming_watch_collect gathers. */

@@ -226,7 +226,7 @@ streaming_watch_remark(StreamingWatch *watch, const char *format,...)
 	if (watch->remark != NULL)
 		pfree(watch->remark);
 	watch->remark = message.data;
-	watch->remark_time = GetCurrentTimestamp();
+	watch->remark_time = streaming_now();
 	ereport(LOG, (errmsg_internal("%s", message.data)));
 }
 
@@ -234,7 +234,7 @@ const char *
 streaming_watch_last_remark(StreamingWatch *watch)
 {
 	if (watch->remark != NULL &&
-		TimestampDifferenceExceeds(watch->remark_time, GetCurrentTimestamp(), REMARK_TIME))
+		streaming_time_passed(watch->remark_time, streaming_now(), REMARK_TIME))
 	{
 		pfree(watch->remark);
 		watch->remark = NULL;

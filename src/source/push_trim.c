@@ -66,11 +66,12 @@
 static BlockNumber segment_limit(void);
 static List *take_requests(long *timeout);
 static void trim_stream(Oid stream);
-static TimestampTz trim(StreamingStreamShared *shared, uint64 *number);
-static TimestampTz begin_segment(StreamingStreamShared *shared, StreamingPushSegment *row,
+static StreamingTime trim(StreamingStreamShared *shared, uint64 *number);
+static void write_segment(Oid stream, const StreamingPushSegment *row);
+static StreamingTime begin_segment(StreamingStreamShared *shared, StreamingPushSegment *row,
 								 int64 retention, uint64 *number);
 static void tell_segment(StreamingStreamShared *shared, uint64 number, bool old_empty);
-static void look_again(StreamingStreamShared *shared, TimestampTz due);
+static void look_again(StreamingStreamShared *shared, StreamingTime due);
 static BlockNumber table_blocks(Oid relid);
 static bool is_needed(StreamingStreamShared *shared, Oid old, uint64 number, bool full);
 static bool lets_go(Oid upstream, Oid relid);
@@ -130,7 +131,7 @@ streaming_push_ask_trim_all(void)
 static List *
 take_requests(long *timeout)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	StreamingTime now = streaming_now();
 	List	   *streams = NIL;
 
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
@@ -146,12 +147,12 @@ take_requests(long *timeout)
 		{
 			/* Before looking, so that who asks meanwhile is heard. */
 			shared->push_trim = false;
-			shared->push_due = TimestampTzPlusMilliseconds(now, TRIM_INTERVAL);
+			shared->push_due = streaming_time_plus(now, TRIM_INTERVAL);
 			streams = lappend_oid(streams, shared->stream);
 		}
 		else if (shared->push_trim)
 		{
-			ms = TimestampDifferenceMilliseconds(now, shared->push_due);
+			ms = streaming_ms_until(now, shared->push_due);
 			*timeout = *timeout < 0 ? ms : Min(*timeout, ms);
 		}
 		LWLockRelease(shared->lock);
@@ -189,7 +190,7 @@ trim_stream(Oid stream)
 	MemoryContext context = CurrentMemoryContext;
 	StreamingStreamShared *shared = streaming_stream_use(stream);
 	uint64		number = 0;
-	TimestampTz again;
+	StreamingTime again;
 
 	PG_TRY();
 	{
@@ -206,7 +207,7 @@ trim_stream(Oid stream)
 		FlushErrorState();
 		AbortCurrentTransaction();
 		number = 0;
-		again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_INTERVAL);
+		again = streaming_time_plus(streaming_now(), ERROR_INTERVAL);
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
@@ -223,11 +224,10 @@ trim_stream(Oid stream)
  * commit.  Returns when to look again, 0: when asked; with a number, that the
  * old table is empty and nothing is to be done until the current one is large.
  */
-static TimestampTz
+static StreamingTime
 trim(StreamingStreamShared *shared, uint64 *number)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz soon = TimestampTzPlusMilliseconds(now, TRIM_INTERVAL);
+	StreamingTime soon = streaming_time_plus(streaming_now(), TRIM_INTERVAL);
 	Oid			stream = shared->stream;
 	StreamingStream *definition;
 	StreamingPushSegment row;
@@ -251,10 +251,17 @@ trim(StreamingStreamShared *shared, uint64 *number)
 	definition = streaming_stream_open(stream, GetUserId());
 	retention = definition->retention ? interval_us(definition->retention) : 0;
 
+	if (retention > 0 && row.since > GetCurrentTimestamp())
+	{
+		/* The wall clock has been set back. */
+		row.since = GetCurrentTimestamp();
+		write_segment(stream, &row);
+	}
 	if (table_blocks(old) > 0)
 	{
 		/* Its last row came when the current segment began, or soon after. */
-		bool		young = retention > 0 && now - row.since < retention;
+		StreamingTime old_enough = streaming_time_of(row.since) + retention;
+		bool		young = retention > 0 && streaming_now() < old_enough;
 
 		Oid			current = streaming_push_table(stream, *number);
 		bool		full;
@@ -264,20 +271,28 @@ trim(StreamingStreamShared *shared, uint64 *number)
 		if (young || is_needed(shared, old, *number, full))
 		{
 			*number = 0;
-			return young ? row.since + retention : 0;
+			return young ? old_enough : 0;
 		}
 		empty_table(old);
 	}
 	return begin_segment(shared, &row, retention, number);
 }
 
+static void
+write_segment(Oid stream, const StreamingPushSegment *row)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	streaming_push_write_segment(stream, row);
+	PopActiveSnapshot();
+}
+
 /* The second step. */
-static TimestampTz
+static StreamingTime
 begin_segment(StreamingStreamShared *shared, StreamingPushSegment *row, int64 retention,
 			  uint64 *number)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	Oid			current = streaming_push_table(shared->stream, *number);
+	StreamingTime old_enough = streaming_time_of(row->since) + retention;
 	BlockNumber blocks;
 
 	LockRelationOid(current, AccessShareLock);
@@ -291,15 +306,13 @@ begin_segment(StreamingStreamShared *shared, StreamingPushSegment *row, int64 re
 			*number = 0;		/* the first rows to come ask to be looked at */
 			return 0;
 		}
-		if (now - row->since < retention)
-			return row->since + retention;
+		if (streaming_now() < old_enough)
+			return old_enough;
 	}
 	row->segment = ++*number;
-	row->since = now;
-	PushActiveSnapshot(GetTransactionSnapshot());
-	streaming_push_write_segment(shared->stream, row);
-	PopActiveSnapshot();
-	return now;					/* maybe nobody needs what was written until now */
+	row->since = GetCurrentTimestamp();
+	write_segment(shared->stream, row);
+	return streaming_now();		/* maybe nobody needs what was written until now */
 }
 
 /* The old table of segment number is empty or, with !old_empty, may be not. */
@@ -316,7 +329,7 @@ tell_segment(StreamingStreamShared *shared, uint64 number, bool old_empty)
 }
 
 static void
-look_again(StreamingStreamShared *shared, TimestampTz due)
+look_again(StreamingStreamShared *shared, StreamingTime due)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->push_trim = true;

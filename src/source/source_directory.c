@@ -55,6 +55,7 @@
 #include <unistd.h>
 
 #include "access/xact.h"
+#include "clock.h"
 #include "directory_numbers.h"
 #include "directory_reader.h"
 #include "directory_watch.h"
@@ -109,9 +110,9 @@ typedef struct DirectorySource
 	int			epoll;			/* joins what follows, or -1 */
 	int			timer;
 	bool		timer_due;		/* it is set to expire at once */
-	TimestampTz next_scan;
-	TimestampTz next_news;
-	TimestampTz retry_at;		/* 0: no trouble */
+	StreamingTime next_scan;
+	StreamingTime next_news;
+	StreamingTime retry_at;		/* 0: no trouble */
 	int			retry_delay;
 	char	   *trouble;		/* with a file */
 } DirectorySource;
@@ -288,7 +289,7 @@ directory_poll(StreamingSource *base, StreamingRecord *records, int max,
 			   StreamingPositions *positions)
 {
 	DirectorySource *source = (DirectorySource *) base;
-	TimestampTz now = GetCurrentTimestamp();
+	StreamingTime now = streaming_now();
 	int			n = 0;
 
 	if (!IsTransactionState())
@@ -316,9 +317,9 @@ directory_poll(StreamingSource *base, StreamingRecord *records, int max,
 			(void) directory_wait_fd(base);
 		if (scan || !source->reading || now >= source->next_news)
 		{
-			source->next_news = TimestampTzPlusMilliseconds(now, NEWS_INTERVAL);
+			source->next_news = streaming_time_plus(now, NEWS_INTERVAL);
 			if (scan)
-				source->next_scan = TimestampTzPlusMilliseconds(now, streaming_scan_interval);
+				source->next_scan = streaming_time_plus(now, streaming_scan_interval);
 			streaming_numbers_discover(source->numbers, scan, 0);
 		}
 	}
@@ -734,8 +735,8 @@ set_trouble(DirectorySource *source, const char *message, int error, bool quiet)
 					  errdetail("Stream %s waits for it.", source->base.stream->name)));
 	}
 	delay = source->retry_delay == 0 ? FIRST_RETRY : (int64) source->retry_delay * 2;
-	source->retry_delay = Min(delay, streaming_retry_max);
-	source->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), source->retry_delay);
+	source->retry_delay = Min(delay, Max(streaming_retry_max, 1));
+	source->retry_at = streaming_time_plus(streaming_now(), source->retry_delay);
 }
 
 static void
@@ -757,7 +758,7 @@ static void
 arm_timer(DirectorySource *source, bool more)
 {
 	struct itimerspec when = {{0}};
-	TimestampTz next;
+	StreamingTime next;
 	int64		wait;
 
 	if (source->timer < 0 || (more && source->timer_due))
@@ -767,7 +768,7 @@ arm_timer(DirectorySource *source, bool more)
 	if (source->retry_at != 0)
 		next = Min(next, source->retry_at);
 
-	wait = more ? 0 : next - GetCurrentTimestamp();
+	wait = more ? 0 : next - streaming_now();
 	if (wait > 0)
 	{
 		when.it_value.tv_sec = wait / USECS_PER_SEC;

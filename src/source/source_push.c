@@ -389,6 +389,7 @@ wait_for_views(StreamingStreamShared *shared)
 		   OidIsValid(view = furthest_behind(shared)))
 	{
 		/* A view that has nothing to take says so when it is asked. */
+		pg_atomic_write_u64(&shared->push_waited_at, streaming_now());
 		streaming_stream_wake_readers(shared);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 WAIT_INTERVAL, PG_WAIT_EXTENSION);

@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "clock.h"
 #include "reject.h"
 #include "source/source_scan.h"
 
@@ -26,7 +27,7 @@
 
 static bool read_block(StreamingSourceScan *scan, int64 max);
 static void decode_block(StreamingSourceScan *scan);
-static void wait_for_source(StreamingSourceScan *scan, TimestampTz since);
+static void wait_for_source(StreamingSourceScan *scan, StreamingTime since);
 
 StreamingSourceScan *
 streaming_source_scan_open(StreamingStream *stream, StreamingReadMode mode, Bitmapset *needed)
@@ -117,7 +118,7 @@ streaming_source_scan_next(StreamingSourceScan *scan, int64 max)
 static bool
 read_block(StreamingSourceScan *scan, int64 max)
 {
-	TimestampTz since = GetCurrentTimestamp();
+	StreamingTime since = streaming_now();
 
 	for (;;)
 	{
@@ -155,11 +156,11 @@ decode_block(StreamingSourceScan *scan)
 }
 
 static void
-wait_for_source(StreamingSourceScan *scan, TimestampTz since)
+wait_for_source(StreamingSourceScan *scan, StreamingTime since)
 {
 	int			fd = scan->source->routine->wait_fd(scan->source);
 
-	if (TimestampDifferenceExceeds(since, GetCurrentTimestamp(), streaming_connect_timeout))
+	if (streaming_time_passed(since, streaming_now(), streaming_connect_timeout))
 	{
 		const char *trouble = scan->source->routine->last_error(scan->source);
 

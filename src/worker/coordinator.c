@@ -12,13 +12,16 @@
  *	- a delivery worker for each stream that has messages in the outbox, until it
  *	  ends for lack of them
  *	- query workers 0 .. n - 1, n the smaller of streaming.query_workers and
- *	  the number of enabled views
+ *	  the number of enabled views; more while they are held up
  *
  * A worker that has ended is started again, at once if it had run for a while,
  * else with a delay that doubles.  Where the server has no room for another
  * worker, that is logged once, shown as the last error of the views (no query
  * worker at all) or the stream concerned, and tried again.  With fewer query
  * workers than wanted the views are shared among those that are there.
+ *
+ * A worker that is busy for long with one thing wakes it each second; then it looks
+ * for who waits (watch.c, assign.c).
  *
  * It also forgets pushed rows that all views have taken (source/push_trim.c).
  *
@@ -49,6 +52,7 @@
 #include "sink/outbox_table.h"
 #include "sink/sink_slots.h"
 #include "source/source_push.h"
+#include "worker/crew.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
 
@@ -56,38 +60,52 @@
 #define RESTART_DELAY_MAX	30000
 #define SETTLED				10000	/* ms after which the delay begins anew */
 #define FULL_DELAY			5000	/* ms until a full server is tried again */
+#define ROOM_DELAY			200		/* ditto, when room has been made */
+#define EXTRA_LINGER		60000	/* ms that more workers stay unneeded */
 
 /* A worker that is wanted, or was and has not ended yet. */
 typedef struct Child
 {
 	StreamingWorkerType type;
 	Oid			stream;			/* ingest, delivery */
+	Oid			owner;			/* likewise, its owner */
 	int			number;			/* query */
 	char		name[NAMEDATALEN * 2];	/* for ps */
 	bool		wanted;
 	BackgroundWorkerHandle *handle; /* NULL: not started */
+	const char *problem;		/* why it could not be, the last time; or NULL */
 	int			index;			/* with a handle: the slot it has */
 	uint32		generation;
 	bool		terminated;		/* it has been told to go */
-	TimestampTz started_at;
-	TimestampTz due;			/* not to be started before */
+	StreamingTime started_at;
+	StreamingTime due;			/* not to be started before */
 	int			delay;			/* ms, of the last restart */
 } Child;
 
 static List *children = NIL;	/* of Child *, in TopMemoryContext */
+static int	enabled_views = 0;
+static int	extra_workers = 0;	/* beyond streaming.query_workers */
+static StreamingTime extra_until = 0;	/* they stay */
 static bool complained = false; /* about a server that is full */
 static char database_name[NAMEDATALEN];
+static MemoryContext loop_context;
 
 static uint64 count_changes(void);
 static bool read_catalogs(uint64 *changes);
 static void want_deliveries(void);
+static int	query_workers_wanted(void);
+static void want_query_workers(void);
 static void want_child(StreamingWorkerType type, Oid stream, int number);
 static void update_view_slots(List *views);
+static List *superusers(List *views);
+static bool has_share(Oid owner);
 static long tend_children(void);
-static void reap_child(Child *child, TimestampTz now);
-static bool start_child(Child *child, TimestampTz now);
-static void report_full(Child *child, const char *problem);
-static void assign_views(void);
+static void reap_child(Child *child, StreamingTime now);
+static bool start_child(Child *child, StreamingTime now);
+static void report_full(void);
+static void deal_out_views(long *timeout);
+static int	max_query_workers(void);
+static bool assign_views(void);
 static bool depart(uint64 changes);
 static void terminate_children(int code, Datum arg);
 
@@ -95,7 +113,6 @@ void
 streaming_coordinator_main(Datum arg)
 {
 	Oid			dboid = streaming_worker_attach()->dboid;
-	MemoryContext loop_context;
 	uint64		changes = 0;
 	bool		reread = true;
 
@@ -121,8 +138,9 @@ streaming_coordinator_main(Datum arg)
 			if (depart(changes))
 				proc_exit(0);
 		}
+		streaming_watch_workers();
 		timeout = tend_children();
-		assign_views();
+		deal_out_views(&timeout);
 		trim_timeout = streaming_push_trim();
 		if (trim_timeout >= 0 && (timeout < 0 || trim_timeout < timeout))
 			timeout = trim_timeout;
@@ -176,7 +194,6 @@ read_catalogs(uint64 *changes)
 	MemoryContext context = CurrentMemoryContext;
 	List	   *views = NIL;
 	ListCell   *lc;
-	int			nenabled = 0;
 	bool		installed;
 
 	/* Before the snapshot, so that what comes later is read again. */
@@ -184,6 +201,7 @@ read_catalogs(uint64 *changes)
 
 	foreach(lc, children)
 		((Child *) lfirst(lc))->wanted = false;
+	enabled_views = 0;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -203,7 +221,7 @@ read_catalogs(uint64 *changes)
 
 		if (!view->enabled)
 			continue;
-		nenabled++;
+		enabled_views++;
 		foreach(ls, streaming_catalog_streams_of_view(view->view))
 		{
 			StreamingSourceKind kind;
@@ -212,8 +230,7 @@ read_catalogs(uint64 *changes)
 				want_child(STREAMING_INGEST, lfirst_oid(ls), 0);
 		}
 	}
-	for (int i = 0; i < Min(nenabled, streaming_query_workers); i++)
-		want_child(STREAMING_QUERY, InvalidOid, i);
+	want_query_workers();
 	if (installed)
 		want_deliveries();
 	PopActiveSnapshot();
@@ -250,6 +267,30 @@ want_deliveries(void)
 	}
 }
 
+static int
+query_workers_wanted(void)
+{
+	return Min(enabled_views, Min(streaming_query_workers + extra_workers, max_query_workers()));
+}
+
+/* And no others than these. */
+static void
+want_query_workers(void)
+{
+	int			n = query_workers_wanted();
+	ListCell   *lc;
+
+	for (int i = 0; i < n; i++)
+		want_child(STREAMING_QUERY, InvalidOid, i);
+	foreach(lc, children)
+	{
+		Child	   *child = lfirst(lc);
+
+		if (child->type == STREAMING_QUERY && child->number >= n)
+			child->wanted = false;
+	}
+}
+
 static void
 want_child(StreamingWorkerType type, Oid stream, int number)
 {
@@ -263,6 +304,8 @@ want_child(StreamingWorkerType type, Oid stream, int number)
 		if (child->type == type && child->stream == stream && child->number == number)
 		{
 			child->wanted = true;
+			if (OidIsValid(stream))
+				child->owner = streaming_relation_owner(stream, true);
 			return;
 		}
 	}
@@ -272,6 +315,8 @@ want_child(StreamingWorkerType type, Oid stream, int number)
 	child->stream = stream;
 	child->number = number;
 	child->wanted = true;
+	if (OidIsValid(stream))
+		child->owner = streaming_relation_owner(stream, true);
 	if (type != STREAMING_QUERY)
 	{
 		char	   *name = get_rel_name(stream);
@@ -297,6 +342,7 @@ update_view_slots(List *views)
 	ListCell   *lc;
 	int			nrefused = 0;
 	bool	   *present = palloc0(streaming_slots->nviews * sizeof(bool));
+	List	   *supers = superusers(views);
 
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
 	database = streaming_database_slot(MyDatabaseId, false);
@@ -315,7 +361,8 @@ update_view_slots(List *views)
 			int			index = streaming_view_slot_find(MyDatabaseId, view->view);
 			StreamingViewSlot *slot;
 
-			if (index < 0 && pass == 1)
+			if (index < 0 && pass == 1 &&
+				(list_member_oid(supers, view->owner) || has_share(view->owner)))
 				index = streaming_view_slot_make(MyDatabaseId, view->view);
 			if (index < 0)
 			{
@@ -324,6 +371,7 @@ update_view_slots(List *views)
 			}
 			slot = &streaming_view_slots[index];
 			present[index] = true;
+			slot->owner = view->owner;
 			slot->enabled = view->enabled;
 			slot->trigger = view->trigger;
 			slot->trigger_us = view->trigger_us;
@@ -336,6 +384,7 @@ update_view_slots(List *views)
 				slot->worker = -1;
 				slot->status = STREAMING_VIEW_RUNNING;
 				slot->last_error[0] = '\0';
+				slot->failures = 0;
 			}
 		}
 		for (int i = 0; i < streaming_slots->nviews && pass == 0; i++)
@@ -351,7 +400,8 @@ update_view_slots(List *views)
 	streaming_slots->assignments++;
 	if (nrefused > 0 && database)
 		snprintf(database->last_error, STREAMING_ERROR_LENGTH,
-				 "more than streaming.max_views (%d) continuous views", streaming_max_views);
+				 "there are more continuous views than streaming.max_views (%d) on this server, or of its owner more than streaming.role_share (%d %%) of it",
+				 streaming_max_views, streaming_role_share);
 	/* Probing is over for this database; another one may begin. */
 	streaming_wake_launcher();
 	for (int i = 0; i < streaming_slots->nworkers; i++)
@@ -369,8 +419,46 @@ update_view_slots(List *views)
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("%d continuous views of database \"%s\" are not run", nrefused,
 						database_name),
-				 errdetail("This server runs %d.", streaming_max_views),
-				 errhint("Increase streaming.max_views.")));
+				 errdetail("This server runs %d, of one role %d %% of these.",
+						   streaming_max_views, streaming_role_share),
+				 errhint("Increase streaming.max_views or streaming.role_share.")));
+}
+
+/* Those of the owners of views who are. */
+static List *
+superusers(List *views)
+{
+	List	   *result = NIL;
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	StartTransactionCommand();
+	foreach(lc, views)
+	{
+		Oid			owner = ((StreamingView *) lfirst(lc))->owner;
+
+		MemoryContextSwitchTo(loop_context);
+		if (list_member_oid(result, owner) || list_member_oid(others, owner))
+			continue;
+		if (superuser_arg(owner))
+			result = lappend_oid(result, owner);
+		else
+			others = lappend_oid(others, owner);
+	}
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(loop_context);
+	return result;
+}
+
+/* May owner have one slot more?  Caller holds the lock. */
+static bool
+has_share(Oid owner)
+{
+	int64		share = (int64) streaming_slots->nviews * streaming_role_share / 100;
+
+	for (int i = 0; i < streaming_slots->nviews; i++)
+		share -= OidIsValid(streaming_view_slots[i].dboid) && streaming_view_slots[i].owner == owner;
+	return share > 0;
 }
 
 /* ---- What there is ---- */
@@ -382,7 +470,7 @@ update_view_slots(List *views)
 static long
 tend_children(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	StreamingTime now = streaming_now();
 	long		timeout = -1;
 	ListCell   *lc;
 
@@ -407,92 +495,139 @@ tend_children(void)
 		{
 			long		ms;
 
-			if (child->due > now)
-				ms = TimestampDifferenceMilliseconds(now, child->due);
-			else if (!start_child(child, now))
-				ms = FULL_DELAY;
-			else
+			if (child->due <= now && start_child(child, now))
 				continue;
+			ms = streaming_ms_until(now, child->due);
 			timeout = timeout < 0 ? ms : Min(timeout, ms);
 		}
 	}
+	report_full();
 	return timeout;
 }
 
 static void
-reap_child(Child *child, TimestampTz now)
+reap_child(Child *child, StreamingTime now)
 {
 	streaming_worker_abandon(child->index, child->generation);
 	pfree(child->handle);
 	child->handle = NULL;
 	if (child->terminated ||
-		TimestampDifferenceExceeds(child->started_at, now, SETTLED))
+		streaming_time_passed(child->started_at, now, SETTLED))
 		child->delay = 0;
 	else
 		child->delay = Min(Max(child->delay * 2, RESTART_DELAY_MIN), RESTART_DELAY_MAX);
 	child->terminated = false;
-	child->due = TimestampTzPlusMilliseconds(now, child->delay);
+	child->due = streaming_time_plus(now, child->delay);
 }
 
-/* False: tried in vain. */
+/* False: tried in vain; due is when to try again. */
 static bool
-start_child(Child *child, TimestampTz now)
+start_child(Child *child, StreamingTime now)
 {
 	const char *problem;
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContext old;
 
-	child->handle = streaming_worker_start(child->type, MyDatabaseId, child->stream,
+	child->due = streaming_time_plus(now, FULL_DELAY);
+	if (!streaming_worker_may_start(child->owner))
+	{
+		child->problem = STREAMING_FULL_MESSAGE;
+		return false;
+	}
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	child->handle = streaming_worker_start(child->type, MyDatabaseId, child->stream, child->owner,
 										   child->number, child->name,
 										   &child->index, &child->generation, &problem);
 	MemoryContextSwitchTo(old);
+	child->problem = problem;
 	if (child->handle)
 	{
 		child->started_at = now;
-		report_full(child, NULL);
 		return true;
 	}
-	child->due = TimestampTzPlusMilliseconds(now, FULL_DELAY);
-	if (problem)
-		report_full(child, problem);
+	/* Nobody has to make room for a worker more than streaming.query_workers. */
+	if (problem && child->number < streaming_query_workers &&
+		streaming_worker_make_room(child->owner))
+		child->due = streaming_time_plus(now, ROOM_DELAY);
 	return false;
 }
 
-/* The server has no room for child (problem: why), or has found some (NULL). */
+/* Says whether the server has room for all that is wanted. */
 static void
-report_full(Child *child, const char *problem)
+report_full(void)
 {
-	if (complained != (problem != NULL))
-	{
-		StreamingDatabaseSlot *database;
+	StreamingDatabaseSlot *database;
+	const Child *waits = NULL;
+	ListCell   *lc;
 
-		LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
-		database = streaming_database_slot(MyDatabaseId, false);
-		if (database)
-			database->full = (problem != NULL);
-		LWLockRelease(streaming_slots->lock);
+	foreach(lc, children)
+	{
+		const Child *child = lfirst(lc);
+
+		if (child->wanted && child->handle == NULL && child->problem && waits == NULL)
+			waits = child;
 	}
-	if (problem && !complained)
+	if (complained == (waits != NULL))
+		return;
+	complained = (waits != NULL);
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	database = streaming_database_slot(MyDatabaseId, false);
+	if (database)
+		database->full = complained;
+	LWLockRelease(streaming_slots->lock);
+	if (waits)
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start streaming %s worker %s: %s",
-						child->type == STREAMING_INGEST ? "ingest" :
-						child->type == STREAMING_DELIVERY ? "delivery" : "query",
-						child->name, problem),
+						waits->type == STREAMING_INGEST ? "ingest" :
+						waits->type == STREAMING_DELIVERY ? "delivery" : "query",
+						waits->name, waits->problem),
 				 errhint("Increase max_worker_processes; the start is tried again.")));
-	complained = (problem != NULL);
 }
 
-/*
- * Deals the enabled views out to the query workers that have been started.  A
- * view keeps its worker as long as that one is there and has at most one view
- * more than any other.
- */
+/* ---- Who runs which view ---- */
+
+static int
+max_query_workers(void)
+{
+	return Max(streaming_query_workers, streaming_max_query_workers);
+}
+
+/* Lowers *timeout to when workers that were started for views held up may go. */
 static void
+deal_out_views(long *timeout)
+{
+	StreamingTime now = streaming_now();
+	long		ms;
+
+	if (extra_workers > 0 && extra_until <= now)
+	{
+		extra_workers = 0;
+		want_query_workers();
+		*timeout = tend_children();
+	}
+	if (assign_views())
+	{
+		/* Somebody waits, and there is nobody to run it. */
+		extra_workers++;
+		want_query_workers();
+		*timeout = tend_children();
+		(void) assign_views();
+	}
+	if (extra_workers == 0)
+		return;
+	ms = (long) streaming_ms_until(now, extra_until);
+	*timeout = *timeout < 0 ? ms : Min(*timeout, ms);
+}
+
+/* Returns whether one worker more would help. */
+static bool
 assign_views(void)
 {
-	bool	   *live = palloc0(sizeof(bool) * (streaming_query_workers + 1));
-	int		   *load = palloc0(sizeof(int) * (streaming_query_workers + 1));
-	bool		changed = false;
+	int			n = max_query_workers();
+	StreamingCrew *crews = palloc0(sizeof(StreamingCrew) * n);
+	bool		all_there = true;	/* as many as are wanted */
+	bool		held_up;
+	bool		more;
 	ListCell   *lc;
 
 	foreach(lc, children)
@@ -500,64 +635,18 @@ assign_views(void)
 		Child	   *child = lfirst(lc);
 
 		if (child->type == STREAMING_QUERY && child->handle && child->wanted &&
-			!child->terminated && child->number < streaming_query_workers)
-			live[child->number] = true;
-	}
-
-	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < streaming_slots->nviews; i++)
-	{
-		StreamingViewSlot *slot = &streaming_view_slots[i];
-
-		if (slot->dboid != MyDatabaseId || slot->worker < 0)
-			continue;
-		if (slot->worker >= streaming_query_workers || !live[slot->worker])
+			!child->terminated && child->number < n)
 		{
-			slot->worker = -1;
-			changed = true;
+			crews[child->number].live = true;
+			crews[child->number].worker = child->index;
 		}
-		else
-			load[slot->worker]++;
 	}
-	for (int i = 0; i < streaming_slots->nviews; i++)
-	{
-		StreamingViewSlot *slot = &streaming_view_slots[i];
-		int			best = -1;
-
-		if (slot->dboid != MyDatabaseId || !slot->enabled)
-			continue;
-		for (int n = 0; n < streaming_query_workers; n++)
-		{
-			if (live[n] && (best < 0 || load[n] < load[best]))
-				best = n;
-		}
-		if (best < 0 && complained && slot->last_error[0] == '\0')
-		{
-			slot->status = STREAMING_VIEW_RETRYING;
-			strlcpy(slot->last_error, STREAMING_FULL_MESSAGE, STREAMING_ERROR_LENGTH);
-			slot->errors++;
-			ConditionVariableBroadcast(&slot->progressed);
-		}
-		if (best < 0 || (slot->worker >= 0 && load[slot->worker] <= load[best] + 1))
-			continue;
-		if (slot->worker >= 0)
-			load[slot->worker]--;
-		slot->worker = best;
-		if (strcmp(slot->last_error, STREAMING_FULL_MESSAGE) == 0)
-		{
-			slot->status = STREAMING_VIEW_RUNNING;
-			slot->last_error[0] = '\0';
-		}
-		load[best]++;
-		changed = true;
-	}
-	if (changed)
-	{
-		streaming_slots->assignments++;
-		for (int n = 0; n < streaming_query_workers; n++)
-			streaming_wake_worker(MyDatabaseId, STREAMING_QUERY, n);
-	}
-	LWLockRelease(streaming_slots->lock);
+	for (int i = 0; i < query_workers_wanted(); i++)
+		all_there &= crews[i].live;
+	more = streaming_assign_views(crews, n, complained, &held_up);
+	if (held_up)
+		extra_until = streaming_time_plus(streaming_now(), EXTRA_LINGER);
+	return more && all_there && query_workers_wanted() < Min(n, enabled_views);
 }
 
 /* ---- Leaving ---- */

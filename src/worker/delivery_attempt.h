@@ -26,7 +26,7 @@ typedef struct StreamingDeliveryAttempt
 	StreamingOutboxPlace next_after;	/* ditto, when the pending one is settled */
 	uint64		serves;			/* the request served by the pending one */
 	bool		more;			/* the pending one has left rows that were seen */
-	TimestampTz waiting_since;	/* 0: nothing waits that has been seen */
+	StreamingTime waiting_since;	/* 0: nothing waits that has been seen */
 } StreamingDeliveryAttempt;
 
 /* in delivery_start.c */

@@ -86,7 +86,7 @@ static bool leaves_idle = false;
 static bool progressed = false; /* the attempt has delivered something */
 static int64 deleted = 0;		/* chunks since the last VACUUM */
 static char *logged = NULL;		/* message logged last */
-static TimestampTz logged_at = 0;
+static StreamingTime logged_at = 0;
 
 /* The process */
 static void delivery_connect(Oid dboid, Oid stream);
@@ -373,10 +373,10 @@ streaming_delivery_trouble(const char *text)
 static bool
 log_is_due(const char *message)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	StreamingTime now = streaming_now();
 
 	if (logged && strcmp(logged, message) == 0 &&
-		!TimestampDifferenceExceeds(logged_at, now, RELOG_INTERVAL))
+		!streaming_time_passed(logged_at, now, RELOG_INTERVAL))
 		return false;
 	if (logged)
 		pfree(logged);
@@ -400,7 +400,7 @@ pause_after_error(int failures, bool failed)
 	while (delay > 0 && sink->requested == requested &&
 		   sink->restart == STREAMING_RESTART_NO)
 	{
-		TimestampTz start = GetCurrentTimestamp();
+		StreamingTime start = streaming_now();
 
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 delay, PG_WAIT_EXTENSION);
@@ -409,7 +409,7 @@ pause_after_error(int failures, bool failed)
 		AcceptInvalidationMessages();
 		if (definition_changed)
 			return;
-		delay -= TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
+		delay -= (streaming_now() - start) / 1000;
 	}
 }
 
@@ -476,7 +476,7 @@ static bool
 is_due(StreamingDeliveryAttempt *attempt, Look *look, long *timeout)
 {
 	StreamingDelivery *delivery = attempt->delivery;
-	TimestampTz now;
+	StreamingTime now;
 	int64		ms;
 
 	if (look->urgent)
@@ -488,7 +488,7 @@ is_due(StreamingDeliveryAttempt *attempt, Look *look, long *timeout)
 	}
 	if (delivery->routine->due == NULL)
 		return true;
-	now = GetCurrentTimestamp();
+	now = streaming_now();
 	if (attempt->waiting_since == 0)
 		attempt->waiting_since = now;
 	look->backlog.age = (now - attempt->waiting_since) / 1000;

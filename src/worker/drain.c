@@ -30,6 +30,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "exec/progress.h"
@@ -38,10 +40,12 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -90,30 +94,35 @@ typedef struct Look
 {
 	bool		served;
 	bool		trouble;		/* an error since the call */
+	bool		waits;			/* nobody can run it */
 	char		error[STREAMING_ERROR_LENGTH];
 	int			holder_pid;		/* 0: none */
 } Look;
 
 PG_FUNCTION_INFO_V1(streaming_drain);
 
-static int64 drain_view(Oid view, TimestampTz deadline);
+static StreamingTime time_after(Datum interval);
+static int64 drain_view(Oid view, StreamingTime deadline);
 static StreamingView *check_view(Oid relid);
-static List *find_targets(StreamingView *view);
-static Target *find_target(StreamingView *view, Oid stream, StreamingSourceKind kind);
+static void lock_in_time(Oid relid, StreamingTime deadline);
+static List *find_targets(StreamingView *view, StreamingTime deadline);
+static Target *find_target(StreamingView *view, Oid stream, StreamingSourceKind kind,
+						   StreamingTime deadline);
+static int	source_timeout(StreamingTime deadline);
 static bool targets_reached(Oid view, List *targets);
 static bool targets_heard(List *targets);
 
-static void wait_for_view(StreamingView *view, List *targets, TimestampTz deadline);
-static void wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline);
+static void wait_for_view(StreamingView *view, List *targets, StreamingTime deadline);
+static void wait_loop(Wait *wait, StreamingView *view, List *targets, StreamingTime deadline);
 static void request_run(Wait *wait, StreamingView *view);
 static void stop_waiting(int code, Datum arg);
 static void look_at_slot(Wait *wait, Look *look);
 pg_noreturn static void report_failure(Oid view, const char *name, const char *error);
 static void check_deadlock(int pid, const char *name);
-static void check_unslotted(const char *name);
+static void check_unslotted(const char *name, char *error);
 static void check_sink(StreamingView *view, const char *name);
 static void timed_out(const char *name, List *targets);
-static long wait_time(TimestampTz deadline);
+static long wait_time(StreamingTime deadline);
 
 /*
  * streaming.drain(view regclass, timeout interval) returns bigint: the number
@@ -124,10 +133,11 @@ static long wait_time(TimestampTz deadline);
 Datum
 streaming_drain(PG_FUNCTION_ARGS)
 {
-	TimestampTz deadline = DT_NOEND;
+	StreamingTime deadline = STREAMING_TIME_NEVER;
 	StreamingView *view;
 
 	streaming_require_loaded();
+	streaming_refuse_in_batch("streaming.drain()");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	if (RecoveryInProgress())
@@ -139,14 +149,23 @@ streaming_drain(PG_FUNCTION_ARGS)
 		!object_ownercheck(RelationRelationId, view->view, GetUserId()))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view->view));
 	if (!PG_ARGISNULL(1))
-		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-														   TimestampTzGetDatum(GetCurrentTimestamp()),
-														   PG_GETARG_DATUM(1)));
+		deadline = time_after(PG_GETARG_DATUM(1));
 	PG_RETURN_INT64(drain_view(view->view, deadline));
 }
 
+/* interval from now on */
+static StreamingTime
+time_after(Datum interval)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+															  TimestampTzGetDatum(now), interval));
+
+	return TIMESTAMP_NOT_FINITE(end) ? STREAMING_TIME_NEVER : streaming_now() + (end - now);
+}
+
 static int64
-drain_view(Oid relid, TimestampTz deadline)
+drain_view(Oid relid, StreamingTime deadline)
 {
 	StreamingView *view;
 	List	   *targets;
@@ -155,7 +174,7 @@ drain_view(Oid relid, TimestampTz deadline)
 	int64		before;
 
 	/* Keeps it from being dropped until the end of the transaction. */
-	LockRelationOid(relid, AccessShareLock);
+	lock_in_time(relid, deadline);
 	view = check_view(relid);
 	if (view->trigger == STREAMING_TRIGGER_MANUAL &&
 		!object_ownercheck(RelationRelationId, relid, GetUserId()))
@@ -168,7 +187,7 @@ drain_view(Oid relid, TimestampTz deadline)
 		if (streaming_catalog_view(lfirst_oid(lc), true))
 			drain_view(lfirst_oid(lc), deadline);
 	}
-	targets = find_targets(view);
+	targets = find_targets(view, deadline);
 	before = streaming_progress_read(relid).input_rows;
 	wait_for_view(view, targets, deadline);
 	if (OidIsValid(view->sink.relid) && streaming_is_stream(view->sink.relid, &kind) &&
@@ -209,8 +228,22 @@ check_view(Oid relid)
 
 /* ---- Where the view is to be ---- */
 
+/* AccessShareLock; an error if it is not to be had until deadline. */
+static void
+lock_in_time(Oid relid, StreamingTime deadline)
+{
+	int64		left = Max(streaming_ms_until(streaming_now(), deadline), 1);
+	int			guc_level = NewGUCNestLevel();
+
+	if (left < INT_MAX && (LockTimeout == 0 || left < LockTimeout))
+		(void) set_config_option("lock_timeout", psprintf("%d", (int) left), PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	LockRelationOid(relid, AccessShareLock);
+	AtEOXact_GUC(true, guc_level);
+}
+
 static List *
-find_targets(StreamingView *view)
+find_targets(StreamingView *view, StreamingTime deadline)
 {
 	List	   *targets = NIL;
 	ListCell   *lc;
@@ -220,13 +253,20 @@ find_targets(StreamingView *view)
 		StreamingSourceKind kind;
 
 		if (streaming_is_stream(lfirst_oid(lc), &kind) && kind != STREAMING_SOURCE_PUSH)
-			targets = lappend(targets, find_target(view, lfirst_oid(lc), kind));
+			targets = lappend(targets, find_target(view, lfirst_oid(lc), kind, deadline));
 	}
 	return targets;
 }
 
+/* ms that a call of a source may take */
+static int
+source_timeout(StreamingTime deadline)
+{
+	return (int) Max(1, Min(streaming_connect_timeout, streaming_ms_until(streaming_now(), deadline)));
+}
+
 static Target *
-find_target(StreamingView *view, Oid relid, StreamingSourceKind kind)
+find_target(StreamingView *view, Oid relid, StreamingSourceKind kind, StreamingTime deadline)
 {
 	Target	   *target = palloc0(sizeof(Target));
 	StreamingStream *stream;
@@ -234,19 +274,19 @@ find_target(StreamingView *view, Oid relid, StreamingSourceKind kind)
 	StreamingPositions begin;
 	const char *start;
 
-	LockRelationOid(relid, AccessShareLock);
+	lock_in_time(relid, deadline);
 	stream = streaming_stream_open(relid, view->owner);
 	source = streaming_source_open(stream, STREAMING_READ_BATCH);
 	target->stream = relid;
 	target->kind = kind;
 	for (int i = 0; kind == STREAMING_SOURCE_KAFKA && i < stream->tupdesc->natts; i++)
 		target->timed |= stream->columns[i].watermark != NULL;
-	source->routine->bounds(source, streaming_connect_timeout, &begin, &target->end);
+	source->routine->bounds(source, source_timeout(deadline), &begin, &target->end);
 	start = view->start ? view->start : stream->start;
 	if (start == NULL || strcmp(start, "earliest") == 0)
 		target->start = begin;
 	else
-		source->routine->start(source, start, streaming_connect_timeout, &target->start);
+		source->routine->start(source, start, source_timeout(deadline), &target->start);
 	if (source->routine->settle)
 		target->source = source;
 	else
@@ -318,7 +358,7 @@ targets_heard(List *targets)
 /* ---- Waiting ---- */
 
 static void
-wait_for_view(StreamingView *view, List *targets, TimestampTz deadline)
+wait_for_view(StreamingView *view, List *targets, StreamingTime deadline)
 {
 	Wait		wait = {.view = view->view, .index = -1};
 
@@ -331,16 +371,16 @@ wait_for_view(StreamingView *view, List *targets, TimestampTz deadline)
 }
 
 static void
-wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
+wait_loop(Wait *wait, StreamingView *view, List *targets, StreamingTime deadline)
 {
 	char	   *name = get_rel_name(view->view);
-	TimestampTz asked = GetCurrentTimestamp();
-	TimestampTz looked = asked;
+	StreamingTime asked = streaming_now();
+	StreamingTime looked = asked;
 
 	for (;;)
 	{
 		Look		look = {0};
-		TimestampTz now = GetCurrentTimestamp();
+		StreamingTime now = streaming_now();
 
 		CHECK_FOR_INTERRUPTS();
 		if (wait->index < 0)
@@ -358,7 +398,7 @@ wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
 			if (wait->heard && targets_reached(view->view, targets))
 				break;
 			/* The rest has not come through the ingest worker yet. */
-			if (TimestampDifferenceExceeds(asked, now, POLL_INTERVAL))
+			if (streaming_time_passed(asked, now, POLL_INTERVAL))
 			{
 				wait->heard = targets_heard(targets);
 				request_run(wait, view);
@@ -367,13 +407,13 @@ wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
 		}
 		if (now >= deadline)
 			timed_out(name, targets);
-		if (TimestampDifferenceExceeds(looked, now, TROUBLE_INTERVAL))
+		if (streaming_time_passed(looked, now, TROUBLE_INTERVAL))
 		{
 			looked = now;
 			if (look.holder_pid)
 				check_deadlock(look.holder_pid, name);
-			if (wait->index < 0)
-				check_unslotted(name);
+			if (wait->index < 0 || look.waits)
+				check_unslotted(name, look.error);
 			(void) check_view(view->view);	/* may have been paused */
 			check_sink(view, name);
 		}
@@ -392,11 +432,9 @@ wait_loop(Wait *wait, StreamingView *view, List *targets, TimestampTz deadline)
 }
 
 static long
-wait_time(TimestampTz deadline)
+wait_time(StreamingTime deadline)
 {
-	long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-
-	return Min(ms + 1, POLL_INTERVAL);
+	return Min(streaming_ms_until(streaming_now(), deadline), POLL_INTERVAL);
 }
 
 /*
@@ -463,6 +501,7 @@ look_at_slot(Wait *wait, Look *look)
 	{
 		look->served = slot->served >= wait->request;
 		look->trouble = slot->errors != wait->errors && slot->status != STREAMING_VIEW_RUNNING;
+		look->waits = slot->status == STREAMING_VIEW_WAITING;
 		strlcpy(look->error, slot->last_error, STREAMING_ERROR_LENGTH);
 		if (slot->holder >= 0)
 			look->holder_pid = streaming_worker_slots[slot->holder].pid;
@@ -508,16 +547,15 @@ check_deadlock(int pid, const char *name)
 	pfree(blockers);
 }
 
-/* The view has no slot: why? */
+/* The view has no slot: why?  Or it has, with why it is not run in error. */
 static void
-check_unslotted(const char *name)
+check_unslotted(const char *name, char *error)
 {
-	char		error[STREAMING_ERROR_LENGTH] = "";
 	StreamingDatabaseSlot *database;
 
 	LWLockAcquire(streaming_slots->lock, LW_SHARED);
 	database = streaming_database_slot(MyDatabaseId, false);
-	if (database)
+	if (database && error[0] == '\0')
 		strlcpy(error, database->last_error, STREAMING_ERROR_LENGTH);
 	LWLockRelease(streaming_slots->lock);
 	if (error[0])
@@ -552,11 +590,13 @@ timed_out(const char *name, List *targets)
 	{
 		StreamingStreamStats *stats = palloc(sizeof(StreamingStreamStats));
 		Target	   *target = lfirst(lc);
+		const char *error = streaming_ingest_trouble(target->stream);
 
 		if (streaming_stream_stats(target->stream, stats) && stats->last_error[0] &&
 			streaming_may_monitor(target->stream))
-			trouble = psprintf("Stream \"%s\": %s", get_rel_name(target->stream),
-							   stats->last_error);
+			error = stats->last_error;
+		if (error)
+			trouble = psprintf("Stream \"%s\": %s", get_rel_name(target->stream), error);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),

@@ -88,7 +88,7 @@ static StreamingStreamShared *shared = NULL;
 static bool definition_changed = false;
 static bool careful = false;	/* see above */
 static bool progressed = false; /* the attempt has passed something on */
-static TimestampTz stats_at = 0;
+static StreamingTime stats_at = 0;
 
 /* What wait_for_more waits for; of the source of the present attempt. */
 static WaitEventSet *wait_set = NULL;
@@ -111,6 +111,8 @@ static void seek_source(StreamingIngest *ingest);
 
 /* Chunks */
 static bool begin_transaction(StreamingIngest *ingest);
+static void commit_transaction(void);
+static void end_watch(void);
 static bool make_room(StreamingIngest *ingest);
 static int	move_chunk(StreamingIngest *ingest);
 static void take_records(StreamingIngest *ingest, int n);
@@ -167,7 +169,9 @@ ingest_connect(Oid dboid, Oid relid)
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
 
+	StartTransactionCommand();
 	shared = streaming_stream_use(relid);
+	CommitTransactionCommand();
 	before_shmem_exit(ingest_leave, (Datum) 0);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->ingest_latch = MyLatch;
@@ -229,10 +233,15 @@ run_attempt(Oid relid)
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		EmitErrorReport();
+		if (streaming_worker_is_cancelled())
+			error = NULL;		/* somebody waits: no trouble of the stream's */
+		else
+			EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
-		show_error(ingest, error);
+		end_watch();
+		if (error)
+			show_error(ingest, error);
 		failed = true;
 		RESUME_INTERRUPTS();
 	}
@@ -278,7 +287,7 @@ pause_after_error(int failures)
 
 	while (delay > 0)
 	{
-		TimestampTz start = GetCurrentTimestamp();
+		StreamingTime start = streaming_now();
 
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 delay, PG_WAIT_EXTENSION);
@@ -287,7 +296,7 @@ pause_after_error(int failures)
 		AcceptInvalidationMessages();
 		if (definition_changed || (shared->stop_lost && delay > RETRY_MIN))
 			return;				/* a view may have been reset */
-		delay -= TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
+		delay -= (streaming_now() - start) / 1000;
 	}
 }
 
@@ -346,7 +355,7 @@ begin_attempt(StreamingIngest *ingest)
 		streaming_source_close(ingest->source);
 		ingest->source = NULL;
 		PopActiveSnapshot();
-		CommitTransactionCommand();
+		commit_transaction();
 		MemoryContextSwitchTo(old);
 		return false;
 	}
@@ -362,7 +371,7 @@ begin_attempt(StreamingIngest *ingest)
 	ingest->writer = streaming_buffer_open(shared, ingest->stream);
 	streaming_positions_copy(&ingest->writer->earliest, &earliest);
 	PopActiveSnapshot();
-	CommitTransactionCommand();
+	commit_transaction();
 	MemoryContextSwitchTo(old);
 	ingest->begun = true;
 	if (shared->stop_lost)
@@ -411,9 +420,29 @@ static bool
 begin_transaction(StreamingIngest *ingest)
 {
 	SetCurrentStatementStartTimestamp();
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	streaming_worker_begin(-1, 0);
+	LWLockRelease(streaming_slots->lock);
+	streaming_worker_watch(true);
 	StartTransactionCommand();
 	LockRelationOid(ingest->relid, AccessShareLock);
 	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(ingest->relid));
+}
+
+static void
+commit_transaction(void)
+{
+	CommitTransactionCommand();
+	end_watch();
+}
+
+/* A cancel that comes too late is forgotten. */
+static void
+end_watch(void)
+{
+	streaming_worker_watch(false);
+	streaming_worker_end();
+	QueryCancelPending = false;
 }
 
 /*
@@ -445,7 +474,7 @@ make_room(StreamingIngest *ingest)
 	advanced = streaming_buffer_advance(writer, &ingest->positions, &ingest->columns);
 	streaming_buffer_release(writer);
 	PopActiveSnapshot();
-	CommitTransactionCommand();
+	commit_transaction();
 	MemoryContextSwitchTo(ingest->context);
 	if (advanced)
 	{
@@ -476,7 +505,7 @@ move_chunk(StreamingIngest *ingest)
 		definition_changed = true;	/* begin anew */
 	if (definition_changed)
 	{
-		CommitTransactionCommand();
+		commit_transaction();
 		return 0;
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -503,7 +532,7 @@ move_chunk(StreamingIngest *ingest)
 	moved = ingest->writer->rel != NULL;
 	streaming_buffer_release(ingest->writer);
 	PopActiveSnapshot();
-	CommitTransactionCommand();
+	commit_transaction();
 	MemoryContextSwitchTo(ingest->context);
 	if (moved)
 		publish(ingest);
@@ -606,6 +635,8 @@ decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
 	OneRecord	one = {ingest, record, rejects, nrejects};
 
 	ingest->stopped = streaming_attempt(decode_one, &one, ingest->context);
+	if (ingest->stopped && ingest->stopped->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(ingest->stopped);
 }
 
 static void
@@ -619,7 +650,7 @@ publish(StreamingIngest *ingest)
 	if (ingest->stopped == NULL && careful && ingest->rows > 0)
 		forget_stop();			/* past the record that stopped us */
 	streaming_buffer_publish(ingest->writer);
-	if (TimestampDifferenceExceeds(stats_at, GetCurrentTimestamp(), STATS_INTERVAL))
+	if (streaming_time_passed(stats_at, streaming_now(), STATS_INTERVAL))
 		show_state(ingest);
 }
 
@@ -645,7 +676,7 @@ show_state(StreamingIngest *ingest)
 	int			unheard = 0;
 	bool		wake;
 
-	stats_at = GetCurrentTimestamp();
+	stats_at = streaming_now();
 	streaming_positions_init(&end);
 	ingest->source->routine->known_end(ingest->source, &end);
 	for (int i = 0; i < end.n; i++)
@@ -685,7 +716,7 @@ wait_for_more(StreamingIngest *ingest)
 	long		timeout = pgstat_report_stat(false);
 	WaitEvent	event;
 
-	if (TimestampDifferenceExceeds(stats_at, GetCurrentTimestamp(), STATS_INTERVAL))
+	if (streaming_time_passed(stats_at, streaming_now(), STATS_INTERVAL))
 		show_state(ingest);
 	else if (timeout == 0 || timeout > STATS_INTERVAL)
 		timeout = STATS_INTERVAL;	/* show it when nothing more comes */

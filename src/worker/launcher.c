@@ -45,6 +45,7 @@
 #define RESTART_DELAY_MIN	1000	/* ms between two starts in a database, */
 #define RESTART_DELAY_MAX	60000	/* doubled while they fail */
 #define FULL_DELAY			5000	/* ms until a full server is tried again */
+#define ROOM_DELAY			200		/* ditto, when room has been made */
 
 typedef struct Database
 {
@@ -63,14 +64,14 @@ typedef struct Started
 
 static List *known = NIL;		/* of Oid: databases that have been tried */
 static List *started = NIL;		/* of Started */
-static TimestampTz full_since = 0;	/* the server has had no room, 0: it has */
+static StreamingTime full_since = 0;	/* the server has had no room, 0: it has */
 
 static void launcher_attach(void);
 static void launcher_detach(int code, Datum arg);
 static void reap_coordinators(void);
 static void find_databases(List *databases);
 static long start_coordinators(List *databases);
-static bool start_coordinator(Database *database);
+static long start_coordinator(Database *database);
 static List *read_databases(void);
 static bool something_to_do(void);
 
@@ -328,7 +329,7 @@ find_databases(List *databases)
 static long
 start_coordinators(List *databases)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	StreamingTime now = streaming_now();
 	long		timeout = -1;
 	ListCell   *lc;
 
@@ -336,7 +337,7 @@ start_coordinators(List *databases)
 	{
 		Database   *database = lfirst(lc);
 		StreamingDatabaseSlot *slot;
-		TimestampTz due = 0;
+		StreamingTime due = 0;
 		bool		wanted = false;
 		int			probes = 0;
 
@@ -345,7 +346,7 @@ start_coordinators(List *databases)
 		if (slot && slot->wanted && slot->barred == 0)
 		{
 			wanted = true;
-			due = TimestampTzPlusMilliseconds(slot->started_at, slot->delay);
+			due = streaming_time_plus(slot->started_at, slot->delay);
 		}
 		for (int i = 0; i < streaming_slots->nworkers; i++)
 		{
@@ -367,28 +368,34 @@ start_coordinators(List *databases)
 			break;				/* the end of one, or its success, wakes us */
 		if (due > now)
 		{
-			long		ms = TimestampDifferenceMilliseconds(now, due);
+			long		ms = streaming_ms_until(now, due);
 
 			timeout = timeout < 0 ? ms : Min(timeout, ms);
 		}
-		else if (!start_coordinator(database))
-			timeout = timeout < 0 ? FULL_DELAY : Min(timeout, FULL_DELAY);
+		else
+		{
+			long		ms = start_coordinator(database);
+
+			if (ms > 0)
+				timeout = timeout < 0 ? ms : Min(timeout, ms);
+		}
 	}
 	return timeout;
 }
 
-static bool
+/* Returns 0, or the ms until it is to be tried again. */
+static long
 start_coordinator(Database *database)
 {
 	Started    *s;
 	const char *problem;
-	TimestampTz now = GetCurrentTimestamp();
+	StreamingTime now = streaming_now();
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	StreamingDatabaseSlot *slot;
 
 	s = palloc(sizeof(Started));
 	s->dboid = database->oid;
-	s->handle = streaming_worker_start(STREAMING_COORDINATOR, database->oid, InvalidOid, 0,
+	s->handle = streaming_worker_start(STREAMING_COORDINATOR, database->oid, InvalidOid, InvalidOid, 0,
 									   database->name, &s->index, &s->generation, &problem);
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
 	slot = streaming_database_slot(database->oid, false);
@@ -396,7 +403,7 @@ start_coordinator(Database *database)
 	{
 		/* One that ran for long has earned an immediate restart. */
 		if (slot->delay == 0 ||
-			TimestampDifferenceExceeds(slot->started_at, now, 2 * RESTART_DELAY_MAX))
+			streaming_time_passed(slot->started_at, now, 2 * RESTART_DELAY_MAX))
 			slot->delay = RESTART_DELAY_MIN;
 		else
 			slot->delay = Min(slot->delay * 2, RESTART_DELAY_MAX);
@@ -420,15 +427,17 @@ start_coordinator(Database *database)
 	/* The first looks at all databases may well fill a small server for a moment. */
 	if (problem && full_since == 0)
 		full_since = now;
-	else if (problem && full_since != DT_NOEND &&
-			 TimestampDifferenceExceeds(full_since, now, FULL_DELAY / 2))
+	else if (problem && full_since != STREAMING_TIME_NEVER &&
+			 streaming_time_passed(full_since, now, FULL_DELAY / 2))
 	{
-		full_since = DT_NOEND;	/* has been said */
+		full_since = STREAMING_TIME_NEVER;	/* has been said */
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start the streaming coordinator of database \"%s\": %s",
 						database->name, problem),
 				 errhint("Increase max_worker_processes; the start is tried again.")));
 	}
-	return problem == NULL;
+	if (problem == NULL)
+		return 0;
+	return streaming_worker_make_room(InvalidOid) ? ROOM_DELAY : FULL_DELAY;
 }

@@ -4,9 +4,12 @@
  *		assigned to it.
  *
  * One pass of the main loop takes up views that are newly assigned, lets go of
- * those that are not any more, and runs at most one batch of each view that is
- * due.  So a view with endless input starves no other one, and a view that is
- * in trouble costs the others nothing but its failed attempts.  When no view is
+ * those that are not any more, and runs one batch for each role that owns a view
+ * which is due: of its views the one that has waited longest.  So a view with
+ * endless input starves no other one, many views of one role do not starve those
+ * of another, and a view that is in trouble costs the others nothing but its
+ * failed attempts.  Views that wait behind a batch which takes long are taken away
+ * by the coordinator (assign.c).  When no view is
  * due the worker sleeps until its latch is set (by a reader's stream, the
  * coordinator, a drain) or a trigger or a retry is due; without those, without
  * a timeout.
@@ -17,7 +20,9 @@
  *	interval	there is input, and a multiple of the interval has passed since
  *				the last batch began.  As in Spark, batches are aligned to
  *				multiples of the interval, and one that took longer than the
- *				interval is followed by the next at once.
+ *				interval is followed by the next at once.  Where rows that wait
+ *				fill half a buffer, it runs before that: others wait for the room.
+ *				It also does when it has no place in the buffer yet.
  *	manual		never by itself
  *	any			a drain has asked for a run that has not been made yet; while a
  *				drain waits, the view runs as if asap
@@ -26,9 +31,15 @@
  * not due until some of it has been.
  *
  * A view that fails is tried again after a delay that begins with RETRY_MIN and
- * doubles up to streaming.retry_max; where trying again cannot help, only when
- * its definition changes or a drain asks.  The error is in streaming.views, and
- * in the log when it is a new one.
+ * doubles up to streaming.retry_max; where trying again cannot help, since the
+ * query cannot be kept or names what does not exist, after streaming.retry_max,
+ * for nobody tells us when it does, or when the definition changes or a drain
+ * asks.  The error is in streaming.views, and in the log when it is a new one.
+ *
+ * A batch may be cancelled: by the coordinator, for somebody who waits for a lock
+ * that it holds, such as DROP VIEW, which is no error of the view; by
+ * streaming.batch_timeout; by pg_cancel_backend.  A function of a user's that
+ * catches the cancel costs the whole process, which the coordinator ends.
  *
  * A batch that waits for a lock, such as that of a user's transaction on a row of
  * its sink, keeps the other views of the process waiting.  So it gives up after
@@ -54,15 +65,17 @@
 #include "utils/wait_event.h"
 
 #include "streaming.h"
+#include "attempt.h"
+#include "clock.h"
 #include "exec/exec.h"
 #include "statement.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
 
 #define RETRY_MIN			100		/* ms */
+#define CLOCK_JUMP			1000	/* ms; the wall clock has been set, not slewed */
 #define RELOG_INTERVAL		600000	/* ms after which an error is logged again */
 #define HELD_BACK			50		/* ms until the sink of a view is looked at again */
-#define POSTMASTER_CHECK	1000	/* ms, while a batch runs */
 
 /*
  * Rows that trickle in are taken in small groups: a batch of fewer than
@@ -85,11 +98,13 @@ typedef struct Run
 {
 	int			index;			/* of its slot */
 	Oid			view;
+	Oid			owner;
 	char		name[NAMEDATALEN];
 	char		activity[NAMEDATALEN + 32]; /* for pg_stat_activity */
 
 	/* copied from the slot at each pass */
-	bool		assigned;
+	bool		held;			/* by this worker */
+	bool		assigned;		/* and still to be */
 	StreamingTriggerKind trigger;
 	int64		trigger_us;
 	int64		wanted_generation;
@@ -104,30 +119,36 @@ typedef struct Run
 	bool		limited;		/* has a limit of rows or files per trigger */
 
 	bool		more;			/* the last batch left something */
-	TimestampTz paced;			/* asap: not before */
-	TimestampTz due;			/* interval: not before */
+	StreamingTime began;		/* the last batch */
+	StreamingTime paced;		/* asap: not before */
+	StreamingTime due;			/* interval: not before */
+	int64		due_offset;		/* between the two clocks, when due was set */
 	bool		input_seen;		/* interval: there was input before it was due */
+	bool		catching_up;	/* interval: runs as if asap, until that has taken
+								 * all there is: rows are cheapest when they have
+								 * just come */
 
 	uint64		seen_kicks;
 	int			failures;		/* in a row */
-	bool		failed;			/* trying again cannot help */
 	uint64		failed_request; /* the request that was open then */
-	TimestampTz retry_at;
-	TimestampTz logged_at;
+	StreamingTime retry_at;
+	StreamingTime logged_at;
 	char	   *logged;			/* message logged last, in TopMemoryContext */
 } Run;
 
-static List *runs = NIL;		/* of Run *, in TopMemoryContext */
+/* Of Run *, in TopMemoryContext; what has run last is last. */
+static List *runs = NIL;
 static uint64 seen_assignments = 0;
 static MemoryContext loop_context;
-static TimeoutId postmaster_check;
+static TimeoutId batch_timeout;
+static volatile sig_atomic_t timed_out = false; /* the batch has taken too long */
 static long stats_timeout = -1; /* ms until statistics are to be reported */
 
 /* The process */
 static void query_worker_connect(Oid dboid);
 static void set_session_settings(void);
 static void query_worker_interrupts(void);
-static void check_postmaster(void);
+static void end_batch(void);
 
 /* Which views */
 static void take_assignments(void);
@@ -137,20 +158,27 @@ static void release_view(Run *run);
 
 /* When */
 static long run_due_views(void);
-static bool run_is_due(Run *run, TimestampTz now, long *timeout);
-static bool has_work(Run *run, TimestampTz now, long *timeout);
-static bool interval_is_due(Run *run, TimestampTz now, long *timeout);
-static void due_at(TimestampTz due, TimestampTz now, long *timeout);
-static TimestampTz next_multiple(TimestampTz at, int64 us);
+static bool run_is_due(Run *run, StreamingTime now, long *timeout);
+static bool has_work(Run *run, StreamingTime now, long *timeout);
+static bool interval_is_due(Run *run, StreamingTime now, long *timeout);
+static void due_at(StreamingTime due, StreamingTime now, long *timeout);
+static void set_due(Run *run);
+static int64 clock_offset(void);
 
 /* Running */
 static void run_view(Run *run);
+static void attempt_run(Run *run);
 static void run_batch(Run *run);
 static void error_context(void *arg);
 static void open_view(Run *run);
 static void close_view(Run *run);
 static void note_success(Run *run, const StreamingBatchResult *result, uint64 request);
 static void note_error(Run *run);
+static void report_error(Run *run, ErrorData *error);
+static void cut_own_context(ErrorData *error);
+static void report_timeout(Run *run);
+static void show_error(Run *run, StreamingViewStatus status, const char *message, int delay);
+static int	retry_delay(int failures);
 static bool is_dropped(Run *run, int sqlerrcode);
 static bool is_incurable(int sqlerrcode);
 static bool log_is_due(Run *run, const char *message);
@@ -197,7 +225,7 @@ query_worker_connect(Oid dboid)
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	set_session_settings();
-	postmaster_check = RegisterTimeout(USER_TIMEOUT, check_postmaster);
+	batch_timeout = RegisterTimeout(USER_TIMEOUT, end_batch);
 	loop_context = AllocSetContextCreate(TopMemoryContext, "streaming query worker",
 										 ALLOCSET_DEFAULT_SIZES);
 }
@@ -245,25 +273,22 @@ query_worker_interrupts(void)
 		stats_timeout = -1;
 }
 
-/*
- * Timeout handler: a batch that computes for long must not outlive the
- * postmaster for long.  Its next CHECK_FOR_INTERRUPTS ends it.
- */
+/* Timeout handler: streaming.batch_timeout has passed. */
 static void
-check_postmaster(void)
+end_batch(void)
 {
-	if (!PostmasterIsAlive())
-	{
-		ProcDiePending = true;
-		InterruptPending = true;
-	}
+	timed_out = true;
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
 }
 
 /* ---- Which views ---- */
 
 /*
- * Takes up the views that are assigned to this worker and held by nobody, reads
- * what the slots say, and lets go of what is assigned to others now.
+ * Lets go of views that are assigned to others now, or that the coordinator has
+ * taken away; then takes up those that are assigned to this worker and held by
+ * nobody.
  */
 static void
 take_assignments(void)
@@ -273,9 +298,9 @@ take_assignments(void)
 	/* Without the lock: who raises it sets our latch afterwards. */
 	if (seen_assignments == streaming_slots->assignments)
 		return;
-	hold_views();
 
 	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	seen_assignments = streaming_slots->assignments;
 	foreach(lc, runs)
 		read_slot(lfirst(lc));
 	LWLockRelease(streaming_slots->lock);
@@ -296,9 +321,9 @@ take_assignments(void)
 				close_view(run);
 			run->seen_kicks = run->kicks;
 			run->retry_at = 0;
-			run->failed = false;
 		}
 	}
+	hold_views();
 }
 
 static void
@@ -309,7 +334,6 @@ hold_views(void)
 	MemoryContext old;
 
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
-	seen_assignments = streaming_slots->assignments;
 	for (int i = 0; i < streaming_slots->nviews; i++)
 	{
 		StreamingViewSlot *slot = &streaming_view_slots[i];
@@ -326,15 +350,21 @@ hold_views(void)
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	for (int i = 0; i < ntaken; i++)
 	{
+		StreamingViewSlot *slot = &streaming_view_slots[taken[i]];
 		Run		   *run = palloc0(sizeof(Run));
 
 		run->index = taken[i];
-		run->view = streaming_view_slots[taken[i]].view;	/* ours now */
-		run->seen_kicks = streaming_view_slots[taken[i]].kicks;
 		run->input_seen = true;
-		/* What failed in another worker's hands is tried, not waited for. */
-		run->failures = streaming_view_slots[taken[i]].status != STREAMING_VIEW_RUNNING;
-		snprintf(run->name, NAMEDATALEN, "%u", run->view);
+		snprintf(run->name, NAMEDATALEN, "%u", slot->view);
+		LWLockAcquire(streaming_slots->lock, LW_SHARED);
+		run->view = slot->view;
+		read_slot(run);
+		run->seen_kicks = slot->kicks;
+		/* What failed once in another worker's hands is tried, not waited for. */
+		run->failures = slot->failures;
+		if (run->failures > 1 && slot->status == STREAMING_VIEW_RETRYING)
+			run->retry_at = streaming_time_plus(streaming_now(), retry_delay(run->failures));
+		LWLockRelease(streaming_slots->lock);
 		runs = lappend(runs, run);
 	}
 	MemoryContextSwitchTo(old);
@@ -346,10 +376,12 @@ read_slot(Run *run)
 {
 	StreamingViewSlot *slot = &streaming_view_slots[run->index];
 
-	run->assigned = slot->dboid == MyDatabaseId && slot->view == run->view &&
+	run->held = slot->view == run->view && slot->holder == streaming_my_worker_index();
+	run->assigned = run->held && slot->dboid == MyDatabaseId &&
 		slot->worker == streaming_my_worker->number;
 	if (run->trigger_us != slot->trigger_us)
 		run->due = 0;			/* of another interval, maybe a much longer one */
+	run->owner = slot->owner;
 	run->trigger = slot->trigger;
 	run->trigger_us = slot->trigger_us;
 	run->wanted_generation = slot->generation;
@@ -367,10 +399,13 @@ release_view(Run *run)
 	close_view(run);
 	streaming_view_forget(run->view);
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
-	slot->holder = -1;
-	streaming_slots->assignments++;
-	if (slot->dboid == MyDatabaseId && slot->worker >= 0)
-		streaming_wake_worker(MyDatabaseId, STREAMING_QUERY, slot->worker);
+	if (run->held && slot->view == run->view && slot->holder == streaming_my_worker_index())
+	{
+		slot->holder = -1;
+		streaming_slots->assignments++;
+		if (slot->dboid == MyDatabaseId && slot->worker >= 0)
+			streaming_wake_worker(MyDatabaseId, STREAMING_QUERY, slot->worker);
+	}
 	LWLockRelease(streaming_slots->lock);
 	if (run->logged)
 		pfree(run->logged);
@@ -380,55 +415,60 @@ release_view(Run *run)
 /* ---- When ---- */
 
 /*
- * Runs a batch of each view that is due.  Returns ms until the next one is: 0
- * if some view may be due again at once, -1 if only the latch will tell.
+ * Runs a batch for each role that has a view which is due.  Returns ms until the
+ * next one is: 0 if some view may be due again at once, -1 if only the latch will
+ * tell.
  */
 static long
 run_due_views(void)
 {
-	static uint32 first = 0;
-	int			n = list_length(runs);
+	List	   *served = NIL;	/* of Oid: roles */
 	long		timeout = -1;
+	List	   *waiting = list_copy(runs);
+	ListCell   *lc;
 
-	for (int i = 0; i < n; i++)
+	foreach(lc, waiting)
 	{
-		Run		   *run = list_nth(runs, (first + (uint32) i) % n);
+		Run		   *run = lfirst(lc);
+		MemoryContext old;
 
+		if (list_member_oid(served, run->owner))
+			continue;
 		query_worker_interrupts();
-		if (run_is_due(run, GetCurrentTimestamp(), &timeout))
-		{
-			run_view(run);
-			timeout = 0;
-		}
+		if (!run_is_due(run, streaming_now(), &timeout))
+			continue;
+		run_view(run);
+		old = MemoryContextSwitchTo(TopMemoryContext);
+		runs = lappend(list_delete_ptr(runs, run), run);
+		MemoryContextSwitchTo(old);
+		served = lappend_oid(served, run->owner);
+		timeout = 0;
 	}
-	first++;
 	return timeout;
 }
 
 static void
-due_at(TimestampTz due, TimestampTz now, long *timeout)
+due_at(StreamingTime due, StreamingTime now, long *timeout)
 {
-	long		ms = TimestampDifferenceMilliseconds(now, due);
+	long		ms = (long) Min(streaming_ms_until(now, due), PG_INT32_MAX);
 
 	*timeout = *timeout < 0 ? ms : Min(*timeout, ms);
 }
 
 /* If it is not due, lowers *timeout to the time it will be, if that is known. */
 static bool
-run_is_due(Run *run, TimestampTz now, long *timeout)
+run_is_due(Run *run, StreamingTime now, long *timeout)
 {
 	/* Without the lock: what is pushed after a drain has returned is not its. */
 	if (run->drained && streaming_view_slots[run->index].drainers == 0)
 		run->drained = false;
 	if (run->state && streaming_view_is_held_back(run->state))
 	{
-		due_at(TimestampTzPlusMilliseconds(now, HELD_BACK), now, timeout);
+		due_at(streaming_time_plus(now, HELD_BACK), now, timeout);
 		return false;
 	}
 	if (run->requested > run->failed_request && run->requested > run->served)
 		return true;			/* a new request */
-	if (run->failed)
-		return false;
 	if (run->retry_at > now)
 	{
 		due_at(run->retry_at, now, timeout);
@@ -451,9 +491,9 @@ run_is_due(Run *run, TimestampTz now, long *timeout)
 
 /* Something has come, or the watermark may move without. */
 static bool
-has_work(Run *run, TimestampTz now, long *timeout)
+has_work(Run *run, StreamingTime now, long *timeout)
 {
-	TimestampTz due;
+	StreamingTime due;
 
 	if (run->more || streaming_view_has_input(run->state))
 	{
@@ -463,7 +503,7 @@ has_work(Run *run, TimestampTz now, long *timeout)
 		return false;
 	}
 	due = streaming_view_due(run->state);
-	if (due > now && due != DT_NOEND)
+	if (due > now && due != STREAMING_TIME_NEVER)
 		due_at(due, now, timeout);
 	return due <= now;
 }
@@ -474,36 +514,74 @@ has_work(Run *run, TimestampTz now, long *timeout)
  * nothing needs to wake us while there is no input.
  */
 static bool
-interval_is_due(Run *run, TimestampTz now, long *timeout)
+interval_is_due(Run *run, StreamingTime now, long *timeout)
 {
 	if (!has_work(run, now, timeout))
 		return false;
+	if (!run->limited && streaming_view_is_urgent(run->state))
+		run->catching_up = true;
+	if (run->catching_up)
+		return true;
 	if (run->due <= now && run->input_seen)
 		return true;
-	if (run->due <= now)
-		run->due = next_multiple(now, run->trigger_us);
+	if (run->due <= now || Abs(clock_offset() - run->due_offset) > CLOCK_JUMP * 1000)
+		set_due(run);
 	run->input_seen = true;
 	due_at(run->due, now, timeout);
 	return false;
 }
 
-/* The first multiple of us, counted from the Unix epoch, after at. */
-static TimestampTz
-next_multiple(TimestampTz at, int64 us)
+/* What the wall clock is ahead of the other one. */
+static int64
+clock_offset(void)
+{
+	return GetCurrentTimestamp() - streaming_now();
+}
+
+/*
+ * The next batch begins when the wall clock comes to a multiple of the interval,
+ * counted from the Unix epoch.
+ */
+static void
+set_due(Run *run)
 {
 	const int64 epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	int64		since_epoch = GetCurrentTimestamp() + epoch;
 
-	return ((at + epoch) / us + 1) * us - epoch;
+	run->due_offset = clock_offset();
+	run->due = streaming_now() + run->trigger_us - since_epoch % run->trigger_us;
 }
 
 /* ---- Running ---- */
 
 /*
  * Opens the view, or runs one batch and does the cleaning that is due after it;
- * an error is noted, not thrown.
+ * an error is noted, not thrown.  Does nothing if the view has been taken away.
  */
 static void
 run_view(Run *run)
+{
+	if (!streaming_view_slot_begin(run->index, run->view, run->wanted_generation))
+		return;
+	timed_out = false;
+	streaming_worker_watch(true);
+	if (streaming_batch_timeout > 0)
+		enable_timeout_after(batch_timeout, streaming_batch_timeout);
+	attempt_run(run);
+	disable_timeout(batch_timeout, false);
+	QueryCancelPending = false; /* too late for the batch */
+	/* after who waits for the batch has been woken, who may hold a snapshot */
+	if (run->state && run->failures == 0)
+		streaming_view_vacuum(run->state);
+	streaming_worker_watch(false);
+	streaming_worker_end();
+	QueryCancelPending = false;
+	MemoryContextSwitchTo(loop_context);
+	stats_timeout = pgstat_report_stat(false);
+}
+
+static void
+attempt_run(Run *run)
 {
 	ErrorContextCallback callback;
 
@@ -525,12 +603,6 @@ run_view(Run *run)
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
-	/* after who waits for the batch has been woken, who may hold a snapshot */
-	if (run->state && run->failures == 0)
-		streaming_view_vacuum(run->state);
-	disable_timeout(postmaster_check, false);
-	MemoryContextSwitchTo(loop_context);
-	stats_timeout = pgstat_report_stat(false);
 }
 
 static void
@@ -538,17 +610,13 @@ run_batch(Run *run)
 {
 	StreamingBatchResult result;
 	uint64		request = run->requested;
-	TimestampTz now;
 	bool		ran;
 
 	SetCurrentStatementStartTimestamp();
-	now = GetCurrentStatementStartTimestamp();
 	pgstat_report_activity(STATE_RUNNING, run->activity);
 	if (run->trigger == STREAMING_TRIGGER_INTERVAL)
-		run->due = next_multiple(now, run->trigger_us);
-	enable_timeout_every(postmaster_check,
-						 TimestampTzPlusMilliseconds(now, POSTMASTER_CHECK),
-						 POSTMASTER_CHECK);
+		set_due(run);
+	run->began = streaming_now();
 	ran = streaming_batch_run(run->state, run->drained, &result);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	note_success(run, ran ? &result : NULL, !ran && result.more ? 0 : request);
@@ -610,15 +678,16 @@ note_success(Run *run, const StreamingBatchResult *result, uint64 request)
 {
 	run->more = result && result->more;
 	run->paced = 0;
-	if (result && run->trigger == STREAMING_TRIGGER_ASAP)
+	if (result == NULL || result->input_rows <= STREAMING_FEW_ROWS)
+		run->catching_up = false;
+	if (result && (run->trigger == STREAMING_TRIGGER_ASAP || run->catching_up))
 	{
 		if (result->input_rows > STREAMING_FEW_ROWS)
-			run->paced = TimestampTzPlusMilliseconds(result->started_at, LOAD_INTERVAL);
+			run->paced = streaming_time_plus(run->began, LOAD_INTERVAL);
 		else if (result->input_rows < PACE_ROWS && !run->drained)
-			run->paced = TimestampTzPlusMilliseconds(result->started_at, PACE_INTERVAL);
+			run->paced = streaming_time_plus(run->began, PACE_INTERVAL);
 	}
 	run->failures = 0;
-	run->failed = false;
 	if (!run->more)
 		run->served = Max(run->served, request);
 	run->input_seen = run->trigger == STREAMING_TRIGGER_INTERVAL &&
@@ -637,53 +706,129 @@ static void
 note_error(Run *run)
 {
 	ErrorData  *error;
-	StringInfoData message;
-	int			delay;
 
 	HOLD_INTERRUPTS();
-	disable_timeout(postmaster_check, false);
+	disable_timeout(batch_timeout, false);
 	AbortOutOfAnyTransaction();
 	LWLockReleaseAll();
+	QueryCancelPending = false;
 	if (run->state)
 		streaming_view_aborted(run->state);
 	MemoryContextSwitchTo(loop_context);
 	error = CopyErrorData();
+	run->failures++;
+	run->failed_request = run->requested;
 	if (is_dropped(run, error->sqlerrcode))
 	{
 		/* The coordinator is about to take it from us. */
 		FlushErrorState();
-		run->failed = true;
+		run->retry_at = streaming_time_plus(streaming_now(), streaming_retry_max);
 		close_view(run);
-		RESUME_INTERRUPTS();
-		return;
 	}
-
-	initStringInfo(&message);
-	appendStringInfoString(&message, error->message ? error->message : "unknown error");
-	if (error->detail)
-		appendStringInfo(&message, "\nDETAIL:  %s", error->detail);
-	if (error->hint)
-		appendStringInfo(&message, "\nHINT:  %s", error->hint);
-	if (log_is_due(run, message.data))
-		EmitErrorReport();
-	FlushErrorState();
-
-	run->failures++;
-	run->failed = is_incurable(error->sqlerrcode);
-	run->failed_request = run->requested;
-	delay = RETRY_MIN << Min(run->failures - 1, 16);
-	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-		delay = Max(delay, streaming_lock_timeout);
-	run->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												Min(delay, streaming_retry_max));
+	else if (streaming_worker_is_cancelled())
+	{
+		FlushErrorState();
+		run->retry_at = streaming_time_plus(streaming_now(), retry_delay(run->failures));
+		ereport(LOG,
+				(errmsg("a batch of continuous view %s was canceled, since another session waits for what it has locked, or the view is not to run any more",
+						run->name),
+				 errhint("Nothing is lost: what it had taken in is taken in again.")));
+	}
+	else if (timed_out && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	{
+		FlushErrorState();
+		report_timeout(run);
+	}
+	else
+		report_error(run, error);
 	/* What failed twice is opened anew, in case it is the open state's fault. */
 	if (run->state == NULL || run->failures > 1)
 		close_view(run);
-	streaming_view_slot_error(run->index,
-							  run->failed ? STREAMING_VIEW_FAILED : STREAMING_VIEW_RETRYING,
-							  message.data);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	RESUME_INTERRUPTS();
+}
+
+/* Leaves the error state. */
+static void
+report_error(Run *run, ErrorData *error)
+{
+	bool		failed = is_incurable(error->sqlerrcode);
+	int			delay = retry_delay(run->failures);
+	char	   *message;
+
+	if (failed && error->hint == NULL)
+		error->hint = psprintf("When that is mended, the view goes on within %d s (streaming.retry_max), or at once if streaming.drain() is called.",
+							   (streaming_retry_max + 999) / 1000);
+	cut_own_context(error);
+	message = streaming_error_text(error, STREAMING_ERROR_LENGTH);
+	if (log_is_due(run, message))
+		EmitErrorReport();
+	FlushErrorState();
+	if (failed)
+		delay = streaming_retry_max;
+	else if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		delay = Max(delay, streaming_lock_timeout);
+	show_error(run, failed ? STREAMING_VIEW_FAILED : STREAMING_VIEW_RETRYING, message, delay);
+}
+
+/*
+ * What is outermost is for the log: error_context's line, for who sees the view's
+ * error knows the view, and the statement of ours that was run for it.
+ */
+static void
+cut_own_context(ErrorData *error)
+{
+	static const char statement[] = "SQL statement \"";
+	char	   *own = error->context ? strrchr(error->context, '\n') : NULL;
+	char	   *last = NULL;
+
+	if (own == NULL)
+	{
+		error->context = NULL;
+		return;
+	}
+	*own = '\0';
+	for (char *line = error->context; line; line = strchr(line, '\n'))
+	{
+		line += (*line == '\n');
+		if (strncmp(line, statement, sizeof(statement) - 1) == 0)
+			last = line;
+	}
+	if (last && own[-1] == '"')
+		*last = '\0';
+	own = error->context + strlen(error->context);
+	if (own > error->context && own[-1] == '\n')
+		own[-1] = '\0';
+}
+
+static void
+report_timeout(Run *run)
+{
+	char	   *message = psprintf("a batch took longer than streaming.batch_timeout (%d ms) and was canceled",
+								   streaming_batch_timeout);
+	const char *hint = "Increase streaming.batch_timeout, or limit what a batch takes in by the view's option streaming.max_rows_per_trigger; a function that never returns must be mended.";
+
+	if (log_is_due(run, message))
+		ereport(LOG,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("continuous view %s: %s", run->name, message),
+				 errhint("%s", hint)));
+	show_error(run, STREAMING_VIEW_RETRYING, psprintf("%s\nHINT:  %s", message, hint),
+			   retry_delay(run->failures));
+}
+
+static void
+show_error(Run *run, StreamingViewStatus status, const char *message, int delay)
+{
+	run->retry_at = streaming_time_plus(streaming_now(), Min(delay, streaming_retry_max));
+	streaming_view_slot_error(run->index, status, message);
+}
+
+/* ms, after so many failures in a row */
+static int
+retry_delay(int failures)
+{
+	return Min(RETRY_MIN << Min(Max(failures - 1, 0), 14), streaming_retry_max);
 }
 
 /* Is the error that the view is no more? */
@@ -729,10 +874,10 @@ is_incurable(int sqlerrcode)
 static bool
 log_is_due(Run *run, const char *message)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	StreamingTime now = streaming_now();
 
 	if (run->logged && strcmp(run->logged, message) == 0 &&
-		!TimestampDifferenceExceeds(run->logged_at, now, RELOG_INTERVAL))
+		!streaming_time_passed(run->logged_at, now, RELOG_INTERVAL))
 		return false;
 	if (run->logged)
 		pfree(run->logged);

@@ -10,8 +10,9 @@
  * worker that takes it up next.  (So is one that was paused, or has failed, for
  * so long that the changes it has not taken became too many, see push_trim.c.)
  *
- * The view is locked as its batches lock it, so none is under way and the next
- * one begins after our commit, sees a new generation and opens the view anew.
+ * The view is locked against its batches, so none is under way and the next one
+ * begins after our commit, sees a new generation and opens the view anew.  One
+ * that takes long is cancelled for it (watch.c).
  *
  * What the console or a function has got is got again.
  *
@@ -102,9 +103,10 @@ streaming_reset(PG_FUNCTION_ARGS)
 	Oid			view = PG_GETARG_OID(0);
 
 	streaming_require_loaded();
+	streaming_refuse_in_batch("streaming.reset()");
 	/* before the lock, and after it, since it may have changed hands meanwhile */
 	check_owner(view);
-	LockRelationOid(view, ShareUpdateExclusiveLock);
+	LockRelationOid(view, ExclusiveLock);
 	check_owner(view);
 	reset_with_dependents(view, PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
@@ -155,7 +157,7 @@ streaming_reset_if_lost(Oid view)
 						get_rel_name(view))));
 	else
 		return;
-	LockRelationOid(view, ShareUpdateExclusiveLock);
+	LockRelationOid(view, ExclusiveLock);
 	reset_with_dependents(view, true);
 }
 
@@ -192,7 +194,7 @@ with_dependents(List *views, Oid view, Oid owner, List **others)
 	views = lappend_oid(views, view);
 	foreach(lc, streaming_catalog_views_of_stream(view))
 	{
-		LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
+		LockRelationOid(lfirst_oid(lc), ExclusiveLock);
 		if (streaming_relation_owner(lfirst_oid(lc), true) == owner)
 			views = with_dependents(views, lfirst_oid(lc), owner, others);
 		else if (streaming_catalog_view(lfirst_oid(lc), true))

@@ -74,6 +74,13 @@ StreamingWorkerSlot *streaming_my_worker = NULL;
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
+/*
+ * Where roles compete for the server's background workers: ms between two that
+ * are ended to make room, and for how long those who have some start none.
+ */
+#define STARVED_INTERVAL	500
+#define STARVED_PAUSE		3000
+
 /* What this session owes at the end of its transaction. */
 #define MAX_BARRED	8
 static bool notify_pending = false;
@@ -86,7 +93,10 @@ static void slots_startup(void);
 static Size slots_size(void);
 
 /* Workers */
-static int	worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, int number);
+static int	worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, Oid owner,
+						   int number);
+static bool serves_role(const StreamingWorkerSlot *slot);
+static int	count_workers(Oid owner);
 static void worker_free(StreamingWorkerSlot *slot);
 static void worker_detach(int code, Datum arg);
 static int	workers_terminate(Oid dboid, bool coordinator);
@@ -230,6 +240,20 @@ streaming_wake_coordinator(void)
 	LWLockRelease(streaming_slots->lock);
 }
 
+/* Without the lock: a latch that is not the coordinator's any more does no harm. */
+void
+streaming_wake_coordinator_now(void)
+{
+	for (int i = 0; i < streaming_slots->nworkers; i++)
+	{
+		StreamingWorkerSlot *slot = &streaming_worker_slots[i];
+		Latch	   *latch = *(Latch *volatile *) &slot->latch;
+
+		if (latch && slot->type == STREAMING_COORDINATOR && slot->dboid == MyDatabaseId)
+			SetLatch(latch);
+	}
+}
+
 void
 streaming_wake_ingest(Oid dboid, Oid stream)
 {
@@ -246,7 +270,7 @@ streaming_wake_ingest(Oid dboid, Oid stream)
 /* ---- Workers: the starter's side ---- */
 
 BackgroundWorkerHandle *
-streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, int number,
+streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, Oid owner, int number,
 					   const char *name, int *index, uint32 *generation,
 					   const char **problem)
 {
@@ -265,7 +289,7 @@ streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, int numb
 	WorkerExtra extra;
 
 	*problem = NULL;
-	*index = worker_reserve(type, dboid, stream, number);
+	*index = worker_reserve(type, dboid, stream, owner, number);
 	if (*index < 0)
 		return NULL;
 	*generation = streaming_worker_slots[*index].generation;
@@ -296,7 +320,7 @@ streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, int numb
  * before it does.
  */
 static int
-worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, int number)
+worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, Oid owner, int number)
 {
 	int			free_index = -1;
 	StreamingDatabaseSlot *database;
@@ -327,7 +351,10 @@ worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, int number)
 		slot->type = type;
 		slot->dboid = dboid;
 		slot->stream = stream;
+		slot->owner = owner;
 		slot->number = number;
+		slot->busy = false;
+		slot->view_slot = -1;
 		slot->pid = 0;
 		slot->latch = NULL;
 	}
@@ -343,6 +370,8 @@ worker_free(StreamingWorkerSlot *slot)
 	slot->generation++;
 	slot->pid = 0;
 	slot->latch = NULL;
+	slot->busy = false;
+	slot->view_slot = -1;
 }
 
 void
@@ -354,6 +383,95 @@ streaming_worker_abandon(int index, uint32 generation)
 	if (slot->state == STREAMING_WORKER_STARTING && slot->generation == generation)
 		worker_free(slot);
 	LWLockRelease(streaming_slots->lock);
+}
+
+/* ---- Workers: too many for the server ---- */
+
+/* Is it one that the streams of some role need? */
+static bool
+serves_role(const StreamingWorkerSlot *slot)
+{
+	return slot->state != STREAMING_WORKER_FREE &&
+		(slot->type == STREAMING_INGEST || slot->type == STREAMING_DELIVERY);
+}
+
+/* Of all databases.  Caller holds the lock. */
+static int
+count_workers(Oid owner)
+{
+	int			n = 0;
+
+	for (int i = 0; i < streaming_slots->nworkers; i++)
+		n += serves_role(&streaming_worker_slots[i]) && streaming_worker_slots[i].owner == owner;
+	return n;
+}
+
+bool
+streaming_worker_make_room(Oid owner)
+{
+	StreamingWorkerSlot *victim = NULL;
+	int			most = 0;
+
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < streaming_slots->nworkers; i++)
+	{
+		StreamingWorkerSlot *slot = &streaming_worker_slots[i];
+		int			n;
+
+		if (!serves_role(slot) || slot->state != STREAMING_WORKER_RUNNING)
+			continue;
+		n = count_workers(slot->owner);
+		if (n > most)
+		{
+			most = n;
+			victim = slot;
+		}
+	}
+	if (victim && most < (OidIsValid(owner) ? count_workers(owner) : 0) + 2)
+		victim = NULL;
+	if (victim && !streaming_time_passed(streaming_slots->starved_at, streaming_now(),
+										 STARVED_INTERVAL))
+		victim = NULL;			/* the last one has not been used yet */
+	if (victim)
+	{
+		kill(victim->pid, SIGTERM);
+		streaming_slots->starved_at = streaming_now();
+	}
+	LWLockRelease(streaming_slots->lock);
+	return victim != NULL;
+}
+
+const char *
+streaming_ingest_trouble(Oid stream)
+{
+	StreamingDatabaseSlot *database;
+	bool		attended = false;
+	bool		full;
+
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	database = streaming_database_slot(MyDatabaseId, false);
+	full = database && database->full;
+	for (int i = 0; i < streaming_slots->nworkers && full; i++)
+	{
+		StreamingWorkerSlot *slot = &streaming_worker_slots[i];
+
+		attended |= slot->state != STREAMING_WORKER_FREE && slot->dboid == MyDatabaseId &&
+			slot->type == STREAMING_INGEST && slot->stream == stream;
+	}
+	LWLockRelease(streaming_slots->lock);
+	return full && !attended ? STREAMING_FULL_MESSAGE : NULL;
+}
+
+bool
+streaming_worker_may_start(Oid owner)
+{
+	bool		may;
+
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	may = !OidIsValid(owner) || streaming_slots->starved_at == 0 || count_workers(owner) == 0 ||
+		streaming_time_passed(streaming_slots->starved_at, streaming_now(), STARVED_PAUSE);
+	LWLockRelease(streaming_slots->lock);
+	return may;
 }
 
 /* ---- Workers: the process' side ---- */
@@ -395,6 +513,64 @@ int
 streaming_my_worker_index(void)
 {
 	return streaming_my_worker - streaming_worker_slots;
+}
+
+void
+streaming_worker_begin(int view_slot, int64 generation)
+{
+	StreamingWorkerSlot *me = streaming_my_worker;
+
+	me->busy = true;
+	me->view_slot = view_slot;
+	me->busy_since = streaming_now();
+	me->busy_at = GetCurrentTimestamp();
+	me->busy_generation = generation;
+	me->cancelled_at = 0;
+	me->terminated = false;
+}
+
+void
+streaming_worker_end(void)
+{
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	streaming_my_worker->busy = false;
+	streaming_my_worker->view_slot = -1;
+	LWLockRelease(streaming_slots->lock);
+}
+
+bool
+streaming_worker_is_cancelled(void)
+{
+	bool		cancelled;
+
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	cancelled = streaming_my_worker->busy && streaming_my_worker->cancelled_at != 0;
+	LWLockRelease(streaming_slots->lock);
+	return cancelled;
+}
+
+/*
+ * The signals are sent with the lock held, which the worker needs to end what it
+ * does: so it gets them before that, or not at all.
+ */
+bool
+streaming_worker_cancel(int index, StreamingTime busy_since, bool terminate)
+{
+	StreamingWorkerSlot *slot = &streaming_worker_slots[index];
+	bool		told = false;
+
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	if (slot->state == STREAMING_WORKER_RUNNING && slot->busy && slot->busy_since == busy_since)
+	{
+		told = terminate ? !slot->terminated : slot->cancelled_at == 0;
+		if (slot->cancelled_at == 0)
+			slot->cancelled_at = streaming_now();
+		slot->terminated |= terminate;
+		if (told)
+			kill(slot->pid, terminate ? SIGTERM : SIGINT);
+	}
+	LWLockRelease(streaming_slots->lock);
+	return told;
 }
 
 static void

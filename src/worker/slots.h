@@ -11,13 +11,14 @@
 #define STREAMING_SLOTS_H
 
 #include "catalog.h"
+#include "clock.h"
 #include "exec/exec.h"
 #include "postmaster/bgworker.h"
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 
-#define STREAMING_ERROR_LENGTH	512
+#define STREAMING_ERROR_LENGTH	1024
 
 #define STREAMING_FULL_MESSAGE \
 	"no background worker slot is free for a worker: increase max_worker_processes"
@@ -51,9 +52,20 @@ typedef struct StreamingWorkerSlot
 	Oid			dboid;
 	Oid			stream;			/* ingest and delivery worker */
 	int			number;			/* query worker: 0 .. query_workers - 1 */
+	Oid			owner;			/* of the stream */
 	/* fixed while the slot is RUNNING */
 	int			pid;
 	Latch	   *latch;
+
+	/* query worker: a batch, or the opening of a view; ingest worker: a transaction */
+	bool		busy;			/* one is under way; if not, the rest means
+								 * nothing */
+	int			view_slot;		/* index of the view's, -1: none */
+	StreamingTime busy_since;
+	TimestampTz busy_at;		/* the same, for people */
+	int64		busy_generation;	/* of the definition of the view */
+	StreamingTime cancelled_at; /* it has been told to give that up; 0: not */
+	bool		terminated;		/* and, as it did not, to end */
 } StreamingWorkerSlot;
 
 typedef struct StreamingDatabaseSlot
@@ -68,28 +80,36 @@ typedef struct StreamingDatabaseSlot
 	uint64		changes;		/* rises with each notify */
 	int			delay;			/* ms before the next start, 0: none; the
 								 * launcher's */
-	TimestampTz started_at;		/* of the last start */
+	StreamingTime started_at;	/* of the last start */
 	char		last_error[STREAMING_ERROR_LENGTH]; /* "": none */
 } StreamingDatabaseSlot;
 
 typedef enum StreamingViewStatus
 {
-	STREAMING_VIEW_RUNNING,		/* next: RETRYING, FAILED */
+	STREAMING_VIEW_RUNNING,		/* next: any */
 	STREAMING_VIEW_RETRYING,	/* tried again with back-off; next: any */
-	STREAMING_VIEW_FAILED		/* tried again when something changes or a
-								 * drain asks; next: any */
+	STREAMING_VIEW_FAILED,		/* tried again now and then, when something
+								 * changes or a drain asks; next: any */
+	STREAMING_VIEW_WAITING		/* nobody can run it; next: RUNNING */
 } StreamingViewStatus;
 
 /*
  * A view known to the coordinator of its database.  A worker may run it only
  * while it is the holder; it becomes that when the view is assigned to it and
- * nobody holds it.  So two workers never have the same view open, whatever
- * the order in which they hear of a new assignment.
+ * nobody holds it.  So two workers never run the same view, whatever the order
+ * in which they hear of a new assignment.
+ *
+ * The coordinator may take a view away from its holder, as long as that one does
+ * not run it at this moment (its worker's view_slot): where another view's batch
+ * runs for long, the holder would not hear of it.  So a holder asks before each
+ * batch whether it still is (streaming_view_slot_begin), and closes what it has
+ * open of a view that it has lost.
  */
 typedef struct StreamingViewSlot
 {
 	Oid			dboid;			/* Invalid: the slot is free */
 	Oid			view;
+	Oid			owner;			/* of the view */
 	bool		enabled;
 	StreamingTriggerKind trigger;
 	int64		trigger_us;
@@ -104,6 +124,7 @@ typedef struct StreamingViewSlot
 	StreamingViewStatus status;
 	char		last_error[STREAMING_ERROR_LENGTH]; /* "": none */
 	uint64		errors;			/* rises with each error */
+	int			failures;		/* in a row, whoever ran it */
 
 	/* drain */
 	int			drainers;		/* sessions that wait: run as if asap */
@@ -129,6 +150,8 @@ typedef struct StreamingSlots
 	bool		scan;			/* the launcher is to look for new databases */
 	uint64		assignments;	/* rises when a view is assigned, released,
 								 * redefined or asked to run */
+	StreamingTime starved_at;	/* a worker was ended to make room for another
+								 * role's; 0: never */
 	ConditionVariable left;		/* a worker has detached */
 } StreamingSlots;
 
@@ -150,15 +173,18 @@ extern void streaming_wake_launcher(void);
 extern void streaming_wake_worker(Oid dboid, StreamingWorkerType type, int number);
 extern void streaming_wake_ingest(Oid dboid, Oid stream);
 
+/* For a signal handler: sets the latch of this database's coordinator. */
+extern void streaming_wake_coordinator_now(void);
+
 /*
  * Reserves a slot and registers a background worker for it.  number: of a
- * query worker; stream: of an ingest or delivery worker.  *index and *generation name the
+ * query worker; stream and owner: of an ingest or delivery worker.  *index and *generation name the
  * reservation.  Returns NULL and sets *problem to a message (constant) if
  * there is no room, or to NULL if the worker is not to be started now (the
  * database is barred, the former one has not left yet).
  */
 extern BackgroundWorkerHandle *streaming_worker_start(StreamingWorkerType type, Oid dboid,
-													  Oid stream, int number,
+													  Oid stream, Oid owner, int number,
 													  const char *name,
 													  int *index, uint32 *generation,
 													  const char **problem);
@@ -168,6 +194,23 @@ extern BackgroundWorkerHandle *streaming_worker_start(StreamingWorkerType type, 
  * it any more: ends the reservation if nobody has attached.
  */
 extern void streaming_worker_abandon(int index, uint32 generation);
+
+/*
+ * The server has no room for a worker: of those that read and write streams, ends
+ * one of the role that has most of them, if it has at least two more than owner,
+ * for whom room is wanted (Invalid: for a coordinator or a query worker, which
+ * come before all of them).  Returns whether it has.
+ */
+extern bool streaming_worker_make_room(Oid owner);
+
+/*
+ * Why nobody reads a Kafka or directory stream of this database, though somebody
+ * should: the server has no room (a constant); or NULL.
+ */
+extern const char *streaming_ingest_trouble(Oid stream);
+
+/* May a worker for owner be started now, or has another role been promised room? */
+extern bool streaming_worker_may_start(Oid owner);
 
 /*
  * First call of every worker but the launcher: takes the slot it was started
@@ -180,6 +223,22 @@ extern StreamingWorkerSlot *streaming_worker_attach(void);
 extern StreamingWorkerSlot *streaming_my_worker;
 extern int	streaming_my_worker_index(void);
 
+/*
+ * The calling worker begins and ends what may run code of a user's, so that it may
+ * be told to give it up.  A cancel that was meant for what has ended has arrived
+ * when end returns.  begin: the caller holds the lock exclusively.  view_slot: of
+ * the view, -1: none.
+ */
+extern void streaming_worker_begin(int view_slot, int64 generation);
+extern void streaming_worker_end(void);
+extern bool streaming_worker_is_cancelled(void);	/* has it been told so? */
+
+/*
+ * Tells a worker to give up what it has been doing since busy_since, if it still
+ * does, or with terminate to end.  Returns whether it was told now.
+ */
+extern bool streaming_worker_cancel(int index, StreamingTime busy_since, bool terminate);
+
 /* Terminates what former coordinators left behind in dboid, waits for it. */
 extern void streaming_workers_clear(Oid dboid);
 
@@ -190,6 +249,13 @@ extern int	streaming_view_slot_find(Oid dboid, Oid view);
 
 /* Ditto; makes one.  -1: all are taken.  Caller holds the lock exclusively. */
 extern int	streaming_view_slot_make(Oid dboid, Oid view);
+
+/*
+ * The calling worker is about to run a batch of view, of that generation of its
+ * definition, or to open it (streaming_worker_begin).  Returns false if it may
+ * not: it does not hold the view any more, or is to let go of it.
+ */
+extern bool streaming_view_slot_begin(int index, Oid view, int64 generation);
 
 /*
  * What the holder reports.  committed: result of a batch, NULL if there was

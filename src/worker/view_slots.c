@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "storage/shmem.h"
 
 #include "streaming.h"
@@ -70,17 +72,34 @@ streaming_view_slot_make(Oid dboid, Oid view)
 			continue;
 		slot->dboid = dboid;
 		slot->view = view;
+		slot->owner = InvalidOid;
 		slot->enabled = false;
 		slot->generation = 0;
 		slot->worker = -1;
 		slot->status = STREAMING_VIEW_RUNNING;
 		slot->last_error[0] = '\0';
+		slot->failures = 0;
 		slot->drainers = 0;
 		slot->served = slot->requested;
 		slot->nbatches = 0;
 		return i;
 	}
 	return -1;
+}
+
+bool
+streaming_view_slot_begin(int index, Oid view, int64 generation)
+{
+	StreamingViewSlot *slot = &streaming_view_slots[index];
+	bool		may;
+
+	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
+	may = slot->dboid == MyDatabaseId && slot->view == view &&
+		slot->holder == streaming_my_worker_index() && slot->worker == streaming_my_worker->number;
+	if (may)
+		streaming_worker_begin(index, generation);
+	LWLockRelease(streaming_slots->lock);
+	return may;
 }
 
 void
@@ -97,6 +116,7 @@ streaming_view_slot_committed(int index, const StreamingBatchResult *result, uin
 	}
 	slot->status = STREAMING_VIEW_RUNNING;
 	slot->last_error[0] = '\0';
+	slot->failures = 0;
 	if (request > slot->served)
 		slot->served = request;
 	LWLockRelease(streaming_slots->lock);
@@ -110,8 +130,10 @@ streaming_view_slot_error(int index, StreamingViewStatus status, const char *mes
 
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
 	slot->status = status;
-	strlcpy(slot->last_error, message, STREAMING_ERROR_LENGTH);
+	strlcpy(slot->last_error, message,
+			pg_mbcliplen(message, strlen(message), STREAMING_ERROR_LENGTH - 1) + 1);
 	slot->errors++;
+	slot->failures++;
 	LWLockRelease(streaming_slots->lock);
 	ConditionVariableBroadcast(&slot->progressed);
 }

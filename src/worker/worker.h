@@ -48,6 +48,15 @@ extern void streaming_worker_set_session(void);
  */
 extern void streaming_worker_interrupts(void (*set_session) (void));
 
+/*
+ * Between on and off the coordinator is woken each second, to look for who waits
+ * for this worker (watch.c), and the postmaster is looked for.
+ */
+extern void streaming_worker_watch(bool on);
+
+/* Errors if a worker runs this: a function that a view calls has called function. */
+extern void streaming_refuse_in_batch(const char *function);
+
 /* in slots.c */
 
 extern void streaming_slots_init(void); /* from _PG_init, after the settings */

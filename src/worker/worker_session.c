@@ -7,10 +7,16 @@
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/pmsignal.h"
 #include "utils/guc.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "run_as.h"
+#include "worker/slots.h"
 #include "worker/worker.h"
+
+#define LONG_RUN_CHECK		1000	/* ms */
 
 void
 streaming_worker_set_session(void)
@@ -37,6 +43,49 @@ streaming_worker_set_session(void)
 	for (int i = 0; i < lengthof(settings); i++)
 		if (GetConfigOption(settings[i].name, true, false))
 			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * Timeout handler: what computes for long must not outlive the postmaster for
+ * long.  Its next CHECK_FOR_INTERRUPTS ends it.  And the coordinator looks for who
+ * waits for it.
+ */
+static void
+check_long_run(void)
+{
+	if (!PostmasterIsAlive())
+	{
+		ProcDiePending = true;
+		InterruptPending = true;
+	}
+	streaming_wake_coordinator_now();
+}
+
+void
+streaming_worker_watch(bool on)
+{
+	static TimeoutId timeout = MAX_TIMEOUTS;
+
+	if (timeout == MAX_TIMEOUTS)
+		timeout = RegisterTimeout(USER_TIMEOUT, check_long_run);
+	if (on)
+		enable_timeout_every(timeout,
+							 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LONG_RUN_CHECK),
+							 LONG_RUN_CHECK);
+	else
+		disable_timeout(timeout, false);
+}
+
+void
+streaming_refuse_in_batch(const char *function)
+{
+	if (streaming_my_worker == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("%s cannot be called by a function of a continuous view", function),
+			 errdetail("It would wait for, or change, the batch that calls it."),
+			 errhint("Call it from another session, for example one of pg_cron.")));
 }
 
 void

@@ -62,6 +62,42 @@ $node->safe_psql('postgres', 'INSERT INTO s VALUES (0, 1)');
 drain($node, 'bad_rows');
 ok(wait_for($node, q(SELECT count(*) FROM bad_rows WHERE q IS NULL), qr/^[1-9]/), 'and made anew');
 
+# --- what is missing comes back ---------------------------------------------
+
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE taken (k int, v int);
+CREATE FUNCTION helper(v int) RETURNS int LANGUAGE sql AS 'SELECT v';
+CREATE FUNCTION put(r record) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO public.taken VALUES (r.k, public.helper(r.v));
+END
+$$;
+CREATE FOREIGN TABLE given (k int, v int) SERVER streaming;
+CREATE VIEW gives WITH (streaming.foreach = 'put') AS SELECT k, v FROM given;
+INSERT INTO given VALUES (1, 1);
+SQL
+my $gives = q(SELECT status, last_error FROM streaming.views WHERE view = 'gives'::regclass);
+drain($node, 'gives');
+$node->safe_psql('postgres', 'ALTER FUNCTION helper RENAME TO helper2; INSERT INTO given VALUES (2, 2)');
+ok(wait_for($node, $gives, qr/^failed\|function public\.helper\(integer\) does not exist.*CONTEXT:.*public\.put\(record\) line 3/s),
+	'a view whose function calls one that is missing has failed, and tells where');
+$node->safe_psql('postgres', 'ALTER FUNCTION helper2 RENAME TO helper');
+ok(wait_for($node, 'SELECT count(*) FROM taken', '2'), 'it goes on when that is there again');
+ok(wait_for($node, $gives, 'running|'), 'and says so');
+$node->safe_psql('postgres', 'ALTER TABLE taken RENAME TO taken2; INSERT INTO given VALUES (3, 3)');
+ok(wait_for($node, $gives, qr/^failed\|relation "public\.taken" does not exist.*HINT:.*streaming\.retry_max/s), 'so has one whose table is missing, and tells how to go on');
+$node->safe_psql('postgres', 'ALTER TABLE taken2 RENAME TO taken');
+ok(wait_for($node, 'SELECT sum(v) FROM taken', '6'), 'it goes on, too');
+# An error of many lines and characters of many bytes is cut to whole characters.
+$node->safe_psql('postgres', <<'SQL');
+CREATE OR REPLACE FUNCTION helper(v int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION '%', repeat('x', (random() * 3)::int) || repeat('€', 5000) USING DETAIL = repeat('€', 5000), HINT = repeat('€', 5000); END $$;
+SQL
+$node->safe_psql('postgres', 'INSERT INTO given VALUES (4, 4)');
+ok(wait_for($node, q(SELECT last_error ~ '^x*€+\.\.\.\nDETAIL:  €+\.\.\.\nHINT:  €+\.\.\.\nCONTEXT:  ' AND octet_length(last_error) < 1024 FROM streaming.views WHERE view = 'gives'::regclass)),
+	'a long error is cut');
+$node->safe_psql('postgres', 'DROP FOREIGN TABLE given CASCADE');
+
 # --- more than a buffer holds -----------------------------------------------
 
 $node->safe_psql('postgres', <<SQL);

@@ -49,8 +49,8 @@ SQL
 drain($node, 'f');
 is($node->safe_psql('postgres', 'SELECT * FROM rows ORDER BY k'), "1|100\n2|50", 'rows are passed');
 $node->safe_psql('postgres', 'INSERT INTO s VALUES (3, 5), (4, 0)');
-ok(wait_for($node, q(SELECT status, last_error FROM streaming.views WHERE view = 'f'::regclass), 'retrying|division by zero'),
-	'a function that fails is shown');
+ok(wait_for($node, q(SELECT status, last_error FROM streaming.views WHERE view = 'f'::regclass), qr/^retrying\|division by zero\nCONTEXT:  .*PL\/pgSQL function public\.put\(record\) line 3/s),
+	'a function that fails is shown, with where it does');
 ok(wait_for($node, 'SELECT last_value > 4 FROM attempts'), 'and tried again');
 $node->safe_psql('postgres', 'INSERT INTO s VALUES (5, 4)');
 ok(wait_for($node, 'SELECT * FROM good', 5), 'other views go on');
@@ -83,7 +83,7 @@ $$;
 CREATE OR REPLACE FUNCTION put(r record) RETURNS void LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$no more rows$$; END';
 INSERT INTO s VALUES (6, 1);
 SQL
-ok(wait_for($node, q(SELECT status, last_error FROM streaming.views WHERE view = 'f'::regclass), 'retrying|no more rows'), 'the first error is shown');
+ok(wait_for($node, q(SELECT status, last_error FROM streaming.views WHERE view = 'f'::regclass), qr/^retrying\|no more rows\n/), 'the first error is shown');
 like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/WARNING:  function "finish" failed after an error: close fails, too/, 'the second is in the log');
 $node->safe_psql('postgres', 'DROP FUNCTION put CASCADE; DROP FOREIGN TABLE s CASCADE');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming.views'), 0, 'CASCADE takes the view');

@@ -216,7 +216,7 @@ SQL
 ok(wait_for($node, q(SELECT pending_bytes >= 1 FROM streaming.stat_sinks WHERE stream = 'copies'::regclass)), 'a view fills its own');
 $kafka->produce($topic{source}, 0, [ map { qq({"id": $_, "k": "$_"}) } 1000 .. 1100 ]);
 ok(wait_for($node, q(SELECT status, last_error ~ 'streaming.outbox_size' FROM streaming.views WHERE view = 'copied'::regclass),
-		'retrying|t'), 'and waits until that is delivered');
+		'waiting|t'), 'and waits until that is delivered');
 $node->safe_psql('postgres', <<SQL);
 ALTER SYSTEM RESET streaming.stop_point;
 SELECT pg_reload_conf();
