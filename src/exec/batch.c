@@ -256,7 +256,7 @@ open_program(StreamingViewState *state)
 	state->relations = list_make1_oid(state->view);
 	state->valid = true;
 	state->definition = streaming_catalog_view(state->view, false);
-	state->due = DT_NOEND;
+	state->due = STREAMING_TIME_NEVER;
 	if (!state->definition->enabled)
 	{
 		MemoryContextSwitchTo(old);
@@ -279,7 +279,6 @@ open_program(StreamingViewState *state)
 	state->input = streaming_input_open(state->definition, state->program->scan);
 	state->progress = streaming_progress_read(state->view);
 	state->closed = DT_NOBEGIN;
-	state->due = STREAMING_TIME_NEVER;
 	state->due_timeout = streaming_idle_partition_timeout;
 	/* late rows are counted of a session by any time */
 	if (state->program->event_attno ||
