@@ -140,11 +140,12 @@ typedef struct TableScan
 
 /* Rows of *relid, which is the first column, or if that is NULL all rows. */
 static void
-table_scan_begin(TableScan *scan, StreamingTableDef *def, const Oid *relid, LOCKMODE lockmode)
+table_scan_begin(TableScan *scan, StreamingTableDef *def, const Oid *relid, LOCKMODE lockmode,
+				 bool missing_ok)
 {
 	ScanKeyData key;
 
-	scan->open = streaming_table_open(&scan->table, def, lockmode, true);
+	scan->open = streaming_table_open(&scan->table, def, lockmode, missing_ok);
 	if (!scan->open)
 		return;
 	if (relid)
@@ -522,7 +523,7 @@ find_view(Oid view, const char **damage)
 	StreamingView *result = NULL;
 
 	*damage = NULL;
-	table_scan_begin(&scan, &view_table, &view, AccessShareLock);
+	table_scan_begin(&scan, &view_table, &view, AccessShareLock, true);
 	tuple = table_scan_next(&scan);
 	if (tuple)
 		result = try_view_from_tuple(&scan.table, tuple, damage);
@@ -607,7 +608,7 @@ views_of_kind(bool restored)
 	HeapTuple	tuple;
 	List	   *result = NIL;
 
-	table_scan_begin(&scan, &view_table, NULL, AccessShareLock);
+	table_scan_begin(&scan, &view_table, NULL, AccessShareLock, !streaming_is_installed());
 	while ((tuple = table_scan_next(&scan)) != NULL)
 	{
 		StreamingView *view = view_from_tuple(&scan.table, tuple);
@@ -674,7 +675,7 @@ rewrite_view(Oid relid, const StreamingView *view, char *relation)
 		updated.relations = lappend(updated.relations, relation);
 	view_to_values(&updated, values, nulls);
 
-	table_scan_begin(&scan, &view_table, &relid, RowExclusiveLock);
+	table_scan_begin(&scan, &view_table, &relid, RowExclusiveLock, true);
 	tuple = table_scan_next(&scan);
 	if (tuple == NULL)
 		elog(ERROR, "continuous view %u does not exist", relid);
@@ -721,7 +722,7 @@ streaming_catalog_forget(Oid relid)
 		TableScan	scan;
 		HeapTuple	tuple;
 
-		table_scan_begin(&scan, &tables_by_relation[i], &relid, RowExclusiveLock);
+		table_scan_begin(&scan, &tables_by_relation[i], &relid, RowExclusiveLock, true);
 		while ((tuple = table_scan_next(&scan)) != NULL)
 			CatalogTupleDelete(scan.table.rel, &tuple->t_self);
 		table_scan_end(&scan);
@@ -740,7 +741,7 @@ streaming_catalog_has_view(Oid relid)
 	TableScan	scan;
 	bool		found;
 
-	table_scan_begin(&scan, &tables_by_relation[0], &relid, AccessShareLock);
+	table_scan_begin(&scan, &tables_by_relation[0], &relid, AccessShareLock, true);
 	found = table_scan_next(&scan) != NULL;
 	table_scan_end(&scan);
 	return found;
@@ -821,7 +822,7 @@ streaming_catalog_views_of_stream(Oid stream)
 	List	   *result = NIL;
 	ListCell   *lc;
 
-	table_scan_begin(&scan, &view_table, NULL, AccessShareLock);
+	table_scan_begin(&scan, &view_table, NULL, AccessShareLock, !streaming_is_installed());
 	while ((tuple = table_scan_next(&scan)) != NULL)
 	{
 		StreamingView *row = view_from_tuple(&scan.table, tuple);

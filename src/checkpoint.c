@@ -24,6 +24,9 @@
 #include "catalog_table.h"
 #include "checkpoint.h"
 
+/* More than any topic has; arrays are as long as the largest number. */
+#define MAX_PARTITION	1000000
+
 typedef enum CheckpointColumn
 {
 	COLUMN_VIEW = 1,
@@ -106,6 +109,23 @@ streaming_checkpoint_read_as_of(Oid view, Oid stream, Snapshot snapshot)
 	return result;
 }
 
+int32
+streaming_checkpoint_partition(const StreamingCheckpoint *row)
+{
+	char	   *end;
+	long		partition;
+
+	errno = 0;
+	partition = strtol(row->partition, &end, 10);
+	if (errno != 0 || end == row->partition || *end != '\0' || partition < 0 ||
+		partition > MAX_PARTITION)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of table \"%s.checkpoints\" has a wrong value in column \"partition\": \"%s\"",
+						STREAMING_SCHEMA, row->partition)));
+	return partition;
+}
+
 bool
 streaming_checkpoint_read_positions(Oid view, Oid stream, StreamingSourceKind kind,
 									StreamingPositions *positions)
@@ -117,7 +137,7 @@ streaming_checkpoint_read_positions(Oid view, Oid stream, StreamingSourceKind ki
 	{
 		StreamingCheckpoint *row = lfirst(lc);
 
-		streaming_positions_set(positions, pg_strtoint32(row->partition),
+		streaming_positions_set(positions, streaming_checkpoint_partition(row),
 								streaming_position_in(kind, row->position));
 	}
 	return rows != NIL;

@@ -30,6 +30,9 @@ extern List *streaming_checkpoint_read(Oid view, Oid stream);
 /* Ditto, as snapshot sees them. */
 extern List *streaming_checkpoint_read_as_of(Oid view, Oid stream, Snapshot snapshot);
 
+/* The partition as a number; an error if it is none that a source can have. */
+extern int32 streaming_checkpoint_partition(const StreamingCheckpoint *row);
+
 /*
  * Sets the positions of n partitions.  Rows that are new are inserted, other
  * partitions are left alone.  event_times: the largest of each partition,

@@ -68,7 +68,7 @@ streaming_input_track(StreamingInput *input, AttrNumber attno, void (*rescanned)
 	foreach(lc, streaming_checkpoint_read(input->view, input->stream->relid))
 	{
 		StreamingCheckpoint *row = lfirst(lc);
-		int32		partition = pg_strtoint32(row->partition);
+		int32		partition = streaming_checkpoint_partition(row);
 
 		set_time(&input->event_times, partition, row->event_time);
 		set_time(&input->moved, partition, streaming_time_of(row->committed_at));

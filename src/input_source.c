@@ -92,7 +92,7 @@ forget_deleted(StreamingInput *input, StreamingSource *source)
 	foreach(lc, streaming_checkpoint_read(InvalidOid, stream->relid))
 	{
 		StreamingCheckpoint *row = lfirst(lc);
-		int32		partition = pg_strtoint32(row->partition);
+		int32		partition = streaming_checkpoint_partition(row);
 		int64		offset = streaming_position_in(stream->kind, row->position);
 		int64		known = streaming_positions_get(&needed, partition);
 

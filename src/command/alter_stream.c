@@ -1,16 +1,26 @@
 /*
  * alter_stream.c
  *		CREATE and ALTER FOREIGN TABLE of streams: checks that the validators
- *		cannot make, because they do not see the table.
+ *		cannot make, because they do not see the table; and ALTER of what views
+ *		read.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_rewrite.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -45,6 +55,83 @@ check_view(Oid view, Oid stream)
 				 errmsg("cannot change the watermark of stream \"%s\" because continuous view \"%s\" depends on it",
 						get_rel_name(stream), get_rel_name(view)),
 				 errhint("Drop the view, change the stream, and create the view again.")));
+}
+
+/* The relation that a rule is of; Invalid: there is no such rule. */
+static Oid
+relation_of_rule(Oid rule)
+{
+	Relation	rewrite = table_open(RewriteRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			relid = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_rewrite_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(rule));
+	scan = systable_beginscan(rewrite, RewriteOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		relid = ((Form_pg_rewrite) GETSTRUCT(tuple))->ev_class;
+	systable_endscan(scan);
+	table_close(rewrite, AccessShareLock);
+	return relid;
+}
+
+/* The first continuous view whose query names a column; Invalid: none. */
+static Oid
+view_of_column(Oid relid, AttrNumber attnum)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			view = InvalidOid;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(attnum));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 3, keys);
+	while (!OidIsValid(view) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		Oid			reader = row->classid == RewriteRelationId ?
+			relation_of_rule(row->objid) : InvalidOid;
+
+		if (OidIsValid(reader) && get_rel_namespace(reader) == streaming_internal_namespace())
+			view = streaming_internal_whole(reader);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return view;
+}
+
+void
+streaming_refuse_column_type(Oid relid, AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	/* Others learn nothing of it. */
+	if (!object_ownercheck(RelationRelationId, relid, GetUserId()))
+		return;
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		AttrNumber	attnum = cmd->subtype == AT_AlterColumnType ?
+			get_attnum(relid, cmd->name) : InvalidAttrNumber;
+		Oid			view = attnum > 0 ? view_of_column(relid, attnum) : InvalidOid;
+
+		if (OidIsValid(view))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot alter type of a column used by a continuous view"),
+					 errdetail("Continuous view \"%s\" depends on column \"%s\".",
+							   get_rel_name(view), cmd->name),
+					 errhint("Drop the view, alter the column, and create the view again as streaming.viewdef shows it.")));
+	}
 }
 
 /* May rows that are there break a constraint that stmt adds? */

@@ -104,6 +104,12 @@ extern void streaming_row_type_changed(Oid relid);
 
 /* in alter_stream.c */
 
+/*
+ * Before a relation is altered: errors if a column of a continuous view's query is
+ * to have another type.  PostgreSQL refuses it, too, but names parts of the view.
+ */
+extern void streaming_refuse_column_type(Oid relid, AlterTableStmt *stmt);
+
 /* After a foreign table was made or altered: is it a good stream? */
 extern void streaming_check_relation(Oid relid, Node *stmt);
 

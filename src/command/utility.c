@@ -208,6 +208,8 @@ before(Node *stmt)
 			break;
 		case T_AlterTableStmt:
 			relid = streaming_is_installed() ? find_relation(((AlterTableStmt *) stmt)->relation) : InvalidOid;
+			if (OidIsValid(relid))
+				streaming_refuse_column_type(relid, (AlterTableStmt *) stmt);
 			break;
 		case T_RenameStmt:
 			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)

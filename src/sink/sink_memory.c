@@ -17,6 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "streaming.h"
 #include "catalog.h"
 #include "sink/sink.h"
 #include "state/state_table.h"
@@ -47,10 +48,16 @@ streaming_memory_is_marked(int32 id)
 {
 	Oid			relid = get_relname_relid(streaming_memory_table(id),
 										  streaming_internal_namespace());
-	Relation	rel = table_open(relid, AccessShareLock);
-	bool		marked = rel->rd_rel->relkind == RELKIND_RELATION &&
-		RelationGetNumberOfBlocks(rel) > 0;
+	Relation	rel = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
+	bool		marked;
 
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s.%s\" of a continuous view does not exist",
+						STREAMING_INTERNAL_SCHEMA, streaming_memory_table(id)),
+				 errhint("Drop the view and create it again.")));
+	marked = rel->rd_rel->relkind == RELKIND_RELATION && RelationGetNumberOfBlocks(rel) > 0;
 	table_close(rel, AccessShareLock);
 	return marked;
 }
