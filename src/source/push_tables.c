@@ -81,7 +81,7 @@ static Oid	own_table(const char *name, Oid stream);
 static void make_table(StreamingStream *stream, int index);
 static void adapt_table(StreamingStream *stream, Oid relid, int index);
 static char *adapt_column(StreamingStream *stream, Oid relid, int i);
-static void refuse_change(char *message) pg_attribute_noreturn();
+pg_noreturn static void refuse_change(char *message);
 static bool is_same_value(Form_pg_attribute stored, Oid type, int32 typmod);
 static bool is_empty(Oid relid);
 
