@@ -351,6 +351,28 @@ read_part(const char **at, const char *end, const char **part, int *length)
 	return true;
 }
 
+/* Do names and values end where the headers do? */
+static bool
+are_headers(const char *at, int length)
+{
+	const char *end = at + length;
+
+	while (at < end)
+	{
+		const char *name_end = memchr(at, '\0', end - at);
+		int32		value;
+
+		if (name_end == NULL || end - name_end - 1 < sizeof(value))
+			return false;
+		memcpy(&value, name_end + 1, sizeof(value));
+		at = name_end + 1 + sizeof(value);
+		if (value > end - at)
+			return false;
+		at += Max(value, 0);
+	}
+	return true;
+}
+
 bool
 streaming_outbox_message(const char **at, const char *end, StreamingMessage *message)
 {
@@ -380,7 +402,8 @@ streaming_outbox_message(const char **at, const char *end, StreamingMessage *mes
 	if (good && (flags & HAS_KEY))
 		good = read_part(at, end, &message->key, &message->key_length);
 	if (good && (flags & HAS_HEADERS))
-		good = read_part(at, end, &message->headers, &message->headers_length);
+		good = read_part(at, end, &message->headers, &message->headers_length) &&
+			are_headers(message->headers, message->headers_length);
 	if (good && (flags & HAS_PAYLOAD))
 		good = read_part(at, end, &message->payload, &message->payload_length);
 	if (!good)
