@@ -2,10 +2,9 @@
  * run_as.h
  *		What a user wrote runs as its owner, whoever makes it run.
  *
- * Expressions of a view are compiled, planned, folded, initialised and evaluated
- * as the view's owner; input functions and domains of a stream's columns are
- * called as the stream's owner.  Planning is among these, since it calls
- * immutable functions.
+ * Expressions of a view are planned, initialised and evaluated as the view's
+ * owner: planning calls immutable functions.  Input functions and domains of a
+ * stream's columns are called as the stream's owner.
  */
 #ifndef STREAMING_RUN_AS_H
 #define STREAMING_RUN_AS_H
@@ -22,7 +21,7 @@ typedef struct StreamingRunAs
  * Between the two the current user is owner, in a security-restricted operation,
  * and search_path holds nothing but the system's objects.  Called in a
  * transaction; may be nested.  Settings that were changed in between are undone
- * at the end.  An error restores all by itself (the session's user at the end of
+ * at the end.  An error restores all by itself (the session's user with the end of
  * the transaction).
  */
 extern void streaming_run_as_begin(StreamingRunAs *saved, Oid owner);
