@@ -164,6 +164,13 @@ CREATE POLICY reader_of_view ON checkpoints FOR SELECT USING (
     pg_catalog.has_table_privilege(view, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
 COMMENT ON POLICY reader_of_view ON checkpoints IS 'who may read the view, or has the rights of pg_read_all_stats, sees its rows';
 
+-- so is the watermark; who owns all that is in a database can dump it
+GRANT SELECT ON progress TO PUBLIC;
+ALTER TABLE progress ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reader_of_view ON progress FOR SELECT USING (
+    pg_catalog.has_table_privilege(view, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
+COMMENT ON POLICY reader_of_view ON progress IS 'who may read the view, or has the rights of pg_read_all_stats, sees its rows';
+
 -- so are names of files
 GRANT SELECT ON files TO PUBLIC;
 ALTER TABLE files ENABLE ROW LEVEL SECURITY;

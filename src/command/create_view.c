@@ -117,8 +117,8 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 		ObjectAddressSet(address, RelationRelationId, view.view);
 		ObjectAddressSet(sink, RelationRelationId, view.sink.relid);
 		recordDependencyOn(&address, &sink, DEPENDENCY_NORMAL);
-		streaming_internal_make_read_only(view.view);
 	}
+	streaming_internal_make_read_only(view.view);
 
 	if (spec->result_name)
 		view.result = get_relname_relid(spec->result_name, streaming_internal_namespace());
