@@ -216,7 +216,8 @@ CREATE INDEX ON streaming.deliveries (stream);
 CREATE INDEX ON streaming.outbox (stream, xid, number);
 CREATE TABLE views_saved AS TABLE streaming.continuous_view;
 CREATE TABLE segments_saved AS TABLE streaming.push_segments;
-INSERT INTO streaming.outbox SELECT stream, '3', 1, 1, '\x80' FROM streaming.deliveries LIMIT 1;
+INSERT INTO streaming.outbox (stream, xid, number, messages, home, data)
+	SELECT stream, '3', 1, 1, home, '\x80' FROM streaming.deliveries LIMIT 1;
 SQL
 damage('an index that is not unique', 'SELECT', 'SELECT');
 
