@@ -259,7 +259,7 @@ streaming_internal_adopt(Oid relid, Oid owner)
 void
 streaming_internal_skip_statistics(Oid relid)
 {
-	Relation	rel = table_open(relid, NoLock);
+	Relation	rel = table_open(relid, AccessShareLock);
 	StreamingOwnerRights rights;
 	StringInfoData buf;
 
