@@ -70,6 +70,7 @@ OBJS = \
 	src/query/compile_bag.o \
 	src/query/event_time.o \
 	src/query/explain.o \
+	src/query/flatten_joins.o \
 	src/query/hash_order.o \
 	src/query/layout.o \
 	src/query/partial.o \

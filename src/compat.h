@@ -82,6 +82,13 @@
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, summarizing)
 #endif
 
+/* Who flattens names the planner's state since 2489d76c4 (16), or none. */
+#if PG_VERSION_NUM < 160000
+#define streaming_flatten_join_alias_vars(query, node) flatten_join_alias_vars(query, node)
+#else
+#define streaming_flatten_join_alias_vars(query, node) flatten_join_alias_vars(NULL, query, node)
+#endif
+
 /* VACUUM of a table need not read all of pg_class since a46a7011b (16). */
 #if PG_VERSION_NUM < 160000
 #define STREAMING_VACUUM_SKIPS_DATABASE_STATS false

@@ -185,10 +185,12 @@ bind_input(StreamingCompiler *compiler, Query *query, StreamingStage *below, boo
 		rte->subquery->targetList = lappend(rte->subquery->targetList,
 											makeTargetEntry(inner, sign, STREAMING_SIGN_NAME, false));
 		rte->eref->colnames = lappend(rte->eref->colnames, makeString(STREAMING_SIGN_NAME));
+		streaming_flatten_joins(query);
 	}
 	else if (rte->rtekind == RTE_SUBQUERY)
 	{
 		streaming_name_relation(rte, psprintf("delta_%d", below->number), delta_columns(below));
+		streaming_flatten_joins(query);
 		sign = below->noutputs + 1;
 	}
 	else if (!compiler->program->input_is_view)
@@ -208,6 +210,7 @@ bind_input(StreamingCompiler *compiler, Query *query, StreamingStage *below, boo
 			rte->relkind = RELKIND_FOREIGN_TABLE;
 		}
 		rte->eref->colnames = lappend(rte->eref->colnames, makeString(STREAMING_SIGN_NAME));
+		streaming_flatten_joins(query);
 		if (!compiler->input_signed)
 			return NULL;
 	}

@@ -32,6 +32,12 @@ extern int	streaming_list_position(List *list, Node *node);
 
 extern char *streaming_deparse(Query *query);
 
+/*
+ * in flatten_joins.c: after a relation below joins of query has got a column more.
+ * Joins lose their names and USING, which the deparser would print.
+ */
+extern void streaming_flatten_joins(Query *query);
+
 /* Lets rte be printed as a relation that is known by name only. */
 extern void streaming_name_relation(RangeTblEntry *rte, const char *name, List *columns);
 
