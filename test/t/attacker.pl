@@ -408,7 +408,7 @@ foreach my $statement ('CREATE DOMAIN pg_temp.trap AS int',
 	do_as('mallory', <<SQL);
 DELETE FROM to_leave;
 INSERT INTO to_leave VALUES ('$statement');
-CREATE VIEW trapper WITH (streaming.foreach = 'leave_it') AS SELECT k FROM s;
+CREATE VIEW trapper WITH (streaming.foreach = 'leave_it') AS SELECT count(*) FROM s;	-- called once a batch
 SQL
 	ok(wait_for($node, status_of('mallory.trapper'), qr/^retrying\|cannot .* within (security-restricted operation|security-definer function)/),
 		"refused in a batch: $statement");
