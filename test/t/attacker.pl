@@ -453,6 +453,23 @@ refused('mallory', "$waits ALTER VIEW bob.v SET (streaming.enabled = off)", qr/E
 refused('mallory', "$waits SELECT streaming.reset('pg_catalog.pg_class')", qr/ERROR:  "pg_class" is not a continuous view/,
 	'what is no view is not locked either');
 $holder->quit;
+# Who may lock a table of the extension in a mode that writers wait for stops them all.
+is((as('mallory', <<'SQL'))[1], '', 'no table of the extension is locked by who may only read it');
+DO $$
+DECLARE t regclass;
+BEGIN
+	FOR t IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'v', 'p')
+		AND relnamespace IN ('streaming'::regnamespace, 'streaming_internal'::regnamespace)
+	LOOP
+		BEGIN
+			EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', t);
+			RAISE NOTICE '% is locked', t;
+		EXCEPTION WHEN insufficient_privilege THEN NULL;
+		END;
+	END LOOP;
+END
+$$;
+SQL
 nobody_got_in('locks');
 
 # --- who may wait, and who is waited for -----------------------------------------------
