@@ -55,7 +55,7 @@ SELECT * FROM measured ORDER BY n;
 SELECT error FROM streaming.rejected_rows WHERE stream = 'measures'::regclass;
 
 -- the kept rows are the owner's to delete
-DELETE FROM streaming.rejected_rows WHERE stream = 'rejecting'::regclass;
+SELECT streaming.delete_rejected_rows('rejecting', 'epoch'), streaming.delete_rejected_rows('rejecting') > 0 AS deleted;
 SELECT stream, count(*) FROM streaming.rejected_rows GROUP BY stream ORDER BY stream::text;
 
 \set clean 'rm -rf \'' :dir '\'; cat > /dev/null'

@@ -46,6 +46,7 @@ INSERT INTO streaming.rejected_rows (stream, partition, position, payload, error
 VALUES ('app.s', '0', '1', 'x', 'of app'), ('public.secret', '0', '1', 'x', 'of another');
 SET ROLE regress_streaming_app;
 SELECT stream, error FROM streaming.rejected_rows;
+SELECT streaming.delete_rejected_rows('s');
 DELETE FROM streaming.rejected_rows;
 SET ROLE regress_streaming_reader;
 SELECT stream, error FROM streaming.rejected_rows;
@@ -53,7 +54,7 @@ RESET ROLE;
 GRANT pg_read_all_data TO regress_streaming_reader;
 SET ROLE regress_streaming_reader;
 SELECT stream, error FROM streaming.rejected_rows;
-DELETE FROM streaming.rejected_rows;
+SELECT streaming.delete_rejected_rows('public.secret');
 RESET ROLE;
 
 -- parts belong to the extension's owner; a new owner of the view may read them, and the old one may not

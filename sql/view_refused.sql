@@ -28,6 +28,12 @@ CREATE VIEW v WITH (streaming.continuous) AS SELECT xmin, a FROM s;
 CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM s WHERE ctid IS NOT NULL;
 CREATE VIEW v WITH (streaming.continuous) AS SELECT a, count(*) AS "$hash" FROM s GROUP BY a;
 
+-- rows between two aggregations have a column more
+SELECT 'CREATE VIEW v WITH (streaming.continuous) AS SELECT c1, count(*) FROM (SELECT a, '
+	|| string_agg(format('a AS c%s', i), ', ') || ' FROM s GROUP BY a) x GROUP BY c1' AS wide
+FROM generate_series(1, 1663) i \gset
+:wide;
+
 -- sinks
 CREATE VIEW v WITH (streaming.sink = 't') AS SELECT a, count(*) FROM s GROUP BY a;
 CREATE VIEW v WITH (streaming.sink = 't') AS SELECT a, count(*)::text AS b FROM s GROUP BY a;

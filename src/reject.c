@@ -13,13 +13,18 @@
 
 #include "streaming.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "catalog.h"
+#include "command/command.h"
 #include "reject.h"
 
 /* A statement takes no more than this; an array must stay below 1 GB. */
@@ -28,6 +33,8 @@
 
 /* Of a record: partition, position, path, payload, error, column_name, sqlstate. */
 #define NCOLUMNS	7
+
+PG_FUNCTION_INFO_V1(streaming_delete_rejected_rows);
 
 static int64 insert_some(const StreamingStream *stream, const StreamingReject *rejects,
 						 int n);
@@ -123,4 +130,40 @@ make_array(Datum *values, bool *isnull, int n, Oid type)
 
 	return PointerGetDatum(construct_md_array(values, isnull, 1, &dim, &lower, type,
 											  -1, false, TYPALIGN_INT));
+}
+
+/*
+ * streaming.delete_rejected_rows(stream regclass, before timestamptz) returns bigint
+ *
+ * Nobody has the right to DELETE from the table: who has it may also lock the
+ * table, for which the ingest workers of all streams would wait.
+ */
+Datum
+streaming_delete_rejected_rows(PG_FUNCTION_ARGS)
+{
+	Oid			stream = PG_GETARG_OID(0);
+	char	   *name = get_rel_name(stream);
+	Oid			types[2] = {OIDOID, TIMESTAMPTZOID};
+	Datum		args[2] = {ObjectIdGetDatum(stream), PG_GETARG_DATUM(1)};
+	StreamingOwnerRights rights;
+	int64		deleted;
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", stream)));
+	if (!object_ownercheck(RelationRelationId, stream, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(stream)), name);
+
+	streaming_owner_rights_begin(&rights);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args("DELETE FROM " STREAMING_SCHEMA ".rejected_rows"
+							  " WHERE stream = $1 AND rejected_at < $2",
+							  lengthof(args), types, args, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete from %s.rejected_rows", STREAMING_SCHEMA);
+	deleted = SPI_processed;
+	SPI_finish();
+	streaming_owner_rights_end(&rights);
+	PG_RETURN_INT64(deleted);
 }

@@ -181,12 +181,13 @@ CREATE POLICY read_all_data ON files FOR SELECT USING (
     pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
 COMMENT ON POLICY read_all_data ON files IS 'members of pg_read_all_data see all rows';
 
--- payloads are as secret as the stream: its owner may see and delete them
-GRANT SELECT, DELETE ON rejected_rows TO PUBLIC;
+-- payloads are as secret as the stream.  Its owner may delete them by a function: with the
+-- right to DELETE comes that to LOCK TABLE, and so to stop all streams
+GRANT SELECT ON rejected_rows TO PUBLIC;
 ALTER TABLE rejected_rows ENABLE ROW LEVEL SECURITY;
-CREATE POLICY owner_of_stream ON rejected_rows USING (
+CREATE POLICY owner_of_stream ON rejected_rows FOR SELECT USING (
     (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = stream));
-COMMENT ON POLICY owner_of_stream ON rejected_rows IS 'who has the rights of the stream''s owner sees and deletes its rows';
+COMMENT ON POLICY owner_of_stream ON rejected_rows IS 'who has the rights of the stream''s owner sees its rows';
 CREATE POLICY read_all_data ON rejected_rows FOR SELECT USING (
     pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
 COMMENT ON POLICY read_all_data ON rejected_rows IS 'members of pg_read_all_data see all rows';
@@ -297,6 +298,10 @@ COMMENT ON FUNCTION reset(regclass, boolean) IS 'lets a continuous view, and tho
 CREATE FUNCTION restart_delivery(stream regclass, resend boolean) RETURNS void
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_restart_delivery';
 COMMENT ON FUNCTION restart_delivery(regclass, boolean) IS 'lets delivery to a stream go on when it cannot be told whether the last one was committed; with resend that one is made again';
+
+CREATE FUNCTION delete_rejected_rows(stream regclass, before timestamptz DEFAULT 'infinity') RETURNS bigint
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_delete_rejected_rows';
+COMMENT ON FUNCTION delete_rejected_rows(regclass, timestamptz) IS 'deletes the rejected records of a stream, or those rejected before a time; their number';
 
 -- ---------------------------------------------------------------------------
 -- Event-time windows

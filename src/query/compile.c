@@ -303,6 +303,13 @@ fill_outputs(StreamingStage *stage, Query *query)
 {
 	ListCell   *lc;
 
+	/* rows that are handed up have a sign behind them */
+	if (list_length(query->targetList) >= MaxTupleAttributeNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("a subquery of a continuous view can have at most %d columns",
+						MaxTupleAttributeNumber - 1),
+				 errhint("Leave out columns that the outer query does not use.")));
 	stage->outputs = palloc0(sizeof(StreamingValue) * Max(list_length(query->targetList), 1));
 	foreach(lc, query->targetList)
 	{

@@ -33,7 +33,6 @@
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -55,6 +54,7 @@
 #include "command/command.h"
 #include "input_internal.h"
 #include "query/program.h"
+#include "run_as.h"
 #include "shift_slot.h"
 #include "source/source_push.h"
 
@@ -365,11 +365,14 @@ adapt_table(StreamingStream *stream, Oid relid, int index)
 	for (int i = 0; i < stream->tupdesc->natts; i++)
 	{
 		char	   *command = adapt_column(stream, relid, i);
+		StreamingOwnerRights rights;
 
 		if (command == NULL)
 			continue;
-		streaming_push_run_as_owner(psprintf("ALTER TABLE %s.%s %s", STREAMING_INTERNAL_SCHEMA,
-											 get_rel_name(relid), command));
+		streaming_owner_rights_begin(&rights);
+		streaming_run_sql(psprintf("ALTER TABLE %s.%s %s", STREAMING_INTERNAL_SCHEMA,
+								   get_rel_name(relid), command));
+		streaming_owner_rights_end(&rights);
 		CommandCounterIncrement();
 	}
 	streaming_internal_skip_statistics(relid);
@@ -463,6 +466,7 @@ check_domains(TupleDesc desc, TupleTableSlot *slot)
 	}
 }
 
+/* As the stream's owner, who wrote what is checked, whoever alters the stream. */
 void
 streaming_push_check_rows(Oid stream)
 {
@@ -474,9 +478,11 @@ streaming_push_check_rows(Oid stream)
 	ResultRelInfo *result = makeNode(ResultRelInfo);
 	TupleTableSlot *stored = streaming_stored_slot_make();
 	TupleTableSlot *slot = streaming_shift_slot_make(desc, stored, STREAMING_PUSH_SHIFT);
+	StreamingRunAs saved;
 
 	streaming_push_scan_lock(&scan, shared, 0);
 	streaming_stream_release(shared);
+	streaming_run_as_begin(&saved, rel->rd_rel->relowner);
 	InitResultRelInfo(result, rel, 0, NULL, 0);
 	slot->tts_tableOid = stream;
 
@@ -498,22 +504,6 @@ streaming_push_check_rows(Oid stream)
 	ExecDropSingleTupleTableSlot(slot);
 	ExecDropSingleTupleTableSlot(stored);
 	FreeExecutorState(estate);
+	streaming_run_as_end(&saved);
 	table_close(rel, NoLock);
-}
-
-void
-streaming_push_run_as_owner(const char *sql)
-{
-	Oid			userid;
-	int			sec_context;
-
-	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(streaming_catalog_owner(),
-						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute(sql, false, 0) < 0)
-		elog(ERROR, "could not execute \"%s\"", sql);
-	SPI_finish();
-	SetUserIdAndSecContext(userid, sec_context);
 }

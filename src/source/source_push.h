@@ -64,9 +64,6 @@ typedef struct StreamingPushSegment
 extern bool streaming_push_read_segment(Oid stream, StreamingPushSegment *row);
 extern void streaming_push_write_segment(Oid stream, const StreamingPushSegment *row);
 
-/* Runs one statement on our own tables. */
-extern void streaming_push_run_as_owner(const char *sql);
-
 /*
  * Makes the tables of a pushed stream, or adapts them to its columns if they
  * are there, which is an error if rows would have to change for it; the caller

@@ -45,7 +45,7 @@ SELECT table_privs_are('streaming', t, 'streaming_test_nobody', ARRAY['SELECT'])
 FROM unnest(ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'views']) t;
 SELECT table_privs_are('streaming', t, 'streaming_test_nobody', ARRAY[]::text[])
 FROM unnest(ARRAY['push_segments', 'outbox', 'deliveries']) t;
-SELECT table_privs_are('streaming', 'rejected_rows', 'streaming_test_nobody', ARRAY['SELECT', 'DELETE']);
+SELECT table_privs_are('streaming', 'rejected_rows', 'streaming_test_nobody', ARRAY['SELECT']);
 SELECT schema_privs_are('streaming', 'streaming_test_nobody', ARRAY['USAGE']);
 SELECT schema_privs_are('streaming_internal', 'streaming_test_nobody', ARRAY['USAGE']);
 SELECT fdw_privs_are(f, 'streaming_test_nobody', ARRAY[]::text[]) FROM unnest(ARRAY['kafka', 'directory', 'streaming']) f;

@@ -228,6 +228,17 @@ drain($node, "mallory.$_") foreach qw(kept sunk);
 like((boss("SELECT streaming.explain('mallory.width')"))[0], qr/Stage 1/, 'explain by a superuser');
 like((boss("SELECT streaming.explain('mallory.sunk')"))[0], qr/Stage 1/, 'explain by a superuser of a view with a sink');
 $node->safe_psql('postgres', "ALTER FOREIGN TABLE mallory.s ADD COLUMN more int");
+# rows that a stream holds are checked when it is altered
+do_as('mallory', <<'SQL');
+CREATE DOMAIN guarded AS int CHECK (VALUE > mallory.spy('rows_domain'));
+CREATE FOREIGN TABLE holds (k guarded, CONSTRAINT c CHECK (k > mallory.spy('rows_constraint'))) SERVER streaming;
+CREATE VIEW of_holds WITH (streaming.trigger = 'manual') AS SELECT k FROM holds;
+INSERT INTO holds VALUES (1);
+SQL
+$node->safe_psql('postgres', 'ALTER FOREIGN TABLE mallory.holds ADD COLUMN more int');
+ran_as_mallory(qw(rows_domain rows_constraint));
+ok(seen()->{$_}{'client backend: mallory, postgres, on'} || seen()->{$_}{'client backend: mallory, postgres, off'},
+	"$_: has run in the superuser's session, too") foreach qw(rows_domain rows_constraint);
 $node->safe_psql('postgres', "ALTER FOREIGN TABLE mallory.s ALTER COLUMN at OPTIONS (SET watermark '1 s')");
 $node->safe_psql('postgres', "SELECT streaming.reset('mallory.$_')") foreach qw(width output sunk);
 is($node->safe_psql('postgres', "SELECT streaming.reset('mallory.kept'); SHOW application_name; SHOW search_path"),
@@ -442,6 +453,23 @@ refused('mallory', "$waits ALTER VIEW bob.v SET (streaming.enabled = off)", qr/E
 refused('mallory', "$waits SELECT streaming.reset('pg_catalog.pg_class')", qr/ERROR:  "pg_class" is not a continuous view/,
 	'what is no view is not locked either');
 $holder->quit;
+# Who may lock a table of the extension in a mode that writers wait for stops them all.
+is((as('mallory', <<'SQL'))[1], '', 'no table of the extension is locked by who may only read it');
+DO $$
+DECLARE t regclass;
+BEGIN
+	FOR t IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'v', 'p')
+		AND relnamespace IN ('streaming'::regnamespace, 'streaming_internal'::regnamespace)
+	LOOP
+		BEGIN
+			EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', t);
+			RAISE NOTICE '% is locked', t;
+		EXCEPTION WHEN insufficient_privilege THEN NULL;
+		END;
+	END LOOP;
+END
+$$;
+SQL
 nobody_got_in('locks');
 
 # --- who may wait, and who is waited for -----------------------------------------------
