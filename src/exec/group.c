@@ -385,6 +385,7 @@ count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 	exec->output_rows += delta * sign;
 	for (int64 i = 0; (exec->changes || exec->writes) && i < delta * sign; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		streaming_emit(exec, exec->changes, sign, values, isnull);
 		streaming_emit(exec, exec->writes, sign, values, isnull);
 	}
