@@ -294,6 +294,42 @@ SQL
 drain($node, "mallory.$_") foreach qw(of_ranges by_range);
 $node->safe_psql('postgres', 'ANALYZE');
 ran_as_mallory('difference');
+
+# A number that is taken for a text is a pointer to wherever mallory likes.  A
+# column changes with the type of a table that the stream inherits from ...
+do_as('mallory', <<'SQL');
+CREATE TYPE shape AS (n bigint, t text);
+CREATE TABLE shaped OF shape;
+CREATE FOREIGN TABLE inherits () INHERITS (shaped) SERVER streaming;
+INSERT INTO inherits VALUES (305419896, 'x');
+SQL
+refused('mallory', 'ALTER TYPE shape ALTER ATTRIBUTE n TYPE text CASCADE',
+	qr/ERROR:  cannot change the type of column "n" of stream mallory.inherits while it holds rows/,
+	'rows of a stream keep their type below ALTER TYPE ... CASCADE');
+do_as('mallory', 'ALTER TYPE shape ADD ATTRIBUTE more int CASCADE');
+is(do_as('mallory', 'SELECT * FROM inherits'), '305419896|x|', 'other changes reach its tables');
+
+# ... and that of a stream that has got another one's name while the command waited.
+do_as('mallory', <<'SQL');
+CREATE FOREIGN TABLE decoy (n bigint) SERVER streaming;
+CREATE FOREIGN TABLE pointers (n bigint) SERVER streaming;
+INSERT INTO pointers VALUES (305419896);
+SQL
+my $renames = $node->background_psql('postgres');
+my $alters = $node->background_psql('postgres');
+$_->query_safe('SET SESSION AUTHORIZATION mallory; SET search_path = mallory') foreach ($renames, $alters);
+$renames->query_safe('BEGIN; ALTER FOREIGN TABLE decoy RENAME TO away; ALTER FOREIGN TABLE pointers RENAME TO decoy');
+$alters->query_until(qr/altering/, "\\echo altering\nALTER FOREIGN TABLE decoy ALTER COLUMN n TYPE text;\n");
+$node->poll_query_until('postgres',
+	q(SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'mallory.decoy'::regclass))
+	or die 'nobody waits for the decoy';
+$renames->query_safe('COMMIT');
+$renames->quit;
+$alters->quit;
+is($node->safe_psql('postgres', q(SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = 'mallory.decoy'::regclass AND attname = 'n')),
+	'text', 'a stream has other columns than its rows');
+refused('mallory', 'SELECT n FROM decoy', qr/ERROR:  table "push_\d+_\d" holds rows with other columns than the stream has/,
+	'and they are not read');
 nobody_got_in('types');
 
 # --- functions beside aggregates -----------------------------------------------
