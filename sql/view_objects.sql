@@ -27,8 +27,7 @@ INSERT INTO sunk VALUES (1, 1);
 
 -- what PostgreSQL would refuse for reasons of its own says what to do
 TRUNCATE target, filtered;
-COPY filtered FROM STDIN;
-\.
+COPY filtered FROM '/dev/null';
 COPY sunk (a) FROM '/dev/null';
 REFRESH MATERIALIZED VIEW v;
 REFRESH MATERIALIZED VIEW CONCURRENTLY filtered;

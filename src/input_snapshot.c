@@ -67,7 +67,8 @@ streaming_snapshot_position_out(const StreamingSnapshotPosition *position, uint3
 					 position->number, position->block, position->xmin, position->xmax);
 	for (int i = 0; i < position->nxip; i++)
 		appendStringInfo(&buf, "%s" UINT64_FORMAT, i > 0 ? "," : "", position->xip[i]);
-	appendStringInfo(&buf, "@%08x.%016" INT64_MODIFIER "x", identity, position->era);
+	appendStringInfo(&buf, "@%08x.%016llx", identity,
+					 (unsigned long long) position->era);
 	if (position->own_xid > 0)
 		appendStringInfo(&buf, "." UINT64_FORMAT ".%u", position->own_xid, position->own_cid);
 	return buf.data;

@@ -125,13 +125,13 @@ streaming_stream_open(Oid relid, Oid userid)
 				 errmsg("\"%s\" is not a stream", get_rel_name(relid)),
 				 errhint("Streams are foreign tables of a kafka, directory or streaming server.")));
 
-	rel = table_open(relid, NoLock);
+	rel = table_open(relid, AccessShareLock);
 	stream->relid = relid;
 	stream->owner = rel->rd_rel->relowner;
 	stream->name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 											  RelationGetRelationName(rel));
 	stream->tupdesc = CreateTupleDescCopy(RelationGetDescr(rel));
-	table_close(rel, NoLock);
+	table_close(rel, AccessShareLock);
 
 	stream->format = "json";
 	stream->on_error = STREAMING_ON_ERROR_REJECT;

@@ -259,7 +259,7 @@ streaming_internal_adopt(Oid relid, Oid owner)
 void
 streaming_internal_skip_statistics(Oid relid)
 {
-	Relation	rel = table_open(relid, NoLock);
+	Relation	rel = table_open(relid, AccessShareLock);
 	StreamingOwnerRights rights;
 	StringInfoData buf;
 
@@ -319,8 +319,8 @@ streaming_internal_owner_changed(Oid relid)
 
 /*
  * A view of one table can be written through, and the table itself by superusers
- * and who has pg_write_all_data.  On a table the trigger fires for each statement;
- * on a view it can fire for each row only.
+ * and who has pg_write_all_data.  The trigger fires for each statement; on a view
+ * that takes one for each row besides, which never comes to fire.
  */
 void
 streaming_internal_make_read_only(Oid relid)
@@ -329,12 +329,14 @@ streaming_internal_make_read_only(Oid relid)
 	bool		is_view = get_rel_relkind(relid) == RELKIND_VIEW;
 
 	streaming_owner_rights_begin(&rights);
-	streaming_run_sql(psprintf("CREATE TRIGGER read_only %s ON %s FOR EACH %s "
-							   "EXECUTE FUNCTION %s.refuse_write()",
-							   is_view ? "INSTEAD OF INSERT OR UPDATE OR DELETE" :
-							   "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE",
-							   streaming_qualified_name(relid), is_view ? "ROW" : "STATEMENT",
+	streaming_run_sql(psprintf("CREATE TRIGGER read_only BEFORE INSERT OR UPDATE OR DELETE%s ON %s "
+							   "FOR EACH STATEMENT EXECUTE FUNCTION %s.refuse_write()",
+							   is_view ? "" : " OR TRUNCATE", streaming_qualified_name(relid),
 							   STREAMING_INTERNAL_SCHEMA));
+	if (is_view)
+		streaming_run_sql(psprintf("CREATE TRIGGER read_only_rows INSTEAD OF INSERT OR UPDATE OR DELETE ON %s "
+								   "FOR EACH ROW EXECUTE FUNCTION %s.refuse_write()",
+								   streaming_qualified_name(relid), STREAMING_INTERNAL_SCHEMA));
 	CommandCounterIncrement();
 	streaming_owner_rights_end(&rights);
 }

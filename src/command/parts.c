@@ -131,17 +131,20 @@ check_other_relations(AlterTableCmd *cmd)
  * ---------------------------------------------------------------------------
  */
 
-/* Does it leave the rows of a view's table, and their form, as they are? */
+/*
+ * Does it leave the rows of a part, and their form, as they are?  What the tables
+ * of streams are made with they also keep, such as vacuum_truncate.
+ */
 static bool
 is_tuning(Oid relid, AlterTableType subtype)
 {
 	char		relkind = get_rel_relkind(relid);
+	Oid			table = relkind == RELKIND_INDEX ? IndexGetRelation(relid, false) : relid;
 
-	/* positions in tables of streams are numbers of blocks */
-	if ((relkind != RELKIND_RELATION && relkind != RELKIND_INDEX) ||
-		get_rel_relkind(streaming_internal_whole(relkind == RELKIND_INDEX ?
-												 IndexGetRelation(relid, false) : relid)) != RELKIND_VIEW)
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_INDEX)
 		return false;
+	if (get_rel_relkind(streaming_internal_whole(table)) != RELKIND_VIEW)
+		return subtype == AT_SetTableSpace;
 	switch (subtype)
 	{
 		case AT_SetStatistics:

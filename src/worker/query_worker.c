@@ -524,7 +524,7 @@ interval_is_due(Run *run, StreamingTime now, long *timeout)
 		return true;
 	if (run->due <= now && run->input_seen)
 		return true;
-	if (run->due <= now || Abs(clock_offset() - run->due_offset) > CLOCK_JUMP * 1000)
+	if (run->due <= now || llabs(clock_offset() - run->due_offset) > CLOCK_JUMP * 1000)
 		set_due(run);
 	run->input_seen = true;
 	due_at(run->due, now, timeout);

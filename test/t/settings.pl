@@ -8,7 +8,7 @@ use StreamingKafka;
 use StreamingTest;
 use Test::More;
 
-my $kafka = StreamingKafka->available ? StreamingKafka->shared : undef;
+my $kafka = StreamingKafka->missing ? undef : StreamingKafka->shared;
 my $node = new_node('main', 'max_worker_processes = 30');
 my $dir = $node->basedir . '/landing';
 mkdir $dir;
