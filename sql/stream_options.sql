@@ -52,6 +52,8 @@ CREATE FOREIGN TABLE bad (a int OPTIONS (metadata 'ofset')) SERVER broker OPTION
 CREATE FOREIGN TABLE bad (a int OPTIONS (metadata 'path')) SERVER broker OPTIONS (topic 'x');
 CREATE FOREIGN TABLE bad (a int OPTIONS (metadata 'offset')) SERVER broker OPTIONS (topic 'x');
 CREATE FOREIGN TABLE bad (a int OPTIONS (metadata 'partition', field 'x')) SERVER broker OPTIONS (topic 'x');
+SELECT repeat('a.', 99) || 'a\.b' AS path, repeat('a.', 100) || 'a' AS too_deep \gset
+CREATE FOREIGN TABLE bad (a int OPTIONS (field :'path'), b int OPTIONS (field :'too_deep')) SERVER broker OPTIONS (topic 'x');
 CREATE FOREIGN TABLE bad (a text OPTIONS (metadata 'headers')) SERVER broker OPTIONS (topic 'x');
 CREATE FOREIGN TABLE bad (a date OPTIONS (metadata 'timestamp')) SERVER broker OPTIONS (topic 'x');
 CREATE FOREIGN TABLE bad (a text OPTIONS (time_format 'epoch_s')) SERVER broker OPTIONS (topic 'x');

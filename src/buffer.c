@@ -654,7 +654,7 @@ covers(const StreamingSegment *segment, TupleDesc desc, const int64 *next, int n
 		return false;
 	}
 	slot = streaming_stored_slot_make();
-	streaming_stored_slot_set(slot, rel, 0);
+	streaming_stored_slot_set(slot, rel, NULL, 0);
 	scan = streaming_buffer_scan(rel, GetActiveSnapshot(), &part);
 	while (covered && table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{

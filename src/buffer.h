@@ -203,6 +203,12 @@ extern BlockNumber streaming_table_blocks(Relation rel);
 extern bool streaming_table_matches(Oid relid, TupleDesc desc, int shift, bool exact);
 
 /*
+ * Can what the table holds be read as rows of desc?  As above, but of columns that
+ * the stream has dropped the table may have what it likes.
+ */
+extern bool streaming_table_is_readable(Relation rel, TupleDesc desc, int shift);
+
+/*
  * Empties the table in place if nobody uses it, without a new file or a change
  * of the catalogs.  Unlogged tables only.  False: somebody does.
  */

@@ -147,14 +147,39 @@ has_own_columns(TupleDesc own, int shift)
 	return TupleDescAttr(own, 0)->atttypid == XID8OID;
 }
 
+static bool
+has_shape(Relation rel, TupleDesc desc, int shift)
+{
+	TupleDesc	own = RelationGetDescr(rel);
+
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_rel->relam == HEAP_TABLE_AM_OID && own->natts == desc->natts + shift &&
+		has_own_columns(own, shift);
+}
+
+bool
+streaming_table_is_readable(Relation rel, TupleDesc desc, int shift)
+{
+	bool		readable = has_shape(rel, desc, shift);
+
+	for (int i = 0; readable && i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Form_pg_attribute stored = TupleDescAttr(RelationGetDescr(rel), i + shift);
+		int32		typmod;
+
+		readable = att->attisdropped ||
+			(!stored->attisdropped && base_type(att, &typmod) == stored->atttypid);
+	}
+	return readable;
+}
+
 bool
 streaming_table_matches(Oid relid, TupleDesc desc, int shift, bool exact)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	TupleDesc	own = RelationGetDescr(rel);
-	bool		matches = rel->rd_rel->relkind == RELKIND_RELATION &&
-		rel->rd_rel->relam == HEAP_TABLE_AM_OID && own->natts == desc->natts + shift &&
-		has_own_columns(own, shift);
+	bool		matches = has_shape(rel, desc, shift);
 
 	for (int i = 0; matches && i < own->natts; i++)
 		matches = !TupleDescAttr(own, i)->attisdropped;

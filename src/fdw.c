@@ -382,6 +382,29 @@ iterate_scan(ForeignScanState *node)
 	return state->slot;
 }
 
+/*
+ * A reader has read the definition of its stream before, perhaps long ago, and is
+ * told of changes later, if at all.
+ */
+static void
+check_columns(Relation rel, const StreamingStream *stream)
+{
+	TupleDesc	now = RelationGetDescr(rel);
+	bool		changed = now->natts < stream->tupdesc->natts;
+
+	for (int i = 0; !changed && i < stream->tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(now, i);
+
+		changed = !att->attisdropped &&
+			att->atttypid != TupleDescAttr(stream->tupdesc, i)->atttypid;
+	}
+	if (changed)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("columns of stream %s have changed", stream->name)));
+}
+
 static void
 open_scan(ForeignScanState *node, StreamScan *state)
 {
@@ -394,7 +417,10 @@ open_scan(ForeignScanState *node, StreamScan *state)
 		begin_pushed(node, state);
 	}
 	else if (input)
+	{
+		check_columns(node->ss.ss_currentRelation, input->stream);
 		state->bound = streaming_input_scan_open(input);
+	}
 	else if (state->kind == STREAMING_SOURCE_PUSH)
 		open_pushed(node, state);
 	else
@@ -469,7 +495,7 @@ begin_pushed(ForeignScanState *node, StreamScan *state)
 	state->stored = streaming_stored_slot_make();
 	state->slot = streaming_shift_slot_make(CreateTupleDescCopy(desc), state->stored,
 											STREAMING_PUSH_SHIFT);
-	state->push.natts = desc->natts + STREAMING_PUSH_SHIFT;
+	state->push.desc = state->slot->tts_tupleDescriptor;
 	streaming_push_scan_begin(&state->push, node->ss.ps.state->es_snapshot, NULL,
 							  state->stored);
 }

@@ -159,8 +159,8 @@ next_part(StreamingInputScan *scan)
 		return false;
 	part = &range->parts[++scan->part];
 	scan->rel = table_open(part->relid, NoLock);	/* locked by the range */
-	streaming_stored_slot_set(scan->stored, scan->rel,
-							  scan->input->stream->tupdesc->natts + STREAMING_BUFFER_SHIFT);
+	streaming_stored_slot_set(scan->stored, scan->rel, scan->input->stream->tupdesc,
+							  STREAMING_BUFFER_SHIFT);
 	scan->scan = streaming_buffer_scan(scan->rel, GetActiveSnapshot(), part);
 	scan->last = part->after;
 	return true;

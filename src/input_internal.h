@@ -72,7 +72,7 @@ typedef struct StreamingPushScan
 	Oid			tables[2];
 	uint64		numbers[2];
 	uint64		eras[2];		/* of the tables that are locked */
-	int			natts;			/* that they must have; 0: no matter */
+	TupleDesc	desc;			/* of the rows wanted; NULL: nobody looks into them */
 	const StreamingSnapshotPosition *position;	/* NULL: all rows are wanted */
 	Snapshot	snapshot;
 	uint64		next_xid;		/* when the scan began */

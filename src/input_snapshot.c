@@ -247,7 +247,7 @@ void
 streaming_snapshot_prepare(StreamingInput *input)
 {
 	memset(&input->push, 0, sizeof(input->push));
-	input->push.natts = input->stream->tupdesc->natts + STREAMING_PUSH_SHIFT;
+	input->push.desc = input->stream->tupdesc;
 	streaming_push_scan_lock(&input->push, input->shared, input->position.number);
 	if (!OidIsValid(input->push.tables[1]))
 		ereport(ERROR,

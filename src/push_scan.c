@@ -137,7 +137,7 @@ static void
 begin_table(StreamingPushScan *scan)
 {
 	scan->rel = table_open(scan->tables[scan->table], NoLock);
-	streaming_stored_slot_set(scan->slot, scan->rel, scan->natts);
+	streaming_stored_slot_set(scan->slot, scan->rel, scan->desc, STREAMING_PUSH_SHIFT);
 	if (scan->share)
 	{
 		scan->block = scan->nblocks = 0;	/* until it takes a range */

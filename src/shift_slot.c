@@ -13,6 +13,7 @@
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
+#include "buffer.h"
 #include "shift_slot.h"
 
 static void shift_init(TupleTableSlot *slot);
@@ -47,19 +48,23 @@ streaming_stored_slot_make(void)
 }
 
 void
-streaming_stored_slot_set(TupleTableSlot *stored, Relation rel, int natts)
+streaming_stored_slot_set(TupleTableSlot *stored, Relation rel, TupleDesc desc, int shift)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
+	TupleDesc	own = RelationGetDescr(rel);
 	TupleDesc	former = stored->tts_tupleDescriptor;
 	MemoryContext old;
 
-	if (natts > 0 && desc->natts != natts)
-		elog(ERROR, "table \"%s\" has %d columns where %d are expected",
-			 RelationGetRelationName(rel), desc->natts, natts);
-	if (former && equalTupleDescs(former, desc))
+	if (desc && !streaming_table_is_readable(rel, desc, shift))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" holds rows with other columns than the stream has",
+						RelationGetRelationName(rel)),
+				 errdetail("The columns of the stream have changed since the rows came."),
+				 errhint("Give the columns the types again that they had, or make another stream.")));
+	if (former && equalTupleDescs(former, own))
 		return;
 	old = MemoryContextSwitchTo(stored->tts_mcxt);
-	ExecSetSlotDescriptor(stored, CreateTupleDescCopy(desc));
+	ExecSetSlotDescriptor(stored, CreateTupleDescCopy(own));
 	MemoryContextSwitchTo(old);
 	if (former)
 		FreeTupleDesc(former);

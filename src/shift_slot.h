@@ -28,11 +28,17 @@ typedef struct StreamingShiftSlot
 extern TupleTableSlot *streaming_stored_slot_make(void);
 
 /*
- * Readies stored for the rows of table rel, which must have natts columns (0: any
- * number).  Rows are taken apart as their table describes them: of what type a
- * column is that the stream has dropped is known there only.
+ * Readies stored for the rows of table rel.  Rows are taken apart as their table
+ * describes them: of what type a column is that the stream has dropped is known
+ * there only.
+ *
+ * Raises an error unless they can be shown as rows of desc behind shift columns
+ * (desc NULL: nobody will).  Columns of a stream change in more ways than we are
+ * told of, and a value that is taken for one of another type is a pointer into
+ * anywhere.
  */
-extern void streaming_stored_slot_set(TupleTableSlot *stored, Relation rel, int natts);
+extern void streaming_stored_slot_set(TupleTableSlot *stored, Relation rel, TupleDesc desc,
+									  int shift);
 
 /*
  * Makes a slot of type desc that shows stored, which has shift columns more, in

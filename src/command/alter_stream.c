@@ -16,6 +16,7 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
@@ -207,12 +208,46 @@ check_stream(Oid relid, Node *stmt)
 	streaming_workers_notify();
 }
 
+/* Tables that are of the type of a relation (CREATE TABLE ... OF). */
+static List *
+typed_tables(Oid relid)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *result = NIL;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(TypeRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(get_rel_type_id(relid)));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (row->classid == RelationRelationId && row->objsubid == 0 && row->objid != relid)
+			result = lappend_oid(result, row->objid);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return result;
+}
+
 void
 streaming_check_relation(Oid relid, Node *stmt)
 {
 	ListCell   *lc;
 
 	CommandCounterIncrement();
+	if (get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE)
+	{
+		/* ALTER TYPE ... CASCADE */
+		foreach(lc, typed_tables(relid))
+			streaming_check_relation(lfirst_oid(lc), stmt);
+		return;
+	}
 	if (!has_subclass(relid))
 	{
 		check_stream(relid, stmt);

@@ -40,6 +40,12 @@ PG_FUNCTION_INFO_V1(kafka_fdw_validator);
 PG_FUNCTION_INFO_V1(directory_fdw_validator);
 PG_FUNCTION_INFO_V1(streaming_push_validator);
 
+/*
+ * Members that a path of option "field" may name.  Readers and writers go down such
+ * a path by recursion, and have room for all columns at each step of it.
+ */
+#define FIELD_MAX_MEMBERS	100
+
 /* Wrappers that have an option, as a set of bits. */
 #define KAFKA		(1 << STREAMING_SOURCE_KAFKA)
 #define DIRECTORY	(1 << STREAMING_SOURCE_DIRECTORY)
@@ -65,6 +71,7 @@ static void check_table_path(DefElem *def);
 static void check_compression(DefElem *def);
 static void check_file_max_rows(DefElem *def);
 static void check_file_max_size(DefElem *def);
+static void check_field(DefElem *def);
 static void check_boolean(DefElem *def);
 static void check_interval(DefElem *def);
 static void check_time_format(DefElem *def);
@@ -96,7 +103,7 @@ static const StreamOption stream_options[] =
 	{"durable", ForeignTableRelationId, PUSH, check_boolean},
 	{"retention", ForeignTableRelationId, PUSH, check_interval},
 
-	{"field", AttributeRelationId, KAFKA | DIRECTORY, check_not_empty},
+	{"field", AttributeRelationId, KAFKA | DIRECTORY, check_field},
 	{"watermark", AttributeRelationId, KAFKA | DIRECTORY | PUSH, check_interval},
 	{"time_format", AttributeRelationId, KAFKA | DIRECTORY, check_time_format},
 	{"metadata", AttributeRelationId, KAFKA, check_metadata_kafka},
@@ -631,6 +638,27 @@ check_file_max_size(DefElem *def)
 				 errmsg("option \"%s\" must be positive: \"%s\"",
 						def->defname, defGetString(def)),
 				 errhint("Give a size such as \"128MB\".")));
+}
+
+static void
+check_field(DefElem *def)
+{
+	int			members = 1;
+
+	check_not_empty(def);
+	for (const char *p = defGetString(def); *p; p++)
+	{
+		if (*p == '\\' && (p[1] == '.' || p[1] == '\\'))
+			p++;
+		else if (*p == '.')
+			members++;
+	}
+	if (members > FIELD_MAX_MEMBERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("option \"%s\" must not name more than %d members, one in the other",
+						def->defname, FIELD_MAX_MEMBERS),
+				 errhint("Give the outer member to a column of type jsonb, and take it apart in the query.")));
 }
 
 static void

@@ -522,14 +522,37 @@ is_data_error(const ErrorData *edata)
 	}
 }
 
-/* Domains have checks, and composite types and arrays may contain domains. */
+/*
+ * Domains have checks; composite types, arrays, ranges and multiranges may contain
+ * domains.  Base types are a superuser's.
+ */
 static bool
 may_run_user_code(Oid type)
 {
-	Oid			element = get_element_type(type);
-	char		typtype = get_typtype(OidIsValid(element) ? element : type);
+	for (;;)
+	{
+		Oid			element = get_element_type(type);
 
-	return typtype == TYPTYPE_DOMAIN || typtype == TYPTYPE_COMPOSITE;
+		if (OidIsValid(element))
+		{
+			type = element;
+			continue;
+		}
+		switch (get_typtype(type))
+		{
+			case TYPTYPE_BASE:
+			case TYPTYPE_ENUM:
+				return false;
+			case TYPTYPE_RANGE:
+				type = get_range_subtype(type);
+				break;
+			case TYPTYPE_MULTIRANGE:
+				type = get_multirange_range(type);
+				break;
+			default:
+				return true;
+		}
+	}
 }
 
 /* One line of bounded length for streaming.rejected_rows. */

@@ -83,6 +83,7 @@ struct StreamingOutbox
 typedef struct Written
 {
 	Oid			stream;
+	Oid			owner;			/* of the stream */
 	SubTransactionId subid;
 	int64		messages;
 	int64		bytes;
@@ -124,6 +125,7 @@ streaming_outbox_open(Oid stream)
 
 	streaming_require_loaded();
 	register_callbacks();
+	streaming_sink_claim(stream);
 	outbox = palloc0(sizeof(StreamingOutbox));
 	outbox->context = CurrentMemoryContext;
 	outbox->stream = stream;
@@ -446,6 +448,7 @@ count_written(Oid stream, int64 messages, int64 bytes)
 
 		written = palloc0(sizeof(Written));
 		written->stream = stream;
+		written->owner = streaming_relation_owner(stream, true);
 		written->subid = subid;
 		all_written = lappend(all_written, written);
 		MemoryContextSwitchTo(old);
@@ -496,6 +499,7 @@ publish(void)
 			attended = false;
 		if (slot == NULL)
 			continue;
+		slot->owner = written->owner;
 		slot->written_messages += written->messages;
 		slot->written_bytes += written->bytes;
 		if (slot->latch)

@@ -127,6 +127,50 @@ streaming_sink_slot(Oid stream, bool create)
 	return free_slot;
 }
 
+/* The slots that are known to be of streams of owner.  Caller holds the lock. */
+static int
+slots_of(Oid owner)
+{
+	int			n = 0;
+
+	for (int i = 0; i < streaming_sinks->n; i++)
+		n += OidIsValid(streaming_sinks->slots[i].dboid) && streaming_sinks->slots[i].owner == owner;
+	return n;
+}
+
+void
+streaming_sink_claim(Oid stream)
+{
+	Oid			owner = streaming_relation_owner(stream, true);
+	int			share = streaming_sinks->n;
+	StreamingSinkSlot *slot;
+	bool		has_share = true;
+
+	if (OidIsValid(owner) && !superuser_arg(owner))
+		share = Max((int64) share * streaming_role_share / 100, 1);
+	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	slot = streaming_sink_slot(stream, false);
+	if (slot == NULL)
+	{
+		has_share = slots_of(owner) < share;
+		slot = has_share ? streaming_sink_slot(stream, true) : NULL;
+		if (slot)
+			slot->owner = owner;
+	}
+	LWLockRelease(streaming_sinks->lock);
+	if (!has_share)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("role \"%s\" has %d streams that wait for delivery already",
+						GetUserNameFromId(owner, false), share),
+				 errhint("Increase streaming.role_share, or streaming.max_streams and restart the server.")));
+	if (slot == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("cannot deliver to more than %d streams", streaming_max_streams),
+				 errhint("Increase streaming.max_streams.")));
+}
+
 void
 streaming_sink_pending(const StreamingSinkSlot *slot, int64 *messages, int64 *bytes)
 {
@@ -240,6 +284,7 @@ streaming_sink_drain(Oid stream, const char *view, StreamingTime deadline)
 	Wait		wait = {stream, false, false, 0, 0};
 	char		error[STREAMING_SINK_ERROR_LENGTH] = "";
 
+	streaming_sink_claim(stream);
 	PG_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&wait));
 	for (;;)
 	{

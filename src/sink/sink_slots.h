@@ -42,6 +42,7 @@ typedef struct StreamingSinkSlot
 {
 	Oid			dboid;			/* Invalid: the slot is free */
 	Oid			stream;
+	Oid			owner;			/* of the stream; Invalid: not known yet */
 	int			pid;			/* of the delivery worker; 0: none runs */
 	Latch	   *latch;			/* likewise; NULL: none */
 
@@ -97,6 +98,13 @@ extern void streaming_sink_slots_init(void);	/* from _PG_init, after the setting
  * exclusively.
  */
 extern StreamingSinkSlot *streaming_sink_slot(Oid stream, bool create);
+
+/*
+ * Makes the slot of a stream of this database if there is none, for somebody who is
+ * about to write to it or waits for it.  Raises an error if there is no room, or if
+ * the streams of its owner have their share of the slots (streaming.role_share).
+ */
+extern void streaming_sink_claim(Oid stream);
 
 /* What waits; never negative.  Caller holds the lock. */
 extern void streaming_sink_pending(const StreamingSinkSlot *slot, int64 *messages, int64 *bytes);

@@ -23,6 +23,7 @@
 #include "utils/numeric.h"
 #include "utils/wait_event.h"
 
+#include "catalog.h"
 #include "format/encode.h"
 #include "sink/outbox.h"
 #include "sink/sink_slots.h"
@@ -110,7 +111,8 @@ wait_for_room(StreamingStream *stream)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("stream %s takes no more rows", stream->name),
 					 errdetail("More than streaming.outbox_size waits to be delivered, and delivery has failed: %s",
-							   error)));
+							   streaming_may_monitor(stream->relid) ? error :
+							   "see last_error in streaming.stat_sinks")));
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 WAIT_INTERVAL, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

@@ -129,7 +129,8 @@ streaming_files_open(StreamingFileTable *files, Oid stream, LOCKMODE mode)
 {
 	files->stream = stream;
 	(void) streaming_table_open(&files->table, &files_table, mode, false);
-	PushActiveSnapshot(GetLatestSnapshot());
+	/* A query that has parallel workers must do with the snapshot that it has. */
+	PushActiveSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
 }
 
 void

@@ -473,7 +473,7 @@ streaming_push_check_rows(Oid stream)
 	Relation	rel = table_open(stream, NoLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	StreamingStreamShared *shared = streaming_stream_use(stream);
-	StreamingPushScan scan = {.natts = desc->natts + STREAMING_PUSH_SHIFT};
+	StreamingPushScan scan = {.desc = desc};
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *result = makeNode(ResultRelInfo);
 	TupleTableSlot *stored = streaming_stored_slot_make();

@@ -77,6 +77,7 @@ streaming_delivery_open(StreamingDeliveryAttempt *attempt)
 
 	/* One that was asked for in the meantime is done with the next attempt. */
 	LWLockAcquire(streaming_sinks->lock, LW_EXCLUSIVE);
+	attempt->slot->owner = owner;
 	if (attempt->slot->restart == restart)
 		attempt->slot->restart = STREAMING_RESTART_NO;
 	LWLockRelease(streaming_sinks->lock);

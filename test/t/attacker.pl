@@ -287,6 +287,35 @@ SQL
 drain($node, 'mallory.deliver');
 ran_as_mallory('cast');
 
+# Beside parallel workers a bad record is not rolled back, so what fails there must
+# be of types that run nobody's code: an error leaves a SECURITY DEFINER function
+# without going back to who called it.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION public.checked_by_boss(i int) RETURNS boolean SECURITY DEFINER LANGUAGE plpgsql AS
+	$$ BEGIN IF i < 0 THEN RAISE EXCEPTION 'below 0' USING ERRCODE = 'data_exception'; END IF; RETURN true; END $$;
+SQL
+put_file("$dir/in", 'ranges.ndjson', join('', map { qq|{"r": "[$_,100)", "rs": ["[$_,100)"], "m": "{[$_,100)}", "k": "$_"}\n| } (7, -1, 8, 9)));
+do_as('mallory', <<'SQL');
+CREATE FUNCTION tell(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', current_user; RETURN true; END $$;
+CREATE DOMAIN judged AS int CHECK (public.checked_by_boss(VALUE) AND mallory.tell(VALUE));
+CREATE TYPE judged_range AS RANGE (subtype = judged, multirange_type_name = judged_ranges);
+CREATE FOREIGN TABLE of_judged (k int, r judged_range, rs judged_range[], m judged_ranges) SERVER landing OPTIONS (path 'in/*.ndjson');
+CREATE TABLE many AS SELECT generate_series(1, 10000) AS i;
+SQL
+my $parallel = 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;';
+like(do_as('mallory', "$parallel EXPLAIN SELECT k, (SELECT count(*) FROM many) FROM of_judged"), qr/Gather/, 'a stream beside parallel workers');
+foreach my $column (qw(r rs m))
+{
+	do_as('mallory', "ALTER FOREIGN TABLE of_judged " . join(', ', map { "ALTER $_ OPTIONS (ADD field '" . ($_ eq $column ? $_ : 'none') . "')" } qw(r rs m)));
+	my ($out, $err) = as('mallory', "$parallel SELECT $column, (SELECT count(*) FROM many) FROM of_judged");
+	like($err, qr/ERROR:  below 0/, "$column: code of users that fails beside parallel workers fails the query");
+	like($err, qr/runs as mallory/, "$column: and has run");
+	unlike($err, qr/runs as (?!mallory)/, "$column: as nobody but mallory");
+	do_as('mallory', "ALTER FOREIGN TABLE of_judged " . join(', ', map { "ALTER $_ OPTIONS (DROP field)" } qw(r rs m)));
+}
+do_as('mallory', 'CREATE FOREIGN TABLE of_ranges_read (k int, r int4range) SERVER landing OPTIONS (path \'in/*.ndjson\')');
+is(do_as('mallory', "$parallel SELECT sum(k), (SELECT count(*) FROM many) FROM of_ranges_read"), '23|10000', 'other types are read there');
+
 # ANALYZE of tables that are not mallory's
 do_as('mallory', <<'SQL');
 CREATE FUNCTION difference(int, int) RETURNS float8 IMMUTABLE LANGUAGE plpgsql AS
@@ -305,6 +334,42 @@ SQL
 drain($node, "mallory.$_") foreach qw(of_ranges by_range);
 $node->safe_psql('postgres', 'ANALYZE');
 ran_as_mallory('difference');
+
+# A number that is taken for a text is a pointer to wherever mallory likes.  A
+# column changes with the type of a table that the stream inherits from ...
+do_as('mallory', <<'SQL');
+CREATE TYPE shape AS (n bigint, t text);
+CREATE TABLE shaped OF shape;
+CREATE FOREIGN TABLE inherits () INHERITS (shaped) SERVER streaming;
+INSERT INTO inherits VALUES (305419896, 'x');
+SQL
+refused('mallory', 'ALTER TYPE shape ALTER ATTRIBUTE n TYPE text CASCADE',
+	qr/ERROR:  cannot change the type of column "n" of stream mallory.inherits while it holds rows/,
+	'rows of a stream keep their type below ALTER TYPE ... CASCADE');
+do_as('mallory', 'ALTER TYPE shape ADD ATTRIBUTE more int CASCADE');
+is(do_as('mallory', 'SELECT * FROM inherits'), '305419896|x|', 'other changes reach its tables');
+
+# ... and that of a stream that has got another one's name while the command waited.
+do_as('mallory', <<'SQL');
+CREATE FOREIGN TABLE decoy (n bigint) SERVER streaming;
+CREATE FOREIGN TABLE pointers (n bigint) SERVER streaming;
+INSERT INTO pointers VALUES (305419896);
+SQL
+my $renames = $node->background_psql('postgres');
+my $alters = $node->background_psql('postgres');
+$_->query_safe('SET SESSION AUTHORIZATION mallory; SET search_path = mallory') foreach ($renames, $alters);
+$renames->query_safe('BEGIN; ALTER FOREIGN TABLE decoy RENAME TO away; ALTER FOREIGN TABLE pointers RENAME TO decoy');
+$alters->query_until(qr/altering/, "\\echo altering\nALTER FOREIGN TABLE decoy ALTER COLUMN n TYPE text;\n");
+$node->poll_query_until('postgres',
+	q(SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'mallory.decoy'::regclass))
+	or die 'nobody waits for the decoy';
+$renames->query_safe('COMMIT');
+$renames->quit;
+$alters->quit;
+is($node->safe_psql('postgres', q(SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = 'mallory.decoy'::regclass AND attname = 'n')),
+	'text', 'a stream has other columns than its rows');
+refused('mallory', 'SELECT n FROM decoy', qr/ERROR:  table "push_\d+_\d" holds rows with other columns than the stream has/,
+	'and they are not read');
 nobody_got_in('types');
 
 # --- functions beside aggregates -----------------------------------------------

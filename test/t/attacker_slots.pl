@@ -90,4 +90,29 @@ ok(wait_for($node, 'SELECT n FROM of_missing', '1'), 'the directory comes');
 ok(wait_for($node, q(SELECT status, last_error FROM streaming.views WHERE view = 'of_missing'::regclass), 'running|'), 'and the view runs');
 
 $node->stop;
+# A role that writes to many streams which cannot be delivered leaves slots to others.
+my $few = new_node('few', 'streaming.max_streams = 4');
+$few->safe_psql('postgres', <<SQL);
+CREATE ROLE mallory LOGIN;
+CREATE ROLE alice LOGIN;
+CREATE SCHEMA mallory AUTHORIZATION mallory;
+CREATE SCHEMA alice AUTHORIZATION alice;
+CREATE SERVER landing FOREIGN DATA WRAPPER directory OPTIONS (path '$dir');
+GRANT USAGE ON FOREIGN SERVER landing TO mallory, alice;
+GRANT pg_read_server_files, pg_write_server_files TO mallory, alice;
+SET ROLE mallory;
+CREATE FOREIGN TABLE mallory.out_1 (k int) SERVER landing OPTIONS (path 'none/1-*.json', file_interval '0');
+CREATE FOREIGN TABLE mallory.out_2 (k int) SERVER landing OPTIONS (path 'none/2-*.json', file_interval '0');
+CREATE FOREIGN TABLE mallory.out_3 (k int) SERVER landing OPTIONS (path 'none/3-*.json', file_interval '0');
+CREATE FOREIGN TABLE mallory.out_4 (k int) SERVER landing OPTIONS (path 'none/4-*.json', file_interval '0');
+SET ROLE alice;
+CREATE FOREIGN TABLE alice.out (k int) SERVER landing OPTIONS (path 'alice/out-*.json', file_interval '0');
+SQL
+$few->psql('postgres', "INSERT INTO mallory.out_$_ VALUES (1)", extra_params => [ '-U', 'mallory' ]) foreach (1, 2, 3);
+(undef, undef, $err) = $few->psql('postgres', 'INSERT INTO mallory.out_4 VALUES (1)', extra_params => [ '-U', 'mallory' ]);
+like($err, qr/ERROR:  role "mallory" has 2 streams that wait for delivery already/, 'a role has its share of deliveries');
+is($few->safe_psql('postgres', 'SELECT count(DISTINCT stream) FROM streaming.outbox'), 2, 'and writes to no more');
+$few->safe_psql('postgres', 'INSERT INTO alice.out VALUES (1)', extra_params => [ '-U', 'alice' ]);
+ok(wait_until(sub { glob("$dir/alice/out-*.json") ? 1 : 0 }), 'what others write is delivered');
+
 done_testing();
