@@ -111,7 +111,7 @@ is(sql('SELECT * FROM n ORDER BY a'), "1|\n2|5", 'defaults are for rows to come'
 # What cannot be right is refused.
 refused('ALTER FOREIGN TABLE n ALTER COLUMN a TYPE text', qr/cannot change the type of column "a" of stream public.n while it holds rows.*HINT:  /s);
 refused('ALTER FOREIGN TABLE n ALTER COLUMN a TYPE bigint', qr/cannot change the type/);
-refused('ALTER FOREIGN TABLE n ALTER COLUMN a TYPE large', qr/value for domain large violates/);
+refused('ALTER FOREIGN TABLE n ALTER COLUMN a TYPE large', qr/value for domain public.large violates/);
 sql('ALTER FOREIGN TABLE n ALTER COLUMN a TYPE positive');
 refused(q(ALTER FOREIGN TABLE n OPTIONS (ADD durable 'false')), qr/cannot change the option "durable" of stream public.n while it holds rows/);
 refused('ALTER FOREIGN TABLE n ALTER COLUMN filled SET NOT NULL', qr/null value in column "filled" of relation "n" violates not-null constraint/);
