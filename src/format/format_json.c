@@ -29,6 +29,7 @@ typedef struct JsonObject
 	StreamingJsonField *fields; /* its members */
 	StreamingJsonValue *values; /* of the record under way */
 	int			nfields;
+	int			max_fields;		/* there is room for in fields and objects */
 	struct JsonObject **objects;	/* of each field; NULL: no members wanted */
 	bool		nested;			/* one is not NULL */
 } JsonObject;
@@ -36,6 +37,8 @@ typedef struct JsonObject
 typedef struct JsonColumn
 {
 	AttrNumber	attnum;
+	JsonObject *object;			/* whose member it is */
+	int			number;			/* of the member */
 	const StreamingJsonValue *field;	/* of the record under way; columns can
 										 * share one */
 	StreamingConverter *converter;
@@ -58,7 +61,7 @@ static void json_prepare(StreamingDecoder *decoder);
 static bool json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 						Datum *values, bool *isnull);
 static void json_end(StreamingDecoder *decoder);
-static JsonObject *make_object(int natts);
+static JsonObject *make_object(void);
 static int	add_field(JsonObject *object, const char *name, bool any_case);
 static bool same_but_case(const char *a, const char *b);
 static void tell_apart(JsonObject *object);
@@ -104,7 +107,7 @@ json_prepare(StreamingDecoder *decoder)
 	int			natts = stream->tupdesc->natts;
 	JsonState  *state = palloc0(sizeof(JsonState));
 
-	state->record = make_object(natts);
+	state->record = make_object();
 	state->convert = GetDatabaseEncoding() != PG_UTF8;
 	state->columns = palloc(sizeof(JsonColumn) * Max(natts, 1));
 	for (int i = 0; i < natts; i++)
@@ -119,14 +122,15 @@ json_prepare(StreamingDecoder *decoder)
 		{
 			field = add_field(object, stream->columns[i].path[step], false);
 			if (object->objects[field] == NULL)
-				object->objects[field] = make_object(natts);
+				object->objects[field] = make_object();
 			object->nested = true;
 			object = object->objects[field];
 		}
 		field = add_field(object, stream->columns[i].path[stream->columns[i].npath - 1],
 						  stream->columns[i].any_case);
 		column->attnum = i + 1;
-		column->field = &object->values[field];
+		column->object = object;
+		column->number = field;
 		column->converter = streaming_converter_open(&stream->columns[i]);
 		column->takes_json = streaming_converter_takes_json(column->converter);
 		column->needed = streaming_decoder_wants(decoder, i + 1);
@@ -136,6 +140,12 @@ json_prepare(StreamingDecoder *decoder)
 	}
 	decoder->state = state;
 	open_readers(state->record);
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		JsonColumn *column = &state->columns[i];
+
+		column->field = &column->object->values[column->number];
+	}
 }
 
 static bool
@@ -191,15 +201,14 @@ json_end(StreamingDecoder *decoder)
 
 /* ---- Objects ---- */
 
-/* With room for one member per column. */
 static JsonObject *
-make_object(int natts)
+make_object(void)
 {
 	JsonObject *object = palloc0(sizeof(JsonObject));
 
-	object->fields = palloc(sizeof(StreamingJsonField) * Max(natts, 1));
-	object->values = palloc0(sizeof(StreamingJsonValue) * Max(natts, 1));
-	object->objects = palloc0(sizeof(JsonObject *) * Max(natts, 1));
+	object->max_fields = 4;
+	object->fields = palloc(sizeof(StreamingJsonField) * object->max_fields);
+	object->objects = palloc(sizeof(JsonObject *) * object->max_fields);
 	return object;
 }
 
@@ -214,6 +223,13 @@ add_field(JsonObject *object, const char *name, bool any_case)
 		field++;
 	if (field == object->nfields)
 	{
+		if (field == object->max_fields)
+		{
+			object->max_fields *= 2;
+			object->fields = repalloc(object->fields, sizeof(StreamingJsonField) * object->max_fields);
+			object->objects = repalloc(object->objects, sizeof(JsonObject *) * object->max_fields);
+		}
+		object->objects[field] = NULL;
 		object->fields[field].name = name;
 		object->fields[field].length = strlen(name);
 		object->fields[field].any_case = any_case;
@@ -257,6 +273,7 @@ static void
 open_readers(JsonObject *object)
 {
 	tell_apart(object);
+	object->values = palloc0(sizeof(StreamingJsonValue) * Max(object->nfields, 1));
 	object->reader = streaming_json_reader_create(object->fields, object->nfields);
 	if (object->reader == NULL)
 		ereport(ERROR,
