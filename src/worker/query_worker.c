@@ -709,25 +709,26 @@ note_error(Run *run)
 
 	HOLD_INTERRUPTS();
 	disable_timeout(batch_timeout, false);
+	/* parts of one that was thrown again are in memory of the transaction's */
+	MemoryContextSwitchTo(loop_context);
+	error = CopyErrorData();
+	FlushErrorState();
 	AbortOutOfAnyTransaction();
 	LWLockReleaseAll();
 	QueryCancelPending = false;
 	if (run->state)
 		streaming_view_aborted(run->state);
 	MemoryContextSwitchTo(loop_context);
-	error = CopyErrorData();
 	run->failures++;
 	run->failed_request = run->requested;
 	if (is_dropped(run, error->sqlerrcode))
 	{
 		/* The coordinator is about to take it from us. */
-		FlushErrorState();
 		run->retry_at = streaming_time_plus(streaming_now(), streaming_retry_max);
 		close_view(run);
 	}
 	else if (streaming_worker_is_cancelled())
 	{
-		FlushErrorState();
 		run->retry_at = streaming_time_plus(streaming_now(), retry_delay(run->failures));
 		ereport(LOG,
 				(errmsg("a batch of continuous view %s was canceled, since another session waits for what it has locked, or the view is not to run any more",
@@ -735,10 +736,7 @@ note_error(Run *run)
 				 errhint("Nothing is lost: what it had taken in is taken in again.")));
 	}
 	else if (timed_out && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-	{
-		FlushErrorState();
 		report_timeout(run);
-	}
 	else
 		report_error(run, error);
 	/* What failed twice is opened anew, in case it is the open state's fault. */
@@ -748,10 +746,25 @@ note_error(Run *run)
 	RESUME_INTERRUPTS();
 }
 
-/* Leaves the error state. */
+static void
+log_error(ErrorData *error)
+{
+	PG_TRY();
+	{
+		ReThrowError(error);
+	}
+	PG_CATCH();
+	{
+		EmitErrorReport();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+}
+
 static void
 report_error(Run *run, ErrorData *error)
 {
+	ErrorData	whole = *error;
 	bool		failed = is_incurable(error->sqlerrcode);
 	int			delay = retry_delay(run->failures);
 	char	   *message;
@@ -759,11 +772,12 @@ report_error(Run *run, ErrorData *error)
 	if (failed && error->hint == NULL)
 		error->hint = psprintf("When that is mended, the view goes on within %d s (streaming.retry_max), or at once if streaming.drain() is called.",
 							   (streaming_retry_max + 999) / 1000);
+	if (error->context)
+		error->context = pstrdup(error->context);
 	cut_own_context(error);
 	message = streaming_error_text(error, STREAMING_ERROR_LENGTH);
 	if (log_is_due(run, message))
-		EmitErrorReport();
-	FlushErrorState();
+		log_error(&whole);
 	if (failed)
 		delay = streaming_retry_max;
 	else if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
