@@ -275,7 +275,7 @@ find_target(StreamingView *view, Oid relid, StreamingSourceKind kind, StreamingT
 	const char *start;
 
 	lock_in_time(relid, deadline);
-	stream = streaming_stream_open(relid, view->owner);
+	stream = streaming_stream_open(relid, streaming_relation_owner(relid, false));
 	source = streaming_source_open(stream, STREAMING_READ_BATCH);
 	target->stream = relid;
 	target->kind = kind;

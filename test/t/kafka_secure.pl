@@ -40,6 +40,15 @@ $node->safe_psql('postgres', 'SET ROLE app; INSERT INTO events SELECT 1000 FROM 
 ok(wait_for($node, 'SELECT n FROM total', 250), 'rows are written, too');
 is(scalar(grep { $_->[3] eq '{"n":1000}' } $kafka->consume($topic)), 50, 'as others see');
 
+# The view of a role that has none is fed, and waited for, with those of the stream's owner.
+$node->safe_psql('postgres', <<SQL);
+GRANT CREATE ON SCHEMA public TO stranger;
+SET ROLE stranger;
+CREATE VIEW theirs WITH (streaming.continuous) AS SELECT count(*) AS n FROM events;
+SELECT streaming.drain('theirs', '$deadline s');
+SQL
+is($node->safe_psql('postgres', 'SELECT n FROM theirs'), 250, 'a view over a stream of another role is drained');
+
 my (undef, undef, $err) = $node->psql('postgres', 'SET ROLE stranger; SELECT count(*) FROM events');
 like($err, qr/ERROR/, 'who has no secrets cannot read');
 (undef, undef, $err) = $node->psql('postgres', 'SET ROLE app; SELECT count(*) FROM not_trusted');
