@@ -28,7 +28,7 @@ SELECT regexp_replace(file, '.*/', '') AS file, line, a, regexp_replace(b, '\r',
 SELECT * FROM matched;
 SELECT * FROM quoted;
 SELECT regexp_replace(file, '.*/', '') AS file, a, regexp_replace(b, '\r', '<CR>') AS b FROM tabbed ORDER BY 1, 2;
-SELECT line, octet_length(line) FROM lines ORDER BY 2;
+SELECT replace(line, U&'\FEFF', '<mark>') AS line FROM lines ORDER BY octet_length(line);
 SELECT * FROM objects ORDER BY a;
 CREATE VIEW from_objects WITH (streaming.trigger = 'manual') AS SELECT a FROM objects;
 CREATE VIEW from_separated WITH (streaming.trigger = 'manual') AS SELECT count(*), sum(a) FROM separated;
