@@ -13,9 +13,10 @@
  *	pg_temp			what is made there is an error (core refuses tables, and of late types)
  *	advisory locks	those of the session are released with the transaction
  *	setseed()		another seed when the owner changes
+ *	dblink			its connections are closed when the owner changes
  *
- * What a library keeps in its own memory, such as a named connection of dblink,
- * nobody can clear.  (Trusted languages keep a memory for each role.)
+ * What other libraries keep in their own memory nobody can clear.  (Trusted
+ * languages keep a memory for each role.)
  */
 #include "postgres.h"
 
@@ -29,13 +30,21 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/syscache.h"
 
 #include "streaming.h"
+#include "attempt.h"
 #include "catalog.h"
 #include "run_as.h"
 
@@ -90,6 +99,67 @@ change_seed(void)
 						Float8GetDatum((double) (number >> 11) / (UINT64CONST(1) << 53)));
 }
 
+/*
+ * The function of extension dblink of that name and number of arguments (of text);
+ * Invalid: there is none.
+ */
+static Oid
+dblink_function(Oid extension, const char *name, int nargs)
+{
+	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	Oid			found = InvalidOid;
+
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
+
+		if (form->pronargs == nargs && (nargs == 0 || form->proargtypes.values[0] == TEXTOID) &&
+			getExtensionOfObject(ProcedureRelationId, form->oid) == extension)
+			found = form->oid;
+	}
+	ReleaseSysCacheList(list);
+	return found;
+}
+
+/* A streaming_attempt: fails where there is no such connection. */
+static void
+close_unnamed(void *arg)
+{
+	(void) OidFunctionCall0(*(Oid *) arg);
+}
+
+/* Connections of dblink outlive a transaction, and are anybody's in the process. */
+static void
+close_connections(void)
+{
+	Oid			extension = get_extension_oid("dblink", true);
+	Oid			names;
+	Oid			close_named;
+	Oid			close;
+	FmgrInfo	flinfo;
+	Datum	   *elements;
+	int			n;
+	Datum		array;
+	LOCAL_FCINFO(fcinfo, 0);
+
+	if (!OidIsValid(extension) ||
+		!OidIsValid(names = dblink_function(extension, "dblink_get_connections", 0)) ||
+		!OidIsValid(close_named = dblink_function(extension, "dblink_disconnect", 1)) ||
+		!OidIsValid(close = dblink_function(extension, "dblink_disconnect", 0)))
+		return;
+	fmgr_info(names, &flinfo);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, 0, InvalidOid, NULL, NULL);
+	array = FunctionCallInvoke(fcinfo);
+	if (!fcinfo->isnull)
+	{
+		deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+						  &elements, NULL, &n);
+		for (int i = 0; i < n; i++)
+			(void) OidFunctionCall1(close_named, elements[i]);
+	}
+	(void) streaming_attempt(close_unnamed, &close, CurrentMemoryContext);
+}
+
 void
 streaming_run_as_begin(StreamingRunAs *saved, Oid owner)
 {
@@ -103,7 +173,10 @@ streaming_run_as_begin(StreamingRunAs *saved, Oid owner)
 	if (is_worker && owner != last_owner)
 	{
 		if (OidIsValid(last_owner))
+		{
 			change_seed();
+			close_connections();
+		}
 		last_owner = owner;
 	}
 	has_run = true;

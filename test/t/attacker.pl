@@ -475,6 +475,47 @@ is(do_as('bob', "SELECT string_agg(what || '=' || coalesce(value, ''), ' ' ORDER
 	'locks and settings of a view are gone when the next runs');
 is(do_as('bob', "SELECT count(*) FROM found WHERE what = 'random' AND value = '" . ($random =~ s/.*\n//sr) . "'"), 0,
 	'its seed of random numbers, too');
+SKIP:
+{
+	skip('dblink is not installed', 2)
+	  unless $node->safe_psql('postgres', q(SELECT count(*) FROM pg_available_extensions WHERE name = 'dblink'));
+	my $place = sprintf "host=%s port=%s dbname=postgres user=mallory", $node->host, $node->port;
+
+	$node->safe_psql('postgres', <<SQL);
+CREATE EXTENSION dblink SCHEMA public;
+GRANT EXECUTE ON FUNCTION public.dblink_connect_u(text), public.dblink_connect_u(text, text) TO mallory;
+SQL
+	do_as('mallory', <<SQL);
+CREATE TABLE connected (names text);
+CREATE FUNCTION connects(r record) RETURNS void LANGUAGE plpgsql AS \$\$
+BEGIN
+	IF public.dblink_get_connections() IS NULL THEN
+		PERFORM public.dblink_connect_u('left', '$place'), public.dblink_connect_u('$place');
+	END IF;
+	INSERT INTO mallory.connected VALUES (array_to_string(public.dblink_get_connections(), ','));
+END
+\$\$;
+CREATE VIEW connecting WITH (streaming.foreach = 'connects') AS SELECT count(*) FROM s;
+SQL
+	do_as('bob', <<'SQL');
+CREATE TABLE looked (names text, unnamed text);
+CREATE FUNCTION looks(r record) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO bob.looked VALUES (array_to_string(public.dblink_get_connections(), ','), '');
+	UPDATE bob.looked SET unnamed = (SELECT u FROM public.dblink('SELECT current_user::text') t(u text));
+EXCEPTION WHEN connection_does_not_exist OR sqlclient_unable_to_establish_sqlconnection THEN
+	INSERT INTO bob.looked VALUES (array_to_string(public.dblink_get_connections(), ','), 'none');
+END
+$$;
+CREATE VIEW looking WITH (streaming.foreach = 'looks', streaming.trigger = 'manual') AS SELECT count(*) FROM s;
+SQL
+	drain($node, 'mallory.connecting');
+	is(do_as('mallory', 'SELECT DISTINCT names FROM connected'), 'left', 'a view has connections');
+	do_as('bob', "SELECT streaming.drain('looking')");
+	is(do_as('bob', q(SELECT DISTINCT coalesce(names, 'none') || ' ' || unnamed FROM looked)), 'none none', 'which are closed when that of another role runs');
+	do_as('mallory', 'DROP VIEW connecting');
+	do_as('bob', 'DROP VIEW looking');
+}
 # (The process has a temporary schema, for streaming.foreach_batch.)
 foreach my $statement ('CREATE DOMAIN pg_temp.trap AS int',
 	'CREATE OR REPLACE FUNCTION pg_temp.trap() RETURNS int LANGUAGE sql RETURN 1',
