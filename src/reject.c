@@ -43,16 +43,13 @@ static Datum make_array(Datum *values, bool *isnull, int n, Oid type);
 int64
 streaming_reject(const StreamingStream *stream, const StreamingReject *rejects, int nrejects)
 {
-	Oid			userid;
-	int			sec_context;
+	StreamingOwnerRights rights;
 	int64		inserted = 0;
 
 	if (nrejects == 0)
 		return 0;
 
-	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(streaming_catalog_owner(),
-						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	streaming_owner_rights_begin(&rights);
 	for (int from = 0; from < nrejects;)
 	{
 		int			n = 0;
@@ -63,7 +60,7 @@ streaming_reject(const StreamingStream *stream, const StreamingReject *rejects, 
 		inserted += insert_some(stream, rejects + from, n);
 		from += n;
 	}
-	SetUserIdAndSecContext(userid, sec_context);
+	streaming_owner_rights_end(&rights);
 	return inserted;
 }
 
