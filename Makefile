@@ -39,7 +39,9 @@ OBJS = \
 	src/exec/close.o \
 	src/exec/group.o \
 	src/exec/late.o \
+	src/exec/edge.o \
 	src/exec/merge_session.o \
+	src/exec/partition.o \
 	src/exec/progress.o \
 	src/exec/recompute.o \
 	src/exec/stage.o \
@@ -68,11 +70,13 @@ OBJS = \
 	src/query/check.o \
 	src/query/compile.o \
 	src/query/compile_bag.o \
+	src/query/compile_partition.o \
 	src/query/event_time.o \
 	src/query/explain.o \
 	src/query/flatten_joins.o \
 	src/query/hash_order.o \
 	src/query/layout.o \
+	src/query/normalize.o \
 	src/query/partial.o \
 	src/query/session.o \
 	src/read_columns.o \

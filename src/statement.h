@@ -7,6 +7,7 @@
 #define STREAMING_STATEMENT_H
 
 #include "executor/spi.h"
+#include "storage/block.h"
 #include "tcop/dest.h"
 #include "utils/tuplestore.h"
 
@@ -50,6 +51,7 @@ typedef struct StreamingStatement
 								 * dest must not write to the database */
 	bool		many_groups;	/* what many rows are expected to be of */
 	StreamingSize size;	/* set before a run that reads no delta */
+	BlockNumber planned_blocks; /* for whom it matters: of the tables it reads */
 	SPIPlanPtr	plans[STREAMING_SIZES];	/* NULL until the first run of
 												 * that size */
 } StreamingStatement;

@@ -61,7 +61,7 @@ static void check_privilege(Oid relid, AclMode mode);
 static void check_privileges(StreamingViewSpec *spec, Oid sink);
 static List *make_tables(StreamingViewSpec *spec);
 static Oid	make_functions(StreamingViewOptions *options, StreamingView *view);
-static void make_change_stream(StreamingViewSpec *spec);
+static void make_change_streams(StreamingViewSpec *spec);
 static Oid	make_view(ViewStmt *stmt, Oid namespace, StreamingViewSpec *spec,
 					  ProcessUtilityContext context, QueryCompletion *qc);
 static List *names_of_relations(Oid definition, List *tables);
@@ -101,7 +101,7 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	check_privileges(spec, view.sink.relid);
 	check_not_shared(view.sink.relid, spec->output_mode);
 
-	make_change_stream(spec);
+	make_change_streams(spec);
 	tables = make_tables(spec);
 	if (view.sink.kind == STREAMING_SINK_FOREACH || view.sink.kind == STREAMING_SINK_FOREACH_BATCH)
 		tables = lappend_oid(tables, make_functions(&options, &view));
@@ -384,20 +384,22 @@ make_functions(StreamingViewOptions *options, StreamingView *view)
 	return relid;
 }
 
-/* What carries the changes of a view that this one reads: a part of that one. */
+/* What carries the changes of views that this one reads: a part of those. */
 static void
-make_change_stream(StreamingViewSpec *spec)
+make_change_streams(StreamingViewSpec *spec)
 {
-	StreamingOwnerRights rights;
-	Oid			relid;
+	for (int i = 0; i < list_length(spec->upstreams); i++)
+	{
+		StreamingOwnerRights rights;
+		Oid			upstream = list_nth_oid(spec->upstreams, i);
+		Oid			relid;
 
-	if (!OidIsValid(spec->upstream) || spec->change_stream == NULL)
-		return;
-	streaming_owner_rights_begin(&rights);
-	relid = run_ddl(spec->change_stream);
-	streaming_owner_rights_end(&rights);
-	streaming_internal_adopt(relid, spec->upstream);
-	streaming_catalog_add_relation(spec->upstream, spec->change_stream_name);
+		streaming_owner_rights_begin(&rights);
+		relid = run_ddl(list_nth(spec->change_streams, i));
+		streaming_owner_rights_end(&rights);
+		streaming_internal_adopt(relid, upstream);
+		streaming_catalog_add_relation(upstream, list_nth(spec->change_stream_names, i));
+	}
 }
 
 /* The view that users read, made by the user. */

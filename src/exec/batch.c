@@ -67,7 +67,8 @@ struct StreamingViewState
 	StreamingView *definition;
 	StreamingProgram *program;	/* NULL, as all that follows, if it is paused */
 	StreamingStageExec **stages;
-	StreamingInput *input;
+	StreamingInput **inputs;	/* in the order of the program's */
+	bool	   *has_input;		/* for one batch: has that input some? */
 	StreamingSink *sink;
 	Oid			change_stream;	/* Invalid: nobody reads the view as a stream */
 	StreamingStatement write_changes;
@@ -182,9 +183,12 @@ add_support_functions(List *objects, StreamingProgram *program)
 static void
 close_program(StreamingViewState *state)
 {
-	if (state->input)
-		streaming_input_close(state->input);
-	state->input = NULL;
+	for (int i = 0; state->inputs && i < state->program->ninputs; i++)
+	{
+		if (state->inputs[i])
+			streaming_input_close(state->inputs[i]);
+	}
+	state->inputs = NULL;
 	for (int i = 0; state->stages && i < state->program->nstages; i++)
 	{
 		if (state->stages[i])
@@ -270,20 +274,25 @@ open_program(StreamingViewState *state)
 	state->change_stream = find_change_stream(state->definition);
 	state->relations = list_concat(state->relations, streaming_layout_row_types(state->program));
 	state->relations = lappend_oid(state->relations, state->definition->definition);
-	state->relations = lappend_oid(state->relations, state->program->scan);
 	if (OidIsValid(state->program->sink.relid))
 		state->relations = lappend_oid(state->relations, state->program->sink.relid);
 	if (OidIsValid(state->change_stream))
 		state->write_changes.sql = streaming_changes_sql(state->change_stream,
 														 streaming_last_stage(state->program));
-	state->input = streaming_input_open(state->definition, state->program->scan);
+	state->has_input = palloc0(sizeof(bool) * state->program->ninputs);
+	state->inputs = palloc0(sizeof(StreamingInput *) * state->program->ninputs);
+	for (int i = 0; i < state->program->ninputs; i++)
+	{
+		state->relations = lappend_oid(state->relations, state->program->inputs[i].scan);
+		state->inputs[i] = streaming_input_open(state->definition, state->program->inputs[i].scan);
+	}
 	state->progress = streaming_progress_read(state->view);
 	state->closed = DT_NOBEGIN;
 	state->due_timeout = streaming_idle_partition_timeout;
 	/* late rows are counted of a session by any time */
 	if (state->program->event_attno ||
 		state->program->stages[0].kind == STREAMING_STAGE_SESSION)
-		streaming_input_track(state->input, state->program->event_attno,
+		streaming_input_track(state->inputs[0], state->program->event_attno,
 							  streaming_late_rescan);
 	MemoryContextSwitchTo(old);
 }
@@ -344,6 +353,17 @@ streaming_view_forget(Oid view)
 	streaming_state_forget(view);
 }
 
+static bool
+reads_view(StreamingProgram *program)
+{
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		if (program->inputs[i].is_view)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A view's first batch shows its rows for no input, loads another view, or
  * empties the sink that is to equal the result.
@@ -353,14 +373,15 @@ runs_without_input(StreamingViewState *state)
 {
 	if (state->progress.batch_id > 0)
 		return false;
-	if (state->program->input_is_view ||
+	if (reads_view(state->program) ||
 		(state->sink && state->program->output_mode == STREAMING_OUTPUT_COMPLETE))
 		return true;
 	for (int i = 0; i < state->program->nstages; i++)
 	{
 		StreamingStage *stage = &state->program->stages[i];
 
-		if (stage->kind != STREAMING_STAGE_APPEND && !stage->grouped)
+		if (stage->kind != STREAMING_STAGE_APPEND && stage->kind != STREAMING_STAGE_JOIN &&
+			(stage->whole || !stage->grouped))
 			return true;
 	}
 	return false;
@@ -371,8 +392,14 @@ streaming_view_has_input(StreamingViewState *state)
 {
 	if (!state->valid)
 		return true;
-	return state->program &&
-		(runs_without_input(state) || streaming_input_available(state->input));
+	if (state->program && runs_without_input(state))
+		return true;
+	for (int i = 0; state->program && i < state->program->ninputs; i++)
+	{
+		if (streaming_input_available(state->inputs[i]))
+			return true;
+	}
+	return false;
 }
 
 bool
@@ -385,7 +412,12 @@ streaming_view_is_held_back(StreamingViewState *state)
 bool
 streaming_view_is_urgent(StreamingViewState *state)
 {
-	return state->valid && streaming_input_is_urgent(state->input);
+	for (int i = 0; state->valid && state->program && i < state->program->ninputs; i++)
+	{
+		if (streaming_input_is_urgent(state->inputs[i]))
+			return true;
+	}
+	return false;
 }
 
 StreamingTime
@@ -410,7 +442,7 @@ new_watermark(StreamingViewState *state, bool in_batch)
 	if (program->event_attno == 0)
 		return state->progress.watermark;
 	state->due_timeout = streaming_idle_partition_timeout;
-	time = streaming_input_event_time(state->input, in_batch, streaming_now(),
+	time = streaming_input_event_time(state->inputs[0], in_batch, streaming_now(),
 									  &state->due);
 	return Max(streaming_time_less(time, program->event_delay), state->progress.watermark);
 }
@@ -470,20 +502,49 @@ sink_takes_rows(StreamingViewState *state)
  * rows come to; less than a twentieth of a batch is thus read twice.
  */
 static StreamingSize
-input_size(StreamingViewState *state, StreamingStageExec *exec)
+input_size(StreamingViewState *state, StreamingStageExec *exec, StreamingEdgeExec *edge)
 {
-	StreamingSize size = streaming_input_size(state->input);
+	StreamingInput *input = state->inputs[edge->edge->input];
+	StreamingSize size = streaming_input_size(input);
 	int64		groups;
 	int64		rows;
 
-	if (size != STREAMING_SIZE_BULK || !streaming_statement_is_parallel(&exec->statement))
+	if (size != STREAMING_SIZE_BULK || !streaming_statement_is_parallel(&edge->statement))
 		return size;
-	streaming_input_begin_sample(state->input);
-	exec->statement.size = STREAMING_SIZE_MANY;
-	groups = streaming_statement_run(&exec->statement, NULL, NULL, true, NULL);
-	size = streaming_input_end_sample(state->input, &groups, &rows);
+	streaming_input_begin_sample(input);
+	edge->statement.size = STREAMING_SIZE_MANY;
+	groups = streaming_statement_run(&edge->statement, NULL, NULL, true, NULL);
+	size = streaming_input_end_sample(input, &groups, &rows);
 	streaming_stage_expect(exec, rows, groups);
 	return size;
+}
+
+/* What the inputs of a stage that are the program's are like. */
+static void
+prepare_edges(StreamingViewState *state, StreamingStageExec *exec)
+{
+	for (int i = 0; i < exec->stage->nedges; i++)
+	{
+		StreamingEdgeExec *edge = &exec->edges[i];
+
+		if (edge->edge->input < 0)
+			continue;
+		edge->initial_load = exec->first && state->program->inputs[edge->edge->input].is_view;
+		edge->input_size = input_size(state, exec, edge);
+	}
+}
+
+/* The stages that read inputs have run: the watermark that follows is known. */
+static void
+end_input(StreamingViewState *state, bool input)
+{
+	state->progress.late_rows += streaming_late_end();
+	for (int i = 0; i < state->program->ninputs; i++)
+	{
+		if (state->has_input[i])
+			streaming_input_finish(state->inputs[i]);
+	}
+	state->progress.watermark = new_watermark(state, input);
 }
 
 /* Runs the stages one after the other.  input: the batch has some. */
@@ -491,6 +552,7 @@ static void
 run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 {
 	StreamingProgram *program = state->program;
+	StreamingDelta **deltas = palloc0(sizeof(StreamingDelta *) * program->nstages);
 	StreamingDelta *delta = NULL;
 	bool		first = state->progress.batch_id == 0;
 
@@ -503,8 +565,8 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 		StreamingStageExec *exec = state->stages[i];
 		bool		last = i == program->nstages - 1;
 
-		if (i == 0)
-			exec->input_size = input_size(state, exec);
+		exec->first = first;
+		prepare_edges(state, exec);
 		exec->changes = exec->writes = NULL;
 		exec->takes = NULL;
 		if (!last)
@@ -516,19 +578,16 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 		else if (last && state->sink && program->output_mode != STREAMING_OUTPUT_COMPLETE)
 			exec->writes = streaming_delta_make(exec, "changes");
 
-		streaming_stage_run(exec, delta, i == 0 && first && program->input_is_view);
-		if (i == 0)
-		{
-			state->progress.late_rows += streaming_late_end();
-			if (input)
-				streaming_input_finish(state->input);
-			state->progress.watermark = new_watermark(state, input);
-		}
+		streaming_stage_run(exec, deltas);
+		if (i == 0 && program->event_attno)
+			end_input(state, input);
+		else if (last && !program->event_attno)
+			end_input(state, input);
 		streaming_stage_finish(exec, state->closed, state->progress.watermark);
 		result->merge_ms += INSTR_TIME_GET_MILLISEC(exec->merge_time);
 		if (exec->table)
 			state->progress.state_rows += exec->table->rows_added;
-		delta = exec->changes;
+		delta = deltas[i] = exec->changes;
 		if (last)
 		{
 			result->output_rows = exec->output_rows;
@@ -549,13 +608,16 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
  * changes, a part that the right to read the view stands for.
  */
 static void
-check_upstream(StreamingViewState *state)
+check_upstreams(StreamingViewState *state)
 {
-	Oid			input = state->program->input;
+	for (int i = 0; i < state->program->ninputs; i++)
+	{
+		Oid			relid = state->program->inputs[i].relid;
 
-	if (state->program->input_is_view &&
-		pg_class_aclcheck(input, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(input));
+		if (state->program->inputs[i].is_view &&
+			pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(relid));
+	}
 }
 
 /* run_stages as the view's owner, connected to SPI. */
@@ -565,7 +627,7 @@ run_as_owner(StreamingViewState *state, bool input, StreamingBatchResult *result
 	StreamingRunAs saved;
 
 	streaming_run_as_begin(&saved, state->definition->owner);
-	check_upstream(state);
+	check_upstreams(state);
 	SPI_connect();
 	run_stages(state, input, result);
 	SPI_finish();
@@ -604,6 +666,56 @@ batch_limit(StreamingViewState *state)
 	return state->definition->max_rows;
 }
 
+/* Fixes the ends of the batch; false: no input has anything. */
+static bool
+begin_inputs(StreamingViewState *state)
+{
+	bool		some = false;
+
+	for (int i = 0; i < state->program->ninputs; i++)
+	{
+		state->has_input[i] = streaming_input_begin(state->inputs[i], batch_limit(state),
+													state->definition->max_files);
+		some |= state->has_input[i];
+	}
+	return some;
+}
+
+/* The inputs that have nothing are read as well. */
+static void
+begin_empty_inputs(StreamingViewState *state)
+{
+	for (int i = 0; i < state->program->ninputs; i++)
+	{
+		if (!state->has_input[i])
+			streaming_input_begin_empty(state->inputs[i]);
+	}
+}
+
+/* Writes down how far the batch has come. */
+static void
+end_inputs(StreamingViewState *state, StreamingBatchResult *result)
+{
+	for (int i = 0; i < state->program->ninputs; i++)
+	{
+		StreamingInput *input = state->inputs[i];
+		bool		more = false;
+
+		if (state->has_input[i])
+		{
+			result->input_rows += streaming_input_end(input, &more);
+			streaming_input_checkpoint(input, state->progress.batch_id + 1);
+			result->more |= more;
+			continue;
+		}
+		if (state->progress.batch_id == 0 && state->program->inputs[i].is_view)
+			streaming_input_checkpoint_empty(input, 1);
+		streaming_input_end_empty(input);
+	}
+	if (result->input_rows > 0)
+		streaming_stage_expect(state->stages[0], result->input_rows, state->stages[0]->ngroups);
+}
+
 bool
 streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResult *result)
 {
@@ -628,10 +740,10 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 		return false;
 	}
 
-	streaming_input_prepare(state->input);
+	for (int i = 0; i < state->program->ninputs; i++)
+		streaming_input_prepare(state->inputs[i]);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	input = streaming_input_begin(state->input, batch_limit(state),
-								  state->definition->max_files);
+	input = begin_inputs(state);
 	if (!input && !runs_without_input(state) &&
 		new_watermark(state, false) == state->progress.watermark)
 	{
@@ -640,23 +752,11 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 		MemoryContextSwitchTo(caller);
 		return false;
 	}
-	if (!input)
-		streaming_input_begin_empty(state->input);
+	begin_empty_inputs(state);
 	run_as_owner(state, input, result);
 	read_and_merge = since_ms(start);
 	result->read_ms = read_and_merge - result->merge_ms - result->write_ms;
-	if (!input)
-	{
-		if (state->progress.batch_id == 0 && state->program->input_is_view)
-			streaming_input_checkpoint_empty(state->input, 1);
-		streaming_input_end_empty(state->input);
-	}
-	else
-	{
-		result->input_rows = streaming_input_end(state->input, &result->more);
-		streaming_stage_expect(state->stages[0], result->input_rows, state->stages[0]->ngroups);
-		streaming_input_checkpoint(state->input, state->progress.batch_id + 1);
-	}
+	end_inputs(state, result);
 	state->progress.batch_id++;
 	state->progress.input_rows += result->input_rows;
 	state->progress.output_rows += result->output_rows;
@@ -666,8 +766,11 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	PopActiveSnapshot();
 	end_block();
 	MemoryContextSwitchTo(caller);
-	if (input)
-		streaming_input_committed(state->input);
+	for (int i = 0; i < state->program->ninputs; i++)
+	{
+		if (state->has_input[i])
+			streaming_input_committed(state->inputs[i]);
+	}
 	state->closed = state->progress.watermark;
 	result->duration_ms = since_ms(start);
 	result->commit_ms = result->duration_ms - read_and_merge;
@@ -677,8 +780,11 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 void
 streaming_view_aborted(StreamingViewState *state)
 {
-	if (state->input)
-		streaming_input_aborted(state->input);
+	for (int i = 0; state->inputs && i < state->program->ninputs; i++)
+	{
+		if (state->inputs[i])
+			streaming_input_aborted(state->inputs[i]);
+	}
 	(void) streaming_late_end();
 	streaming_state_forget(state->view);
 	/* the totals may have been counted up for what has not happened */

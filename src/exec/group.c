@@ -353,14 +353,12 @@ combine_group(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 
 /* multiset: the pending row has the outputs and how many came or went. */
 static void
-count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
+count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64 delta)
 {
 	StreamingStage *stage = exec->stage;
-	int64		delta = DatumGetInt64(values[stage->nkeys]);
 	TupleTableSlot *stored = find_group(exec, hash, values, isnull);
 	TupleTableSlot *row = exec->table->row;
 	int64		count = delta;
-	int			sign;
 
 	if (delta == 0)
 		return;
@@ -381,21 +379,17 @@ count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 	else
 		streaming_state_update(exec->table, &stored->tts_tid);
 
-	sign = delta > 0 ? 1 : -1;
-	exec->output_rows += delta * sign;
-	for (int64 i = 0; (exec->changes || exec->writes) && i < delta * sign; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		streaming_emit(exec, exec->changes, sign, values, isnull);
-		streaming_emit(exec, exec->writes, sign, values, isnull);
-	}
+	streaming_emit_weighted(exec, delta, values, isnull);
 }
 
 void
 streaming_merge_pending(StreamingStageExec *exec)
 {
 	MemoryContext old = CurrentMemoryContext;
+	bool		counted = exec->stage->kind == STREAMING_STAGE_MULTISET;
 
+	if (counted)
+		(void) streaming_collapse_pending(exec, exec->group_key, exec->current->edge->weighted);
 	streaming_state_expect(exec->table, exec->npending);
 	for (int i = 0; i < exec->npending; i++)
 	{
@@ -411,14 +405,14 @@ streaming_merge_pending(StreamingStageExec *exec)
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (i > 0 && row->hash == row[-1].hash)
+		if (!counted && i > 0 && row->hash == row[-1].hash)
 			streaming_state_settle(exec->table);	/* it may be the same group */
 		ResetExprContext(exec->econtext);
 		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
 		ExecForceStoreMinimalTuple(row->tuple, input, false);
 		slot_getallattrs(input);
-		if (exec->stage->kind == STREAMING_STAGE_MULTISET)
-			count_row(exec, row->hash, input->tts_values, input->tts_isnull);
+		if (counted)
+			count_row(exec, row->hash, input->tts_values, input->tts_isnull, exec->weights[i]);
 		else
 			combine_group(exec, row->hash, input->tts_values, input->tts_isnull);
 		MemoryContextSwitchTo(old);

@@ -60,8 +60,8 @@ streaming_recompute_statement(StreamingStage *stage)
 	return buf.data;
 }
 
-static void
-touch_group(StreamingStageExec *exec, int64 hash)
+void
+streaming_touch_group(StreamingStageExec *exec, int64 hash)
 {
 	if (exec->ntouched > 0 && exec->touched[exec->ntouched - 1] == hash)
 		return;
@@ -93,12 +93,11 @@ find_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 
 /* Adds one distinct row of the batch to the bag, or takes it back. */
 static void
-put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
+put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64 delta)
 {
 	StreamingStage *stage = exec->stage;
 	StreamingStateTable *bag = exec->bag;
 	int			ncolumns = stage->nkeys + stage->nargs;
-	int64		delta = DatumGetInt64(values[ncolumns]);
 	int64		group = streaming_group_hash(exec->group_key, values, isnull);
 	int64		count = delta;
 	bool		found;
@@ -129,7 +128,7 @@ put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 		streaming_state_delete(bag, bag->stored);
 	else
 		streaming_state_update(bag, &bag->stored->tts_tid);
-	touch_group(exec, group);
+	streaming_touch_group(exec, group);
 }
 
 /* Merges the pending rows (keys, arguments, count) into the bag. */
@@ -138,8 +137,11 @@ streaming_merge_bag(StreamingStageExec *exec)
 {
 	MemoryContext old = CurrentMemoryContext;
 
-	streaming_state_expect(exec->bag, exec->npending);
-	for (int i = 0; i < exec->npending; i++)
+	bool		weighted = exec->current->edge->weighted;
+	int			n = streaming_collapse_pending(exec, exec->row_key, weighted);
+
+	streaming_state_expect(exec->bag, n);
+	for (int i = 0; i < n; i++)
 	{
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -148,19 +150,10 @@ streaming_merge_bag(StreamingStageExec *exec)
 		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
 		slot_getallattrs(exec->input);
 		put_row(exec, exec->pending[i].hash, exec->input->tts_values,
-				exec->input->tts_isnull);
+				exec->input->tts_isnull, exec->weights[i]);
 		MemoryContextSwitchTo(old);
 	}
-	streaming_state_flush(exec->bag);
-}
-
-static int
-compare_hashes(const void *a, const void *b)
-{
-	int64		left = *(const int64 *) a;
-	int64		right = *(const int64 *) b;
-
-	return left < right ? -1 : left > right ? 1 : 0;
+	streaming_state_settle(exec->bag);	/* and the next may be of the same rows */
 }
 
 typedef struct ResultReceiver
@@ -185,11 +178,8 @@ result_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
 	StreamingStageExec *exec = ((ResultReceiver *) self)->exec;
 
-	MemoryContext old = MemoryContextSwitchTo(exec->batch_context);
-
 	streaming_check_types(desc, exec->result_types);
-	exec->input = MakeSingleTupleTableSlot(CreateTupleDescCopy(desc), &TTSOpsMinimalTuple);
-	MemoryContextSwitchTo(old);
+	streaming_make_input(exec, desc);
 }
 
 static void
@@ -312,8 +302,7 @@ recompute_groups(StreamingStageExec *exec, int64 *hashes, int n)
 		MemoryContextSwitchTo(old);
 	}
 	streaming_state_flush(exec->table);
-	ExecDropSingleTupleTableSlot(exec->input);
-	exec->input = NULL;
+	streaming_drop_input(exec);
 	ExecDropSingleTupleTableSlot(slot);
 	exec->npending = 0;
 	MemoryContextReset(exec->pending_context);
@@ -322,22 +311,15 @@ recompute_groups(StreamingStageExec *exec, int64 *hashes, int n)
 void
 streaming_recompute_touched(StreamingStageExec *exec)
 {
-	int			n = 0;
+	int			n;
 
-	if (exec->input)
-		ExecDropSingleTupleTableSlot(exec->input);
-	exec->input = NULL;
+	streaming_drop_input(exec);
 	if (!exec->stage->grouped && exec->ntouched == 0)
-		touch_group(exec, streaming_group_hash(exec->group_key, NULL, NULL));
+		streaming_touch_group(exec, streaming_group_hash(exec->group_key, NULL, NULL));
 	if (exec->ntouched == 0)
 		return;
 	CommandCounterIncrement();
-	qsort(exec->touched, exec->ntouched, sizeof(int64), compare_hashes);
-	for (int i = 0; i < exec->ntouched; i++)
-	{
-		if (n == 0 || exec->touched[n - 1] != exec->touched[i])
-			exec->touched[n++] = exec->touched[i];
-	}
+	n = streaming_sort_touched(exec);
 	for (int i = 0; i < n; i += GROUPS_AT_ONCE)
 		recompute_groups(exec, exec->touched + i, Min(GROUPS_AT_ONCE, n - i));
 }

@@ -43,7 +43,7 @@ typedef struct StageReceiver
 	int64		nrows;
 } StageReceiver;
 
-static List *statement_types(StreamingStage *stage);
+static List *statement_types(StreamingStage *stage, StreamingEdge *edge);
 
 /* (keys, aggregates' results): what outputs and HAVING are computed from. */
 static TupleDesc
@@ -79,7 +79,7 @@ outputs_desc(StreamingStage *stage, bool with_sign)
 		TupleDescInitEntryCollation(desc, i + 1, output->collation);
 	}
 	if (with_sign)
-		TupleDescInitEntry(desc, stage->noutputs + 1, "$sign", INT2OID, -1, 0);
+		TupleDescInitEntry(desc, stage->noutputs + 1, "$sign", INT8OID, -1, 0);
 	return desc;
 }
 
@@ -107,14 +107,18 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 	StreamingStageExec *exec = palloc0(sizeof(StreamingStageExec));
 
 	exec->stage = stage;
-	exec->types = statement_types(stage);
-	exec->statement.sql = stage->sql;
-	exec->initial.sql = stage->initial_sql;
-	if ((stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_SESSION) &&
-		stage->naggs > 0)
-		exec->statement.cursor_options = exec->initial.cursor_options =
-			STREAMING_CURSOR_OPT_PARTIAL;
-	exec->statement.parallel = stage->kind == STREAMING_STAGE_COMBINE && stage->naggs > 0;
+	exec->edges = palloc0(sizeof(StreamingEdgeExec) * stage->nedges);
+	for (int i = 0; i < stage->nedges; i++)
+	{
+		StreamingEdgeExec *edge = &exec->edges[i];
+
+		streaming_edge_open(edge, view, &stage->edges[i]);
+		if ((stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_SESSION) &&
+			stage->naggs > 0)
+			edge->statement.cursor_options = edge->initial.cursor_options =
+				STREAMING_CURSOR_OPT_PARTIAL;
+		edge->statement.parallel = stage->kind == STREAMING_STAGE_COMBINE && stage->naggs > 0;
+	}
 	exec->delta_desc = outputs_desc(stage, true);
 	/* sessions are looked up by their time, too */
 	if (stage->table)
@@ -126,6 +130,10 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 		return exec;
 
 	exec->econtext = CreateStandaloneExprContext();
+	if (stage->kind == STREAMING_STAGE_PARTITION)
+		streaming_partition_open(exec);
+	if (stage->kind == STREAMING_STAGE_PARTITION || stage->kind == STREAMING_STAGE_JOIN)
+		return exec;
 	exec->group_key = streaming_group_key(stage->keys, stage->nkeys -
 										  (stage->kind == STREAMING_STAGE_SESSION ? 1 : 0), NULL, 0);
 	exec->aggs = streaming_aggregate_ops(stage->aggs, stage->naggs, exec->econtext);
@@ -151,9 +159,10 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 void
 streaming_stage_close(StreamingStageExec *exec)
 {
-	streaming_statement_free(&exec->statement);
-	streaming_statement_free(&exec->initial);
+	for (int i = 0; i < exec->stage->nedges; i++)
+		streaming_edge_close(&exec->edges[i]);
 	streaming_statement_free(&exec->recompute);
+	streaming_statement_free(&exec->stored);
 	if (exec->econtext)
 		FreeExprContext(exec->econtext, false);
 }
@@ -170,7 +179,7 @@ streaming_delta_make(StreamingStageExec *exec, const char *name)
 }
 
 void
-streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int sign,
+streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int64 sign,
 			   Datum *outputs, bool *isnull)
 {
 	int			n = exec->stage->noutputs;
@@ -181,7 +190,7 @@ streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int sign,
 		return;
 	memcpy(values, outputs, sizeof(Datum) * n);
 	memcpy(nulls, isnull, sizeof(bool) * n);
-	values[n] = Int16GetDatum(sign);
+	values[n] = Int64GetDatum(sign);
 	nulls[n] = false;
 	tuplestore_putvalues(delta->store, delta->desc, values, nulls);
 	delta->nrows++;
@@ -189,10 +198,42 @@ streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int sign,
 		delta->nleaving++;
 }
 
+/*
+ * Between stages that take rows back a row has any weight.  Others, and what is
+ * handed to sinks and to other views, has each row by itself.
+ */
+void
+streaming_emit_weighted(StreamingStageExec *exec, int64 weight, Datum *outputs, bool *isnull)
+{
+	bool		by_itself = exec->stage->last || exec->stage->only_appears;
+	int			sign = weight > 0 ? 1 : -1;
+
+	exec->output_rows += weight * sign;
+	if (!by_itself)
+		streaming_emit(exec, exec->changes, weight, outputs, isnull);
+	for (int64 i = 0; (exec->changes || exec->writes) && by_itself && i < weight * sign; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		streaming_emit(exec, exec->changes, sign, outputs, isnull);
+		streaming_emit(exec, exec->writes, sign, outputs, isnull);
+	}
+}
+
 /* A row of a stage without state: it is the output. */
 static void
 append_row(StreamingStageExec *exec, TupleTableSlot *slot)
 {
+	if (!exec->stage->only_appears)
+	{
+		Datum		weight;
+
+		slot_getallattrs(slot);
+		weight = exec->current->edge->is_signed ? slot->tts_values[exec->stage->noutputs] :
+			Int64GetDatum(1);
+		if (DatumGetInt64(weight) != 0)
+			streaming_emit_weighted(exec, DatumGetInt64(weight), slot->tts_values, slot->tts_isnull);
+		return;
+	}
 	exec->output_rows++;
 	if (exec->table)
 		streaming_state_insert(exec->table, slot);
@@ -218,7 +259,9 @@ merge_chunk(StreamingStageExec *exec)
 	INSTR_TIME_SET_CURRENT(start);
 	if (!exec->in_order)
 		streaming_sort_hashed(exec->pending, exec->npending);
-	if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
+	if (exec->current->table)
+		streaming_merge_edge(exec);
+	else if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
 		streaming_merge_bag(exec);
 	else
 		streaming_merge_pending(exec);
@@ -282,7 +325,8 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 	int64		hash;
 
 	slot_getallattrs(slot);
-	hash = streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
+	hash = exec->current->table ? streaming_edge_hash(exec->current, slot) :
+		streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
 	if (exec->npending > 0 && hash < exec->pending[exec->npending - 1].hash)
 	{
 		if (exec->keeps_order && !IsInParallelMode())
@@ -319,6 +363,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 
 	if (++receiver->nrows % CHECK_POSTMASTER_ROWS == 0 && !PostmasterIsAlive())
 		proc_exit(1);
+	if (receiver->exec->stage->kind == STREAMING_STAGE_JOIN)
+		streaming_join_add(receiver->exec, slot);
 	if (receiver->exec->stage->kind == STREAMING_STAGE_APPEND)
 		append_row(receiver->exec, slot);
 	else if (receiver->exec->stage->kind == STREAMING_STAGE_SESSION)
@@ -332,7 +378,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 
 /* The types of the columns that the statement of a stage is to hand out. */
 static List *
-statement_types(StreamingStage *stage)
+statement_types(StreamingStage *stage, StreamingEdge *edge)
 {
 	List	   *types = NIL;
 
@@ -343,6 +389,11 @@ statement_types(StreamingStage *stage)
 	switch (stage->kind)
 	{
 		case STREAMING_STAGE_APPEND:
+			if (edge->is_signed)
+				types = lappend_oid(types, INT8OID);
+			break;
+		case STREAMING_STAGE_PARTITION:
+		case STREAMING_STAGE_JOIN:
 			break;
 		case STREAMING_STAGE_SESSION:
 			llast_oid(types) = TIMESTAMPTZOID;	/* in the place of the session */
@@ -356,7 +407,8 @@ statement_types(StreamingStage *stage)
 				types = lappend_oid(types, stage->args[i].type);
 			/* FALLTHROUGH */
 		case STREAMING_STAGE_MULTISET:
-			types = lappend_oid(types, INT8OID);	/* how often */
+			if (edge->weighted)
+				types = lappend_oid(types, INT8OID);	/* how often */
 			break;
 	}
 	return types;
@@ -365,18 +417,35 @@ statement_types(StreamingStage *stage)
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
-	StageReceiver *receiver = (StageReceiver *) self;
+	StreamingStageExec *exec = ((StageReceiver *) self)->exec;
+	StreamingEdge *edge = exec->current->edge;
 
-	StreamingStageExec *exec = receiver->exec;
-	MemoryContext old;
+	streaming_check_types(desc, edge->table ? exec->current->types :
+						  statement_types(exec->stage, edge));
+	if (exec->stage->kind != STREAMING_STAGE_APPEND)
+		streaming_make_input(exec, desc);
+}
 
-	streaming_check_types(desc, exec->types);
-	if (exec->stage->kind == STREAMING_STAGE_APPEND)
-		return;
-	/* the statement's memory goes before the last rows are merged */
-	old = MemoryContextSwitchTo(exec->batch_context);
+/* The statement's memory goes before the last rows are merged. */
+void
+streaming_make_input(StreamingStageExec *exec, TupleDesc desc)
+{
+	MemoryContext old = MemoryContextSwitchTo(exec->batch_context);
+
+	streaming_drop_input(exec);
 	exec->input = MakeSingleTupleTableSlot(CreateTupleDescCopy(desc), &TTSOpsMinimalTuple);
+	exec->other = MakeSingleTupleTableSlot(exec->input->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 	MemoryContextSwitchTo(old);
+}
+
+void
+streaming_drop_input(StreamingStageExec *exec)
+{
+	if (exec->input)
+		ExecDropSingleTupleTableSlot(exec->input);
+	if (exec->other)
+		ExecDropSingleTupleTableSlot(exec->other);
+	exec->input = exec->other = NULL;
 }
 
 static void
@@ -384,12 +453,34 @@ receiver_noop(DestReceiver *self)
 {
 }
 
-void
-streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initial)
+/* Runs the statement of an input; what comes of it waits, or is handed on. */
+static void
+run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **deltas)
 {
-	StreamingStage *stage = exec->stage;
 	StageReceiver receiver = {{receive_row, receiver_startup, receiver_noop,
 	receiver_noop, DestNone}, exec, 0};
+	StreamingDelta *input = edge->edge->stage ? deltas[edge->edge->stage - 1] : NULL;
+
+	exec->current = edge;
+	if (exec->stage->kind == STREAMING_STAGE_JOIN)
+		streaming_join_begin(exec);
+	edge->statement.size = edge->initial.size = edge->input_size;
+	streaming_statement_run(edge->initial_load ? &edge->initial : &edge->statement, input, NULL,
+							true, (DestReceiver *) &receiver);
+	exec->ngroups = receiver.nrows;
+	if (input)
+		streaming_stage_expect(exec, input->nrows, exec->ngroups);
+	if (exec->stage->kind == STREAMING_STAGE_JOIN)
+		streaming_join_run(exec);
+	merge_waiting(exec);
+	merge_chunk(exec);
+	edge->initial_load = false;
+}
+
+void
+streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
+{
+	StreamingStage *stage = exec->stage;
 
 	exec->batch_context = CurrentMemoryContext;
 	exec->pending_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -400,7 +491,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->in_order = true;
 	exec->keeps_order = false;
 	exec->waiting = NULL;
-	exec->input = NULL;
+	exec->input = exec->other = NULL;
 	exec->touched = NULL;
 	exec->ntouched = exec->max_touched = 0;
 	exec->output_rows = 0;
@@ -413,15 +504,11 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 	exec->bag = stage->bag_table ?
 		streaming_state_open(stage->bag_table, stage->bag_desc, STREAMING_BAG_HASH(stage),
 							 exec->bag_kept) : NULL;
+	for (int i = 0; i < stage->nedges; i++)
+		exec->edges[i].table = stage->edges[i].table ? streaming_edge_table(&exec->edges[i]) : NULL;
 
-	exec->statement.size = exec->initial.size = exec->input_size;
-	streaming_statement_run(initial ? &exec->initial : &exec->statement, input, NULL,
-							true, (DestReceiver *) &receiver);
-	exec->ngroups = receiver.nrows;
-	if (input)
-		streaming_stage_expect(exec, input->nrows, exec->ngroups);
-	merge_waiting(exec);
-	merge_chunk(exec);
+	for (int i = 0; i < stage->nedges; i++)
+		run_edge(exec, &exec->edges[i], deltas);
 	if (exec->sessions)
 		streaming_session_merge(exec);
 	if (exec->bag)
@@ -430,6 +517,8 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input, bool initia
 		exec->bag = NULL;
 		streaming_recompute_touched(exec);
 	}
+	if (stage->kind == STREAMING_STAGE_PARTITION)
+		streaming_compute_touched(exec);
 }
 
 void
@@ -437,7 +526,7 @@ streaming_stage_expect(StreamingStageExec *exec, int64 rows, int64 groups)
 {
 	if (rows < MANY_GROUPS)
 		return;
-	exec->statement.many_groups = exec->stage->kind == STREAMING_STAGE_COMBINE &&
+	exec->edges[0].statement.many_groups = exec->stage->kind == STREAMING_STAGE_COMBINE &&
 		exec->stage->grouped && groups >= MANY_GROUPS && rows / groups < ROWS_OF_MANY_GROUPS;
 }
 
@@ -448,9 +537,13 @@ streaming_stage_finish(StreamingStageExec *exec, TimestampTz from, TimestampTz u
 		streaming_close_groups(exec, from, upto);
 	if (exec->table)
 		streaming_state_close(exec->table);
-	if (exec->input)
-		ExecDropSingleTupleTableSlot(exec->input);
-	exec->input = NULL;
+	for (int i = 0; i < exec->stage->nedges; i++)
+	{
+		if (exec->edges[i].table)
+			streaming_state_close(exec->edges[i].table);
+		exec->edges[i].table = NULL;
+	}
+	streaming_drop_input(exec);
 	MemoryContextDelete(exec->pending_context);
 }
 
@@ -461,4 +554,9 @@ streaming_stage_vacuum(StreamingStageExec *exec)
 		streaming_state_vacuum(exec->kept);
 	if (exec->bag_kept)
 		streaming_state_vacuum(exec->bag_kept);
+	for (int i = 0; i < exec->stage->nedges; i++)
+	{
+		if (exec->edges[i].kept)
+			streaming_state_vacuum(exec->edges[i].kept);
+	}
 }

@@ -12,15 +12,41 @@
 #include "state/state_table.h"
 #include "statement.h"
 
+/* One of the inputs of a stage. */
+typedef struct StreamingEdgeExec
+{
+	/* for the life of the view in this worker */
+	StreamingEdge *edge;
+	StreamingStatement statement;
+	StreamingStatement initial;
+	StreamingStatement join;
+
+	/* where its rows are kept */
+	List	   *types;			/* of Oid: of the statement's columns */
+	StreamingGroupKey *partition;	/* of the keys */
+	StreamingGroupKey *row;		/* of the columns */
+	StreamingStateKept *kept;
+	TupleDesc	rows_desc;
+
+	/* for one batch */
+	bool		initial_load;	/* initial is to be run, not statement */
+	StreamingSize input_size;	/* of the stream bound */
+	StreamingStateTable *table;
+	StreamingDelta *rows;		/* join: what has come; see edge.c */
+	Datum	   *values;			/* space for one of those */
+	bool	   *isnull;
+} StreamingEdgeExec;
+
 typedef struct StreamingStageExec
 {
 	/* for the life of the view in this worker */
 	StreamingStage *stage;
-	StreamingStatement statement;
-	StreamingStatement initial;
+	StreamingEdgeExec *edges;
 	StreamingStatement recompute;
+	StreamingStatement stored;	/* partition: what a partition was */
 	StreamingGroupKey *group_key;	/* of the keys */
-	StreamingGroupKey *row_key; /* recompute: of keys and arguments */
+	StreamingGroupKey *row_key; /* recompute: of keys and arguments; partition: of
+								 * the partition and the outputs */
 	ExprContext *econtext;		/* per-tuple memory: one group */
 	StreamingAggregateOps *aggs;
 	TupleTableSlot *values;		/* keys and aggregates' results */
@@ -28,13 +54,14 @@ typedef struct StreamingStageExec
 	ExprState  *having;
 	ExprState  *closes;			/* over values */
 	TupleDesc	delta_desc;		/* outputs and "$sign" */
-	List	   *types;			/* of Oid: of the statement's columns */
-	List	   *result_types;	/* recompute: of those of the recomputed groups */
+	List	   *result_types;	/* of Oid: recompute: of the columns of recomputed
+								 * groups; partition: of rows of the result */
 	StreamingStateKept *kept;	/* of the table; NULL: there is none */
 	StreamingStateKept *bag_kept;
 
 	/* for one batch */
-	StreamingSize input_size;	/* of the stream bound */
+	bool		first;			/* the view's first */
+	StreamingEdgeExec *current;	/* whose statement is run */
 	MemoryContext batch_context;
 	StreamingStateTable *table; /* NULL: nothing is kept */
 	StreamingStateTable *bag;
@@ -50,6 +77,8 @@ typedef struct StreamingStageExec
 	bool		keeps_order;	/* so did those before, in this batch */
 	Tuplestorestate *waiting;	/* rows that come after those; NULL: none */
 	TupleTableSlot *input;		/* a pending row */
+	TupleTableSlot *other;		/* another one */
+	int64	   *weights;		/* of pending rows, once collapsed */
 	struct StreamingSessionMerge *sessions; /* session */
 	int64	   *touched;		/* recompute: hashes of groups */
 	int			ntouched;
@@ -66,13 +95,12 @@ extern StreamingStageExec *streaming_stage_open(Oid view, StreamingStage *stage)
 extern void streaming_stage_close(StreamingStageExec *exec);
 
 /*
- * Runs a stage over its input, connected to SPI, in CurrentMemoryContext which
- * lives for the batch.  input: delta of the stage below, NULL: the stream bound
- * in this process.  exec->changes, exec->writes, exec->takes and, if input is
- * NULL, exec->input_size are set by the caller.
+ * Runs a stage over its inputs, connected to SPI, in CurrentMemoryContext which
+ * lives for the batch.  deltas: of the stages below, by their number less 1.
+ * exec->first, exec->changes, exec->writes, exec->takes and, of edges that read an
+ * input of the program, initial_load and input_size are set by the caller.
  */
-extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta *input,
-								bool initial);
+extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas);
 
 /*
  * Tells what the next run's input is like: that of the run before, if not known
@@ -147,8 +175,56 @@ extern void streaming_replace_groups(StreamingStageExec *exec, HeapTuple *stored
 extern Datum streaming_closes(StreamingStageExec *exec, Datum *keys, bool *keys_null,
 							  bool *isnull);
 
+/* in edge.c */
+
+extern void streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge);
+extern void streaming_edge_close(StreamingEdgeExec *exec);
+
+/* Opens the table of an edge for a batch. */
+extern StreamingStateTable *streaming_edge_table(StreamingEdgeExec *exec);
+
+/* What rows of the edge's statement wait by. */
+extern int64 streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot);
+
+/*
+ * Lets the pending rows, sorted by hash, be distinct by their first columns, those
+ * of key.  weighted: their last column is a weight, else it is 1; the sums are in
+ * exec->weights.  Returns how many rows there are.
+ */
+extern int streaming_collapse_pending(StreamingStageExec *exec, StreamingGroupKey *key,
+									  bool weighted);
+
+/* Keeps the pending rows of the current edge and touches their partitions. */
+extern void streaming_merge_edge(StreamingStageExec *exec);
+
+/* Of a statement over tables of the stage: is planned anew if they have grown. */
+extern void streaming_replan(StreamingStageExec *exec, StreamingStatement *statement);
+
+/* join: before the current edge's rows come, with each, and to join them. */
+extern void streaming_join_begin(StreamingStageExec *exec);
+extern void streaming_join_add(StreamingStageExec *exec, TupleTableSlot *slot);
+extern void streaming_join_run(StreamingStageExec *exec);
+
+/* in partition.c */
+extern void streaming_partition_open(StreamingStageExec *exec);
+extern void streaming_compute_touched(StreamingStageExec *exec);
+
+/* Sorts touched, each once; returns how many there are. */
+extern int streaming_sort_touched(StreamingStageExec *exec);
+
+/* in recompute.c */
+extern void streaming_touch_group(StreamingStageExec *exec, int64 hash);
+
+/* in stage.c: slots of pending rows, of desc, for the batch */
+extern void streaming_make_input(StreamingStageExec *exec, TupleDesc desc);
+extern void streaming_drop_input(StreamingStageExec *exec);
+
+/* in stage.c: a row of the output appears so often, or (less than 0) disappears */
+extern void streaming_emit_weighted(StreamingStageExec *exec, int64 weight, Datum *outputs,
+									bool *isnull);
+
 /* in stage.c: one changed row of the output */
-extern void streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int sign,
+extern void streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int64 sign,
 						   Datum *outputs, bool *isnull);
 
 #endif							/* STREAMING_STAGE_H */

@@ -1,14 +1,11 @@
 /*
  * check.c
- *		Which queries can be kept up to date: refuses the others.
+ *		What a continuous query reads, and which queries cannot be kept up to
+ *		date: refuses them.
  *
- * What is kept today: one stream (or one other continuous view), filters,
- * projections, joins with ordinary tables, and aggregations, also of
- * aggregations.  Everything refused is refused with ERRCODE_FEATURE_NOT_SUPPORTED
- * and a hint that says what would work.
- *
- * The query is looked at as the parser left it.  Ordinary views are not
- * expanded: a stream hidden in one is refused with a hint.
+ * Everything refused is refused with ERRCODE_FEATURE_NOT_SUPPORTED and a hint that
+ * says what would work.  The query is looked at as the parser left it, but that
+ * ordinary views over streams have been expanded (expand_views.c).
  */
 #include "postgres.h"
 
@@ -21,23 +18,18 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "query/program.h"
+#include "query/compile.h"
 #include "stream.h"
 
 typedef struct InputSearch
 {
-	Oid			relid;			/* first input found */
-	bool		is_view;
-	int			count;			/* how many there are */
+	List	   *relids;			/* of Oid: inputs found, each once */
+	int			count;			/* how often they are named */
 	char	   *hidden_in;		/* an ordinary view that hides one */
 	List	   *rtable;			/* of the query being walked */
 } InputSearch;
 
 static bool search_walker(Node *node, InputSearch *search);
-static bool contains_input(Node *node);
-static bool has_subquery_input(Node *node, void *context);
-static void check_level(Query *query, bool top);
-static void check_from(Query *query, Node *node);
 
 static void
 refuse(const char *what, const char *hint)
@@ -48,33 +40,33 @@ refuse(const char *what, const char *hint)
 			 errhint("%s", hint)));
 }
 
+bool
+streaming_is_input(Oid relid)
+{
+	StreamingSourceKind kind;
+
+	return streaming_is_stream(relid, &kind) ||
+		(get_rel_relkind(relid) == RELKIND_VIEW &&
+		 streaming_catalog_view(relid, true) != NULL);
+}
+
 /* An input is a stream or a continuous view. */
 static void
 search_relation(Oid relid, InputSearch *search)
 {
-	StreamingSourceKind kind;
-	bool		is_view = false;
-
-	if (!streaming_is_stream(relid, &kind))
+	if (streaming_is_input(relid))
 	{
-		if (get_rel_relkind(relid) != RELKIND_VIEW)
-			return;
-		is_view = streaming_catalog_view(relid, true) != NULL;
-		if (!is_view)
-		{
-			Relation	rel = table_open(relid, AccessShareLock);
-			bool		hides = contains_input((Node *) get_view_query(rel));
-
-			table_close(rel, NoLock);
-			if (hides && search->hidden_in == NULL)
-				search->hidden_in = get_rel_name(relid);
-			return;
-		}
+		search->count++;
+		search->relids = list_append_unique_oid(search->relids, relid);
 	}
-	if (search->count++ == 0)
+	else if (get_rel_relkind(relid) == RELKIND_VIEW)
 	{
-		search->relid = relid;
-		search->is_view = is_view;
+		Relation	rel = table_open(relid, AccessShareLock);
+		bool		hides = streaming_contains_input((Node *) get_view_query(rel));
+
+		table_close(rel, NoLock);
+		if (hides && search->hidden_in == NULL)
+			search->hidden_in = get_rel_name(relid);
 	}
 }
 
@@ -90,6 +82,8 @@ search_walker(Node *node, InputSearch *search)
 
 		if (rte->rtekind == RTE_RELATION)
 			search_relation(rte->relid, search);
+		else if (streaming_is_delta(rte))
+			search->count++;
 		return range_table_entry_walker(rte, search_walker, search, 0);
 	}
 	if (IsA(node, Query))
@@ -115,26 +109,39 @@ search_inputs(Node *node)
 	return search;
 }
 
-static bool
-contains_input(Node *node)
+bool
+streaming_contains_input(Node *node)
 {
 	InputSearch search = search_inputs(node);
 
 	return search.count > 0 || search.hidden_in != NULL;
 }
 
-/* Is there a sublink (EXISTS, IN, scalar) over an input in an expression? */
-static bool
-has_subquery_input(Node *node, void *context)
+bool
+streaming_rte_contains_input(RangeTblEntry *rte)
+{
+	InputSearch search = {0};
+
+	if (rte->rtekind == RTE_RELATION)
+		search_relation(rte->relid, &search);
+	else if (streaming_is_delta(rte))
+		search.count++;
+	else
+		(void) range_table_entry_walker(rte, search_walker, &search, 0);
+	return search.count > 0 || search.hidden_in != NULL;
+}
+
+bool
+streaming_has_sublink_input(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, SubLink))
-		return contains_input(((SubLink *) node)->subselect);
-	return expression_tree_walker(node, has_subquery_input, context);
+	if (IsA(node, SubLink) && streaming_contains_input(((SubLink *) node)->subselect))
+		return true;
+	return expression_tree_walker(node, streaming_has_sublink_input, context);
 }
 
-/* Index of the range table entry below node that holds the input, or 0. */
+/* Index of the range table entry below node that holds an input, or 0. */
 static int
 input_below(Query *query, Node *node)
 {
@@ -143,19 +150,8 @@ input_below(Query *query, Node *node)
 	if (IsA(node, RangeTblRef))
 	{
 		int			rti = ((RangeTblRef *) node)->rtindex;
-		RangeTblEntry *rte = rt_fetch(rti, query->rtable);
 
-		if (rte->rtekind == RTE_RELATION || rte->rtekind == RTE_SUBQUERY)
-		{
-			InputSearch search = {0};
-
-			if (rte->rtekind == RTE_RELATION)
-				search_relation(rte->relid, &search);
-			else
-				search_walker((Node *) rte->subquery, &search);
-			return search.count > 0 ? rti : 0;
-		}
-		return 0;
+		return streaming_rte_contains_input(rt_fetch(rti, query->rtable)) ? rti : 0;
 	}
 	if (IsA(node, JoinExpr))
 	{
@@ -184,41 +180,138 @@ streaming_query_input(Query *query)
 	return input_below(query, (Node *) query->jointree);
 }
 
-/* Rows of a side that may be filled with nulls would have to be taken back. */
-static void
-check_from(Query *query, Node *node)
+/* Names around the queries in node: columns, aggregates, WITH queries. */
+static bool
+correlated_walker(Node *node, void *context)
 {
+	Index	   *level = (Index *) context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varlevelsup > *level;
+	if (IsA(node, Aggref) && ((Aggref *) node)->agglevelsup > *level)
+		return true;
+	if (IsA(node, GroupingFunc) && ((GroupingFunc *) node)->agglevelsup > *level)
+		return true;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		return rte->rtekind == RTE_CTE && !streaming_is_delta(rte) && rte->ctelevelsup > *level;
+	}
+	if (IsA(node, Query))
+	{
+		bool		result;
+
+		(*level)++;
+		result = query_tree_walker((Query *) node, correlated_walker, context,
+								   QTW_EXAMINE_RTES_BEFORE | QTW_IGNORE_JOINALIASES);
+		(*level)--;
+		return result;
+	}
+	return expression_tree_walker(node, correlated_walker, context);
+}
+
+bool
+streaming_is_correlated(Query *query)
+{
+	Index		level = 0;
+
+	return query_tree_walker(query, correlated_walker, &level,
+							 QTW_EXAMINE_RTES_BEFORE | QTW_IGNORE_JOINALIASES);
+}
+
+/* ---- Which levels have one input, whose rows they take one by one ---- */
+
+typedef struct PlainSearch
+{
+	Query	   *query;
+	int			ninputs;
+	bool		fits;
+} PlainSearch;
+
+static void
+search_plain(PlainSearch *search, Node *node, bool nullable)
+{
+	RangeTblEntry *rte;
+	ListCell   *lc;
+
+	if (node == NULL)
+		return;
 	if (IsA(node, FromExpr))
 	{
-		ListCell   *lc;
+		FromExpr   *from = (FromExpr *) node;
 
-		foreach(lc, ((FromExpr *) node)->fromlist)
-			check_from(query, lfirst(lc));
+		foreach(lc, from->fromlist)
+			search_plain(search, lfirst(lc), nullable);
+		search->fits &= !streaming_has_sublink_input(from->quals, NULL);
+		return;
 	}
-	else if (IsA(node, JoinExpr))
+	if (IsA(node, JoinExpr))
 	{
 		JoinExpr   *join = (JoinExpr *) node;
-		bool		left = input_below(query, join->larg) != 0;
-		bool		right = input_below(query, join->rarg) != 0;
+		bool		full = join->jointype == JOIN_FULL;
 
-		if ((join->jointype == JOIN_FULL && (left || right)) ||
-			(join->jointype == JOIN_LEFT && right) ||
-			(join->jointype == JOIN_RIGHT && left))
-			refuse("an outer join that fills up the stream's side",
-				   "Put the stream on the side of the join that keeps all its rows.");
-		check_from(query, join->larg);
-		check_from(query, join->rarg);
+		search_plain(search, join->larg, nullable || full || join->jointype == JOIN_RIGHT);
+		search_plain(search, join->rarg, nullable || full || join->jointype == JOIN_LEFT);
+		search->fits &= !streaming_has_sublink_input(join->quals, NULL);
+		return;
 	}
-	else if (IsA(node, RangeTblRef))
-	{
-		RangeTblEntry *rte = rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable);
-
-		if (rte->tablesample && input_below(query, node))
-			refuse("TABLESAMPLE of a stream", "Filter with WHERE.");
-		if (rte->rtekind == RTE_SUBQUERY && input_below(query, node))
-			check_level(rte->subquery, false);
-	}
+	rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, search->query->rtable);
+	if (!streaming_rte_contains_input(rte))
+		return;
+	search->ninputs++;
+	if (nullable || (rte->rtekind != RTE_RELATION && rte->rtekind != RTE_SUBQUERY &&
+					 !streaming_is_delta(rte)) ||
+		(rte->rtekind == RTE_SUBQUERY && streaming_is_correlated(rte->subquery)))
+		search->fits = false;
 }
+
+bool
+streaming_has_plain_from(Query *query)
+{
+	PlainSearch search = {query, 0, true};
+	ListCell   *lc;
+
+	if (query->setOperations)
+		return false;
+	foreach(lc, query->cteList)
+	{
+		if (streaming_contains_input(lfirst_node(CommonTableExpr, lc)->ctequery))
+			return false;
+	}
+	search_plain(&search, (Node *) query->jointree, false);
+	return search.fits && search.ninputs == 1;
+}
+
+bool
+streaming_is_plain(Query *query)
+{
+	if (query->hasWindowFuncs || query->hasDistinctOn || query->limitCount ||
+		query->limitOffset || query->groupingSets != NIL ||
+		!streaming_has_plain_from(query) ||
+		streaming_has_sublink_input((Node *) query->targetList, NULL) ||
+		streaming_has_sublink_input(query->havingQual, NULL))
+		return false;
+	if (!streaming_is_aggregation(query))
+		return true;
+	return !query->hasTargetSRFs &&
+		!(query->distinctClause && (query->hasAggs || query->groupClause || query->havingQual));
+}
+
+bool
+streaming_is_chain(Query *query)
+{
+	RangeTblEntry *rte;
+
+	if (!streaming_is_plain(query))
+		return false;
+	rte = rt_fetch(streaming_query_input(query), query->rtable);
+	return rte->rtekind != RTE_SUBQUERY || streaming_is_chain(rte->subquery);
+}
+
+/* ---- What is refused ---- */
 
 /* Those of any table; only tableoid means something to a row of a stream. */
 static bool
@@ -230,103 +323,70 @@ names_system_column(Node *node, Query *query)
 	{
 		Var		   *var = (Var *) node;
 		RangeTblEntry *rte;
-		StreamingSourceKind kind;
 
 		if (var->varlevelsup > 0 || var->varattno >= 0 ||
 			var->varattno == TableOidAttributeNumber)
 			return false;
 		rte = rt_fetch(var->varno, query->rtable);
-		return rte->rtekind == RTE_RELATION && streaming_is_stream(rte->relid, &kind);
+		return rte->rtekind == RTE_RELATION && streaming_is_input(rte->relid);
 	}
 	return expression_tree_walker(node, names_system_column, query);
 }
 
+/* Each query in node, at any depth. */
 static bool
-contains_grouping(Node *node, void *context)
+check_walker(Node *node, void *context)
 {
-	if (node == NULL)
-		return false;
-	return IsA(node, GroupingFunc) || expression_tree_walker(node, contains_grouping, context);
-}
-
-static void
-check_level(Query *query, bool top)
-{
+	Query	   *query = (Query *) node;
 	ListCell   *lc;
 
-	if (query->setOperations)
-		refuse("UNION, INTERSECT and EXCEPT",
-			   "Make a continuous view of each part.");
-	if (query->cteList != NIL)
-		refuse("WITH queries", "Write the query as a subquery in FROM.");
-	if (query->hasWindowFuncs)
-		refuse("window functions",
-			   "Compute them in a query over the continuous view.");
-	if (query->hasDistinctOn)
-		refuse("SELECT DISTINCT ON",
-			   "Use GROUP BY with min or max, or SELECT DISTINCT.");
-	if (query->distinctClause && (query->hasAggs || query->groupClause))
-		refuse("SELECT DISTINCT together with aggregation",
-			   "Aggregate in a subquery and group its result.");
-	if (query->groupingSets != NIL)
-		refuse("GROUPING SETS, ROLLUP and CUBE",
-			   "Make a continuous view of each grouping.");
-	if (contains_grouping((Node *) query->targetList, NULL) ||
-		contains_grouping(query->havingQual, NULL))
-		refuse("GROUPING()", "Without GROUPING SETS it is 0: write 0.");
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, check_walker, context);
+	if (query->rowMarks != NIL)
+		refuse("FOR UPDATE and FOR SHARE", "Leave the clause out.");
+	if (query->hasModifyingCTE || query->commandType != CMD_SELECT)
+		refuse("data-modifying statements", "Use SELECT.");
 	if (names_system_column((Node *) query->targetList, query) ||
 		names_system_column(query->havingQual, query) ||
 		names_system_column((Node *) query->jointree, query))
 		refuse("system columns of a stream, except tableoid",
 			   "For a record's place, add a column with the option \"metadata\" to the stream.");
-	foreach(lc, query->targetList)
+	foreach(lc, query->rtable)
 	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
-		if (top && !tle->resjunk && strcmp(tle->resname, "$hash") == 0)
-			refuse("a column named \"$hash\"", "Give it another name with AS.");
+		if (rte->tablesample && rte->rtekind == RTE_RELATION && streaming_is_input(rte->relid))
+			refuse("TABLESAMPLE of a stream", "Filter with WHERE.");
 	}
-	if (query->limitCount || query->limitOffset)
-		refuse("LIMIT and OFFSET", "Use LIMIT in a query over the continuous view.");
-	if (query->sortClause != NIL)
-		refuse("ORDER BY",
-			   "Use ORDER BY in a query over the continuous view.");
-	if (query->rowMarks != NIL)
-		refuse("FOR UPDATE and FOR SHARE", "Leave the clause out.");
-	if (query->hasTargetSRFs && (query->hasAggs || query->groupClause || query->distinctClause))
-		refuse("set-returning functions in the select list of an aggregation",
-			   "Call the function in FROM, or in a subquery below the aggregation.");
-	if (query->hasModifyingCTE || query->commandType != CMD_SELECT)
-		refuse("data-modifying statements", "Use SELECT.");
-
-	if (has_subquery_input((Node *) query->targetList, NULL) ||
-		has_subquery_input(query->havingQual, NULL) ||
-		has_subquery_input((Node *) query->jointree, NULL))
-		refuse("a stream in a subquery expression",
-			   "Join the stream in FROM.");
-	check_from(query, (Node *) query->jointree);
+	return query_tree_walker(query, check_walker, context, 0);
 }
 
-Oid
-streaming_query_check(Query *query, bool *is_view)
+List *
+streaming_query_check(Query *query)
 {
 	InputSearch search = search_inputs((Node *) query);
+	ListCell   *lc;
 
 	if (search.hidden_in)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("continuous views do not support a stream inside the ordinary view \"%s\"",
 						search.hidden_in),
-				 errhint("Name the stream in the query itself, or make that view continuous.")));
+				 errhint("Drop the view and create it again.")));
 	if (search.count == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("continuous view reads no stream"),
 				 errhint("Select from a foreign table of a kafka, directory or streaming server, or from another continuous view; for ordinary tables use a materialized view.")));
-	check_level(query, true);
-	if (search.count > 1)
-		refuse("more than one stream",
-			   "Make a continuous view of each stream and join them when reading.");
-	*is_view = search.is_view;
-	return search.relid;
+	(void) check_walker((Node *) query, NULL);
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk && tle->resname[0] == '$')
+			refuse(psprintf("a column named \"%s\"", tle->resname), "Give it another name with AS.");
+	}
+	return search.relids;
 }

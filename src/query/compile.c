@@ -10,7 +10,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/nbtree.h"
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -19,7 +21,9 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
 #include "optimizer/clauses.h"
+#include "miscadmin.h"
 #include "parser/parse_agg.h"
+#include "parser/parse_coerce.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
@@ -43,7 +47,6 @@ typedef struct ResultContext
 	StreamingStage *stage;
 } ResultContext;
 
-static void compile_level(StreamingCompiler *compiler, Query *query, bool last);
 
 void
 streaming_fill_value(StreamingValue *value, char *name, Node *expr)
@@ -61,34 +64,6 @@ streaming_is_aggregation(Query *query)
 {
 	return query->hasAggs || query->groupClause != NIL || query->havingQual != NULL ||
 		query->distinctClause != NIL;
-}
-
-/* The aggregation nearest below query on the way to the input, or NULL. */
-static Query *
-aggregation_below(Query *query)
-{
-	RangeTblEntry *rte = rt_fetch(streaming_query_input(query), query->rtable);
-
-	if (rte->rtekind != RTE_SUBQUERY)
-		return NULL;
-	if (streaming_is_aggregation(rte->subquery))
-		return rte->subquery;
-	return aggregation_below(rte->subquery);
-}
-
-/*
- * PostgreSQL 18 keeps grouping expressions in a range table entry of their own
- * (upstream commit 247dea89f); write them back where they are used, at this
- * level and in the subqueries on the way to the input.
- */
-static void
-flatten_grouping(Query *query)
-{
-	RangeTblEntry *rte = rt_fetch(streaming_query_input(query), query->rtable);
-
-	streaming_flatten_group_exprs(query);
-	if (rte->rtekind == RTE_SUBQUERY)
-		flatten_grouping(rte->subquery);
 }
 
 /* SELECT DISTINCT a, b is SELECT a, b GROUP BY a, b. */
@@ -115,17 +90,6 @@ streaming_name_relation(RangeTblEntry *rte, const char *name, List *columns)
 	rte->ctelevelsup = 0;
 	rte->alias = NULL;
 	rte->eref = makeAlias(name, columns);
-}
-
-/* Columns of a stage's output, with the sign behind them, as String nodes. */
-static List *
-delta_columns(StreamingStage *stage)
-{
-	List	   *columns = NIL;
-
-	for (int i = 0; i < stage->noutputs; i++)
-		columns = lappend(columns, makeString(stage->outputs[i].name));
-	return lappend(columns, makeString(STREAMING_SIGN_NAME));
 }
 
 /* SELECT *, 1 AS "$sign" FROM <the view read as a stream>, as a subquery. */
@@ -162,42 +126,114 @@ initial_subquery(RangeTblEntry *view)
 	return query;
 }
 
+/* ---- What is below ---- */
+
+static StreamingProgramInput *
+find_input(StreamingCompiler *compiler, Oid relid)
+{
+	StreamingProgram *program = compiler->program;
+
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		if (program->inputs[i].relid == relid)
+			return &program->inputs[i];
+	}
+	elog(ERROR, "relation %u is no input", relid);
+}
+
+/* The relation that query takes its rows from, through plain subqueries. */
+static RangeTblEntry *
+relation_below(Query *query)
+{
+	RangeTblEntry *rte = rt_fetch(streaming_query_input(query), query->rtable);
+
+	return rte->rtekind == RTE_SUBQUERY ? relation_below(rte->subquery) : rte;
+}
+
+StreamingStage *
+streaming_stage_below(StreamingCompiler *compiler, Query *query)
+{
+	RangeTblEntry *rte = relation_below(query);
+
+	return streaming_is_delta(rte) ? &compiler->program->stages[rte->relid - 1] : NULL;
+}
+
+void
+streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte)
+{
+	Query	   *query = rte->subquery;
+	StreamingStage *stage = NULL;
+	int			i = streaming_list_position(compiler->done, (Node *) query);
+	List	   *columns = NIL;
+
+	if (i >= 0)
+		stage = &compiler->program->stages[list_nth_int(compiler->done_stages, i) - 1];
+	else
+	{
+		compiler->done = lappend(compiler->done, copyObject(query));
+		i = list_length(compiler->done) - 1;
+		compiler->done_stages = lappend_int(compiler->done_stages, 0);
+		stage = streaming_compile_query(compiler, query);
+		lfirst_int(list_nth_cell(compiler->done_stages, i)) = stage->number;
+	}
+	for (int k = 0; k < stage->noutputs; k++)
+		columns = lappend(columns, makeString(stage->outputs[k].name));
+	streaming_name_relation(rte, psprintf("delta_%d", stage->number), columns);
+	rte->relkind = STREAMING_RELKIND_DELTA;
+	rte->relid = stage->number;
+	rte->subquery = query;		/* what its columns are: event_time.c */
+}
+
+void
+streaming_compile_below(StreamingCompiler *compiler, Query *query)
+{
+	RangeTblEntry *rte = rt_fetch(streaming_query_input(query), query->rtable);
+
+	if (rte->rtekind != RTE_SUBQUERY)
+		return;
+	if (streaming_is_plain(rte->subquery) && !streaming_is_aggregation(rte->subquery))
+		streaming_compile_below(compiler, rte->subquery);
+	else
+		streaming_bind_subquery(compiler, rte);
+}
+
 /*
- * Makes query (which is modified) read its input: delta_<n> of the stage below
- * if there is one, else the stream, the change stream of a view, or, for the
- * initial load, that view itself.  Returns the expression of the sign at this
- * level, or NULL if the input has none.
+ * Makes query (which is modified) read its input: the delta of the stage below,
+ * the stream, the change stream of a view, or, for the initial load, that view
+ * itself.  Returns the expression of the sign at this level, or NULL if the input
+ * has none.
  */
 static Expr *
-bind_input(StreamingCompiler *compiler, Query *query, StreamingStage *below, bool initial)
+bind_input(StreamingCompiler *compiler, Query *query, bool initial)
 {
 	int			rti = streaming_query_input(query);
 	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
-	AttrNumber	sign;
+	AttrNumber	sign = list_length(rte->eref->colnames) + 1;
+	StreamingProgramInput *input;
+	Oid			type = INT2OID;
 
-	if (rte->rtekind == RTE_SUBQUERY && !streaming_is_aggregation(rte->subquery))
+	if (rte->rtekind == RTE_SUBQUERY)
 	{
-		Expr	   *inner = bind_input(compiler, rte->subquery, below, initial);
+		Expr	   *inner = bind_input(compiler, rte->subquery, initial);
 
 		if (inner == NULL)
 			return NULL;
+		type = exprType((Node *) inner);
 		sign = list_length(rte->subquery->targetList) + 1;
 		rte->subquery->targetList = lappend(rte->subquery->targetList,
 											makeTargetEntry(inner, sign, STREAMING_SIGN_NAME, false));
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString(STREAMING_SIGN_NAME));
-		streaming_flatten_joins(query);
 	}
-	else if (rte->rtekind == RTE_SUBQUERY)
+	else if (streaming_is_delta(rte))
 	{
-		streaming_name_relation(rte, psprintf("delta_%d", below->number), delta_columns(below));
-		streaming_flatten_joins(query);
-		sign = below->noutputs + 1;
+		type = INT8OID;
+		if (compiler->program->stages[rte->relid - 1].only_appears)
+			return NULL;
 	}
-	else if (!compiler->program->input_is_view)
-		return NULL;
 	else
 	{
-		sign = list_length(rte->eref->colnames) + 1;
+		input = find_input(compiler, rte->relid);
+		if (!input->is_view)
+			return NULL;
 		if (initial)
 		{
 			rte->subquery = initial_subquery(rte);
@@ -206,15 +242,18 @@ bind_input(StreamingCompiler *compiler, Query *query, StreamingStage *below, boo
 		}
 		else
 		{
-			rte->relid = compiler->program->scan;
+			rte->relid = input->scan;
 			rte->relkind = RELKIND_FOREIGN_TABLE;
 		}
 		rte->eref->colnames = lappend(rte->eref->colnames, makeString(STREAMING_SIGN_NAME));
 		streaming_flatten_joins(query);
-		if (!compiler->input_signed)
+		if (!input->is_signed)
 			return NULL;
+		return (Expr *) makeVar(rti, sign, type, -1, InvalidOid, 0);
 	}
-	return (Expr *) makeVar(rti, sign, INT2OID, -1, InvalidOid, 0);
+	rte->eref->colnames = lappend(rte->eref->colnames, makeString(STREAMING_SIGN_NAME));
+	streaming_flatten_joins(query);
+	return (Expr *) makeVar(rti, sign, type, -1, InvalidOid, 0);
 }
 
 char *
@@ -225,17 +264,65 @@ streaming_deparse(Query *query)
 
 /* Binds a copy of query to its input and writes it out. */
 static char *
-bound_sql(StreamingCompiler *compiler, Query *query, StreamingStage *below, bool initial,
-		  bool with_sign)
+bound_sql(StreamingCompiler *compiler, Query *query, bool initial, bool with_sign)
 {
 	Query	   *copy = copyObject(query);
-	Expr	   *sign = bind_input(compiler, copy, below, initial);
+	Expr	   *sign = bind_input(compiler, copy, initial);
 
+	if (sign && exprType((Node *) sign) == INT2OID)
+		sign = (Expr *) makeFuncExpr(F_INT8_INT2, INT8OID, list_make1(sign), InvalidOid, InvalidOid,
+									 COERCE_EXPLICIT_CAST);
 	if (with_sign && sign)
 		copy->targetList = lappend(copy->targetList,
 								   makeTargetEntry(sign, list_length(copy->targetList) + 1,
 												   STREAMING_SIGN_NAME, false));
 	return streaming_deparse(copy);
+}
+
+StreamingEdge
+streaming_make_edge(StreamingCompiler *compiler, Query *query, bool with_sign)
+{
+	RangeTblEntry *rte = relation_below(query);
+	StreamingEdge edge = {-1};
+
+	if (streaming_is_delta(rte))
+	{
+		edge.stage = rte->relid;
+		edge.is_signed = !compiler->program->stages[rte->relid - 1].only_appears;
+		edge.sql = bound_sql(compiler, query, false, with_sign);
+	}
+	else
+	{
+		StreamingProgramInput *input = find_input(compiler, rte->relid);
+
+		edge.input = input - compiler->program->inputs;
+		edge.is_signed = input->is_signed;
+		if (OidIsValid(input->scan))
+			edge.sql = bound_sql(compiler, query, false, with_sign);
+		if (input->is_view)
+			edge.initial_sql = bound_sql(compiler, query, true, with_sign);
+	}
+	return edge;
+}
+
+/*
+ * Are equal values of a type the same bytes?  Asked of the server's own types only,
+ * by what their btree operator classes say for deduplication.
+ */
+static bool
+is_equal_image(StreamingValue *value)
+{
+	TypeCacheEntry *type = lookup_type_cache(value->type, TYPECACHE_BTREE_OPFAMILY);
+	Oid			function;
+
+	if (value->type >= FirstNormalObjectId || !OidIsValid(type->btree_opf) ||
+		type->btree_opf >= FirstNormalObjectId)
+		return false;
+	function = get_opfamily_proc(type->btree_opf, type->btree_opintype, type->btree_opintype,
+								 BTEQUALIMAGE_PROC);
+	return OidIsValid(function) &&
+		DatumGetBool(OidFunctionCall1Coll(function, value->collation,
+										  ObjectIdGetDatum(type->btree_opintype)));
 }
 
 /* Rows of (values[, sign]) as distinct rows with their multiplicity. */
@@ -249,8 +336,8 @@ count_rows_sql(const char *sql, int nvalues, bool is_signed)
 	for (int i = 0; i < nvalues; i++)
 		appendStringInfo(&buf, "v%d, ", i + 1);
 	appendStringInfo(&buf, "%s AS \"$count\" FROM (%s) v(",
-					 is_signed ? "pg_catalog.sum(\"" STREAMING_SIGN_NAME "\")" : "pg_catalog.count(*)",
-					 sql);
+					 is_signed ? "pg_catalog.sum(\"" STREAMING_SIGN_NAME "\")::pg_catalog.int8" :
+					 "pg_catalog.count(*)", sql);
 	for (int i = 0; i < nvalues; i++)
 		appendStringInfo(&buf, "%sv%d", i ? ", " : "", i + 1);
 	if (is_signed)
@@ -262,25 +349,30 @@ count_rows_sql(const char *sql, int nvalues, bool is_signed)
 	return buf.data;
 }
 
-/* Sets sql (and initial_sql) of a stage from its query. */
-void
-streaming_set_stage_sql(StreamingCompiler *compiler, StreamingStage *stage, StreamingStage *below,
-			  Query *query, int nbag)
+StreamingEdge
+streaming_make_counted_edge(StreamingCompiler *compiler, Query *query, StreamingValue *values,
+							int nvalues)
 {
-	bool		initial = compiler->program->input_is_view && below == NULL;
-	bool		ready = below != NULL || !compiler->program->input_is_view ||
-		OidIsValid(compiler->program->scan);
+	StreamingEdge edge = streaming_make_edge(compiler, query, true);
+	bool		counted = true;
 
-	if (ready)
-		stage->sql = bound_sql(compiler, query, below, false, nbag >= 0);
-	if (initial)
-		stage->initial_sql = bound_sql(compiler, query, below, true, nbag >= 0);
-	if (nbag < 0)
-		return;
-	if (stage->sql)
-		stage->sql = count_rows_sql(stage->sql, nbag, stage->signed_input);
-	if (stage->initial_sql)
-		stage->initial_sql = count_rows_sql(stage->initial_sql, nbag, stage->signed_input);
+	for (int i = 0; i < nvalues; i++)
+		counted &= is_equal_image(&values[i]);
+	edge.weighted = edge.is_signed || counted;
+	if (edge.sql && counted)
+		edge.sql = count_rows_sql(edge.sql, nvalues, edge.is_signed);
+	if (edge.initial_sql && counted)
+		edge.initial_sql = count_rows_sql(edge.initial_sql, nvalues, edge.is_signed);
+	return edge;
+}
+
+static void
+add_edge(StreamingStage *stage, StreamingEdge edge)
+{
+	stage->edges = stage->edges == NULL ? palloc(sizeof(StreamingEdge)) :
+		repalloc(stage->edges, sizeof(StreamingEdge) * (stage->nedges + 1));
+	stage->edges[stage->nedges++] = edge;
+	stage->signed_input |= edge.is_signed;
 }
 
 /* The equality operator of a type, for rows that are told apart. */
@@ -298,8 +390,8 @@ streaming_equality_of(Oid type, const char *what)
 	return entry->eq_opr;
 }
 
-static void
-fill_outputs(StreamingStage *stage, Query *query)
+void
+streaming_fill_outputs(StreamingStage *stage, Query *query)
 {
 	ListCell   *lc;
 
@@ -320,38 +412,77 @@ fill_outputs(StreamingStage *stage, Query *query)
 	}
 }
 
-/*
- * A query without aggregation.  Over rows that only appear its rows are the
- * output; over signed rows, its distinct rows are kept with their multiplicity.
- */
-static void
-compile_linear(StreamingCompiler *compiler, StreamingStage *stage, StreamingStage *below, Query *query)
+/* Does what a row becomes depend on more than the row? */
+static bool
+reads_more(Node *node, void *context)
 {
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblRef))
+	{
+		RangeTblEntry *rte = rt_fetch(((RangeTblRef *) node)->rtindex, (List *) context);
+
+		return rte->rtekind == RTE_RELATION && !streaming_is_input(rte->relid);
+	}
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		return rte->rtekind == RTE_CTE && !streaming_is_delta(rte);
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, reads_more, ((Query *) node)->rtable,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, reads_more, context);
+}
+
+static bool
+is_fixed(Query *query)
+{
+	return !reads_more((Node *) query, NULL) && !contain_mutable_functions((Node *) query);
+}
+
+/*
+ * A query without aggregation, the view's own.  Over rows that only appear its rows
+ * are the output; over others, its distinct rows are kept with their multiplicity.
+ * Where these may be others when a row is taken back, they are remembered by the row.
+ */
+static StreamingStage *
+compile_linear(StreamingCompiler *compiler, Query *query)
+{
+	StreamingEdge edge = streaming_make_edge(compiler, query, true);
+	StreamingStage *stage;
+
 	streaming_refuse_sessions((Node *) query);
-	fill_outputs(stage, query);
-	if (!stage->signed_input)
+	if (edge.is_signed && !is_fixed(query))
+		return streaming_compile_partition(compiler, query);
+	stage = streaming_add_stage(compiler);
+	streaming_fill_outputs(stage, query);
+	if (!edge.is_signed)
 	{
 		stage->kind = STREAMING_STAGE_APPEND;
 		stage->only_appears = true;
-		streaming_set_stage_sql(compiler, stage, below, query, -1);
-		return;
+		add_edge(stage, edge);
+		return stage;
 	}
-	if (query->hasTargetSRFs)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("continuous views do not support set-returning functions in the select list over an aggregation"),
-				 errhint("Call the function in FROM.")));
 	stage->kind = STREAMING_STAGE_MULTISET;
+	streaming_keys_of_outputs(stage);
+	add_edge(stage, streaming_make_counted_edge(compiler, query, stage->outputs, stage->noutputs));
+	return stage;
+}
+
+void
+streaming_keys_of_outputs(StreamingStage *stage)
+{
 	stage->grouped = true;
 	stage->nkeys = stage->noutputs;
 	stage->keys = palloc0(sizeof(StreamingValue) * Max(stage->nkeys, 1));
 	for (int i = 0; i < stage->nkeys; i++)
 	{
 		stage->keys[i] = stage->outputs[i];
-		stage->keys[i].eqop = streaming_equality_of(stage->keys[i].type, "output columns");
+		stage->keys[i].eqop = InvalidOid;
 		stage->outputs[i].key = i;
 	}
-	streaming_set_stage_sql(compiler, stage, below, query, stage->nkeys);
 }
 
 static bool
@@ -454,7 +585,7 @@ compile_results(StreamingStage *stage, Query *query, List *keys, List *aggrefs)
 	ResultContext context = {keys, aggrefs, stage};
 	ListCell   *lc;
 
-	fill_outputs(stage, query);
+	streaming_fill_outputs(stage, query);
 	foreach(lc, query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
@@ -536,10 +667,11 @@ compile_session(StreamingCompiler *compiler, StreamingStage *stage, Query *query
 	streaming_add_in_time(query, streaming_session_fits(time, stage->gap));
 }
 
-static void
-compile_aggregation(StreamingCompiler *compiler, StreamingStage *stage, StreamingStage *below,
-					Query *query)
+static StreamingStage *
+compile_aggregation(StreamingCompiler *compiler, Query *query)
 {
+	StreamingStage *below;
+	StreamingStage *stage;
 	List	   *keys = NIL;
 	List	   *key_tles = NIL;
 	List	   *aggrefs = NIL;
@@ -550,6 +682,14 @@ compile_aggregation(StreamingCompiler *compiler, StreamingStage *stage, Streamin
 	ListCell   *lc;
 
 	distinct_to_group(query);
+	if (streaming_make_edge(compiler, query, false).is_signed && !is_fixed(query))
+	{
+		streaming_split_from(query);
+		streaming_compile_below(compiler, query);
+	}
+	below = streaming_stage_below(compiler, query);
+	stage = streaming_add_stage(compiler);
+	stage->signed_input = streaming_make_edge(compiler, query, false).is_signed;
 	session = streaming_take_session(query);
 	foreach(lc, query->groupClause)
 	{
@@ -597,8 +737,8 @@ compile_aggregation(StreamingCompiler *compiler, StreamingStage *stage, Streamin
 	stage->only_appears |= stage->emits_closed;
 	if (!combinable)
 	{
-		streaming_compile_recompute(compiler, stage, below, query, keys, key_tles, aggrefs);
-		return;
+		streaming_compile_recompute(compiler, stage, query, keys, key_tles, aggrefs);
+		return stage;
 	}
 	stage->kind = session ? STREAMING_STAGE_SESSION : STREAMING_STAGE_COMBINE;
 	partial = partial_query(query, key_tles, aggrefs);
@@ -609,38 +749,202 @@ compile_aggregation(StreamingCompiler *compiler, StreamingStage *stage, Streamin
 		tle->expr = copyObject(linitial(session->args));
 	}
 	streaming_refuse_sessions((Node *) partial);
-	streaming_set_stage_sql(compiler, stage, below, partial, -1);
+	add_edge(stage, streaming_make_edge(compiler, partial, false));
+	return stage;
 }
 
-static void
-compile_level(StreamingCompiler *compiler, Query *query, bool last)
+/* ---- UNION ALL ---- */
+
+/* The subqueries of a tree of UNION ALL, each once; false: it has another operation. */
+static bool
+union_branches(Query *query, Node *node, List **branches)
+{
+	SetOperationStmt *stmt = (SetOperationStmt *) node;
+
+	if (IsA(node, RangeTblRef))
+	{
+		*branches = lappend(*branches, rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable));
+		return true;
+	}
+	return stmt->op == SETOP_UNION && stmt->all && union_branches(query, stmt->larg, branches) &&
+		union_branches(query, stmt->rarg, branches);
+}
+
+/* SELECT <columns, as the output of query has them> FROM <branch> */
+static Query *
+branch_query(Query *query, RangeTblEntry *branch)
+{
+	Query	   *result = makeNode(Query);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+	SetOperationStmt *stmt = castNode(SetOperationStmt, query->setOperations);
+	List	   *targets = branch->subquery->targetList;
+	int			i = 0;
+	ListCell   *lc;
+
+	rtr->rtindex = 1;
+	branch->inFromCl = true;
+	result->commandType = CMD_SELECT;
+	result->canSetTag = true;
+	result->rtable = list_make1(branch);
+	result->jointree = makeFromExpr(list_make1(rtr), NULL);
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		TargetEntry *below = list_nth_node(TargetEntry, targets, i);
+		Node	   *expr = (Node *) below->expr;
+		Node	   *var = (Node *) makeVar(1, i + 1, exprType(expr), exprTypmod(expr),
+										   exprCollation(expr), 0);
+
+		/* as the planner does (generate_setop_tlist) */
+		if (exprType(expr) != list_nth_oid(stmt->colTypes, i))
+			var = coerce_to_common_type(NULL, var, list_nth_oid(stmt->colTypes, i),
+										"UNION/INTERSECT/EXCEPT");
+		result->targetList = lappend(result->targetList,
+									 makeTargetEntry((Expr *) var, ++i, pstrdup(tle->resname), false));
+	}
+	return result;
+}
+
+static bool
+is_union_all(Query *query)
+{
+	List	   *branches = NIL;
+	ListCell   *lc;
+
+	if (!query->setOperations || query->cteList != NIL ||
+		!union_branches(query, query->setOperations, &branches))
+		return false;
+	foreach(lc, branches)
+	{
+		if (!streaming_contains_input((Node *) lfirst_node(RangeTblEntry, lc)->subquery))
+			return false;
+	}
+	return true;
+}
+
+/* Several inputs whose rows are the output of one stage. */
+static StreamingStage *
+compile_union(StreamingCompiler *compiler, Query *query)
+{
+	List	   *branches = NIL;
+	List	   *queries = NIL;
+	ListCell   *lc;
+	StreamingStage *stage;
+	bool		is_signed = false;
+	bool		fixed = true;
+
+	(void) union_branches(query, query->setOperations, &branches);
+	foreach(lc, branches)
+	{
+		Query	   *branch = branch_query(query, lfirst(lc));
+
+		streaming_compile_below(compiler, branch);
+		is_signed |= streaming_make_edge(compiler, branch, false).is_signed;
+		fixed &= !streaming_make_edge(compiler, branch, false).is_signed || is_fixed(branch);
+		queries = lappend(queries, branch);
+	}
+	/* what a row that is taken back has been must be remembered */
+	foreach(lc, queries)
+	{
+		Query	   *branch = lfirst_node(Query, lc);
+
+		if (!fixed && streaming_make_edge(compiler, branch, false).is_signed && !is_fixed(branch))
+			streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, branch->rtable));
+	}
+	stage = streaming_add_stage(compiler);
+	stage->kind = STREAMING_STAGE_APPEND;
+	stage->only_appears = !is_signed;
+	streaming_fill_outputs(stage, query);
+	foreach(lc, queries)
+		add_edge(stage, streaming_make_edge(compiler, lfirst(lc), true));
+	return stage;
+}
+
+/* ---- Queries ---- */
+
+StreamingStage *
+streaming_add_stage(StreamingCompiler *compiler)
 {
 	StreamingProgram *program = compiler->program;
-	Query	   *inner = aggregation_below(query);
-	StreamingStage *below = NULL;
-	StreamingStage *stage;
+	StreamingStage *stage = &program->stages[program->nstages++];
 
-	if (inner)
-	{
-		compile_level(compiler, inner, false);
-		below = &program->stages[program->nstages - 1];
-	}
-	stage = &program->stages[program->nstages++];
+	if (program->nstages > compiler->max_stages)
+		elog(ERROR, "a query has more stages than were expected");
 	stage->number = program->nstages;
-	stage->last = last;
-	stage->signed_input = below ? !below->only_appears : compiler->input_signed;
-	if (streaming_is_aggregation(query))
-		compile_aggregation(compiler, stage, below, query);
-	else
-		compile_linear(compiler, stage, below, query);
+	return stage;
 }
 
-static int
-count_stages(Query *query)
+StreamingStage *
+streaming_compile_query(StreamingCompiler *compiler, Query *query)
 {
-	Query	   *inner = aggregation_below(query);
+	check_stack_depth();
+	if (is_union_all(query))
+		return compile_union(compiler, query);
+	if (!streaming_is_plain(query))
+	{
+		streaming_refuse_sessions((Node *) query);
+		return streaming_compile_partition(compiler, query);
+	}
+	streaming_compile_below(compiler, query);
+	if (streaming_is_aggregation(query))
+		return compile_aggregation(compiler, query);
+	return compile_linear(compiler, query);
+}
 
-	return 1 + (inner ? count_stages(inner) : 0);
+/*
+ * The stage of the query itself is the last one.  Rows that appear and disappear
+ * and are not kept so far are kept by one more.
+ */
+static void
+compile_top(StreamingCompiler *compiler, Query *query)
+{
+	StreamingStage *stage = streaming_compile_query(compiler, query);
+
+	if (stage->kind == STREAMING_STAGE_JOIN ||
+		(stage->kind == STREAMING_STAGE_APPEND && !stage->only_appears))
+	{
+		Query	   *top = makeNode(Query);
+		RangeTblRef *rtr = makeNode(RangeTblRef);
+		RangeTblEntry *rte = makeNode(RangeTblEntry);
+		List	   *columns = NIL;
+
+		for (int i = 0; i < stage->noutputs; i++)
+		{
+			StreamingValue *output = &stage->outputs[i];
+
+			columns = lappend(columns, makeString(output->name));
+			top->targetList = lappend(top->targetList,
+									  makeTargetEntry((Expr *) makeVar(1, i + 1, output->type,
+																	   output->typmod, output->collation, 0),
+													  i + 1, output->name, false));
+		}
+		streaming_name_relation(rte, psprintf("delta_%d", stage->number), columns);
+		rte->relkind = STREAMING_RELKIND_DELTA;
+		rte->relid = stage->number;
+		rtr->rtindex = 1;
+		top->commandType = CMD_SELECT;
+		top->canSetTag = true;
+		top->rtable = list_make1(rte);
+		top->jointree = makeFromExpr(list_make1(rtr), NULL);
+		stage = compile_linear(compiler, top);
+	}
+	stage->last = true;
+}
+
+/* More than there can be stages. */
+static bool
+count_nodes(Node *node, int *count)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		(*count) += 4;
+		return query_tree_walker((Query *) node, count_nodes, count, 0);
+	}
+	if (IsA(node, RangeTblRef) || IsA(node, JoinExpr) || IsA(node, SubLink))
+		(*count) += 4;
+	return expression_tree_walker(node, count_nodes, count);
 }
 
 /* Rows that can change after they have been written. */
@@ -650,13 +954,12 @@ refuse_append(StreamingCompiler *compiler)
 	StreamingProgram *program = compiler->program;
 	const char *detail = "A group can change after it has been written.";
 
-	if (program->nstages == 1 && program->stages[0].kind == STREAMING_STAGE_MULTISET &&
-		compiler->input_signed)
+	if (program->nstages == 1 && program->stages[0].kind == STREAMING_STAGE_MULTISET)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("output mode \"append\" is not supported over a continuous view whose rows can change"),
 				 errhint("Let that view append, by windows of event time, or use streaming.output_mode = 'update'.")));
-	if (program->input_is_view)
+	if (program->ninputs == 1 && program->inputs[0].is_view)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("output mode \"append\" is not supported for an aggregation over a continuous view"),
@@ -716,22 +1019,24 @@ keeps_result(StreamingProgram *program)
 	}
 }
 
-static StreamingProgram *
-compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
+/* The relations that the query reads. */
+static void
+open_inputs(StreamingProgram *program, List *relids)
 {
-	StreamingProgram *program = palloc0(sizeof(StreamingProgram));
-	StreamingCompiler	compiler = {program, false, mode, 0};
+	ListCell   *lc;
 
-	query = copyObject(query);
-	streaming_lift_hops(query);
-	program->id = id;
-	program->input = streaming_query_check(query, &program->input_is_view);
-	program->scan = program->input;
-	program->sink = *sink;
-	if (program->input_is_view)
+	program->ninputs = list_length(relids);
+	program->inputs = palloc0(sizeof(StreamingProgramInput) * program->ninputs);
+	foreach(lc, relids)
 	{
-		StreamingView *upstream = streaming_catalog_view(program->input, false);
+		StreamingProgramInput *input = &program->inputs[foreach_current_index(lc)];
+		StreamingView *upstream;
 
+		input->relid = input->scan = lfirst_oid(lc);
+		input->is_view = get_rel_relkind(input->relid) == RELKIND_VIEW;
+		if (!input->is_view)
+			continue;
+		upstream = streaming_catalog_view(input->relid, false);
 		if (!OidIsValid(streaming_view_reads(upstream)))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -739,17 +1044,35 @@ compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 							get_rel_name(upstream->view)),
 					 errdetail("Its sink is a function or the server log, and its rows are kept nowhere else."),
 					 errhint("Read what that view reads, or create it with streaming.output_mode = 'complete'.")));
-		compiler.input_signed = upstream->output_mode != STREAMING_OUTPUT_APPEND;
-		program->scan = get_relname_relid(streaming_change_stream_name(upstream->id),
-										  streaming_internal_namespace());
+		input->is_signed = upstream->output_mode != STREAMING_OUTPUT_APPEND;
+		input->scan = get_relname_relid(streaming_change_stream_name(upstream->id),
+										streaming_internal_namespace());
 	}
+}
+
+static StreamingProgram *
+compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
+{
+	StreamingProgram *program = palloc0(sizeof(StreamingProgram));
+	StreamingCompiler	compiler = {program, mode};
+
+	query = copyObject(query);
+	streaming_lift_hops(query);
+	program->id = id;
+	program->sink = *sink;
+	open_inputs(program, streaming_query_check(query));
+	streaming_normalize(query);
 	/* the whole result, late rows and all, is what complete shows */
-	else if (mode != STREAMING_OUTPUT_COMPLETE)
-		compiler.event_attno = streaming_event_column(program->input, &program->event_delay,
+	if (mode != STREAMING_OUTPUT_COMPLETE && streaming_is_chain(query) &&
+		!program->inputs[0].is_view)
+	{
+		compiler.event_stream = program->inputs[0].relid;
+		compiler.event_attno = streaming_event_column(compiler.event_stream, &program->event_delay,
 													  &program->event_column);
-	flatten_grouping(query);
-	program->stages = palloc0(sizeof(StreamingStage) * count_stages(query));
-	compile_level(&compiler, query, true);
+	}
+	(void) count_nodes((Node *) query, &compiler.max_stages);
+	program->stages = palloc0(sizeof(StreamingStage) * compiler.max_stages);
+	compile_top(&compiler, query);
 	program->output_mode = resolve_output_mode(&compiler, mode);
 	program->keeps_result = keeps_result(program);
 	streaming_layout(program);

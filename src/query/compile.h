@@ -13,11 +13,63 @@
 typedef struct StreamingCompiler
 {
 	StreamingProgram *program;
-	bool		input_signed;	/* rows of the input may disappear */
 	int			mode;			/* asked for, or -1 */
-	AttrNumber	event_attno;	/* the stream's watermarked column, 0: none or
-								 * of no interest */
+	Oid			event_stream;	/* the stream whose watermark the view follows */
+	AttrNumber	event_attno;	/* its watermarked column, 0: none or of no
+								 * interest */
+	List	   *done;			/* of Query: subqueries that are stages */
+	List	   *done_stages;	/* of int: their numbers */
+	int			max_stages;
 } StreamingCompiler;
+
+/*
+ * A subquery that has become a stage stands in the query as a relation that is
+ * known by name only; its number is in relid.
+ */
+#define STREAMING_RELKIND_DELTA	'd'
+#define streaming_is_delta(rte) \
+	((rte)->rtekind == RTE_CTE && (rte)->relkind == STREAMING_RELKIND_DELTA)
+
+/* in check.c */
+
+/* Is relid a stream or a continuous view? */
+extern bool streaming_is_input(Oid relid);
+
+/* Is there one below node, a query or an expression, or behind rte? */
+extern bool streaming_contains_input(Node *node);
+extern bool streaming_rte_contains_input(RangeTblEntry *rte);
+
+/* Is there a sublink (EXISTS, IN, scalar) over an input in an expression? */
+extern bool streaming_has_sublink_input(Node *node, void *context);
+
+/* Does it name columns of queries around it? */
+extern bool streaming_is_correlated(Query *query);
+
+/* FROM and WHERE have one input, whose rows they take one by one. */
+extern bool streaming_has_plain_from(Query *query);
+
+/* So has the query, and it does nothing to these rows but to aggregate them. */
+extern bool streaming_is_plain(Query *query);
+
+/* Also the subqueries on the way to that input. */
+extern bool streaming_is_chain(Query *query);
+
+/* in normalize.c */
+
+/*
+ * Rewrites query, in place, such that of it and of the subqueries in FROM each
+ * does one thing that keeps state: see normalize.c.
+ */
+extern void streaming_normalize(Query *query);
+
+/* FROM and WHERE of query become a subquery, its only relation. */
+extern void streaming_split_from(Query *query);
+
+/*
+ * All of query becomes a subquery but ORDER BY and LIMIT; distinct: and but
+ * DISTINCT.
+ */
+extern void streaming_split_final(Query *query, bool distinct);
 
 /* in compile.c */
 
@@ -42,11 +94,45 @@ extern void streaming_flatten_joins(Query *query);
 extern void streaming_name_relation(RangeTblEntry *rte, const char *name, List *columns);
 
 /*
- * Sets sql (and initial_sql) of a stage from its query.  nbag: number of columns
- * whose distinct rows are counted, -1: rows as they are.
+ * The edge of a stage over the one input of query.  with_sign: the rows have their
+ * sign behind them if they may disappear.
  */
-extern void streaming_set_stage_sql(StreamingCompiler *compiler, StreamingStage *stage,
-									StreamingStage *below, Query *query, int nbag);
+extern StreamingEdge streaming_make_edge(StreamingCompiler *compiler, Query *query,
+										 bool with_sign);
+
+/*
+ * Ditto of rows that are kept with their multiplicity: they are counted where that
+ * saves something, and have their number behind them (weighted).
+ */
+extern StreamingEdge streaming_make_counted_edge(StreamingCompiler *compiler, Query *query,
+												 StreamingValue *values, int nvalues);
+
+/* A stage's output rows are its keys, told apart by their bytes. */
+extern void streaming_keys_of_outputs(StreamingStage *stage);
+
+/* The stage below the one input of query; NULL: that is a relation. */
+extern StreamingStage *streaming_stage_below(StreamingCompiler *compiler, Query *query);
+
+/* Compiles a query, normalized, into a stage, and those below it. */
+extern StreamingStage *streaming_compile_query(StreamingCompiler *compiler, Query *query);
+
+/* The number of a new stage. */
+extern StreamingStage *streaming_add_stage(StreamingCompiler *compiler);
+
+/* The outputs of a stage are those of query. */
+extern void streaming_fill_outputs(StreamingStage *stage, Query *query);
+
+/* Subqueries in FROM that need a stage of their own become one. */
+extern void streaming_compile_below(StreamingCompiler *compiler, Query *query);
+
+/*
+ * Lets a subquery in FROM, which is a stage, be that stage's delta; or compiles
+ * it first.
+ */
+extern void streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte);
+
+/* in compile_partition.c: queries whose partitions are computed anew */
+extern StreamingStage *streaming_compile_partition(StreamingCompiler *compiler, Query *query);
 
 extern bool streaming_is_aggregation(Query *query);
 
@@ -69,8 +155,8 @@ extern void streaming_session_check(StreamingStage *stage, StreamingStage *below
 
 /* in compile_bag.c */
 extern void streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage,
-										StreamingStage *below, Query *query, List *keys,
-										List *key_tles, List *aggrefs);
+										Query *query, List *keys, List *key_tles,
+										List *aggrefs);
 
 /* in ../windows.c: raises the errors that streaming.hop would raise */
 extern void streaming_hop_check(const Interval *slide, const Interval *size);

@@ -99,7 +99,7 @@ bag_columns(StreamingStage *stage)
 }
 
 static StreamingValue *
-make_values(List *exprs, const char *prefix, const char *what)
+make_values(List *exprs, const char *prefix)
 {
 	StreamingValue *values = palloc0(sizeof(StreamingValue) * Max(list_length(exprs), 1));
 	ListCell   *lc;
@@ -109,7 +109,6 @@ make_values(List *exprs, const char *prefix, const char *what)
 		int			i = foreach_current_index(lc);
 
 		streaming_fill_value(&values[i], psprintf("%s%d", prefix, i + 1), lfirst(lc));
-		values[i].eqop = streaming_equality_of(values[i].type, what);
 	}
 	return values;
 }
@@ -119,8 +118,8 @@ make_values(List *exprs, const char *prefix, const char *what)
  * computed from it with the aggregates as the user wrote them.
  */
 void
-streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage, StreamingStage *below,
-							Query *query, List *keys, List *key_tles, List *aggrefs)
+streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage, Query *query,
+							List *keys, List *key_tles, List *aggrefs)
 {
 	BagContext	context = {keys, NIL};
 	Query	   *recompute = makeNode(Query);
@@ -129,6 +128,7 @@ streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage, 
 	RangeTblRef *rtr = makeNode(RangeTblRef);
 	ListCell   *lc;
 	List	   *targets = NIL;
+	StreamingValue *values;
 	int			resno = 0;
 
 	stage->kind = STREAMING_STAGE_RECOMPUTE;
@@ -154,7 +154,7 @@ streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage, 
 		keep_result(&stage->aggs[n - 1]);
 	}
 	stage->nargs = list_length(context.args);
-	stage->args = make_values(context.args, "a", "arguments of recomputed aggregates");
+	stage->args = make_values(context.args, "a");
 
 	rtr->rtindex = 1;
 	streaming_name_relation(rte, "bag", bag_columns(stage));
@@ -178,5 +178,10 @@ streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage, 
 	rows->groupClause = NIL;
 	rows->havingQual = NULL;
 	rows->hasAggs = false;
-	streaming_set_stage_sql(compiler, stage, below, rows, resno);
+	stage->edges = palloc(sizeof(StreamingEdge));
+	stage->nedges = 1;
+	values = palloc(sizeof(StreamingValue) * Max(resno, 1));
+	memcpy(values, stage->keys, sizeof(StreamingValue) * stage->nkeys);
+	memcpy(values + stage->nkeys, stage->args, sizeof(StreamingValue) * stage->nargs);
+	stage->edges[0] = streaming_make_counted_edge(compiler, rows, values, resno);
 }

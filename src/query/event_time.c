@@ -116,7 +116,7 @@ window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno)
 	else if (rte->rtekind == RTE_JOIN)
 		return streaming_window_of(query, list_nth(rte->joinaliasvars, var->varattno - 1),
 								   stream, attno);
-	else if (rte->rtekind == RTE_SUBQUERY)
+	else if ((rte->rtekind == RTE_SUBQUERY || streaming_is_delta(rte)) && rte->subquery)
 	{
 		TargetEntry *tle = list_nth(rte->subquery->targetList, var->varattno - 1);
 
@@ -530,7 +530,7 @@ streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
 	{
 		int			i = foreach_current_index(lc);
 		StreamingValue *key = &stage->keys[i];
-		StreamingWindow window = streaming_window_of(query, lfirst(lc), program->input,
+		StreamingWindow window = streaming_window_of(query, lfirst(lc), compiler->event_stream,
 													 compiler->event_attno);
 
 		if (window.kind == STREAMING_WINDOW_NONE)

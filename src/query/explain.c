@@ -62,18 +62,37 @@ explain_aggregates(List *lines, StreamingStage *stage)
 	return lines;
 }
 
+/* A statement over an input, and what is kept of its rows. */
+static List *
+explain_edge(List *lines, StreamingStage *stage, StreamingEdge *edge, int number)
+{
+	const char *which = stage->nedges > 1 ? psprintf(" %d", number) : "";
+
+	lines = lappend(lines, psprintf("    SQL%s: %s", which,
+									edge->sql ? trimmed(edge->sql) : "(none yet)"));
+	if (edge->initial_sql)
+		lines = lappend(lines, psprintf("    First batch%s: %s", which, trimmed(edge->initial_sql)));
+	if (edge->table)
+		lines = lappend(lines, psprintf("    Rows%s: %s.%s%s", which, STREAMING_INTERNAL_SCHEMA,
+										edge->table, edge->nkeys == 0 ? "" :
+										psprintf(" (partition: %s)", names(edge->keys, edge->nkeys))));
+	if (edge->join_sql)
+		lines = lappend(lines, psprintf("    Join%s: %s", which, trimmed(edge->join_sql)));
+	return lines;
+}
+
 static List *
 explain_stage(List *lines, StreamingStage *stage)
 {
-	static const char *const kinds[] = {"append", "combine", "multiset", "recompute", "session"};
+	static const char *const kinds[] = {"append", "combine", "multiset", "recompute", "session",
+	"partition", "join"};
 
 	lines = lappend(lines, psprintf("Stage %d: %s", stage->number, kinds[stage->kind]));
 	lines = lappend(lines, psprintf("    Input: %s",
 									stage->signed_input ? "rows that appear and disappear" :
 									"rows that appear"));
-	lines = lappend(lines, psprintf("    SQL: %s", stage->sql ? trimmed(stage->sql) : "(none yet)"));
-	if (stage->initial_sql)
-		lines = lappend(lines, psprintf("    First batch: %s", trimmed(stage->initial_sql)));
+	for (int i = 0; i < stage->nedges; i++)
+		lines = explain_edge(lines, stage, &stage->edges[i], i + 1);
 	if (stage->table && stage->kind != STREAMING_STAGE_APPEND)
 		lines = lappend(lines, psprintf("    State: %s.%s (key: %s)", STREAMING_INTERNAL_SCHEMA,
 										stage->table, names(stage->keys, stage->nkeys)));
@@ -92,11 +111,10 @@ explain_stage(List *lines, StreamingStage *stage)
 										stage->evicts ? "; then their state goes" :
 										stage->bag_table ? "; then their rows go" : ""));
 	if (stage->bag_table)
-	{
 		lines = lappend(lines, psprintf("    Rows: %s.%s", STREAMING_INTERNAL_SCHEMA,
 										stage->bag_table));
+	if (stage->recompute_sql)
 		lines = lappend(lines, psprintf("    Recompute: %s", trimmed(stage->recompute_sql)));
-	}
 	return explain_aggregates(lines, stage);
 }
 
@@ -137,8 +155,10 @@ streaming_query_explain(const StreamingView *view)
 	program = streaming_compile(get_view_query(rel), view->owner, view->id, &view->sink,
 								view->output_mode);
 	relation_close(rel, NoLock);
-	lines = lappend(lines, psprintf("Source: %s%s", streaming_qualified_name(program->input),
-									program->input_is_view ? " (changes of a continuous view)" : ""));
+	for (int i = 0; i < program->ninputs; i++)
+		lines = lappend(lines, psprintf("Source: %s%s",
+										streaming_qualified_name(program->inputs[i].relid),
+										program->inputs[i].is_view ? " (changes of a continuous view)" : ""));
 	if (program->event_attno)
 		lines = lappend(lines, psprintf("Event time: column %s, watermark %s behind; late rows are dropped and counted",
 										quote_identifier(program->event_column),

@@ -14,6 +14,9 @@
  *					 row, from the first batch on (sink/sink_memory.c)
  *	bag_<id>_<n>	 keys, arguments, "$count", "$group" (hash of the keys),
  *					 "$hash" (of keys and arguments)
+ *	rows_<id>_<n>_<m>  rows of the m-th input of a stage that keeps them, "$count",
+ *					 "$group" (hash of the partition) and, if they may disappear,
+ *					 "$hash" (of the row)
  *
  * Where rows go when their group closes, "$closes" is that time, with an index.
  * It is a function of the keys, so that updates of a row leave the index alone.
@@ -112,12 +115,32 @@ table_layout(StreamingStage *stage)
 	}
 	if (stage->count_attno)
 		TupleDescInitEntry(desc, stage->count_attno, "$count", INT8OID, -1, 0);
+	if (stage->group_attno)
+		TupleDescInitEntry(desc, stage->group_attno, "$group", INT8OID, -1, 0);
 	if (stage->shown_attno)
 		TupleDescInitEntry(desc, stage->shown_attno, "$shown", BOOLOID, -1, 0);
 	if (stage->closes_attno)
 		TupleDescInitEntry(desc, stage->closes_attno, "$closes", TIMESTAMPTZOID, -1, 0);
 	if (stage->hash_attno)
 		TupleDescInitEntry(desc, stage->hash_attno, "$hash", INT8OID, -1, 0);
+	return desc;
+}
+
+static TupleDesc
+edge_layout(StreamingEdge *edge)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(edge->weighted ? STREAMING_EDGE_HASH(edge) :
+											   STREAMING_EDGE_GROUP(edge));
+
+	for (int i = 0; i < edge->ncolumns; i++)
+	{
+		edge->columns[i].attno = i + 1;
+		set_value(desc, i + 1, edge->columns[i].name, &edge->columns[i]);
+	}
+	TupleDescInitEntry(desc, STREAMING_EDGE_COUNT(edge), "$count", INT8OID, -1, 0);
+	TupleDescInitEntry(desc, STREAMING_EDGE_GROUP(edge), "$group", INT8OID, -1, 0);
+	if (edge->weighted)
+		TupleDescInitEntry(desc, STREAMING_EDGE_HASH(edge), "$hash", INT8OID, -1, 0);
 	return desc;
 }
 
@@ -145,6 +168,8 @@ layout_stage(StreamingProgram *program, StreamingStage *stage)
 	int			natts = 0;
 	bool		own = stage->last && program->keeps_result;
 
+	if (stage->kind == STREAMING_STAGE_JOIN)
+		return;
 	if (stage->kind == STREAMING_STAGE_APPEND)
 	{
 		if (!own)
@@ -185,8 +210,10 @@ layout_stage(StreamingProgram *program, StreamingStage *stage)
 		if (stage->aggs[i].attno == 0)
 			stage->aggs[i].attno = ++natts;
 	}
-	if (stage->kind == STREAMING_STAGE_MULTISET)
+	if (stage->kind == STREAMING_STAGE_MULTISET || stage->kind == STREAMING_STAGE_PARTITION)
 		stage->count_attno = ++natts;
+	if (stage->kind == STREAMING_STAGE_PARTITION)
+		stage->group_attno = ++natts;
 	if (own && stage->having)
 		stage->shown_attno = ++natts;
 	if (stage->evicts || stage->kind == STREAMING_STAGE_SESSION)
@@ -217,6 +244,11 @@ streaming_layout(StreamingProgram *program)
 			stage->table_desc = table_layout(stage);
 		if (stage->bag_table)
 			stage->bag_desc = bag_layout(stage);
+		for (int k = 0; k < stage->nedges; k++)
+		{
+			if (stage->edges[k].table)
+				stage->edges[k].desc = edge_layout(&stage->edges[k]);
+		}
 		if (stage->result_table && stage->emits_closed)
 			stage->result_desc = outputs_layout(stage);
 	}
@@ -303,6 +335,12 @@ streaming_layout_matches(StreamingProgram *program)
 	{
 		StreamingStage *stage = &program->stages[i];
 
+		for (int k = 0; k < stage->nedges; k++)
+		{
+			if (stage->edges[k].table &&
+				!table_matches(program, stage->edges[k].table, stage->edges[k].desc))
+				return false;
+		}
 		if (!table_matches(program, stage->table, stage->table_desc) ||
 			!table_matches(program, stage->bag_table, stage->bag_desc) ||
 			(stage->result_desc &&
@@ -362,6 +400,11 @@ streaming_layout_row_types(StreamingProgram *program)
 			relids = add_row_types(relids, stage->args[k].type);
 		for (int k = 0; k < stage->naggs; k++)
 			relids = add_row_types(relids, stage->aggs[k].statetype);
+		for (int k = 0; k < stage->nedges; k++)
+		{
+			for (int n = 0; n < stage->edges[k].ncolumns; n++)
+				relids = add_row_types(relids, stage->edges[k].columns[n].type);
+		}
 	}
 	return relids;
 }
@@ -436,7 +479,24 @@ stage_ddl(List *ddl, StreamingStage *stage)
 		indexed = list_make1("$hash,$closes");
 	if (stage->evicts)
 		indexed = lappend(indexed, "$closes");
+	if (stage->group_attno && !stage->whole)
+		indexed = lappend(indexed, "$group");
 	return table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed);
+}
+
+/* The rows of the inputs of a stage that keeps them. */
+static List *
+edges_ddl(List *ddl, StreamingStage *stage)
+{
+	for (int i = 0; i < stage->nedges; i++)
+	{
+		StreamingEdge *edge = &stage->edges[i];
+
+		if (edge->table)
+			ddl = table_ddl(ddl, edge->table, edge->desc, edge->weighted,
+							stage->whole ? NIL : list_make1("$group"));
+	}
+	return ddl;
 }
 
 static List *
@@ -485,6 +545,7 @@ streaming_layout_ddl(StreamingProgram *program)
 	{
 		ddl = stage_ddl(ddl, &program->stages[i]);
 		ddl = bag_ddl(ddl, &program->stages[i]);
+		ddl = edges_ddl(ddl, &program->stages[i]);
 		if (program->stages[i].result_desc)
 			ddl = table_ddl(ddl, program->stages[i].result_table,
 							program->stages[i].result_desc, false, NIL);
@@ -603,19 +664,23 @@ streaming_query_spec(Query *query, int32 id, const StreamingSinkSpec *sink, int 
 	StreamingViewSpec *spec = palloc0(sizeof(StreamingViewSpec));
 	StreamingProgram *program = streaming_compile(query, GetUserId(), id, sink, mode);
 
-	spec->streams = list_make1_oid(program->input);
+	for (int i = 0; i < program->ninputs; i++)
+		spec->streams = lappend_oid(spec->streams, program->inputs[i].relid);
 	spec->output_mode = program->output_mode;
 	spec->tables = streaming_layout_ddl(program);
 	if (program->keeps_result)
 		spec->result_name = psprintf("result_%d", id);
-	if (program->input_is_view)
+	for (int i = 0; i < program->ninputs; i++)
 	{
-		StreamingView *upstream = streaming_catalog_view(program->input, false);
+		StreamingView *upstream;
 
-		spec->upstream = program->input;
-		spec->change_stream_name = streaming_change_stream_name(upstream->id);
-		if (!OidIsValid(program->scan))
-			spec->change_stream = streaming_change_stream_ddl(upstream);
+		if (!program->inputs[i].is_view || OidIsValid(program->inputs[i].scan))
+			continue;
+		upstream = streaming_catalog_view(program->inputs[i].relid, false);
+		spec->upstreams = lappend_oid(spec->upstreams, upstream->view);
+		spec->change_streams = lappend(spec->change_streams, streaming_change_stream_ddl(upstream));
+		spec->change_stream_names = lappend(spec->change_stream_names,
+											streaming_change_stream_name(upstream->id));
 	}
 	spec->view_query = streaming_layout_view_query(program);
 	return spec;

@@ -50,7 +50,9 @@ typedef enum StreamingStageKind
 	STREAMING_STAGE_COMBINE,
 	STREAMING_STAGE_MULTISET,
 	STREAMING_STAGE_RECOMPUTE,
-	STREAMING_STAGE_SESSION
+	STREAMING_STAGE_SESSION,
+	STREAMING_STAGE_PARTITION,
+	STREAMING_STAGE_JOIN
 } StreamingStageKind;
 
 /* A value with a type: a group key, an aggregate's argument, an output column. */
@@ -60,7 +62,8 @@ typedef struct StreamingValue
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
-	Oid			eqop;			/* keys: the equality of GROUP BY */
+	Oid			eqop;			/* keys: the equality of GROUP BY; Invalid: equal
+								 * is what has the same bytes */
 	AttrNumber	attno;			/* where its table keeps it; 0: nowhere */
 	int			key;			/* output column: the key it is, or -1 */
 	int			aggregate;		/* output column: the aggregate it is, or -1 */
@@ -98,6 +101,43 @@ typedef struct StreamingWindow
 								 * the session's */
 } StreamingWindow;
 
+/* What a program reads. */
+typedef struct StreamingProgramInput
+{
+	Oid			relid;			/* the stream, or the view read as a stream */
+	bool		is_view;
+	bool		is_signed;		/* its rows may disappear */
+	Oid			scan;			/* the relation that is scanned: the stream, or the
+								 * upstream view's change stream (Invalid while it
+								 * does not exist yet) */
+} StreamingProgramInput;
+
+/* One of a stage's inputs: a statement over what is below. */
+typedef struct StreamingEdge
+{
+	int			input;			/* of the program's inputs; -1: a stage is below */
+	int			stage;			/* number of the stage below; 0: an input is */
+	bool		is_signed;		/* rows may disappear */
+	bool		weighted;		/* kept rows: how often they come is behind them */
+	char	   *sql;			/* over the input or delta_<stage> */
+	char	   *initial_sql;	/* for the first batch, over a view itself; or NULL */
+
+	/*
+	 * partition, join: its rows are kept.  The statement hands out the columns,
+	 * and then the keys, which tell a row's partition.
+	 */
+	int			ncolumns;
+	StreamingValue *columns;
+	int			nkeys;
+	StreamingValue *keys;
+	char	   *table;
+	TupleDesc	desc;			/* its columns, then the three: */
+#define STREAMING_EDGE_COUNT(edge) ((edge)->ncolumns + 1)
+#define STREAMING_EDGE_GROUP(edge) ((edge)->ncolumns + 2)
+#define STREAMING_EDGE_HASH(edge) ((edge)->ncolumns + 3)
+	char	   *join_sql;		/* join: over "$edge" and the rows of the others */
+} StreamingEdge;
+
 typedef struct StreamingStage
 {
 	StreamingStageKind kind;
@@ -105,9 +145,8 @@ typedef struct StreamingStage
 	bool		signed_input;
 	bool		last;
 
-	char	   *sql;			/* over the stream or delta_<number - 1> */
-	char	   *initial_sql;	/* for the first batch of a view that reads
-								 * another: over that view itself; or NULL */
+	int			nedges;
+	StreamingEdge *edges;
 
 	/* append: output of sql.  Others: its first columns, the group's keys */
 	int			noutputs;
@@ -157,21 +196,21 @@ typedef struct StreamingStage
 #define STREAMING_BAG_COUNT(stage) ((stage)->bag_natts - 2)
 #define STREAMING_BAG_GROUP(stage) ((stage)->bag_natts - 1)
 #define STREAMING_BAG_HASH(stage) ((stage)->bag_natts)
-	char	   *recompute_sql;	/* reads "bag"; see exec/recompute.c */
+	char	   *recompute_sql;	/* recompute: reads "bag"; see exec/recompute.c.
+								 * partition: reads "$bag_<n>"; exec/partition.c */
+	AttrNumber	group_attno;	/* partition: hash of the partition */
+	bool		whole;			/* partition: there is one, the whole input */
 } StreamingStage;
 
 typedef struct StreamingProgram
 {
 	int32		id;				/* of the view */
-	Oid			input;			/* the stream, or the view read as a stream */
-	bool		input_is_view;
-	Oid			scan;			/* the relation the first stage scans: the
-								 * stream, or the upstream view's change stream
-								 * (Invalid while it does not exist yet) */
+	int			ninputs;
+	StreamingProgramInput *inputs;
 	int			nstages;
 	StreamingStage *stages;
-	AttrNumber	event_attno;	/* column of scan that the watermark follows; 0:
-								 * the view does not depend on one */
+	AttrNumber	event_attno;	/* column of the one input that the watermark
+								 * follows; 0: the view does not depend on one */
 	char	   *event_column;
 	Interval   *event_delay;
 	StreamingOutputMode output_mode;
@@ -189,10 +228,10 @@ typedef struct StreamingProgram
 
 #define streaming_last_stage(program) (&(program)->stages[(program)->nstages - 1])
 
-/* in check.c: refuses what is not kept; returns the relation read as a stream */
-extern Oid	streaming_query_check(Query *query, bool *is_view);
+/* in check.c: refuses what is not kept; returns the relations (of Oid) that are read */
+extern List *streaming_query_check(Query *query);
 
-/* Index of the range table entry of query (this level) that holds the input, or 0. */
+/* Index of the first range table entry of query (this level) that holds an input, or 0. */
 extern int	streaming_query_input(Query *query);
 
 /* in event_time.c */

@@ -22,15 +22,12 @@ typedef struct StreamingViewSpec
 								 * search_path = pg_catalog */
 	char	   *result_name;	/* unqualified name of the table the view reads
 								 * (result_<id>); NULL if there is none */
-	Oid			upstream;		/* the continuous view read as a stream, or
-								 * Invalid */
-	char	   *change_stream;	/* DDL of a foreign table that carries the
-								 * changes of upstream to its readers; NULL if
-								 * there is one already.  Run like tables, but
-								 * the table belongs to upstream: owned by its
-								 * owner and DEPENDENCY_INTERNAL on it; this
-								 * view's owner gets SELECT on it */
-	char	   *change_stream_name; /* unqualified */
+	List	   *upstreams;		/* of Oid: continuous views read as streams, which
+								 * nobody has read so far */
+	List	   *change_streams; /* of char *, one for each: DDL of a foreign table
+								 * that carries the changes to the readers.  Run
+								 * like tables, but it belongs to the upstream */
+	List	   *change_stream_names;	/* of char *, one for each: unqualified */
 	char	   *view_query;		/* SELECT the users' view is made with, all
 								 * names qualified */
 } StreamingViewSpec;

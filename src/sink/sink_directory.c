@@ -30,21 +30,19 @@ typedef struct DirectorySink
 
 /* The direct cycle only: a view would take its own results as input. */
 static void
-check_cycle(StreamingProgram *program, StreamingStream *stream)
+check_cycle(Oid input, StreamingStream *stream)
 {
 	StreamingSourceKind kind;
 
-	if (program->input_is_view || !streaming_is_stream(program->input, &kind) ||
-		kind != STREAMING_SOURCE_DIRECTORY)
+	if (!streaming_is_stream(input, &kind) || kind != STREAMING_SOURCE_DIRECTORY)
 		return;
-	if (program->input == stream->relid ||
-		streaming_file_place_read_by(stream,
-									 streaming_stream_open(program->input, GetUserId())->path))
+	if (input == stream->relid ||
+		streaming_file_place_read_by(stream, streaming_stream_open(input, GetUserId())->path))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a continuous view cannot write files that it reads"),
 				 errdetail("Files of stream %s match the path of stream \"%s\".",
-						   stream->name, get_rel_name(program->input)),
+						   stream->name, get_rel_name(input)),
 				 errhint("Let it write to another directory.")));
 }
 
@@ -60,7 +58,8 @@ directory_check(StreamingProgram *program)
 				 errdetail("Rows that have been written to a file cannot be changed."),
 				 errhint("Use streaming.output_mode = 'complete' to replace the file after each trigger, or group by an event-time window of a column with a watermark and use 'append'.")));
 	streaming_file_place_check(stream, program->output_mode == STREAMING_OUTPUT_APPEND);
-	check_cycle(program, stream);
+	for (int i = 0; i < program->ninputs; i++)
+		check_cycle(program->inputs[i].relid, stream);
 	streaming_sink_stream_check(program, stream);
 }
 

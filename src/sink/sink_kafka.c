@@ -127,11 +127,14 @@ kafka_check(StreamingProgram *program)
 {
 	StreamingStream *stream;
 
-	if (program->input == program->sink.relid)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a continuous view cannot write to the stream it reads"),
-				 errhint("Let it write to another topic.")));
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		if (program->inputs[i].relid == program->sink.relid)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a continuous view cannot write to the stream it reads"),
+					 errhint("Let it write to another topic.")));
+	}
 	stream = open_stream(program);
 	streaming_sink_stream_check(program, stream);
 	if (program->output_mode == STREAMING_OUTPUT_UPDATE)

@@ -32,11 +32,14 @@ fill_column(StreamingKeyColumn *column, StreamingValue *value)
 											 TYPECACHE_HASH_EXTENDED_PROC);
 
 	memset(column, 0, sizeof(*column));
-	if (OidIsValid(type->hash_extended_proc))
+	if (!OidIsValid(value->eqop))
+		column->by_image = true;
+	else if (OidIsValid(type->hash_extended_proc))
 		fmgr_info(type->hash_extended_proc, &column->hash);
 	else
 		column->by_image = value->type < FirstNormalObjectId;
-	fmgr_info(get_opcode(value->eqop), &column->equal);
+	if (OidIsValid(value->eqop))
+		fmgr_info(get_opcode(value->eqop), &column->equal);
 	column->collation = value->collation;
 	get_typlenbyval(value->type, &column->typlen, &column->typbyval);
 }
@@ -87,7 +90,10 @@ streaming_group_equal(StreamingGroupKey *key,
 
 		if (isnull1[i] != isnull2[i])
 			return false;
-		if (!isnull1[i] &&
+		if (isnull1[i])
+			continue;
+		if (!OidIsValid(column->equal.fn_oid) ?
+			!datum_image_eq(values1[i], values2[i], column->typbyval, column->typlen) :
 			!DatumGetBool(FunctionCall2Coll(&column->equal, column->collation,
 											values1[i], values2[i])))
 			return false;

@@ -1,0 +1,348 @@
+/*
+ * edge.c
+ *		The inputs of a stage, and what is kept of their rows.
+ *
+ * A stage has a statement for each input.  Its rows wait (stage.c), and those that
+ * are equal are one row with the sum of their weights before a table is touched.
+ *
+ * A join keeps the rows of its inputs.  What has come to one input is joined with
+ * what is kept of the others, and kept then itself, one input after the other:
+ *
+ *		d(A x B) = dA x B(before)  +  A(after) x dB
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "utils/memutils.h"
+
+#include "exec/stage.h"
+#include "streaming.h"
+
+/* Tables that have grown by less are planned for as they were. */
+#define FEW_BLOCKS	16
+
+/* Columns of a join's "$edge": those of the input, how often, and the partition. */
+static TupleDesc
+rows_desc(StreamingEdge *edge)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(edge->ncolumns + 2);
+
+	for (int i = 0; i < edge->ncolumns; i++)
+	{
+		StreamingValue *value = &edge->columns[i];
+
+		TupleDescInitEntry(desc, i + 1, value->name, value->type, value->typmod, 0);
+		TupleDescInitEntryCollation(desc, i + 1, value->collation);
+	}
+	TupleDescInitEntry(desc, STREAMING_EDGE_COUNT(edge), "$count", INT8OID, -1, 0);
+	TupleDescInitEntry(desc, STREAMING_EDGE_GROUP(edge), "$group", INT8OID, -1, 0);
+	return desc;
+}
+
+/* The types of the columns that the statement of an edge is to hand out. */
+static List *
+edge_types(StreamingEdge *edge)
+{
+	List	   *types = NIL;
+
+	for (int i = 0; i < edge->ncolumns; i++)
+		types = lappend_oid(types, edge->columns[i].type);
+	for (int i = 0; i < edge->nkeys; i++)
+		types = lappend_oid(types, edge->keys[i].type);
+	if (edge->weighted)
+		types = lappend_oid(types, INT8OID);
+	return types;
+}
+
+void
+streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
+{
+	exec->edge = edge;
+	exec->statement.sql = edge->sql;
+	exec->initial.sql = edge->initial_sql;
+	if (edge->table == NULL)
+		return;
+	exec->types = edge_types(edge);
+	exec->partition = streaming_group_key(edge->keys, edge->nkeys, NULL, 0);
+	exec->row = streaming_group_key(edge->columns, edge->ncolumns, NULL, 0);
+	exec->kept = streaming_state_keep(view, edge->table, edge->weighted);
+	exec->rows_desc = rows_desc(edge);
+	exec->join.sql = edge->join_sql;
+}
+
+void
+streaming_edge_close(StreamingEdgeExec *exec)
+{
+	streaming_statement_free(&exec->statement);
+	streaming_statement_free(&exec->initial);
+	streaming_statement_free(&exec->join);
+}
+
+StreamingStateTable *
+streaming_edge_table(StreamingEdgeExec *exec)
+{
+	return streaming_state_open(exec->edge->table, exec->edge->desc,
+								exec->edge->weighted ? STREAMING_EDGE_HASH(exec->edge) : 0,
+								exec->kept);
+}
+
+/* ---- Equal rows ---- */
+
+int
+streaming_collapse_pending(StreamingStageExec *exec, StreamingGroupKey *key, bool weighted)
+{
+	TupleTableSlot *one = exec->input;
+	TupleTableSlot *other = exec->other;
+	int			ncolumns = key->ncolumns;
+	int			n = 0;
+
+	exec->weights = MemoryContextAllocHuge(exec->pending_context,
+										   sizeof(int64) * Max(exec->npending, 1));
+	for (int first = 0, next; first < exec->npending; first = next)
+	{
+		int			begin = n;
+
+		for (next = first; next < exec->npending &&
+			 exec->pending[next].hash == exec->pending[first].hash; next++)
+		{
+			int64		weight = 1;
+			int			i;
+
+			ExecForceStoreMinimalTuple(exec->pending[next].tuple, one, false);
+			slot_getallattrs(one);
+			if (weighted)
+				weight = DatumGetInt64(one->tts_values[one->tts_tupleDescriptor->natts - 1]);
+			for (i = begin; i < n; i++)
+			{
+				ExecForceStoreMinimalTuple(exec->pending[i].tuple, other, false);
+				slot_getsomeattrs(other, ncolumns);
+				if (streaming_group_equal(key, one->tts_values, one->tts_isnull,
+										  other->tts_values, other->tts_isnull))
+					break;
+			}
+			if (i < n)
+				exec->weights[i] += weight;
+			else
+			{
+				exec->pending[n] = exec->pending[next];
+				exec->weights[n++] = weight;
+			}
+		}
+	}
+	exec->npending = n;
+	return n;
+}
+
+/* ---- Rows that are kept ---- */
+
+static bool
+find_row(StreamingEdgeExec *exec, int64 hash, Datum *values, bool *isnull)
+{
+	streaming_state_find(exec->table, hash);
+	while (streaming_state_next(exec->table))
+	{
+		slot_getallattrs(exec->table->stored);
+		if (streaming_group_equal(exec->row, values, isnull,
+								  exec->table->stored->tts_values, exec->table->stored->tts_isnull))
+			return true;
+	}
+	return false;
+}
+
+static void
+keep_row(StreamingEdgeExec *exec, int64 hash, Datum *values, bool *isnull, int64 weight,
+		 int64 group)
+{
+	StreamingEdge *edge = exec->edge;
+	StreamingStateTable *table = exec->table;
+	TupleTableSlot *row = table->row;
+	bool		found = edge->weighted && find_row(exec, hash, values, isnull);
+
+	if (found)
+		weight += DatumGetInt64(table->stored->tts_values[STREAMING_EDGE_COUNT(edge) - 1]);
+	if (weight < 0)
+		elog(ERROR, "a row was taken back more often than it had appeared");
+	ExecClearTuple(row);
+	memcpy(row->tts_values, values, sizeof(Datum) * edge->ncolumns);
+	memcpy(row->tts_isnull, isnull, sizeof(bool) * edge->ncolumns);
+	for (int i = edge->ncolumns; i < edge->desc->natts; i++)
+		row->tts_isnull[i] = false;
+	row->tts_values[STREAMING_EDGE_COUNT(edge) - 1] = Int64GetDatum(weight);
+	row->tts_values[STREAMING_EDGE_GROUP(edge) - 1] = Int64GetDatum(group);
+	if (edge->weighted)
+		row->tts_values[STREAMING_EDGE_HASH(edge) - 1] = Int64GetDatum(hash);
+	ExecStoreVirtualTuple(row);
+	if (!found)
+		streaming_state_insert(table, row);
+	else if (weight == 0)
+		streaming_state_delete(table, table->stored);
+	else
+		streaming_state_update(table, &table->stored->tts_tid);
+}
+
+/* The hash of the partition of a row of the statement. */
+static int64
+partition_of(StreamingEdgeExec *exec, TupleTableSlot *slot)
+{
+	int			n = exec->edge->ncolumns;
+
+	return streaming_group_hash(exec->partition, slot->tts_values + n, slot->tts_isnull + n);
+}
+
+int64
+streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	return exec->edge->weighted ?
+		streaming_group_hash(exec->row, slot->tts_values, slot->tts_isnull) : 0;
+}
+
+/* Keeps the pending rows of the stage's current edge. */
+void
+streaming_merge_edge(StreamingStageExec *exec)
+{
+	StreamingEdgeExec *edge = exec->current;
+	MemoryContext old = CurrentMemoryContext;
+	int			n = exec->npending;
+
+	if (edge->edge->weighted)
+	{
+		n = streaming_collapse_pending(exec, edge->row, true);
+		streaming_state_expect(edge->table, n);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		int64		weight = edge->edge->weighted ? exec->weights[i] : 1;
+		int64		group;
+
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (weight == 0)
+			continue;
+		ResetExprContext(exec->econtext);
+		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
+		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
+		slot_getallattrs(exec->input);
+		group = partition_of(edge, exec->input);
+		keep_row(edge, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
+				 weight, group);
+		streaming_touch_group(exec, group);
+		MemoryContextSwitchTo(old);
+	}
+	streaming_state_settle(edge->table);	/* and the next may be of the same rows */
+}
+
+/* ---- Plans ---- */
+
+void
+streaming_replan(StreamingStageExec *exec, StreamingStatement *statement)
+{
+	BlockNumber nblocks = exec->table ? RelationGetNumberOfBlocks(exec->table->rel) : 0;
+
+	for (int i = 0; i < exec->stage->nedges; i++)
+		nblocks += RelationGetNumberOfBlocks(exec->edges[i].table->rel);
+	if (nblocks < statement->planned_blocks * 2 + FEW_BLOCKS)
+		return;
+	streaming_statement_free(statement);
+	statement->planned_blocks = nblocks;
+}
+
+/* ---- Join ---- */
+
+static void
+add_row(StreamingStageExec *exec, TupleTableSlot *slot)
+{
+	StreamingEdgeExec *edge = exec->current;
+	int			n = edge->edge->ncolumns;
+	Datum	   *values = edge->values;
+	bool	   *isnull = edge->isnull;
+
+	memcpy(values, slot->tts_values, sizeof(Datum) * n);
+	memcpy(isnull, slot->tts_isnull, sizeof(bool) * n);
+	values[n] = edge->edge->weighted ? slot->tts_values[slot->tts_tupleDescriptor->natts - 1] :
+		Int64GetDatum(1);
+	values[n + 1] = Int64GetDatum(partition_of(edge, slot));
+	isnull[n] = isnull[n + 1] = false;
+	tuplestore_putvalues(edge->rows->store, edge->rows_desc, values, isnull);
+	edge->rows->nrows++;
+}
+
+typedef struct JoinReceiver
+{
+	DestReceiver pub;
+	StreamingStageExec *exec;
+	int64		nrows;
+} JoinReceiver;
+
+static bool
+receive_joined(TupleTableSlot *slot, DestReceiver *self)
+{
+	JoinReceiver *receiver = (JoinReceiver *) self;
+	StreamingStageExec *exec = receiver->exec;
+
+	if (++receiver->nrows % 65536 == 0 && !PostmasterIsAlive())
+		proc_exit(1);
+	slot_getallattrs(slot);
+	streaming_emit_weighted(exec, DatumGetInt64(slot->tts_values[exec->stage->noutputs]),
+							slot->tts_values, slot->tts_isnull);
+	return true;
+}
+
+static void
+joined_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+	StreamingStage *stage = ((JoinReceiver *) self)->exec->stage;
+	List	   *types = NIL;
+
+	for (int i = 0; i < stage->noutputs; i++)
+		types = lappend_oid(types, stage->outputs[i].type);
+	streaming_check_types(desc, lappend_oid(types, INT8OID));
+}
+
+static void
+joined_noop(DestReceiver *self)
+{
+}
+
+void
+streaming_join_add(StreamingStageExec *exec, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	add_row(exec, slot);
+}
+
+void
+streaming_join_begin(StreamingStageExec *exec)
+{
+	StreamingEdgeExec *edge = exec->current;
+
+	edge->rows = palloc0(sizeof(StreamingDelta));
+	edge->rows->name = pstrdup("$edge");
+	edge->rows->desc = edge->rows_desc;
+	edge->rows->store = tuplestore_begin_heap(false, false, work_mem);
+	edge->values = palloc(sizeof(Datum) * edge->rows_desc->natts);
+	edge->isnull = palloc(sizeof(bool) * edge->rows_desc->natts);
+}
+
+void
+streaming_join_run(StreamingStageExec *exec)
+{
+	StreamingEdgeExec *edge = exec->current;
+	JoinReceiver receiver = {{receive_joined, joined_startup, joined_noop, joined_noop, DestNone},
+	exec, 0};
+
+	if (edge->rows->nrows > 0)
+	{
+		CommandCounterIncrement();
+		streaming_replan(exec, &edge->join);
+		streaming_statement_run(&edge->join, edge->rows, NULL, false, (DestReceiver *) &receiver);
+	}
+	tuplestore_end(edge->rows->store);
+	edge->rows = NULL;
+}

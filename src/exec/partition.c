@@ -1,0 +1,252 @@
+/*
+ * partition.c
+ *		Queries whose partitions are computed anew.
+ *
+ *	rows of the batch ──▶ kept rows of each input, by partition
+ *							└─ partitions touched ──▶ the query over their rows
+ *													   less what it was ──▶ table
+ *
+ * The stage's table holds the rows of the result, each with its partition and how
+ * often it is there.  What a partition was before is read from it and not computed:
+ * what was handed up is taken back as it was, whatever tables or functions the query
+ * asks have come to say meanwhile.  The cost of a batch is that of the partitions
+ * it touches.  Partitions whose keys share a hash are computed together, which
+ * changes nothing but time.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "exec/stage.h"
+#include "streaming.h"
+
+/* Partitions that one run of the query computes. */
+#define PARTITIONS_AT_ONCE 8192
+
+typedef struct PartitionReceiver
+{
+	DestReceiver pub;
+	StreamingStageExec *exec;
+} PartitionReceiver;
+
+/* The rows of the partitions in $1 as they were, negatively. */
+static char *
+stored_sql(StreamingStage *stage)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT t.\"$group\"");
+	for (int i = 0; i < stage->nkeys; i++)
+		appendStringInfo(&buf, ", t.%s",
+						 quote_identifier(NameStr(TupleDescAttr(stage->table_desc,
+																stage->keys[i].attno - 1)->attname)));
+	appendStringInfo(&buf, ", - t.\"$count\" FROM %s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
+	if (!stage->whole)
+		appendStringInfoString(&buf, " WHERE t.\"$group\" OPERATOR(pg_catalog.=) ANY ($1)");
+	return buf.data;
+}
+
+/* The statement's rows with how often they are there, which is once. */
+static char *
+computed_sql(StreamingStage *stage)
+{
+	return psprintf("SELECT p.*, 1::pg_catalog.int8 FROM (%s) p", stage->recompute_sql);
+}
+
+void
+streaming_partition_open(StreamingStageExec *exec)
+{
+	static Oid	param_types[1] = {INT8ARRAYOID};
+	StreamingStage *stage = exec->stage;
+	StreamingValue group = {.type = INT8OID};
+
+	exec->recompute.sql = computed_sql(stage);
+	exec->stored.sql = stored_sql(stage);
+	if (!stage->whole)
+	{
+		exec->recompute.nparams = exec->stored.nparams = 1;
+		exec->recompute.param_types = exec->stored.param_types = param_types;
+	}
+	exec->row_key = streaming_group_key(&group, 1, stage->keys, stage->nkeys);
+	exec->result_types = list_make1_oid(INT8OID);
+	for (int i = 0; i < stage->nkeys; i++)
+		exec->result_types = lappend_oid(exec->result_types, stage->keys[i].type);
+	exec->result_types = lappend_oid(exec->result_types, INT8OID);
+}
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	StreamingStageExec *exec = ((PartitionReceiver *) self)->exec;
+
+	slot_getallattrs(slot);
+	streaming_add_pending(exec, streaming_group_hash(exec->row_key, slot->tts_values,
+													 slot->tts_isnull), slot);
+	return true;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+	StreamingStageExec *exec = ((PartitionReceiver *) self)->exec;
+
+	streaming_check_types(desc, exec->result_types);
+	streaming_make_input(exec, desc);
+}
+
+static void
+receiver_noop(DestReceiver *self)
+{
+}
+
+/* The stored row of (group, outputs), in table->stored; or false. */
+static bool
+find_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
+{
+	StreamingStage *stage = exec->stage;
+	StreamingStateTable *table = exec->table;
+	Datum	   *stored = palloc(sizeof(Datum) * (stage->nkeys + 1));
+	bool	   *stored_null = palloc(sizeof(bool) * (stage->nkeys + 1));
+
+	streaming_state_find(table, hash);
+	while (streaming_state_next(table))
+	{
+		slot_getallattrs(table->stored);
+		stored[0] = table->stored->tts_values[stage->group_attno - 1];
+		stored_null[0] = false;
+		for (int i = 0; i < stage->nkeys; i++)
+		{
+			stored[i + 1] = table->stored->tts_values[stage->keys[i].attno - 1];
+			stored_null[i + 1] = table->stored->tts_isnull[stage->keys[i].attno - 1];
+		}
+		if (streaming_group_equal(exec->row_key, values, isnull, stored, stored_null))
+			return true;
+	}
+	return false;
+}
+
+/* A row of the result appears or disappears so often. */
+static void
+put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64 weight)
+{
+	StreamingStage *stage = exec->stage;
+	StreamingStateTable *table = exec->table;
+	TupleTableSlot *row = table->row;
+	bool		found = find_row(exec, hash, values, isnull);
+	int64		count = weight;
+
+	if (found)
+		count += DatumGetInt64(table->stored->tts_values[stage->count_attno - 1]);
+	if (count < 0)
+		elog(ERROR, "a row was taken back more often than it had appeared");
+	ExecClearTuple(row);
+	memset(row->tts_isnull, false, sizeof(bool) * stage->natts);
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		row->tts_values[stage->keys[i].attno - 1] = values[i + 1];
+		row->tts_isnull[stage->keys[i].attno - 1] = isnull[i + 1];
+	}
+	row->tts_values[stage->count_attno - 1] = Int64GetDatum(count);
+	row->tts_values[stage->group_attno - 1] = values[0];
+	row->tts_values[stage->hash_attno - 1] = Int64GetDatum(hash);
+	ExecStoreVirtualTuple(row);
+	if (!found)
+		streaming_state_insert(table, row);
+	else if (count == 0)
+		streaming_state_delete(table, table->stored);
+	else
+		streaming_state_update(table, &table->stored->tts_tid);
+	streaming_emit_weighted(exec, weight, values + 1, isnull + 1);
+}
+
+/* The difference between what n partitions are and what they were. */
+static void
+compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
+{
+	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
+	DestNone}, exec};
+	Datum	   *elements = palloc(sizeof(Datum) * n);
+	Datum		param;
+	MemoryContext old = CurrentMemoryContext;
+	int			nrows;
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int64GetDatum(hashes[i]);
+	param = PointerGetDatum(construct_array(elements, n, INT8OID, sizeof(int64),
+											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	streaming_replan(exec, &exec->recompute);
+	streaming_replan(exec, &exec->stored);
+	exec->recompute.size = exec->stored.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
+		STREAMING_SIZE_FEW;
+	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
+	streaming_statement_run(&exec->recompute, NULL, &param, false, (DestReceiver *) &receiver);
+	streaming_sort_hashed(exec->pending, exec->npending);
+	nrows = streaming_collapse_pending(exec, exec->row_key, true);
+	streaming_state_expect(exec->table, nrows);
+	for (int i = 0; i < nrows; i++)
+	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (exec->weights[i] == 0)
+			continue;
+		ResetExprContext(exec->econtext);
+		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
+		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
+		slot_getallattrs(exec->input);
+		put_row(exec, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
+				exec->weights[i]);
+		MemoryContextSwitchTo(old);
+	}
+	streaming_state_settle(exec->table);
+	exec->npending = 0;
+	MemoryContextReset(exec->pending_context);
+}
+
+static int
+compare_hashes(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right ? 1 : 0;
+}
+
+int
+streaming_sort_touched(StreamingStageExec *exec)
+{
+	int			n = 0;
+
+	qsort(exec->touched, exec->ntouched, sizeof(int64), compare_hashes);
+	for (int i = 0; i < exec->ntouched; i++)
+	{
+		if (n == 0 || exec->touched[n - 1] != exec->touched[i])
+			exec->touched[n++] = exec->touched[i];
+	}
+	return n;
+}
+
+void
+streaming_compute_touched(StreamingStageExec *exec)
+{
+	int			n;
+
+	/* as a whole it may have rows for no input */
+	if (exec->stage->whole && (exec->ntouched > 0 || exec->first))
+	{
+		exec->ntouched = 0;
+		streaming_touch_group(exec, 0);
+	}
+	if (exec->ntouched == 0)
+		return;
+	CommandCounterIncrement();
+	n = streaming_sort_touched(exec);
+	for (int i = 0; i < n; i += PARTITIONS_AT_ONCE)
+		compute_partitions(exec, exec->touched + i, Min(PARTITIONS_AT_ONCE, n - i));
+}

@@ -1,0 +1,1132 @@
+/*
+ * compile_partition.c
+ *		Queries over several inputs, and those whose rows depend on each other.
+ *
+ * The inputs of such a query, its leaves, are streams, views and stages.  Their rows
+ * are kept, each leaf's in a table.
+ *
+ *	partition	Where an equality, a PARTITION BY, ... takes care that a row of the
+ *				result comes of rows of all leaves that agree in some key, the rows
+ *				with one key are a partition: the query over all rows is the union of
+ *				the query over each partition.  A batch computes the partitions anew
+ *				that it has touched, and hands up the difference to what they were.
+ *				What is not known to fall into partitions is one, as a whole.
+ *
+ *	join		An inner join: the rows that come to a leaf are joined with what is
+ *				kept of the others.
+ *
+ * The statement is the user's query, with its leaves replaced by names:
+ *
+ *	WITH "$leaf_1"(...) AS (SELECT ... FROM rows_<id>_<n>_1 ...), ... <query>
+ *
+ * so whatever PostgreSQL can run there can be kept.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "query/compile.h"
+#include "streaming.h"
+
+/* A query within the query, and those around it. */
+typedef struct Level
+{
+	Query	   *query;
+	struct Level *above;
+} Level;
+
+typedef struct Leaf
+{
+	Level	   *level;
+	int			rti;			/* in level->query */
+	bool		nullable;		/* an outer join may fill it with NULLs */
+	List	   *columns;		/* of Var: what the query reads of it, as of a relation 1 */
+	List	   *keys;			/* of Expr: likewise */
+} Leaf;
+
+/* Expressions over leaves that are equal where rows of these meet. */
+typedef struct KeyNode
+{
+	int			leaf;
+	Node	   *expr;			/* as of a relation 1 */
+	Oid			collation;
+	int			class;			/* number of the set of equal ones */
+} KeyNode;
+
+typedef struct Partition
+{
+	StreamingCompiler *compiler;
+	Query	   *query;
+	List	   *levels;			/* of Level: those that have leaves, outermost first */
+	List	   *leaves;			/* of Leaf */
+	List	   *nodes;			/* of KeyNode */
+	bool		whole;
+	bool		inner;			/* all leaves are in the FROM of query, and joined */
+	List	   *params;			/* while a sublink with ANY is looked into: tlist */
+} Partition;
+
+static void collect_level(Partition *partition, Query *query, Level *above);
+static void collect_expression(Partition *partition, Node *node, Level *level);
+static void collect_branch(Partition *partition, Level *level, RangeTblEntry *rte);
+
+/* ---- Leaves ---- */
+
+static void
+add_leaf(Partition *partition, Level *level, int rti, bool nullable)
+{
+	Leaf	   *leaf = palloc0(sizeof(Leaf));
+
+	leaf->level = level;
+	leaf->rti = rti;
+	leaf->nullable = nullable;
+	partition->leaves = lappend(partition->leaves, leaf);
+}
+
+static void
+collect_relation(Partition *partition, Level *level, int rti, bool nullable)
+{
+	RangeTblEntry *rte = rt_fetch(rti, level->query->rtable);
+
+	if (!streaming_rte_contains_input(rte))
+		return;
+	if (rte->rtekind == RTE_RELATION || streaming_is_delta(rte) ||
+		(rte->rtekind == RTE_SUBQUERY && !streaming_is_correlated(rte->subquery)))
+		add_leaf(partition, level, rti, nullable);
+	else if (rte->rtekind == RTE_SUBQUERY)
+		collect_level(partition, rte->subquery, level);
+	else
+	{
+		collect_expression(partition, (Node *) rte->functions, level);
+		collect_expression(partition, (Node *) rte->values_lists, level);
+		collect_expression(partition, (Node *) rte->tablefunc, level);
+	}
+}
+
+static void
+collect_from(Partition *partition, Level *level, Node *node, bool nullable)
+{
+	ListCell   *lc;
+
+	if (node == NULL)
+		return;
+	if (IsA(node, FromExpr))
+	{
+		foreach(lc, ((FromExpr *) node)->fromlist)
+			collect_from(partition, level, lfirst(lc), nullable);
+	}
+	else if (IsA(node, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+		bool		full = join->jointype == JOIN_FULL;
+
+		collect_from(partition, level, join->larg,
+					 nullable || full || join->jointype == JOIN_RIGHT);
+		collect_from(partition, level, join->rarg,
+					 nullable || full || join->jointype == JOIN_LEFT);
+	}
+	else
+		collect_relation(partition, level, castNode(RangeTblRef, node)->rtindex, nullable);
+}
+
+/* Sublinks over inputs, in the expressions of a level. */
+static bool
+collect_sublinks(Node *node, void *context)
+{
+	Partition  *partition = ((void **) context)[0];
+	Level	   *level = ((void **) context)[1];
+
+	if (node == NULL || IsA(node, Query))
+		return false;
+	if (IsA(node, SubLink))
+	{
+		SubLink    *sublink = (SubLink *) node;
+		Query	   *query = castNode(Query, sublink->subselect);
+
+		(void) collect_sublinks(sublink->testexpr, context);
+		if (!streaming_contains_input((Node *) query))
+			return false;
+		/* what does not depend on the rows outside is a leaf by itself */
+		if (!streaming_is_correlated(query))
+			streaming_split_final(query, query->hasDistinctOn);
+		collect_level(partition, query, level);
+		return false;
+	}
+	return expression_tree_walker(node, collect_sublinks, context);
+}
+
+static void
+collect_expression(Partition *partition, Node *node, Level *level)
+{
+	void	   *context[2] = {partition, level};
+
+	(void) collect_sublinks(node, context);
+}
+
+/* A query of a set operation stays a query: it selects from its leaf. */
+static void
+collect_branch(Partition *partition, Level *level, RangeTblEntry *rte)
+{
+	if (rte->rtekind != RTE_SUBQUERY || !streaming_contains_input((Node *) rte->subquery))
+		return;
+	if (!streaming_is_correlated(rte->subquery))
+		streaming_split_final(rte->subquery, false);
+	collect_level(partition, rte->subquery, level);
+}
+
+static void
+collect_level(Partition *partition, Query *query, Level *above)
+{
+	Level	   *level = palloc0(sizeof(Level));
+	ListCell   *lc;
+
+	level->query = query;
+	level->above = above;
+	partition->levels = lappend(partition->levels, level);
+	streaming_flatten_group_exprs(query);
+	streaming_flatten_joins(query);
+	foreach(lc, query->setOperations ? query->rtable : NIL)
+		collect_branch(partition, level, lfirst_node(RangeTblEntry, lc));
+	collect_from(partition, level, (Node *) query->jointree, false);
+	collect_expression(partition, (Node *) query->jointree, level);
+	collect_expression(partition, (Node *) query->targetList, level);
+	collect_expression(partition, query->havingQual, level);
+	collect_expression(partition, query->limitCount, level);
+	collect_expression(partition, query->limitOffset, level);
+	foreach(lc, query->cteList)
+	{
+		Query	   *cte = castNode(Query, lfirst_node(CommonTableExpr, lc)->ctequery);
+
+		if (streaming_contains_input((Node *) cte))
+			collect_level(partition, cte, level);
+	}
+}
+
+static RangeTblEntry *
+leaf_rte(Leaf *leaf)
+{
+	return rt_fetch(leaf->rti, leaf->level->query->rtable);
+}
+
+/* The leaf that a Var at level names; its number, or -1. */
+static int
+leaf_of_var(Partition *partition, Level *level, Var *var)
+{
+	ListCell   *lc;
+
+	for (Index i = 0; level && i < var->varlevelsup; i++)
+		level = level->above;
+	foreach(lc, partition->leaves)
+	{
+		Leaf	   *leaf = lfirst(lc);
+
+		if (leaf->level == level && leaf->rti == var->varno)
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
+/* ---- What the query reads of its leaves ---- */
+
+typedef struct ColumnSearch
+{
+	Partition  *partition;
+	Level	   *level;
+} ColumnSearch;
+
+static void
+need_column(Leaf *leaf, Var *var)
+{
+	Var		   *column = copyObject(var);
+	ListCell   *lc;
+
+	if (var->varattno <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support %s in a query like this",
+						var->varattno == 0 ? "a whole row of a stream" : "tableoid of a stream"),
+				 errhint("Name the columns themselves, or use it in a subquery over that stream alone.")));
+	foreach(lc, leaf->columns)
+	{
+		if (lfirst_node(Var, lc)->varattno == var->varattno)
+			return;
+	}
+	column->varno = 1;
+	column->varlevelsup = 0;
+	column->varnosyn = 0;
+	column->varattnosyn = 0;
+	leaf->columns = lappend(leaf->columns, column);
+}
+
+static bool
+search_columns(Node *node, ColumnSearch *search)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		int			i = leaf_of_var(search->partition, search->level, (Var *) node);
+
+		if (i >= 0)
+			need_column(list_nth(search->partition->leaves, i), (Var *) node);
+		return false;
+	}
+	if (IsA(node, Query))
+	{
+		ColumnSearch below = {search->partition, NULL};
+		Level		unknown = {(Query *) node, search->level};
+		ListCell   *lc;
+
+		foreach(lc, search->partition->levels)
+		{
+			if (((Level *) lfirst(lc))->query == (Query *) node)
+				below.level = lfirst(lc);
+		}
+		if (below.level == NULL)
+			below.level = &unknown;
+		return query_tree_walker((Query *) node, search_columns, &below,
+								 QTW_IGNORE_JOINALIASES);
+	}
+	return expression_tree_walker(node, search_columns, search);
+}
+
+static int
+compare_columns(const ListCell *a, const ListCell *b)
+{
+	return lfirst_node(Var, a)->varattno - lfirst_node(Var, b)->varattno;
+}
+
+static void
+find_columns(Partition *partition)
+{
+	ColumnSearch search = {partition, NULL};
+	ListCell   *lc;
+
+	(void) search_columns((Node *) partition->query, &search);
+	foreach(lc, partition->leaves)
+	{
+		Leaf	   *leaf = lfirst(lc);
+
+		list_sort(leaf->columns, compare_columns);
+	}
+}
+
+/* ---- Keys ---- */
+
+typedef struct LeafSearch
+{
+	Partition  *partition;
+	Level	   *level;
+	int			leaf;			/* -1: none yet */
+	bool		fits;
+} LeafSearch;
+
+/* Is node an expression over one leaf, and whose value follows from its row? */
+static bool
+search_leaf(Node *node, LeafSearch *search)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		int			i = leaf_of_var(search->partition, search->level, (Var *) node);
+
+		if (i < 0 || (search->leaf >= 0 && search->leaf != i) || ((Var *) node)->varattno <= 0)
+			search->fits = false;
+		search->leaf = i;
+		return !search->fits;
+	}
+	if (IsA(node, SubLink) || IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, Param) ||
+		IsA(node, GroupingFunc))
+	{
+		search->fits = false;
+		return true;
+	}
+	return expression_tree_walker(node, search_leaf, search);
+}
+
+static Node *
+leaf_expr_mutator(Node *node, void *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		Var		   *var = copyObject((Var *) node);
+
+		var->varno = 1;
+		var->varlevelsup = 0;
+		var->varnosyn = 0;
+		var->varattnosyn = 0;
+		return (Node *) var;
+	}
+	return expression_tree_mutator(node, leaf_expr_mutator, context);
+}
+
+/* The number of the leaf that expr, at level, can be a key of; -1: none. */
+static int
+leaf_of_expr(Partition *partition, Level *level, Node *expr, Node **key)
+{
+	LeafSearch	search = {partition, level, -1, true};
+	Node	   *bare = expr;
+
+	(void) search_leaf(expr, &search);
+	if (!search.fits || search.leaf < 0 || contain_mutable_functions(expr) ||
+		expression_returns_set(expr))
+		return -1;
+	while (IsA(bare, RelabelType))
+		bare = (Node *) ((RelabelType *) bare)->arg;
+	/* of a row of NULLs it must be NULL */
+	if (((Leaf *) list_nth(partition->leaves, search.leaf))->nullable && !IsA(bare, Var))
+		return -1;
+	*key = leaf_expr_mutator(expr, NULL);
+	return search.leaf;
+}
+
+/* Do values of both sides hash alike where the operator calls them equal? */
+static bool
+hashes_alike(Oid opno, Node *left, Node *right)
+{
+	TypeCacheEntry *types[2];
+
+	types[0] = lookup_type_cache(exprType(left), TYPECACHE_HASH_OPFAMILY | TYPECACHE_HASH_EXTENDED_PROC);
+	types[1] = lookup_type_cache(exprType(right), TYPECACHE_HASH_OPFAMILY | TYPECACHE_HASH_EXTENDED_PROC);
+	return OidIsValid(types[0]->hash_opf) && types[0]->hash_opf == types[1]->hash_opf &&
+		OidIsValid(types[0]->hash_extended_proc) && OidIsValid(types[1]->hash_extended_proc) &&
+		op_in_opfamily(opno, types[0]->hash_opf);
+}
+
+static KeyNode *
+key_node(Partition *partition, int leaf, Node *expr, Oid collation)
+{
+	ListCell   *lc;
+	KeyNode    *node;
+
+	foreach(lc, partition->nodes)
+	{
+		node = lfirst(lc);
+		if (node->leaf == leaf && node->collation == collation && equal(node->expr, expr))
+			return node;
+	}
+	node = palloc(sizeof(KeyNode));
+	node->leaf = leaf;
+	node->expr = expr;
+	node->collation = collation;
+	node->class = list_length(partition->nodes);
+	partition->nodes = lappend(partition->nodes, node);
+	return node;
+}
+
+static void
+unite(Partition *partition, KeyNode *a, KeyNode *b)
+{
+	int			from = b->class;
+	ListCell   *lc;
+
+	foreach(lc, partition->nodes)
+	{
+		KeyNode    *node = lfirst(lc);
+
+		if (node->class == from)
+			node->class = a->class;
+	}
+}
+
+/* left = right, of which each is at its own level; may be of one leaf, or of none. */
+static bool
+add_equality(Partition *partition, OpExpr *op, Node *left, Level *left_level, Node *right,
+			 Level *right_level, int *leaves)
+{
+	Node	   *keys[2];
+
+	leaves[0] = leaf_of_expr(partition, left_level, left, &keys[0]);
+	leaves[1] = leaf_of_expr(partition, right_level, right, &keys[1]);
+	if (leaves[0] < 0 || leaves[1] < 0 || leaves[0] == leaves[1] ||
+		!hashes_alike(op->opno, left, right))
+		return false;
+	unite(partition, key_node(partition, leaves[0], keys[0], op->inputcollid),
+		  key_node(partition, leaves[1], keys[1], op->inputcollid));
+	return true;
+}
+
+/* Relations below a node of a jointree. */
+static Relids
+relations_of(Node *node)
+{
+	Relids		result = NULL;
+	ListCell   *lc;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, RangeTblRef))
+		return bms_make_singleton(((RangeTblRef *) node)->rtindex);
+	if (IsA(node, JoinExpr))
+		return bms_join(relations_of(((JoinExpr *) node)->larg),
+						relations_of(((JoinExpr *) node)->rarg));
+	foreach(lc, castNode(FromExpr, node)->fromlist)
+		result = bms_join(result, relations_of(lfirst(lc)));
+	return result;
+}
+
+/* Are both sides in relations of level? */
+static bool
+both_within(Partition *partition, Level *level, Relids relations, OpExpr *op)
+{
+	ListCell   *lc;
+
+	foreach(lc, op->args)
+	{
+		Node	   *key;
+		int			i = leaf_of_expr(partition, level, lfirst(lc), &key);
+		Leaf	   *leaf = i < 0 ? NULL : list_nth(partition->leaves, i);
+
+		if (leaf == NULL || leaf->level != level || !bms_is_member(leaf->rti, relations))
+			return false;
+	}
+	return true;
+}
+
+/* expr = ANY (SELECT expr ...), where nothing but true counts */
+static void
+add_any(Partition *partition, Level *level, SubLink *sublink)
+{
+	Query	   *query = castNode(Query, sublink->subselect);
+	Level	   *below = NULL;
+	ListCell   *lc;
+
+	foreach(lc, partition->levels)
+	{
+		if (((Level *) lfirst(lc))->query == query)
+			below = lfirst(lc);
+	}
+	if (below == NULL || sublink->subLinkType != ANY_SUBLINK || query->setOperations)
+		return;
+	foreach(lc, make_ands_implicit((Expr *) sublink->testexpr))
+	{
+		OpExpr	   *op = lfirst(lc);
+		Param	   *param;
+		Node	   *right;
+		int			leaves[2];
+
+		if (!IsA(op, OpExpr) || list_length(op->args) != 2)
+			continue;
+		right = lsecond(op->args);
+		while (IsA(right, RelabelType))
+			right = (Node *) ((RelabelType *) right)->arg;
+		if (!IsA(right, Param))
+			continue;
+		param = (Param *) right;
+		right = (Node *) list_nth_node(TargetEntry, query->targetList, param->paramid - 1)->expr;
+		if (exprType(right) == exprType(lsecond(op->args)))
+			(void) add_equality(partition, op, linitial(op->args), level, right, below, leaves);
+	}
+}
+
+/* within: relations of which two are not told apart by the condition; NULL: none. */
+static void
+add_conditions(Partition *partition, Level *level, Node *quals, Relids within)
+{
+	ListCell   *lc;
+
+	foreach(lc, make_ands_implicit((Expr *) quals))
+	{
+		OpExpr	   *op = lfirst(lc);
+		int			leaves[2];
+
+		if (IsA(op, SubLink) && within == NULL)
+			add_any(partition, level, (SubLink *) op);
+		if (!IsA(op, OpExpr) || list_length(op->args) != 2)
+			continue;
+		if (!both_within(partition, level, within, op))
+			(void) add_equality(partition, op, linitial(op->args), level, lsecond(op->args),
+								level, leaves);
+	}
+}
+
+static void
+find_equalities(Partition *partition, Level *level, Node *node)
+{
+	ListCell   *lc;
+
+	if (node == NULL || IsA(node, RangeTblRef))
+		return;
+	if (IsA(node, FromExpr))
+	{
+		foreach(lc, ((FromExpr *) node)->fromlist)
+			find_equalities(partition, level, lfirst(lc));
+		add_conditions(partition, level, ((FromExpr *) node)->quals, NULL);
+	}
+	else
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+		Relids		left = relations_of(join->larg);
+		Relids		right = relations_of(join->rarg);
+
+		find_equalities(partition, level, join->larg);
+		find_equalities(partition, level, join->rarg);
+		switch (join->jointype)
+		{
+			case JOIN_INNER:
+				add_conditions(partition, level, join->quals, NULL);
+				break;
+			case JOIN_LEFT:
+				add_conditions(partition, level, join->quals, left);
+				break;
+			case JOIN_RIGHT:
+				add_conditions(partition, level, join->quals, right);
+				break;
+			default:			/* FULL: what is within a side tells nothing */
+				foreach(lc, make_ands_implicit((Expr *) join->quals))
+				{
+					OpExpr	   *op = lfirst(lc);
+					int			leaves[2];
+
+					if (IsA(op, OpExpr) && list_length(op->args) == 2 &&
+						!both_within(partition, level, left, op) &&
+						!both_within(partition, level, right, op))
+						(void) add_equality(partition, op, linitial(op->args), level,
+											lsecond(op->args), level, leaves);
+				}
+		}
+	}
+}
+
+/* Does each row of a node of the jointree have a row of a leaf in it? */
+static bool
+is_anchored(Partition *partition, Level *level, Node *node)
+{
+	ListCell   *lc;
+
+	if (IsA(node, RangeTblRef))
+	{
+		foreach(lc, partition->leaves)
+		{
+			Leaf	   *leaf = lfirst(lc);
+
+			if (leaf->level == level && leaf->rti == ((RangeTblRef *) node)->rtindex)
+				return true;
+		}
+		return false;
+	}
+	if (IsA(node, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+		bool		left = is_anchored(partition, level, join->larg);
+		bool		right = is_anchored(partition, level, join->rarg);
+
+		switch (join->jointype)
+		{
+			case JOIN_LEFT:
+				return left;
+			case JOIN_RIGHT:
+				return right;
+			case JOIN_FULL:
+				return left && right;
+			default:
+				return left || right;
+		}
+	}
+	foreach(lc, castNode(FromExpr, node)->fromlist)
+	{
+		if (is_anchored(partition, level, lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
+/* Keys from equalities: a set of equal expressions that has one of each leaf. */
+static void
+keys_of_equalities(Partition *partition)
+{
+	int			n = list_length(partition->leaves);
+	ListCell   *lc;
+
+	foreach(lc, partition->levels)
+	{
+		Level	   *level = lfirst(lc);
+
+		find_equalities(partition, level, (Node *) level->query->jointree);
+	}
+	for (int class = 0; class < list_length(partition->nodes); class++)
+	{
+		KeyNode   **found = palloc0(sizeof(KeyNode *) * n);
+		int			nfound = 0;
+
+		foreach(lc, partition->nodes)
+		{
+			KeyNode    *node = lfirst(lc);
+
+			if (node->class == class && found[node->leaf] == NULL)
+			{
+				found[node->leaf] = node;
+				nfound++;
+			}
+		}
+		for (int i = 0; nfound == n && i < n; i++)
+		{
+			Leaf	   *leaf = list_nth(partition->leaves, i);
+
+			leaf->keys = lappend(leaf->keys, found[i]);
+		}
+	}
+}
+
+static KeyNode *
+plain_key(Node *expr)
+{
+	KeyNode    *node = palloc0(sizeof(KeyNode));
+
+	node->expr = leaf_expr_mutator(expr, NULL);
+	node->collation = exprCollation(expr);
+	return node;
+}
+
+/* PARTITION BY: what all windows have in common. */
+static void
+keys_of_windows(Query *query, Leaf *leaf)
+{
+	WindowClause *first = linitial_node(WindowClause, query->windowClause);
+	ListCell   *lc;
+
+	foreach(lc, first->partitionClause)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		Node	   *expr = (Node *) get_sortgroupclause_tle(clause, query->targetList)->expr;
+		bool		common = !contain_mutable_functions(expr);
+		ListCell   *lw;
+
+		foreach(lw, query->windowClause)
+		{
+			bool		found = false;
+			ListCell   *lp;
+
+			foreach(lp, lfirst_node(WindowClause, lw)->partitionClause)
+				found |= equal(expr, get_sortgroupclause_tle(lfirst_node(SortGroupClause, lp),
+															 query->targetList)->expr);
+			common &= found;
+		}
+		if (common)
+			leaf->keys = lappend(leaf->keys, plain_key(expr));
+	}
+}
+
+static void
+keys_of_distinct(Query *query, Leaf *leaf)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->distinctClause)
+	{
+		Node	   *expr = (Node *) get_sortgroupclause_tle(lfirst_node(SortGroupClause, lc),
+															query->targetList)->expr;
+
+		if (!contain_mutable_functions(expr))
+			leaf->keys = lappend(leaf->keys, plain_key(expr));
+	}
+}
+
+/* INTERSECT, EXCEPT, UNION: equal rows meet. */
+static bool
+keys_of_set_operation(Partition *partition, Query *query)
+{
+	SetOperationStmt *stmt = castNode(SetOperationStmt, query->setOperations);
+	ListCell   *lc;
+
+	if (query->cteList != NIL || partition->query->rtable == NIL)
+		return false;
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		/* of a table all rows are in all partitions */
+		if (rte->rtekind == RTE_SUBQUERY && !streaming_contains_input((Node *) rte->subquery))
+			return false;
+	}
+	foreach(lc, partition->leaves)
+	{
+		Leaf	   *leaf = lfirst(lc);
+		Query	   *branch = leaf->level->query;
+
+		if (leaf->level->above == NULL || leaf->level->above->query != query ||
+			branch->limitCount || branch->limitOffset)
+			return false;
+		for (int i = 0; i < list_length(stmt->colTypes); i++)
+		{
+			Node	   *expr = (Node *) list_nth_node(TargetEntry, branch->targetList, i)->expr;
+			KeyNode    *key = plain_key(expr);
+
+			if (exprType(expr) != list_nth_oid(stmt->colTypes, i))
+				return false;
+			key->collation = list_nth_oid(stmt->colCollations, i);
+			leaf->keys = lappend(leaf->keys, key);
+		}
+	}
+	return true;
+}
+
+static void
+find_keys(Partition *partition)
+{
+	Query	   *query = partition->query;
+	Leaf	   *first = linitial(partition->leaves);
+	ListCell   *lc;
+
+	if (query->setOperations)
+		partition->whole = !keys_of_set_operation(partition, query);
+	else if (query->limitCount || query->limitOffset)
+		partition->whole = true;
+	else if (query->hasWindowFuncs)
+		keys_of_windows(query, first);
+	else if (query->hasDistinctOn)
+		keys_of_distinct(query, first);
+	else if (!is_anchored(partition, linitial(partition->levels), (Node *) query->jointree))
+		partition->whole = true;
+	else if (list_length(partition->leaves) > 1)
+		keys_of_equalities(partition);
+	else
+	{
+		/* each row by itself */
+		foreach(lc, first->columns)
+		{
+			KeyNode    *key = plain_key(lfirst(lc));
+
+			key->class = -1;
+			first->keys = lappend(first->keys, key);
+		}
+	}
+	partition->whole |= first->keys == NIL;
+	foreach(lc, partition->leaves)
+	{
+		if (partition->whole)
+			((Leaf *) lfirst(lc))->keys = NIL;
+	}
+}
+
+/* ---- Kind ---- */
+
+static bool
+only_inner(Node *node)
+{
+	ListCell   *lc;
+
+	if (node == NULL || IsA(node, RangeTblRef))
+		return true;
+	if (IsA(node, JoinExpr))
+		return ((JoinExpr *) node)->jointype == JOIN_INNER &&
+			only_inner(((JoinExpr *) node)->larg) && only_inner(((JoinExpr *) node)->rarg);
+	foreach(lc, castNode(FromExpr, node)->fromlist)
+	{
+		if (!only_inner(lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
+/* Can the rows that come be joined with those that are kept? */
+static bool
+is_join(Partition *partition)
+{
+	Query	   *query = partition->query;
+	int			members = bms_num_members(relations_of((Node *) query->jointree));
+
+	return list_length(partition->leaves) > 1 && list_length(partition->levels) == 1 &&
+		!query->setOperations && !query->hasWindowFuncs && !query->hasDistinctOn &&
+		!query->limitCount && !query->limitOffset && query->cteList == NIL &&
+		members == list_length(partition->leaves) && !query->hasSubLinks &&
+		only_inner((Node *) query->jointree) && !contain_mutable_functions((Node *) query);
+}
+
+/* ---- Edges ---- */
+
+static StreamingValue *
+fill_values(List *exprs, const char *prefix)
+{
+	StreamingValue *values = palloc0(sizeof(StreamingValue) * Max(list_length(exprs), 1));
+	ListCell   *lc;
+
+	foreach(lc, exprs)
+		streaming_fill_value(&values[foreach_current_index(lc)],
+							 psprintf("%s%d", prefix, foreach_current_index(lc) + 1), lfirst(lc));
+	return values;
+}
+
+/* SELECT <columns>, <keys> FROM leaf */
+static Query *
+edge_query(Leaf *leaf)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+	RangeTblEntry *rte = copyObject(leaf_rte(leaf));
+	ListCell   *lc;
+	int			resno = 0;
+
+	rtr->rtindex = 1;
+	rte->lateral = false;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make1(rte);
+	query->jointree = makeFromExpr(list_make1(rtr), NULL);
+	if (rte->rtekind == RTE_SUBQUERY)
+	{
+		if (rte->alias == NULL)
+			rte->alias = makeAlias("q", NIL);
+		streaming_normalize(rte->subquery);
+	}
+	foreach(lc, leaf->columns)
+	{
+		resno++;
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry(copyObject(lfirst(lc)), resno,
+													psprintf("c%d", resno), false));
+	}
+	foreach(lc, leaf->keys)
+	{
+		KeyNode    *key = lfirst(lc);
+
+		resno++;
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry((Expr *) copyObject(key->expr), resno,
+													psprintf("k%d", foreach_current_index(lc) + 1), false));
+	}
+	return query;
+}
+
+static StreamingEdge
+make_edge(Partition *partition, Leaf *leaf)
+{
+	StreamingCompiler *compiler = partition->compiler;
+	Query	   *query = edge_query(leaf);
+	List	   *keys = NIL;
+	StreamingEdge edge;
+	ListCell   *lc;
+
+	streaming_compile_below(compiler, query);
+	foreach(lc, leaf->keys)
+		keys = lappend(keys, ((KeyNode *) lfirst(lc))->expr);
+	edge = streaming_make_edge(compiler, query, true);
+	edge.weighted = edge.is_signed;
+	edge.ncolumns = list_length(leaf->columns);
+	edge.columns = fill_values(leaf->columns, "c");
+	edge.nkeys = list_length(leaf->keys);
+	edge.keys = fill_values(keys, "k");
+	foreach(lc, leaf->keys)
+	{
+		KeyNode    *key = lfirst(lc);
+		StreamingValue *value = &edge.keys[foreach_current_index(lc)];
+
+		value->collation = key->collation;
+		if (key->class >= 0)
+			value->eqop = lookup_type_cache(value->type, TYPECACHE_EQ_OPR)->eq_opr;
+	}
+	return edge;
+}
+
+/* ---- The statement ---- */
+
+/* The names of a leaf's columns, as the query has them. */
+static void
+leaf_name(Partition *partition, int i)
+{
+	Leaf	   *leaf = list_nth(partition->leaves, i);
+	RangeTblEntry *rte = leaf_rte(leaf);
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, rte->eref->colnames)
+	{
+		char	   *name = strVal(lfirst(lc));
+
+		names = lappend(names, makeString(name[0] ? pstrdup(name) :
+										  psprintf("$dropped_%d", foreach_current_index(lc))));
+	}
+	streaming_name_relation(rte, psprintf("$leaf_%d", i + 1), names);
+}
+
+/*
+ * "$leaf_<i>"(<names>) AS (SELECT <columns> FROM <rows>): what the query reads as its
+ * leaf.  Columns that it does not read are NULL.
+ */
+static void
+append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, const char *rows)
+{
+	RangeTblEntry *rte = leaf_rte(leaf);
+	ListCell   *lc;
+	int			next = 0;
+	int			ncolumns = list_length(rte->eref->colnames) - (more ? 2 : 0);
+
+	appendStringInfo(buf, "%s\"$leaf_%d\"", i ? ", " : "WITH ", i + 1);
+	for (int k = 0; k < list_length(rte->eref->colnames); k++)
+		appendStringInfo(buf, "%s%s", k ? ", " : "(",
+						 quote_identifier(strVal(list_nth(rte->eref->colnames, k))));
+	appendStringInfoString(buf, rte->eref->colnames ? ") AS NOT MATERIALIZED (SELECT " :
+						   " AS NOT MATERIALIZED (SELECT ");
+	for (int k = 0; k < ncolumns; k++)
+	{
+		lc = next < list_length(leaf->columns) ? list_nth_cell(leaf->columns, next) : NULL;
+		if (k)
+			appendStringInfoString(buf, ", ");
+		if (lc && lfirst_node(Var, lc)->varattno == k + 1)
+			appendStringInfo(buf, "t.c%d", ++next);
+		else
+			appendStringInfoString(buf, "NULL::pg_catalog.text");
+	}
+	if (more)
+		appendStringInfo(buf, "%s%s", ncolumns ? ", " : "", more);
+	appendStringInfo(buf, " FROM %s)", rows);
+}
+
+static char *
+partition_sql(Partition *partition, StreamingStage *stage, const char *query)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	if (stage->whole)
+		appendStringInfoString(&buf, "SELECT 0::pg_catalog.int8, q.* FROM (");
+	else
+		appendStringInfoString(&buf,
+							   "SELECT g.\"$group\", q.* FROM pg_catalog.unnest($1) g(\"$group\"), LATERAL (");
+	foreach(lc, partition->leaves)
+	{
+		int			i = foreach_current_index(lc);
+		StringInfoData rows;
+
+		initStringInfo(&rows);
+		appendStringInfo(&rows, "%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->edges[i].table);
+		if (stage->edges[i].weighted)
+			appendStringInfoString(&rows, ", pg_catalog.generate_series(1::pg_catalog.int8, t.\"$count\")");
+		if (!stage->whole)
+			appendStringInfoString(&rows, " WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\"");
+		append_leaf(&buf, lfirst(lc), i, NULL, rows.data);
+	}
+	appendStringInfo(&buf, " SELECT * FROM (%s) r) q", query);
+	return buf.data;
+}
+
+/* In the statement of a join a leaf has its weight and group behind its columns. */
+static char *
+join_sql(Partition *partition, StreamingStage *stage, int edge, const char *query)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, partition->leaves)
+	{
+		int			i = foreach_current_index(lc);
+
+		append_leaf(&buf, lfirst(lc), i, "t.\"$count\", t.\"$group\"",
+					i == edge ? "\"$edge\" t" :
+					psprintf("%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->edges[i].table));
+	}
+	appendStringInfo(&buf, " %s", query);
+	return buf.data;
+}
+
+/* Adds to the query of a join its weight, and that groups are equal. */
+static void
+add_weight(Partition *partition)
+{
+	Query	   *query = partition->query;
+	Oid			equal = lookup_type_cache(INT8OID, TYPECACHE_EQ_OPR)->eq_opr;
+	Expr	   *weight = NULL;
+	Var		   *group = NULL;
+	ListCell   *lc;
+
+	foreach(lc, partition->leaves)
+	{
+		Leaf	   *leaf = lfirst(lc);
+		RangeTblEntry *rte = leaf_rte(leaf);
+		int			n = list_length(rte->eref->colnames);
+		Expr	   *one = (Expr *) makeVar(leaf->rti, n + 1, INT8OID, -1, InvalidOid, 0);
+		Var		   *next = makeVar(leaf->rti, n + 2, INT8OID, -1, InvalidOid, 0);
+
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString("$count"));
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString("$group"));
+		weight = weight == NULL ? one :
+			(Expr *) makeFuncExpr(F_INT8MUL, INT8OID, list_make2(weight, one), InvalidOid,
+								  InvalidOid, COERCE_EXPLICIT_CALL);
+		if (group && !partition->whole)
+			query->jointree->quals =
+				make_and_qual(query->jointree->quals,
+							  (Node *) make_opclause(equal, BOOLOID, false, (Expr *) copyObject(group),
+													 (Expr *) next, InvalidOid, InvalidOid));
+		if (group == NULL)
+			group = next;
+	}
+	streaming_flatten_joins(query);
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry(weight, list_length(query->targetList) + 1,
+												"$weight", false));
+}
+
+static void
+name_tables(Partition *partition, StreamingStage *stage)
+{
+	for (int i = 0; i < stage->nedges; i++)
+		stage->edges[i].table = psprintf("rows_%d_%d_%d", partition->compiler->program->id,
+										 stage->number, i + 1);
+}
+
+StreamingStage *
+streaming_compile_partition(StreamingCompiler *compiler, Query *query)
+{
+	Partition	partition = {compiler, query};
+	StreamingEdge *edges;
+	StreamingStage *stage;
+	int			n;
+	bool		joined;
+	char	   *sql;
+
+	if (contain_volatile_functions((Node *) query))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support volatile functions in a query whose rows are computed anew"),
+				 errhint("Call the function in a subquery over the stream alone, or in a query over the continuous view.")));
+	collect_level(&partition, query, NULL);
+	find_columns(&partition);
+	find_keys(&partition);
+	joined = is_join(&partition);
+	n = list_length(partition.leaves);
+	edges = palloc0(sizeof(StreamingEdge) * n);
+	for (int i = 0; i < n; i++)
+		edges[i] = make_edge(&partition, list_nth(partition.leaves, i));
+
+	stage = streaming_add_stage(compiler);
+	stage->kind = joined ? STREAMING_STAGE_JOIN : STREAMING_STAGE_PARTITION;
+	stage->whole = partition.whole;
+	stage->edges = edges;
+	stage->nedges = n;
+	streaming_fill_outputs(stage, query);
+	name_tables(&partition, stage);
+	for (int i = 0; i < n; i++)
+	{
+		stage->signed_input |= edges[i].is_signed;
+		leaf_name(&partition, i);
+	}
+	if (!joined)
+	{
+		streaming_keys_of_outputs(stage);
+		streaming_flatten_joins(query);
+		stage->recompute_sql = partition_sql(&partition, stage, streaming_deparse(query));
+		return stage;
+	}
+	stage->only_appears = !stage->signed_input;
+	add_weight(&partition);
+	sql = streaming_deparse(query);
+	for (int i = 0; i < n; i++)
+		stage->edges[i].join_sql = join_sql(&partition, stage, i, sql);
+	return stage;
+}
