@@ -76,6 +76,7 @@ OBJS = \
 	src/query/flatten_joins.o \
 	src/query/hash_order.o \
 	src/query/layout.o \
+	src/query/nest_joins.o \
 	src/query/normalize.o \
 	src/query/partial.o \
 	src/query/session.o \

@@ -52,7 +52,7 @@ streaming_changes_sql(Oid stream, StreamingStage *last)
 							 format_type_extended(att->atttypid, att->atttypmod,
 												  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 	}
-	appendStringInfo(&buf, "%s c.\"$sign\" FROM changes c", last->noutputs ? "," : "SELECT");
+	appendStringInfo(&buf, "%s c.\"$sign\"::pg_catalog.int2 FROM changes c", last->noutputs ? "," : "SELECT");
 	table_close(rel, AccessShareLock);
 	return buf.data;
 }

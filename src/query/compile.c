@@ -685,7 +685,7 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	if (streaming_make_edge(compiler, query, false).is_signed && !is_fixed(query))
 	{
 		streaming_split_from(query);
-		streaming_compile_below(compiler, query);
+		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
 	}
 	below = streaming_stage_below(compiler, query);
 	stage = streaming_add_stage(compiler);

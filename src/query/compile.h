@@ -6,6 +6,7 @@
 #ifndef STREAMING_COMPILE_H
 #define STREAMING_COMPILE_H
 
+#include "nodes/pathnodes.h"
 #include "query/program.h"
 
 #define STREAMING_SIGN_NAME "$sign"
@@ -64,6 +65,13 @@ extern void streaming_normalize(Query *query);
 
 /* FROM and WHERE of query become a subquery, its only relation. */
 extern void streaming_split_from(Query *query);
+
+/*
+ * lower, which has a copy of query's relations, becomes a relation of query: it
+ * hands up the columns of relids that query reads, which are no longer relations of
+ * query, and takes the place of the first of them.
+ */
+extern void streaming_raise_columns(Query *query, Query *lower, Relids relids);
 
 /*
  * All of query becomes a subquery but ORDER BY and LIMIT; distinct: and but
@@ -130,6 +138,14 @@ extern void streaming_compile_below(StreamingCompiler *compiler, Query *query);
  * it first.
  */
 extern void streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte);
+
+/* in nest_joins.c */
+
+/* Relations below a node of a jointree. */
+extern Relids streaming_relations_of(Node *node);
+
+/* Two inputs of a join of several become a subquery; false: there are no such. */
+extern bool streaming_nest_joins(Query *query);
 
 /* in compile_partition.c: queries whose partitions are computed anew */
 extern StreamingStage *streaming_compile_partition(StreamingCompiler *compiler, Query *query);

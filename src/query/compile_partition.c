@@ -460,25 +460,6 @@ add_equality(Partition *partition, OpExpr *op, Node *left, Level *left_level, No
 	return true;
 }
 
-/* Relations below a node of a jointree. */
-static Relids
-relations_of(Node *node)
-{
-	Relids		result = NULL;
-	ListCell   *lc;
-
-	if (node == NULL)
-		return NULL;
-	if (IsA(node, RangeTblRef))
-		return bms_make_singleton(((RangeTblRef *) node)->rtindex);
-	if (IsA(node, JoinExpr))
-		return bms_join(relations_of(((JoinExpr *) node)->larg),
-						relations_of(((JoinExpr *) node)->rarg));
-	foreach(lc, castNode(FromExpr, node)->fromlist)
-		result = bms_join(result, relations_of(lfirst(lc)));
-	return result;
-}
-
 /* Are both sides in relations of level? */
 static bool
 both_within(Partition *partition, Level *level, Relids relations, OpExpr *op)
@@ -570,8 +551,8 @@ find_equalities(Partition *partition, Level *level, Node *node)
 	else
 	{
 		JoinExpr   *join = (JoinExpr *) node;
-		Relids		left = relations_of(join->larg);
-		Relids		right = relations_of(join->rarg);
+		Relids		left = streaming_relations_of(join->larg);
+		Relids		right = streaming_relations_of(join->rarg);
 
 		find_equalities(partition, level, join->larg);
 		find_equalities(partition, level, join->rarg);
@@ -838,7 +819,7 @@ static bool
 is_join(Partition *partition)
 {
 	Query	   *query = partition->query;
-	int			members = bms_num_members(relations_of((Node *) query->jointree));
+	int			members = bms_num_members(streaming_relations_of((Node *) query->jointree));
 
 	return list_length(partition->leaves) > 1 && list_length(partition->levels) == 1 &&
 		!query->setOperations && !query->hasWindowFuncs && !query->hasDistinctOn &&
@@ -1084,6 +1065,7 @@ StreamingStage *
 streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 {
 	Partition	partition = {compiler, query};
+	Query	   *nested;
 	StreamingEdge *edges;
 	StreamingStage *stage;
 	int			n;
@@ -1098,6 +1080,9 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	collect_level(&partition, query, NULL);
 	find_columns(&partition);
 	find_keys(&partition);
+	nested = copyObject(query);
+	if (partition.whole && streaming_nest_joins(nested))
+		return streaming_compile_query(compiler, nested);
 	joined = is_join(&partition);
 	n = list_length(partition.leaves);
 	edges = palloc0(sizeof(StreamingEdge) * n);
@@ -1116,6 +1101,8 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		stage->signed_input |= edges[i].is_signed;
 		leaf_name(&partition, i);
 	}
+	if (streaming_contains_input((Node *) query))
+		elog(ERROR, "an input of a query is none of its leaves");
 	if (!joined)
 	{
 		streaming_keys_of_outputs(stage);

@@ -109,14 +109,15 @@ typedef struct ColumnContext
 	List	   *exprs;			/* that the lower query hands up, as of its level */
 	int			nkeys;			/* split_aggregation: the first are group keys */
 	int			level;
-	bool		inside_aggregate;
+	Relids		relids;			/* raise_columns: whose columns; NULL: of all */
+	Index		varno;			/* of the subquery, 0: 1 */
 } ColumnContext;
 
 static Node *
 column(ColumnContext *context, Node *expr, int i)
 {
-	return (Node *) makeVar(1, i + 1, exprType(expr), exprTypmod(expr), exprCollation(expr),
-							context->level);
+	return (Node *) makeVar(Max(context->varno, 1), i + 1, exprType(expr), exprTypmod(expr),
+							exprCollation(expr), context->level);
 }
 
 /* Vars of the query are columns of its subquery. */
@@ -131,7 +132,8 @@ from_mutator(Node *node, ColumnContext *context)
 		ListCell   *lc;
 		Var		   *copy;
 
-		if (var->varlevelsup != context->level)
+		if (var->varlevelsup != context->level ||
+			(context->relids && !bms_is_member(var->varno, context->relids)))
 			return (Node *) copyObject(var);
 		foreach(lc, context->exprs)
 		{
@@ -206,6 +208,60 @@ streaming_split_from(Query *query)
 	keep_from(lower);
 	lower->targetList = from_targets(lower, context.exprs);
 	read_subquery(query, lower);
+}
+
+/* Relations and joins below a node of a jointree. */
+static Relids
+members_of(Node *node)
+{
+	Relids		result = NULL;
+	ListCell   *lc;
+
+	if (IsA(node, RangeTblRef))
+		return bms_make_singleton(((RangeTblRef *) node)->rtindex);
+	if (IsA(node, JoinExpr))
+		return bms_add_member(bms_join(members_of(((JoinExpr *) node)->larg),
+									   members_of(((JoinExpr *) node)->rarg)),
+							  ((JoinExpr *) node)->rtindex);
+	foreach(lc, castNode(FromExpr, node)->fromlist)
+		result = bms_join(result, members_of(lfirst(lc)));
+	return result;
+}
+
+/* What FROM does not name any more is nothing, lest the deparser looks for it there. */
+static void
+drop_relations(Query *query)
+{
+	Relids		members = members_of((Node *) query->jointree);
+	ListCell   *lc;
+
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *gone = makeNode(RangeTblEntry);
+
+		if (bms_is_member(foreach_current_index(lc) + 1, members))
+			continue;
+		gone->rtekind = RTE_RESULT;
+		gone->eref = makeAlias("*gone*", NIL);
+		lfirst(lc) = gone;
+	}
+}
+
+void
+streaming_raise_columns(Query *query, Query *lower, Relids relids)
+{
+	/* a join comes behind what it joins */
+	int			varno = bms_next_member(relids, -1);
+	ColumnContext context = {NIL, 0, 0, relids, varno};
+
+	query->targetList = (List *) from_mutator((Node *) query->targetList, &context);
+	query->jointree = (FromExpr *) from_mutator((Node *) query->jointree, &context);
+	lower->targetList = from_targets(lower, context.exprs);
+	lfirst(list_nth_cell(query->rtable, varno - 1)) = subquery_rte(lower);
+	drop_relations(query);
+	drop_relations(lower);
+	streaming_flatten_joins(query);
+	streaming_flatten_joins(lower);
 }
 
 /* ---- Aggregation ---- */
