@@ -16,10 +16,16 @@ StreamingOracle - continuous views against PostgreSQL itself, and small failures
 
 A case is { schema, tables => rows by table, views => [...], steps => [...] }. A view
 is { name, continuous, node, columns, reads, tags }, a step is what happens between two
-comparisons: { rows => { stream => [rows] }, disturb => CODE name, skip => { views } }.
+comparisons: { rows => { stream => [rows] }, disturb => how, skip => { views }, change =>
+[SQL] of joined tables after it }.
 
 Every name exists twice: in schema "live" streams and continuous views, in schema
-"batch" tables and ordinary views, with the same rows and the same text.
+"batch" tables and ordinary views, with the same rows and the same text. A view that is
+"row_by_row" joins each row with what tables hold when it comes: there the oracle is a
+table, to which each step adds what the query answers over the rows of the step, which
+are in schema "step".
+
+A view with a sink, "update" or "complete", shows the table live.NAME_sink.
 
 =cut
 
@@ -34,7 +40,7 @@ use StreamingQueries;
 use StreamingTest;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(make_types new_case prepare create_views push_step compare reduce script_of disturb);
+our @EXPORT = qw(make_types new_case prepare create_views push_step change_tables compare reduce script_of disturb);
 
 my $types = <<'SQL';
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad');
@@ -58,12 +64,12 @@ sub _run
 {
 	my ($node, @statements) = @_;
 	my $script = "\\set VERBOSITY terse\nSET client_min_messages = warning;\n"
-	  . join '', map { "$_->[1];\n\\echo \@\@$_->[0] :SQLSTATE :LAST_ERROR_MESSAGE\n" } @statements;
+	  . join '', map { "$_->[1];\n\\echo \@\@$_->[0] :SQLSTATE :LAST_ERROR_MESSAGE \@\@\n" } @statements;
 	my ($out, $err) = ('', '');
 
 	eval { $node->psql('postgres', $script, stdout => \$out, stderr => \$err, on_error_stop => 0); };
 	my %answer = map { $_->[0] => [ 'lost', $err ] } @statements;
-	while ($out =~ /\G(.*?)^\@\@(\S+) (\w{5}) ?([^\n]*)\n?/gms)
+	while ($out =~ /\G(.*?)^\@\@(\S+) (\w{5}) (.*?) \@\@(?:\n|\z)/gms)
 	{
 		$answer{$2} = [ $3, $3 eq '00000' ? $1 : $4 ];
 	}
@@ -81,17 +87,18 @@ sub _rows { my ($rows) = @_; return join ', ', map { '(' . join(', ', @$_) . ')'
 sub prepare
 {
 	my ($node, $case) = @_;
-	my @sql = ('DROP SCHEMA IF EXISTS live, batch, dims CASCADE', 'CREATE SCHEMA live', 'CREATE SCHEMA batch', 'CREATE SCHEMA dims');
+	my @sql = ('DROP SCHEMA IF EXISTS live, batch, step, dims CASCADE', map { "CREATE SCHEMA $_" } qw(live batch step dims));
 	my ($streams, $tables) = @{ $case->{schema} }{qw(streams tables)};
 
 	foreach my $s (sort keys %$streams)
 	{
 		push @sql, "CREATE FOREIGN TABLE live.$s (" . _columns($streams->{$s}) . ') SERVER streaming',
-		  "CREATE TABLE batch.$s (" . _columns($streams->{$s}) . ')';
+		  map { "CREATE TABLE $_.$s (" . _columns($streams->{$s}) . ')' } qw(batch step);
 	}
 	foreach my $t (sort keys %$tables)
 	{
 		push @sql, "CREATE TABLE dims.$t (" . _columns($tables->{$t}) . ')';
+		push @sql, "ALTER TABLE dims.$t ADD PRIMARY KEY (id)" if any { $_ eq 'id' } @{ $tables->{$t} };
 		push @sql, "INSERT INTO dims.$t VALUES " . _rows($case->{tables}{$t}) if @{ $case->{tables}{$t} };
 	}
 	my $n = 0;
@@ -99,6 +106,27 @@ sub prepare
 	my @bad = grep { $_->[0] ne '00000' } values %$answer;
 	die "cannot prepare: $bad[0][0] $bad[0][1]" if @bad;
 	return;
+}
+
+sub _with
+{
+	my ($view) = @_;
+
+	return '' unless $view->{continuous};
+	my @options = $view->{trigger} eq 'manual' ? "streaming.trigger = 'manual'" : 'streaming.continuous';
+	push @options, "streaming.sink = '$view->{name}_sink'", "streaming.output_mode = '$view->{sink}'" if $view->{sink};
+	return ' WITH (' . join(', ', @options) . ')';
+}
+
+# A table like the result. In mode complete it has a row that nobody has asked for.
+sub _sink_sql
+{
+	my ($view, $like) = @_;
+	my $sink = "live.$view->{name}_sink";
+
+	return ("CREATE TABLE $sink AS SELECT * FROM $like t WITH NO DATA", "ALTER TABLE $sink ADD extra int DEFAULT 1",
+		$view->{sink} eq 'update' ? "ALTER TABLE $sink ADD UNIQUE NULLS NOT DISTINCT (" . join(', ', map { $_->{name} } @{ $view->{key} }) . ')'
+		: "INSERT INTO $sink DEFAULT VALUES");
 }
 
 # Makes views, and says what became of each.
@@ -110,9 +138,11 @@ sub create_views
 	foreach my $view (@views)
 	{
 		my ($name, $query) = ($view->{name}, query_text($view->{node}));
-		my $with = $view->{continuous} ? " WITH (streaming.trigger = 'manual')" : '';
-		push @statements, [ 'b', 'SET search_path = batch, dims, public' ], [ "b$name", "CREATE VIEW $name AS $query" ],
-		  [ 'l', 'SET search_path = live, dims, public' ],
+		my $batch = $view->{row_by_row} ? 'step' : 'batch';
+		my $with = _with($view);
+		push @statements, [ 'b', "SET search_path = $batch, dims, public" ], [ "b$name", "CREATE VIEW $name AS $query" ],
+		  $view->{row_by_row} ? [ "t$name", "CREATE TABLE batch.$name AS TABLE step.$name" ] : (),
+		  [ 'l', 'SET search_path = live, dims, public' ], $view->{sink} ? [ "s$name", join ';', _sink_sql($view, "$batch.$name") ] : (),
 		  [ "l$name", "CREATE VIEW $name$with AS $query" ];
 	}
 	my $answer = _run($node, @statements);
@@ -125,7 +155,7 @@ sub create_views
 		  : $live->[0] eq '00000' ? [ 'kept', '' ] : $live->[0] eq '0A000' ? [ 'refused', $live->[1] ] : [ 'error', "CREATE VIEW: $live->[0] $live->[1]" ];
 		push @drop, $name if $became{$name}[0] ne 'kept';
 	}
-	_run($node, [ 'drop', 'DROP VIEW IF EXISTS ' . join(', ', map { ("batch.$_", "live.$_") } @drop) . ' CASCADE' ]) if @drop;
+	_run($node, map { [ $_, "DROP VIEW IF EXISTS $_ CASCADE" ] } map { ("batch.$_", "step.$_", "live.$_") } @drop) if @drop;
 	return %became;
 }
 
@@ -133,7 +163,7 @@ sub create_views
 sub push_step
 {
 	my ($node, $case, $step) = @_;
-	my @sql = ('BEGIN');
+	my @sql = ('BEGIN', map { "TRUNCATE step.$_" } sort keys %{ $case->{schema}{streams} });
 
 	foreach my $s (sort keys %{ $step->{rows} })
 	{
@@ -142,14 +172,28 @@ sub push_step
 		push @sql, "INSERT INTO live.$s VALUES " . _rows($rows);
 		# A test of the test: an oracle that has one row fewer.
 		my @batch = $ENV{STREAMING_RANDOM_BREAK} || $case->{broken} ? @$rows[ 1 .. $#$rows ] : @$rows;
-		push @sql, "INSERT INTO batch.$s VALUES " . _rows(\@batch) if @batch;
+		push @sql, map { "INSERT INTO $_.$s VALUES " . _rows(\@batch) } qw(batch step) if @batch;
 		push @sql, 'SAVEPOINT one', "INSERT INTO live.$s VALUES " . _rows([ $rows->[0] ]), 'ROLLBACK TO one' if $step->{rollback};
 		push @sql, 'COMMIT', 'BEGIN' if $step->{apart};
 	}
 	my $n = 0;
+	push @sql, map { "INSERT INTO batch.$_->{name} TABLE step.$_->{name}" } grep { $_->{row_by_row} } @{ $case->{views} };
+	# Mode complete sets right what others do to its table, as soon as there are rows.
+	push @sql, map { "DELETE FROM live.$_->{name}_sink WHERE ctid IN (SELECT ctid FROM live.$_->{name}_sink LIMIT 1)" }
+	  grep { ($_->{sink} // '') eq 'complete' && !%{ $_->{reads} } } @{ $case->{views} }
+	  if $step->{damage} && !grep { !@{ $step->{rows}{$_} // [] } } keys %{ $case->{schema}{streams} };
 	my $answer = _run($node, map { [ ++$n, $_ ] } @sql, 'COMMIT');
 	my @bad = grep { $_->[0] ne '00000' } values %$answer;
 	die "cannot push: $bad[0][0] $bad[0][1]" if @bad;
+	return;
+}
+
+# After a comparison: the tables that are joined become others.
+sub change_tables
+{
+	my ($node, $step) = @_;
+
+	$node->safe_psql('postgres', join ';', @{ $step->{change} }) if $step->{change};
 	return;
 }
 
@@ -175,10 +219,11 @@ sub disturb
 sub _compare_sql
 {
 	my ($view) = @_;
+	my $shown = $view->{name} . ($view->{sink} ? '_sink' : '');
 	my $columns = join ', ', map { $_->{name} . (image_needed($_->{type}) ? '::text' : '') } query_columns($view);
 
 	return <<SQL;
-WITH shown AS MATERIALIZED (SELECT $columns FROM live.$view->{name}),
+WITH shown AS MATERIALIZED (SELECT $columns FROM live.$shown),
 	batch AS MATERIALIZED (SELECT $columns FROM batch.$view->{name}),
 	missing AS (SELECT * FROM batch EXCEPT ALL SELECT * FROM shown),
 	extra AS (SELECT * FROM shown EXCEPT ALL SELECT * FROM batch)
@@ -255,13 +300,14 @@ sub _fails
 	}
 	foreach my $step (@{ $case->{steps} })
 	{
-		push_step($node, $case, $step);
+		push_step($node, { %$case, views => \@views }, $step);
 		disturb($node, $step->{disturb});
 		my @ask = grep { $_ eq $view || !$step->{skip}{ $_->{name} } } @views;
 		my %result = compare($node, @ask);
 		my ($what, $text) = @{ $result{ $view->{name} } };
 		return $text if _kind($what, $text) eq $kind;
 		return undef if $what ne 'same';
+		change_tables($node, $step);
 	}
 	return undef;
 }
@@ -288,13 +334,14 @@ sub reduce
 	if (!$try->($small))
 	{
 		$small->{alone} = 0;
+		$small->{views} = [ _needed($small, $view) ];
 		return $small;
 	}
 	$small->{alone} = 1;
 	# Without what disturbs, in fewer steps.
 	foreach my $change (
-		sub { delete @{$_}{qw(disturb skip rollback apart)} foreach @_ },
-		(map { my $key = $_; sub { delete $_->{$key} foreach @_ } } qw(disturb skip rollback apart)))
+		sub { delete @{$_}{qw(disturb skip rollback apart damage change)} foreach @_ },
+		(map { my $key = $_; sub { delete $_->{$key} foreach @_ } } qw(disturb skip rollback apart damage change)))
 	{
 		my @steps = map { { %$_ } } @{ $small->{steps} };
 		$change->(@steps);
@@ -377,17 +424,14 @@ sub _smaller_query
 
 	foreach my $v (reverse(_needed($small, $view)))
 	{
-	  AGAIN: foreach my $change (smaller($v->{node}))
+		# What has gone with something larger changes nothing any more.
+		foreach my $change (smaller($v->{node}))
 		{
 			my $before = query_text($v->{node});
 			$change->{apply}->();
 			my $after = query_text($v->{node});
-			if ($after ne $before && length $after <= length $before && $try->($small))
-			{
-				$progress++;
-				goto AGAIN;
-			}
-			$change->{undo}->();
+			if ($after ne $before && length $after <= length $before && $try->($small)) { $progress++; }
+			else { $change->{undo}->(); }
 		}
 	}
 	return $progress;
@@ -442,12 +486,13 @@ sub script_of
 	}
 	foreach my $t (sort keys %$tables)
 	{
-		push @body, "CREATE TABLE $t (" . _columns($tables->{$t}) . ");";
+		push @body, "CREATE TABLE $t (" . _columns($tables->{$t}) . ((any { $_ eq 'id' } @{ $tables->{$t} }) ? ', PRIMARY KEY (id)' : '') . ');';
 		push @body, "INSERT INTO $t VALUES " . _rows($case->{tables}{$t}) . ';' if @{ $case->{tables}{$t} };
 	}
 	foreach my $v (@{ $case->{views} })
 	{
-		push @body, "CREATE VIEW $v->{name}" . ($v->{continuous} ? " WITH (streaming.trigger = 'manual')" : '') . ' AS ' . query_text($v->{node}) . ';';
+		push @body, map { s/live\.//gr . ';' } _sink_sql($v, '(' . query_text($v->{node}) . ')') if $v->{sink};
+		push @body, "CREATE VIEW $v->{name}" . _with($v) . ' AS ' . query_text($v->{node}) . ';';
 	}
 	foreach my $step (@{ $case->{steps} })
 	{
@@ -455,8 +500,9 @@ sub script_of
 		push @body, "-- rows were inserted in one transaction each; some more rolled back" if $step->{rollback} || $step->{apart};
 		push @body, "-- disturbed: $step->{disturb}" if $step->{disturb};
 		push @body, map { "SELECT streaming.drain('$_->{name}');" } grep { $_->{continuous} && !$step->{skip}{ $_->{name} } } @{ $case->{views} };
+		push @body, map { s/dims\.//r . ';' } @{ $step->{change} // [] };
 	}
-	push @body, "TABLE $case->{view}{name};";
+	push @body, "TABLE $case->{view}{name}" . ($case->{view}{sink} ? '_sink;' : ';');
 	my $body = join "\n", @body;
 	foreach my $line (split /\n/, $types)
 	{

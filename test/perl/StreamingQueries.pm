@@ -216,10 +216,13 @@ my %column = (
 	j => 'jsonb', m => 'mood', n => 'small', p => 'pair', q => 'point', r => 'float8', t => 'timestamp', u => 'uuid', w => 'int4range',
 	x => 'xml', y => 'json', id => 'int', label => 'text', weight => 'int');
 
+my $next_id;
+
 sub column_type { return $column{ $_[0] }; }
 
 sub random_schema
 {
+	$next_id = 0;
 	my %schema = (streams => {}, tables => {});
 	my @more = grep { !/^(a|b|id|label|weight)$/ } sort keys %column;
 	my $streams = pick(2, 3, 3);
@@ -235,8 +238,6 @@ sub random_schema
 	$schema{tables} = { d1 => [ 'id', 'b', 'label', 'weight' ], d2 => [ 'a', pick('c', 'm', 'j'), 'label' ] };
 	return \%schema;
 }
-
-my $next_id = 0;
 
 # N rows, each a list of literals; NULL, equal, skewed.
 sub random_rows
@@ -294,6 +295,15 @@ sub _leaf
 	return chance(0.05) ? "NULL::$type" : $literal;
 }
 
+# A whole row, of a relation whose columns have all an equality.
+sub _whole_row
+{
+	my ($scope) = @_;
+	my @rows = grep { $_->{alias} && !grep { !$type{ $_->{type} }{equal} } @{ $_->{columns} } } @{ $scope->{relations} };
+
+	return @rows ? pick(@rows)->{alias} : undef;
+}
+
 sub expression
 {
 	my ($scope, $type, $depth) = @_;
@@ -305,6 +315,12 @@ sub expression
 	my @templates = @{ $template{$type} // [] };
 	my @good = grep { _makes_use($_, \%there) } @templates;
 	push @good, "coalesce({$type}, {$type})", "CASE WHEN {bool} THEN {$type} ELSE {$type} END" if $there{$type};
+	my $row = $type eq 'bool' && $scope->{g}{on}{row} && chance(0.3) ? _whole_row($scope) : undef;
+	if ($row)
+	{
+		$scope->{g}{tags}{row} = 1;
+		return pick("($row IS NOT NULL)", "($row = $row)", "($row IS NOT DISTINCT FROM NULL)");
+	}
 	my $template = pick(@good && chance(0.9) ? @good : @templates) or return _leaf($scope, $type);
 	return fill($scope, $template, $type, $depth - 1);
 }
@@ -364,7 +380,7 @@ sub _order_of
 		my @columns = grep { !$_->{off} } @{ $rel->{columns} };
 		my ($id) = grep { $_->{name} eq 'id' && $rel->{base} } @columns;
 		map { _column_text($rel, $_) . ($type{ $_->{type} }{order} ? '' : '::text') } $id ? $id : @columns
-	} grep { !($_->{node} && $_->{node}{off}) } @relations;
+	} grep { !($_->{node} && $_->{node}{off} || $_->{inside} && $_->{inside}{off}) } @relations;
 }
 
 sub _base
@@ -406,9 +422,12 @@ sub relation
 	}
 	if ($on->{subquery} && $depth > 0 && chance(0.6))
 	{
+		local $g->{ctes} = [ @{ $g->{ctes} } ];
+		my $with = $on->{cte} && chance(0.3) ? seq('WITH ', with_clause($g, $depth), ' ') : '';
 		my $query = block($g, $depth - 1, $outer);
 		my $alias = _alias($g);
 		$g->{tags}{subquery} = 1;
+		$query->{node} = seq($with, $query->{node}) if $with;
 		return { alias => $alias, text => seq('(', $query->{node}, ") $alias"), columns => $query->{columns} };
 	}
 	if ($on->{values} && chance(0.3))
@@ -486,12 +505,29 @@ sub from_clause
 		{
 			$rel = $kind eq 'join_table' ? _table($g) : relation($g, $depth, $outer);
 			$g->{tags}{$kind} = 1;
-			$node = join_node($g, $scope, $rel);
+			if ($on->{join_nested} && chance(0.6))
+			{
+				# q1 JOIN (q2 JOIN q3 ON ...) ON ...
+				my $third = chance(0.5) ? _table($g) : relation($g, $depth, $outer);
+				my $inner = join_node($g, { relations => [$rel], g => $g }, $third);
+				$g->{tags}{join_nested} = 1;
+				$third->{node} = $inner;
+				$rel = { %$rel, text => seq('(', $rel->{text}, $inner, ')') };
+				$node = join_node($g, $scope, $rel);
+				$third->{inside} = $node;
+				push @{ $scope->{relations} }, $third;
+			}
+			else
+			{
+				$node = join_node($g, $scope, $rel);
+			}
 		}
 		$rel->{node} = $node;
 		push @{ $scope->{relations} }, $rel;
 		push @parts, $node;
 	}
+	push @parts, optional(' AND ', sub_condition($g, $scope)) if $on->{sub_on} && @parts > 1 && query_text($parts[-1]) =~ / ON (?!true)/ && query_text($parts[-1]) !~ /FULL/;
+	$g->{tags}{sub_on} = 1 if $on->{sub_on} && @parts > 1 && $parts[-1]{of}[0] eq ' AND ';
 	return (seq(' FROM ', @parts), $scope);
 }
 
@@ -500,7 +536,7 @@ sub join_node
 	my ($g, $left, $right) = @_;
 	my $on = $g->{on};
 	my $equality = _equality($left, $right);
-	my $type = !$on->{join_outer} ? ' JOIN ' : pick(' LEFT JOIN ', ' RIGHT JOIN ', ' FULL JOIN ', ' JOIN ');
+	my $type = $on->{join_keep} ? pick(' JOIN ', ' LEFT JOIN ') : !$on->{join_outer} ? ' JOIN ' : pick(' LEFT JOIN ', ' RIGHT JOIN ', ' FULL JOIN ', ' JOIN ');
 	my @common = grep { my $n = $_; grep { $_->[1]{name} eq $n } _visible($left) } map { $_->{name} } @{ $right->{columns} };
 
 	if ($on->{join_cross} || !$equality)
@@ -651,7 +687,7 @@ sub select_query
 	$g->{tags}{distinct} = 1 if $distinct;
 	my @items = map { { of => [ $exprs[$_], " AS $columns[$_]{name}" ], column => $columns[$_] } } 0 .. $#columns;
 	return { columns => \@columns, scope => $scope,
-		node => seq('SELECT ', $distinct, list(', ', \@items, min => 1), $from, where_clause($g, $scope)) };
+		node => seq('SELECT ', $distinct, list(', ', \@items, min => 1), $from, where_clause($g, $scope), list(', ', $scope->{windows} // [], before => ' WINDOW ')) };
 }
 
 sub aggregate_call
@@ -662,7 +698,10 @@ sub aggregate_call
 	my @good = grep { _makes_use($_->[1], \%there) } @pool;
 	@pool = @good if @good && chance(0.9);
 	my ($family, $template) = @{ pick(@pool) };
-	my $call = fill($scope, $template, '-', 1);
+	my $row = $type eq 'bigint' && $g->{on}{row} && chance(0.5) ? _whole_row($scope) : undef;
+	my $call = $row ? seq(pick("count($row)", "count(DISTINCT $row)")) : fill($scope, $template, '-', 1);
+
+	$g->{tags}{row} = 1 if $row;
 	my $filter = '';
 
 	$g->{tags}{$family} = 1;
@@ -688,7 +727,15 @@ sub aggregate_query
 		next if query_text($node) !~ /q\d+\./;
 		push @keys, { node => seq($node), type => $t };
 	}
-	my @columns = $want{columns} ? @{ $want{columns} } : _new_columns(map { $_->{type} } (grep { chance(0.85) } @keys));
+	my ($d1) = grep { ($_->{base} // '') eq 'd1' } @{ $scope->{relations} };
+	if ($d1 && !$on->{grouping_sets} && !$want{columns} && chance(0.4))
+	{
+		# label depends on the primary key
+		$g->{tags}{group_dependent} = 1;
+		@keys = map { { node => seq("$d1->{alias}.$_"), type => $column{$_} } } 'id', 'label';
+		$keys[1]{dependent} = 1;
+	}
+	my @columns = $want{columns} ? @{ $want{columns} } : _new_columns(map { $_->{type} } (grep { $_->{dependent} || chance(0.85) } @keys));
 	my @exprs;
 	my $plain = $want{columns} ? 0 : @columns;
 	if (!$want{columns})
@@ -699,8 +746,9 @@ sub aggregate_query
 	foreach my $i (0 .. $#columns)
 	{
 		my $t = $columns[$i]{type};
-		my $key = $i < $plain ? first { $_->{type} eq $t && !$_->{shown}++ } @left : chance(0.3) ? first { $_->{type} eq $t } @keys : undef;
+		my $key = $i < $plain ? first { $_->{type} eq $t && !$_->{column} } @left : chance(0.3) ? first { $_->{type} eq $t } @keys : undef;
 		my $node = $key ? $key->{node} : aggregate_call($g, $scope, $t);
+		$key->{column} = $columns[$i] if $key;
 		if (!$node)
 		{
 			# no aggregate has this type
@@ -724,14 +772,26 @@ sub aggregate_query
 	my $group = '';
 	if (@keys)
 	{
-		my @texts = map { seq($_->{node}) } @keys;
+		my @texts = map { seq($_->{node}) } grep { !$_->{dependent} } @keys;
 		$group = list(', ', \@texts, before => ' GROUP BY ');
+		if ($on->{group_more})
+		{
+			my $kind = pick('BY DISTINCT ', 'BY (), ', 'BY ALL ');
+			$g->{tags}{group_more} = 1;
+			$group->{before} = " GROUP $kind";
+		}
 		if ($on->{grouping_sets} && chance(0.8))
 		{
 			my $kind = pick('ROLLUP (', 'CUBE (', 'GROUPING SETS ((), ', 'GROUPING SETS (');
 			$g->{tags}{grouping_sets} = 1;
-			$group->{before} = " GROUP BY $kind";
+			$group->{before} = ($group->{before} =~ /DISTINCT/ ? ' GROUP BY DISTINCT ' : ' GROUP BY ') . $kind;
 			$group->{after} = ')';
+			if (chance(0.2))
+			{
+				# a product of sets
+				$group->{after} .= ', ROLLUP (' . query_text($keys[0]{node}) . ')';
+				$group->{min} = @keys;
+			}
 			if (!$want{columns} && chance(0.5))
 			{
 				push @columns, { type => 'int' };
@@ -762,7 +822,8 @@ sub aggregate_query
 	$g->{tags}{aggregate} = 1;
 	my $distinct = $on->{distinct} && chance(0.3) ? optional('DISTINCT ') : '';
 	$g->{tags}{distinct} = 1 if $distinct;
-	return { columns => \@columns, scope => $scope, aggregated => 1,
+	my $unique = @keys && !$on->{grouping_sets} && !grep { !$_->{column} && !$_->{dependent} } @keys;
+	return { columns => \@columns, scope => $scope, key => $unique ? [ map { $_->{column} } grep { !$_->{dependent} } @keys ] : undef,
 		node => seq('SELECT ', $distinct, list(', ', \@items, min => 1), $from, where_clause($g, $scope), $group, $having) };
 }
 
@@ -812,6 +873,11 @@ sub window_function
 			$frame = optional(" RANGE BETWEEN 1 PRECEDING AND 2 FOLLOWING$exclude");
 		}
 	}
+	if ($frame && $total && $kind eq 'aggregate' && (my @at = _visible($scope, 'timestamptz')) && chance(0.3))
+	{
+		@order = seq(_column_text(@{ pick(@at) }));
+		$frame = optional(" RANGE BETWEEN interval '30 seconds' PRECEDING AND " . pick('CURRENT ROW', "interval '10 seconds' FOLLOWING", 'UNBOUNDED FOLLOWING'));
+	}
 	my $order = list(', ', \@order, before => ' ORDER BY ');
 	if ($kind =~ /^(number|value|rows)$/)
 	{
@@ -822,7 +888,16 @@ sub window_function
 	{
 		$order->{min} = 1;
 	}
-	return ($t, seq($call, ' OVER (', list(', ', \@partition, before => 'PARTITION BY '), $order, $frame, ')'));
+	my $filter = $g->{on}{agg_filter} && $total && $kind =~ /^(aggregate|rows)$/ ? optional(' FILTER (WHERE ', expression($scope, 'bool', 1), ')') : '';
+	my $over = seq('(', list(', ', \@partition, before => 'PARTITION BY '), $order, $frame, ')');
+	if ($total && !$frame && chance(0.4))
+	{
+		my $name = 'win' . ++$g->{aliases};
+		push @{ $scope->{windows} }, seq("$name AS ", $over);
+		$g->{tags}{window_named} = 1;
+		return ($t, seq($call, $filter, ' OVER ', chance(0.5) ? $name : "($name)"));
+	}
+	return ($t, seq($call, $filter, ' OVER ', $over));
 }
 
 # Queries with a set operation, DISTINCT ON or ORDER BY around; or one SELECT.
@@ -966,20 +1041,23 @@ sub recursive_query
 my %feature = (
 	agg => 12, join_table => 4, join_stream => 5, subquery => 6, chain => 6, agg_filter => 3, agg_distinct => 2, agg_order => 2, agg_ordered_set => 2,
 	having => 3, distinct => 2, distinct_on => 2, setop => 3, top_n => 3, top_row => 2, orderby => 1, window => 3, window_agg => 1, sub_where => 3,
-	sub_select => 2, sub_having => 1, sub_stream => 3, srf => 2, srf_from => 2, lateral => 2, cte => 2, recursive => 1, values => 1, grouping_sets => 2,
-	join_outer => 4, join_using => 2, join_cross => 1, join_theta => 2);
+	sub_select => 2, sub_having => 1, sub_stream => 5, srf => 2, srf_from => 2, lateral => 2, cte => 2, recursive => 1, values => 1, grouping_sets => 2,
+	join_outer => 4, join_using => 2, join_cross => 1, join_theta => 2, join_nested => 1, sub_on => 1, row => 1, group_more => 1);
 my @deck = map { ($_) x $feature{$_} } sort keys %feature;
 
 # A query over a schema and over views. What it has is in its tags; what it reads of
-# the views, in reads.
+# the views, in reads; key are its columns of which there are no two equal rows, if it
+# is known to have any. More: views, to read; without, families; only, families.
 sub random_query
 {
 	my ($schema, %more) = @_;
 	my %on = map { $_ => 1 } map { pick(@deck) } 1 .. pick(1, 1, 2, 2, 3, 4, 6);
 
-	$on{join_stream} = 1 if grep({ $on{$_} } qw(join_outer join_using join_cross join_theta)) && !$on{join_table};
-	$on{agg} = 1 if grep { $on{$_} } qw(agg_filter agg_distinct agg_order agg_ordered_set having sub_having grouping_sets window_agg);
+	%on = map { $_ => 1 } @{ $more{only} } if $more{only};
+	$on{join_stream} = 1 if grep({ $on{$_} } qw(join_outer join_using join_cross join_theta join_nested sub_on)) && !$on{join_table};
+	$on{agg} = 1 if grep { $on{$_} } qw(agg_filter agg_distinct agg_order agg_ordered_set having sub_having grouping_sets window_agg group_more);
 	$on{having} = 1 if $on{sub_having};
+	$on{ pick(qw(sub_where sub_where sub_select)) } = 1 if $on{sub_stream};
 	delete $on{$_} foreach @{ $more{without} // [] };
 	my $g = { schema => $schema, on => \%on, tags => {}, aliases => 0, ctes => [], views => $more{views} // [], reads => {} };
 	my $query;
@@ -998,7 +1076,7 @@ sub random_query
 	{
 		$query = block($g, 2, undef);
 	}
-	return { node => $query->{node}, columns => $query->{columns}, tags => $g->{tags}, reads => $g->{reads} };
+	return { node => $query->{node}, columns => $query->{columns}, key => $query->{key}, tags => $g->{tags}, reads => $g->{reads} };
 }
 
 # The columns that the query has now.

