@@ -85,7 +85,7 @@ is(join(' ', sort keys %refused), join(' ', sort @refused), 'the queries that ar
 
 while (1)
 {
-	drain($node, "live.$_->[0]") foreach @kept;
+	$node->safe_psql('postgres', join '', map { "SELECT streaming.drain('live.$_->[0]', '$deadline s');\n" } @kept);
 	same_as_batch($node, "live.$_->[0]", $_->[1], "$_->[0] after batch $landed") foreach @kept;
 	last if $landed == $batches;
 	land();
@@ -94,12 +94,8 @@ while (1)
 # That something was compared: the stream has the rows of the tables, and each query finds some.
 same_as_batch($node, "live.$_", "SELECT * FROM $_", "the stream has each $_") foreach 'person', 'auction', 'bid';
 is($node->safe_psql('postgres', 'SELECT count(*) FROM live.nexmark'), $events, 'and no event of another kind');
-foreach (nexmark_queries())
-{
-	my ($name, $query) = @$_;
-
-	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM ($query) q"), '>', 0, "$name has an answer");
-}
+is($node->safe_psql('postgres', join ' UNION ALL ',
+		map { "SELECT '$_->[0]' WHERE NOT EXISTS ($_->[1])" } nexmark_queries()), '', 'every query has an answer');
 is($node->safe_psql('postgres', 'SELECT * FROM streaming.rejected_rows'), '', 'no record was rejected');
 
 $node->stop;
