@@ -72,6 +72,7 @@ OBJS = \
 	src/query/compile_bag.o \
 	src/query/compile_partition.o \
 	src/query/event_time.o \
+	src/query/expand_views.o \
 	src/query/explain.o \
 	src/query/flatten_joins.o \
 	src/query/hash_order.o \

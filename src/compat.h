@@ -89,6 +89,13 @@
 #define streaming_flatten_join_alias_vars(query, node) flatten_join_alias_vars(NULL, query, node)
 #endif
 
+/* Permissions to check are beside the range table since a61b1f748 (16). */
+#if PG_VERSION_NUM < 160000
+#define streaming_forget_permissions(rte) ((rte)->requiredPerms = 0)
+#else
+#define streaming_forget_permissions(rte) ((rte)->perminfoindex = 0)
+#endif
+
 /* VACUUM of a table need not read all of pg_class since a46a7011b (16). */
 #if PG_VERSION_NUM < 160000
 #define STREAMING_VACUUM_SKIPS_DATABASE_STATS false

@@ -40,6 +40,7 @@
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
+#include "utils/ruleutils.h"
 
 #include "streaming.h"
 #include "input.h"
@@ -197,6 +198,37 @@ streaming_refuse_replace(ViewStmt *stmt)
  * ---------------------------------------------------------------------------
  */
 
+/*
+ * If the view of users reads streams by ordinary views, it is made anew to read them
+ * itself.
+ */
+static void
+expand_definition(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Query	   *query = copyObject(get_view_query(rel));
+	ViewStmt   *expanded = makeNode(ViewStmt);
+	char	   *sql;
+	int			guc_level;
+
+	table_close(rel, NoLock);
+	if (streaming_hiding_view(query) == NULL)
+		return;
+	guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	CommandCounterIncrement();
+	streaming_expand_views(query);
+	sql = pg_get_querydef(query, false);
+	expanded->view = makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
+								  get_rel_name(relid), -1);
+	expanded->query = (Node *) linitial_node(RawStmt, pg_parse_query(sql))->stmt;
+	expanded->replace = true;
+	DefineView(expanded, sql, 0, strlen(sql));
+	AtEOXact_GUC(true, guc_level);
+	CommandCounterIncrement();
+}
+
 /* Makes the user's view and moves it to our schema; *namespace is where it was. */
 static Oid
 make_definition(ViewStmt *stmt, const char *sql, int location, int length,
@@ -210,6 +242,7 @@ make_definition(ViewStmt *stmt, const char *sql, int location, int length,
 	plain->options = NIL;
 	relid = DefineView(plain, sql, location, length).objectId;
 	CommandCounterIncrement();
+	expand_definition(relid);
 	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
 		refuse_statement("temporary tables and schemas", "Workers cannot see temporary objects.");
 	*namespace = get_rel_namespace(relid);

@@ -117,6 +117,12 @@ streaming_contains_input(Node *node)
 	return search.count > 0 || search.hidden_in != NULL;
 }
 
+char *
+streaming_hiding_view(Query *query)
+{
+	return search_inputs((Node *) query).hidden_in;
+}
+
 bool
 streaming_rte_contains_input(RangeTblEntry *rte)
 {

@@ -1050,6 +1050,44 @@ open_inputs(StreamingProgram *program, List *relids)
 	}
 }
 
+/* How one key of ORDER BY is written behind its column. */
+static char *
+direction(SortGroupClause *clause, Oid type)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+	const char *nulls = clause->nulls_first ? "NULLS FIRST" : "NULLS LAST";
+
+	if (clause->sortop == entry->lt_opr || clause->sortop == entry->gt_opr)
+		return psprintf(" %s %s", clause->sortop == entry->lt_opr ? "ASC" : "DESC", nulls);
+	return psprintf(" USING OPERATOR(%s.%s) %s",
+					quote_identifier(get_namespace_name(get_opnamespace(clause->sortop))),
+					get_opname(clause->sortop), nulls);
+}
+
+/*
+ * ORDER BY of the query itself, as far as it is by columns of the output: in this
+ * order the result is read.  NULL: in none.
+ */
+static char *
+order_of(Query *query)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, query->sortClause)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		TargetEntry *tle = get_sortgroupclause_tle(clause, query->targetList);
+
+		if (tle->resjunk)
+			break;
+		appendStringInfo(&buf, "%s%d%s", buf.len ? ", " : " ORDER BY ", tle->resno,
+						 direction(clause, exprType((Node *) tle->expr)));
+	}
+	return buf.len ? buf.data : NULL;
+}
+
 static StreamingProgram *
 compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 {
@@ -1060,6 +1098,7 @@ compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 	streaming_lift_hops(query);
 	program->id = id;
 	program->sink = *sink;
+	program->order_by = order_of(query);
 	open_inputs(program, streaming_query_check(query));
 	streaming_normalize(query);
 	/* the whole result, late rows and all, is what complete shows */

@@ -765,7 +765,8 @@ find_keys(Partition *partition)
 
 	if (query->setOperations)
 		partition->whole = !keys_of_set_operation(partition, query);
-	else if (query->limitCount || query->limitOffset)
+	else if (query->limitCount || query->limitOffset ||
+			 ((query->hasWindowFuncs || query->hasDistinctOn) && list_length(partition->leaves) > 1))
 		partition->whole = true;
 	else if (query->hasWindowFuncs)
 		keys_of_windows(query, first);

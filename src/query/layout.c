@@ -624,14 +624,16 @@ streaming_layout_view_query(StreamingProgram *program)
 {
 	StreamingStage *last = streaming_last_stage(program);
 	StringInfoData buf;
+	const char *order_by = program->order_by ? program->order_by : "";
 
 	if (program->sink.kind != STREAMING_SINK_RELATION)
-		return program->keeps_result ? streaming_layout_result_query(program) :
+		return program->keeps_result ?
+			psprintf("%s%s", streaming_layout_result_query(program), order_by) :
 			no_result_query(last);
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT ");
 	append_output_names(&buf, last);
-	appendStringInfo(&buf, " FROM %s", streaming_qualified_name(program->sink.relid));
+	appendStringInfo(&buf, " FROM %s%s", streaming_qualified_name(program->sink.relid), order_by);
 	return buf.data;
 }
 

@@ -806,7 +806,8 @@ split_level(Query *query)
 	bool		limit = query->limitCount || query->limitOffset;
 	bool		distinct = query->distinctClause != NIL;
 	bool		windows = query->hasWindowFuncs;
-	bool		sets = query->hasTargetSRFs;
+	bool		sublinks = streaming_has_sublink_input((Node *) query->targetList, NULL);
+	bool		sets = query->hasTargetSRFs || sublinks;
 	bool		plain = streaming_has_plain_from(query);
 
 	if (query->setOperations)
@@ -820,8 +821,7 @@ split_level(Query *query)
 	else if (distinct && (aggregates(query) || windows || sets || !plain))
 		streaming_split_final(query, true);
 	else if (aggregates(query) &&
-			 (windows || sets || streaming_has_sublink_input((Node *) query->targetList, NULL) ||
-			  streaming_has_sublink_input(query->havingQual, NULL)))
+			 (windows || sets || streaming_has_sublink_input(query->havingQual, NULL)))
 		split_aggregation(query);
 	else if ((aggregates(query) || windows) && !plain)
 		streaming_split_from(query);

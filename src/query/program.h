@@ -207,6 +207,7 @@ typedef struct StreamingProgram
 	int32		id;				/* of the view */
 	int			ninputs;
 	StreamingProgramInput *inputs;
+	char	   *order_by;		/* clause that the result is read by; or NULL */
 	int			nstages;
 	StreamingStage *stages;
 	AttrNumber	event_attno;	/* column of the one input that the watermark

@@ -41,6 +41,13 @@ extern StreamingViewSpec *streaming_query_spec(Query *query, int32 id,
 											   const StreamingSinkSpec *sink, int mode);
 
 /*
+ * The name of an ordinary view, named by query, that reads a stream; NULL: there is
+ * none.  And lets query, in place, read what such views read (expand_views.c).
+ */
+extern char *streaming_hiding_view(Query *query);
+extern void streaming_expand_views(Query *query);
+
+/*
  * The incremental plan of a view as lines of text (List of char *), for
  * streaming.explain.
  */
