@@ -15,6 +15,7 @@
 #include "access/transam.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -1056,12 +1057,21 @@ direction(SortGroupClause *clause, Oid type)
 {
 	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
 	const char *nulls = clause->nulls_first ? "NULLS FIRST" : "NULLS LAST";
+	HeapTuple	tuple;
+	Form_pg_operator form;
+	char	   *result;
 
 	if (clause->sortop == entry->lt_opr || clause->sortop == entry->gt_opr)
 		return psprintf(" %s %s", clause->sortop == entry->lt_opr ? "ASC" : "DESC", nulls);
-	return psprintf(" USING OPERATOR(%s.%s) %s",
-					quote_identifier(get_namespace_name(get_opnamespace(clause->sortop))),
-					get_opname(clause->sortop), nulls);
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(clause->sortop));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", clause->sortop);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf(" USING OPERATOR(%s.%s) %s",
+					  quote_identifier(get_namespace_name(form->oprnamespace)),
+					  NameStr(form->oprname), nulls);
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /*
