@@ -693,6 +693,8 @@ sub select_query
 sub aggregate_call
 {
 	my ($g, $scope, $type) = @_;
+	# One whose arguments are all of an outer query is an aggregate of that.
+	$scope = { %$scope, outer => undef };
 	my @pool = grep { $g->{on}{ $_->[0] } || $_->[0] eq 'agg' } @{ $aggregate{$type} // [] } or return undef;
 	my %there = map { $_->[1]{type} => 1 } _visible($scope);
 	my @good = grep { _makes_use($_->[1], \%there) } @pool;
