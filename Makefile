@@ -79,6 +79,7 @@ OBJS = \
 	src/reject.o \
 	src/relation_locks.o \
 	src/run_as.o \
+	src/settings.o \
 	src/shift_slot.o \
 	src/shmem.o \
 	src/sink/delivery_directory.o \

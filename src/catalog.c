@@ -41,6 +41,7 @@
 #include "streaming.h"
 #include "catalog.h"
 #include "catalog_table.h"
+#include "settings.h"
 #include "stream.h"
 
 /* Columns of streaming.continuous_view. */
@@ -58,6 +59,7 @@ enum
 	Anum_max_rows_per_trigger,
 	Anum_max_files_per_trigger,
 	Anum_enabled,
+	Anum_settings,
 	Anum_generation,
 	Anum_home,
 	Anum_relations,
@@ -95,6 +97,7 @@ static const StreamingTableColumn view_columns[] = {
 	{"max_rows_per_trigger", INT8OID, true},
 	{"max_files_per_trigger", INT8OID, true},
 	{"enabled", BOOLOID},
+	{"settings", TEXTARRAYOID},
 	{"generation", INT8OID},
 	{"home", TEXTOID},
 	{"relations", TEXTARRAYOID},
@@ -302,6 +305,22 @@ names_to_array(List *names)
 										   TYPALIGN_INT));
 }
 
+/* Whether their values are valid is seen when they are used. */
+static bool
+are_settings(List *settings)
+{
+	ListCell   *lc;
+
+	foreach(lc, settings)
+	{
+		const char *value;
+
+		if (streaming_setting_parse(lfirst(lc), &value) == NULL)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Is text a trigger?  Whoever has damaged the row has not asked
  * streaming_trigger_parse; interval_in leaves nothing behind that an abort would
@@ -425,6 +444,9 @@ try_view_from_tuple(const StreamingTable *table, HeapTuple tuple, const char **d
 		*damage = "trigger";
 	else if (!names_from_array(values[Index_of(Anum_relations)], &view->relations))
 		*damage = "relations";
+	else if (!names_from_array(values[Index_of(Anum_settings)], &view->settings) ||
+			 !are_settings(view->settings))
+		*damage = "settings";
 	else
 		*damage = wrong_reference(view);
 	return *damage ? NULL : view;
@@ -478,6 +500,7 @@ view_to_values(const StreamingView *view, Datum *values, bool *nulls)
 	values[Index_of(Anum_max_files_per_trigger)] = Int64GetDatum(view->max_files);
 	nulls[Index_of(Anum_max_files_per_trigger)] = view->max_files == 0;
 	values[Index_of(Anum_enabled)] = BoolGetDatum(view->enabled);
+	values[Index_of(Anum_settings)] = names_to_array(view->settings);
 	values[Index_of(Anum_generation)] = Int64GetDatum(view->generation);
 	values[Index_of(Anum_home)] = CStringGetTextDatum(home_of(view->view));
 	values[Index_of(Anum_relations)] = names_to_array(view->relations);
@@ -669,6 +692,7 @@ rewrite_view(Oid relid, const StreamingView *view, char *relation)
 		updated.max_rows = view->max_rows;
 		updated.max_files = view->max_files;
 		updated.enabled = view->enabled;
+		updated.settings = view->settings;
 		updated.generation++;
 	}
 	if (relation)

@@ -65,6 +65,7 @@ typedef struct StreamingView
 	int64		max_rows;		/* per trigger and stream; 0: none */
 	int64		max_files;		/* likewise */
 	bool		enabled;
+	List	   *settings;		/* its batches run with them: see settings.h */
 	int64		generation;		/* rises when options change or it is reset:
 								 * whoever holds an older one reads it anew */
 	List	   *relations;		/* of char *: names of all that was made for it

@@ -21,6 +21,7 @@
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -29,6 +30,7 @@
 #include "streaming.h"
 #include "extension.h"
 #include "kafka.h"
+#include "settings.h"
 #include "stream.h"
 
 /* Of what is written into directories. */
@@ -134,6 +136,7 @@ streaming_stream_open(Oid relid, Oid userid)
 	table_close(rel, AccessShareLock);
 
 	stream->format = "json";
+	stream->settings = streaming_settings_of_records();
 	stream->on_error = STREAMING_ON_ERROR_REJECT;
 	stream->start = "earliest";
 	stream->durable = true;
@@ -243,6 +246,20 @@ streaming_interval_ms(const Interval *interval)
 	return (int64) (days * SECS_PER_DAY * 1000);
 }
 
+TimestampTz
+streaming_start_time(const StreamingStream *stream, const char *start)
+{
+	int			level = NewGUCNestLevel();
+	TimestampTz time;
+
+	streaming_settings_use(stream->settings);
+	time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(start),
+												   ObjectIdGetDatum(InvalidOid),
+												   Int32GetDatum(-1)));
+	AtEOXact_GUC(false, level);
+	return time;
+}
+
 static StreamingOnError
 on_error_from_string(const char *value)
 {
@@ -283,6 +300,8 @@ read_table_options(StreamingStream *stream, List *options)
 			stream->format = value;
 		else if (strcmp(def->defname, "on_error") == 0)
 			stream->on_error = on_error_from_string(value);
+		else if (streaming_setting_name(def->defname))
+			stream->settings = lappend(stream->settings, psprintf("%s=%s", def->defname, value));
 		else if (strcmp(def->defname, "topic") == 0)
 			stream->topic = value;
 		else if (strcmp(def->defname, "start") == 0)

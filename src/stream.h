@@ -76,6 +76,7 @@ typedef struct StreamingStream
 	StreamingColumn *columns;	/* tupdesc->natts of them */
 	char	   *format;			/* "json" ... */
 	StreamingOnError on_error;
+	List	   *settings;		/* records are read with them: see settings.h */
 
 	/* kafka */
 	char	   *topic;
@@ -120,6 +121,12 @@ extern bool streaming_wrapper_kind(Oid fdwid, StreamingSourceKind *kind);
 
 /* The librdkafka property that a server or user mapping option names; palloc'd. */
 extern char *streaming_kafka_property_name(const char *option);
+
+/*
+ * The time that a stream's or a view's "start" says, read as the stream's records
+ * are.  In a transaction.
+ */
+extern TimestampTz streaming_start_time(const StreamingStream *stream, const char *start);
 
 /* Milliseconds of an interval, months as 30 days. */
 extern int64 streaming_interval_ms(const Interval *interval);

@@ -45,12 +45,14 @@ CREATE TABLE continuous_view (
     max_rows_per_trigger    bigint,
     max_files_per_trigger   bigint,
     enabled                 boolean  NOT NULL DEFAULT true,
+    settings                text[]   NOT NULL,
     generation              bigint   NOT NULL DEFAULT 0,
     home                    text     NOT NULL,
     relations               text[]   NOT NULL
 );
 COMMENT ON TABLE continuous_view IS 'definition of each continuous view';
 COMMENT ON COLUMN continuous_view.sink_kind IS 'own (its own table), memory, relation (column sink), console, foreach, foreach_batch';
+COMMENT ON COLUMN continuous_view.settings IS 'settings of the session that made the view, name=value, which its batches run with';
 COMMENT ON COLUMN continuous_view.home IS 'cluster, database and view the row was made for; another value tells a restored row';
 COMMENT ON COLUMN continuous_view.relations IS 'relations in streaming_internal that were made for the view';
 
@@ -371,13 +373,14 @@ CREATE VIEW views AS
                 WHEN v.sink_kind IN ('foreach', 'foreach_batch') THEN streaming_internal.sink_function(v.id)
                 ELSE coalesce(v.sink, v.result)::text END AS sink,
            v.output_mode, v.trigger, v.enabled, s.status, s.last_error,
-           s.running_since
+           s.running_since, v.settings
     FROM continuous_view v
     JOIN pg_catalog.pg_class c ON c.oid = v.view
     CROSS JOIN LATERAL streaming_internal.view_status(v.view, v.enabled) s;
 COMMENT ON VIEW views IS 'continuous views and how they are doing';
 COMMENT ON COLUMN views.status IS 'running, waiting (for its source, its sink or a worker), paused, retrying (failed, tried again with back-off), failed (tried again every streaming.retry_max and when something changes)';
 COMMENT ON COLUMN views.running_since IS 'when the batch under way began; NULL if there is none';
+COMMENT ON COLUMN views.settings IS 'settings that its batches run with: those of the session that made it';
 COMMENT ON COLUMN views.last_error IS 'why it is waiting, retrying or failed; shown to who has the rights of the owner or of pg_read_all_stats';
 
 CREATE VIEW stat_views AS

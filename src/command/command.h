@@ -32,6 +32,7 @@ typedef struct StreamingViewOptions
 	int64		max_rows;		/* 0: none */
 	int64		max_files;
 	bool		enabled;
+	List	   *settings;		/* all, see settings.h */
 } StreamingViewOptions;
 
 /* in utility.c: ProcessUtility and object-access hooks, dispatch only */

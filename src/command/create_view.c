@@ -128,6 +128,7 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	view.max_rows = options.max_rows;
 	view.max_files = options.max_files;
 	view.enabled = options.enabled;
+	view.settings = options.settings;
 	view.relations = names_of_relations(view.definition, tables);
 	view.trigger = streaming_trigger_parse(view.trigger_text, &view.trigger_us);
 	view.owner = GetUserId();

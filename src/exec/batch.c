@@ -219,7 +219,7 @@ open_stages(StreamingViewState *state)
 	StreamingProgram *program;
 	StreamingRunAs saved;
 
-	streaming_run_as_begin(&saved, definition->owner);
+	streaming_run_as_begin(&saved, definition->owner, definition->settings);
 	program = streaming_compile(get_view_query(rel), definition->owner, definition->id,
 								&definition->sink, definition->output_mode);
 	relation_close(rel, NoLock);
@@ -564,7 +564,7 @@ run_as_owner(StreamingViewState *state, bool input, StreamingBatchResult *result
 {
 	StreamingRunAs saved;
 
-	streaming_run_as_begin(&saved, state->definition->owner);
+	streaming_run_as_begin(&saved, state->definition->owner, state->definition->settings);
 	check_upstream(state);
 	SPI_connect();
 	run_stages(state, input, result);

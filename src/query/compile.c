@@ -32,6 +32,7 @@
 
 #include "query/compile.h"
 #include "run_as.h"
+#include "settings.h"
 #include "streaming.h"
 #include "sink/sink.h"
 
@@ -763,7 +764,8 @@ streaming_compile(Query *query, Oid owner, int32 id, const StreamingSinkSpec *si
 	StreamingProgram *program;
 	StreamingRunAs saved;
 
-	streaming_run_as_begin(&saved, owner);
+	streaming_run_as_begin(&saved, owner, NIL);
+	streaming_settings_write_exactly(); /* constants */
 	program = compile(query, id, sink, mode);
 	streaming_run_as_end(&saved);
 	return program;

@@ -482,7 +482,7 @@ streaming_push_check_rows(Oid stream)
 
 	streaming_push_scan_lock(&scan, shared, 0);
 	streaming_stream_release(shared);
-	streaming_run_as_begin(&saved, rel->rd_rel->relowner);
+	streaming_run_as_begin(&saved, rel->rd_rel->relowner, NIL);
 	InitResultRelInfo(result, rel, 0, NULL, 0);
 	slot->tts_tableOid = stream;
 
