@@ -23,8 +23,10 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_sequence.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -182,6 +184,12 @@ const char *
 streaming_output_mode_name(StreamingOutputMode mode)
 {
 	return output_mode_names[mode];
+}
+
+const char *
+streaming_sink_kind_name(StreamingSinkKind kind)
+{
+	return sink_kind_names[kind];
 }
 
 bool
@@ -427,6 +435,8 @@ try_view_from_tuple(const StreamingTable *table, HeapTuple tuple, const char **d
 	view->generation = DatumGetInt64(values[Index_of(Anum_generation)]);
 	view->restored =
 		strcmp(TextDatumGetCString(values[Index_of(Anum_home)]), home_of(view->view)) != 0;
+	view->begins = strcmp(TextDatumGetCString(values[Index_of(Anum_home)]),
+						  STREAMING_HOME_NONE) == 0;
 
 	if (view->id <= 0)
 		*damage = "id";
@@ -728,10 +738,42 @@ streaming_catalog_add_relation(Oid view, char *name)
 	rewrite_view(view, NULL, name);
 }
 
+/* Databases made from the same template have the same sequence. */
 int32
 streaming_catalog_next_id(void)
 {
-	return (int32) nextval_internal(streaming_member_table("continuous_view_id"), false);
+	int32		id;
+
+	do
+	{
+		uint32		number = (uint32) nextval_internal(streaming_member_table("continuous_view_id"), false);
+
+		id = (number + murmurhash32(MyDatabaseId)) % PG_INT32_MAX + 1;
+	} while (OidIsValid(get_relname_relid(streaming_definition_name(id),
+										  streaming_internal_namespace())));
+	return id;
+}
+
+char *
+streaming_definition_name(int32 id)
+{
+	return psprintf("definition_%d", id);
+}
+
+uint32
+streaming_catalog_token(void)
+{
+	HeapTuple	tuple = SearchSysCache1(SEQRELID,
+										ObjectIdGetDatum(streaming_member_table("continuous_view_id")));
+	uint32		token;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("sequence \"%s.continuous_view_id\" is missing", STREAMING_SCHEMA)));
+	token = (uint32) ((Form_pg_sequence) GETSTRUCT(tuple))->seqstart;
+	ReleaseSysCache(tuple);
+	return token;
 }
 
 /*

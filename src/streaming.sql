@@ -29,8 +29,14 @@ SELECT pg_catalog.set_config('search_path', 'streaming, pg_catalog, pg_temp', tr
 -- writes to it.
 -- ---------------------------------------------------------------------------
 
-CREATE SEQUENCE continuous_view_id AS int;
-COMMENT ON SEQUENCE continuous_view_id IS 'numbers that name the tables of continuous views';
+CREATE SEQUENCE continuous_view_id AS int CYCLE;
+COMMENT ON SEQUENCE continuous_view_id IS 'numbers that name the tables of continuous views; its start names those of streams. By chance and not dumped, so that a dump of another database brings other names';
+DO $$
+BEGIN
+    EXECUTE pg_catalog.format('ALTER SEQUENCE streaming.continuous_view_id START %s RESTART',
+        1 + pg_catalog.floor(pg_catalog.random() * 2147483647)::int8);
+END
+$$;
 
 CREATE TABLE continuous_view (
     view                    regclass PRIMARY KEY,
@@ -198,7 +204,6 @@ CREATE FUNCTION streaming_internal.check_dump(view oid, stream oid) RETURNS bool
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_dump';
 COMMENT ON FUNCTION streaming_internal.check_dump(oid, oid) IS 'has the view taken all rows pushed into the stream, which the caller may read? if not, a dump leaves out its checkpoint';
 
-SELECT pg_catalog.pg_extension_config_dump('continuous_view_id', '');
 SELECT pg_catalog.pg_extension_config_dump('continuous_view', '');
 SELECT pg_catalog.pg_extension_config_dump('checkpoints', 'WHERE streaming_internal.check_dump(view, stream)');
 SELECT pg_catalog.pg_extension_config_dump('progress', '');

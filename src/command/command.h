@@ -209,6 +209,16 @@ extern void streaming_restore_views(void);
 extern void streaming_restore_make_marker(void);
 extern bool streaming_restore_is_marker(const RangeVar *name);
 
+/* A statement makes the relation of that name.  True: it need not, all is done. */
+extern bool streaming_restore_begin(const RangeVar *name);
+
+/*
+ * The row of view in streaming.continuous_view is new, or has changed: writes it down
+ * for dumps without data, in options_<id>.
+ */
+extern void streaming_restore_keep(Oid view);
+extern char *streaming_options_name(int32 id);
+
 /* Is all there of a view that comes from a dump?  Then it is about to run. */
 extern bool streaming_restore_is_complete(const StreamingView *view);
 

@@ -309,6 +309,10 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 			return;
 	}
 
+	if (IsA(stmt, CreateTableAsStmt) &&
+		streaming_restore_begin(((CreateTableAsStmt *) stmt)->into->rel))
+		return;
+
 	streaming_check_statement(stmt);
 	relid = before(stmt);
 	owner_changed = IsA(stmt, AlterTableStmt) && changes_owner((AlterTableStmt *) stmt);

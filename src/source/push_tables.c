@@ -2,7 +2,7 @@
  * push_tables.c
  *		The tables that hold pushed rows until views have taken them.
  *
- * A pushed stream has two tables, push_<oid>_0 and _1, used in turn.  Rows of
+ * A pushed stream has two tables, push_<token>_<oid>_0 and _1, used in turn.  Rows of
  * segment n, the current one, go to table n % 2; the other table holds what is
  * left of segment n - 1.  The number is in streaming.push_segments, where it
  * survives everything, and in shared memory, where everybody looks.  push_trim.c
@@ -242,7 +242,7 @@ streaming_push_look(StreamingStreamShared *shared, Relation table, uint64 number
 static char *
 table_name(Oid stream, int index)
 {
-	return psprintf("push_%u_%d", stream, index);
+	return psprintf("push_%u_%u_%d", streaming_catalog_token(), stream, index);
 }
 
 Oid
