@@ -64,6 +64,7 @@
 #include "input.h"
 #include "query/program.h"
 #include "shmem.h"
+#include "source/source_push.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
@@ -448,7 +449,10 @@ find_options(void)
 	CommandCounterIncrement();
 }
 
-/* Drops tables of rows that belong to no stream.  Does not wait for locks. */
+/*
+ * Drops tables of rows that belong to no stream.  Does not wait for locks.  What this
+ * transaction has adopted must be seen, which a read-only query would not.
+ */
 static void
 drop_orphans(void)
 {
@@ -463,7 +467,7 @@ drop_orphans(void)
 					"AND relkind = 'r' AND relname ~ '^(push|buffer)_[0-9]+_[0-9]+_[0-9]+$' "
 					"AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid "
 					"AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass)",
-					true, 0) != SPI_OK_SELECT)
+					false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for tables without a stream");
 	found = SPI_tuptable;
 	n = SPI_processed;
@@ -483,11 +487,41 @@ drop_orphans(void)
 	CommandCounterIncrement();
 }
 
+/* A streaming_attempt: tables of stream that pg_upgrade has carried are its parts again. */
+static void
+adopt_pushed(void *arg)
+{
+	Oid			stream = *(Oid *) arg;
+	StreamingSourceKind kind;
+
+	LockRelationOid(stream, AccessShareLock);
+	if (streaming_is_stream(stream, &kind) && kind == STREAMING_SOURCE_PUSH)
+		streaming_push_create_tables(stream);
+}
+
+/* Of all streams; only after pg_upgrade is there anything to do. */
+static void
+adopt_all_pushed(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, streaming_push_streams())
+	{
+		Oid			stream = lfirst_oid(lc);
+		ErrorData  *error = streaming_attempt(adopt_pushed, &stream, CurrentMemoryContext);
+
+		if (error)
+			ereport(WARNING,
+					(errmsg("could not restore the rows of stream %u: %s", stream, error->message)));
+	}
+}
+
 void
 streaming_restore_views(void)
 {
 	static Oid	complete = InvalidOid;	/* file of the marker */
 	bool		restored = false;
+	List	   *restored_views;
 	ListCell   *lc;
 
 	/* once for each time that somebody has said so */
@@ -496,7 +530,10 @@ streaming_restore_views(void)
 		complete = marker_file();
 		find_options();
 	}
-	foreach(lc, streaming_catalog_restored_views())
+	restored_views = streaming_catalog_restored_views();
+	if (restored_views != NIL)
+		adopt_all_pushed();
+	foreach(lc, restored_views)
 		restored |= try_restore_view(((StreamingView *) lfirst(lc))->view);
 	if (restored)
 		drop_orphans();
