@@ -73,6 +73,7 @@ OBJS = \
 	src/query/flatten_joins.o \
 	src/query/hash_order.o \
 	src/query/layout.o \
+	src/query/mutable.o \
 	src/query/partial.o \
 	src/query/session.o \
 	src/read_columns.o \
