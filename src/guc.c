@@ -32,6 +32,7 @@ int			streaming_connect_timeout = 10 * 1000;
 int			streaming_batches_kept = 100;
 int			streaming_source_memory = 64 * 1024;
 int			streaming_push_limit = 1024 * 1024;
+int			streaming_rejected_limit = 10000;
 int			streaming_outbox_size = 1024 * 1024;
 int			streaming_delivery_idle_timeout = 10 * 60 * 1000;
 char	   *streaming_stop_point_name = NULL;
@@ -175,6 +176,14 @@ define_source_settings(void)
 							&streaming_push_limit,
 							1024 * 1024, 0, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.rejected_limit",
+							"Rows of streaming.rejected_rows that are kept of each stream, at most.",
+							"When more records are rejected, the oldest rows are deleted. -1: no limit.",
+							&streaming_rejected_limit,
+							10000, -1, INT_MAX,
+							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("streaming.source_memory",
