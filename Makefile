@@ -26,6 +26,7 @@ OBJS = \
 	src/command/drop.o \
 	src/command/internal.o \
 	src/command/parts.o \
+	src/command/reachable.o \
 	src/command/restore.o \
 	src/command/row_type.o \
 	src/command/stream_options.o \

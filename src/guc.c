@@ -31,6 +31,7 @@ int			streaming_idle_partition_timeout = 60 * 1000;
 int			streaming_connect_timeout = 10 * 1000;
 int			streaming_batches_kept = 100;
 int			streaming_source_memory = 64 * 1024;
+int			streaming_reachable_timeout = 1000;
 int			streaming_push_limit = 1024 * 1024;
 int			streaming_rejected_limit = 10000;
 int			streaming_outbox_size = 1024 * 1024;
@@ -215,6 +216,14 @@ define_source_settings(void)
 							NULL,
 							&streaming_connect_timeout,
 							10 * 1000, 1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.reachable_timeout",
+							"Longest wait for a broker in CREATE and ALTER of servers, streams and continuous views, which warn if it cannot be reached.",
+							"0: they do not look whether brokers, topics and directories are there.",
+							&streaming_reachable_timeout,
+							1000, 0, 10 * 1000,
 							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 }
