@@ -22,6 +22,8 @@ CREATE VIEW v WITH (streaming.trigger = 'manual') AS SELECT a, n FROM counts WHE
 CREATE VIEW v WITH (streaming.trigger = 'manual') AS SELECT a, current_user FROM counts;
 CREATE VIEW v WITH (streaming.trigger = 'manual') AS SELECT count(*) FROM counts GROUP BY current_setting('TimeZone');
 
+CREATE VIEW v WITH (streaming.trigger = 'manual') AS SELECT a, percentile_cont(random()) WITHIN GROUP (ORDER BY length(b)) FROM s GROUP BY a;
+
 -- kept: rows as they come, and what depends on settings
 CREATE VIEW w1 WITH (streaming.trigger = 'manual') AS
     SELECT reads(a) AS a, now() - max(at - interval '1 hour' * random()) AS age FROM s WHERE at > now() - interval '100 years' GROUP BY reads(a), now();
@@ -43,5 +45,12 @@ SELECT a, t <= now() AS past FROM w2;
 SELECT a, day, year, age, p FROM w4;
 SELECT n FROM w5;
 SELECT n, past FROM w6;
+-- an argument that reads no row is evaluated for each row as it comes, too
+CREATE VIEW w7 WITH (streaming.trigger = 'manual') AS SELECT a, array_agg(DISTINCT clock_timestamp()) AS times FROM s GROUP BY a;
+SELECT streaming.drain('w7');
+SELECT times[1] AS first FROM w7 \gset
+INSERT INTO s VALUES (1, '2024-05-05 12:00+00', '2024-05-05 12:20+00');
+SELECT streaming.drain('w7');
+SELECT times[1] = :'first'::timestamptz AS first_stays, cardinality(times) FROM w7;
 DROP FOREIGN TABLE s CASCADE;
 DROP FUNCTION reads, pure;

@@ -34,7 +34,7 @@ typedef struct MutableSearch
 {
 	const char *place;			/* for the message */
 	List	   *keys;			/* of Expr that the level below has computed */
-	bool		skips_aggregates;	/* so it has their arguments */
+	bool		skips_aggregates;	/* so it has the arguments of these */
 } MutableSearch;
 
 static bool check_level(Query *query, bool kept);
@@ -111,9 +111,11 @@ check_all(Query *query, const char *place)
 static bool
 mutable_walker(Node *node, MutableSearch *search)
 {
-	if (node == NULL || streaming_list_position(search->keys, node) >= 0 ||
-		(IsA(node, Aggref) && search->skips_aggregates))
+	if (node == NULL || streaming_list_position(search->keys, node) >= 0)
 		return false;
+	if (IsA(node, Aggref) && search->skips_aggregates)
+		/* what is evaluated once for a group and not for each of its rows */
+		return mutable_walker((Node *) ((Aggref *) node)->aggdirectargs, search);
 	if (IsA(node, SQLValueFunction))
 		refuse("CURRENT_DATE, CURRENT_USER and the like", false, search);
 	if (IsA(node, NextValueExpr))
