@@ -26,6 +26,7 @@ OBJS = \
 	src/command/drop.o \
 	src/command/internal.o \
 	src/command/parts.o \
+	src/command/reachable.o \
 	src/command/restore.o \
 	src/command/row_type.o \
 	src/command/stream_options.o \
@@ -73,6 +74,7 @@ OBJS = \
 	src/query/flatten_joins.o \
 	src/query/hash_order.o \
 	src/query/layout.o \
+	src/query/mutable.o \
 	src/query/partial.o \
 	src/query/session.o \
 	src/read_columns.o \

@@ -63,6 +63,7 @@ static void read_table_options(StreamingStream *stream, List *options);
 static void split_path(StreamingColumn *column);
 static void read_column(StreamingStream *stream, int index);
 static void check_columns(StreamingStream *stream);
+static void read_server(StreamingStream *stream, Oid serverid, Oid userid);
 static List *user_mapping_options(Oid userid, Oid serverid);
 
 /* ---------------------------------------------------------------------------
@@ -120,7 +121,7 @@ streaming_stream_open(Oid relid, Oid userid)
 	StreamingStream *stream = palloc0(sizeof(StreamingStream));
 	Relation	rel;
 	ForeignTable *table;
-	ForeignServer *server;
+
 	if (!streaming_is_stream(relid, &stream->kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -144,10 +145,7 @@ streaming_stream_open(Oid relid, Oid userid)
 	stream->file_interval = DEFAULT_FILE_INTERVAL;
 
 	table = GetForeignTable(relid);
-	server = GetForeignServer(table->serverid);
-	read_server_options(stream, server->options);
-	if (stream->kind == STREAMING_SOURCE_KAFKA)
-		read_server_options(stream, user_mapping_options(userid, server->serverid));
+	read_server(stream, table->serverid, userid);
 	read_table_options(stream, table->options);
 
 	stream->columns = palloc0(sizeof(StreamingColumn) * Max(stream->tupdesc->natts, 1));
@@ -195,6 +193,30 @@ user_mapping_options(Oid userid, Oid serverid)
 		options = untransformRelOptions(datum);
 	ReleaseSysCache(tuple);
 	return options;
+}
+
+StreamingStream *
+streaming_stream_of_server(Oid serverid, Oid userid)
+{
+	StreamingStream *stream = palloc0(sizeof(StreamingStream));
+
+	if (!streaming_wrapper_kind(GetForeignServer(serverid)->fdwid, &stream->kind))
+		elog(ERROR, "server %u is not one of streams", serverid);
+	read_server(stream, serverid, userid);
+	return stream;
+}
+
+static void
+read_server(StreamingStream *stream, Oid serverid, Oid userid)
+{
+	List	   *mapping;
+
+	read_server_options(stream, GetForeignServer(serverid)->options);
+	if (stream->kind != STREAMING_SOURCE_KAFKA)
+		return;
+	mapping = user_mapping_options(userid, serverid);
+	stream->has_mapping = mapping != NIL;
+	read_server_options(stream, mapping);
 }
 
 /* Options of the server, then those of the user mapping, which win. */

@@ -85,6 +85,7 @@ typedef struct StreamingStream
 	List	   *key_columns;	/* of String; columns that make the key */
 	List	   *client_options; /* of DefElem: server and user mapping options
 								 * meant for librdkafka, names with dots */
+	bool		has_mapping;	/* there is a user mapping, with options */
 
 	/* directory */
 	char	   *base;			/* path of the server */
@@ -112,6 +113,11 @@ typedef struct StreamingStream
  * the validator's errors if options contradict each other.
  */
 extern StreamingStream *streaming_stream_open(Oid relid, Oid userid);
+
+/*
+ * What all streams of a server of ours have in common, for userid; no more is set.
+ */
+extern StreamingStream *streaming_stream_of_server(Oid serverid, Oid userid);
 
 /*
  * The kind of source of wrapper fdwid, by its handler and its validator, whatever

@@ -350,6 +350,10 @@ CREATE FUNCTION streaming_internal.view_lag(view oid) RETURNS bigint
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_lag';
 COMMENT ON FUNCTION streaming_internal.view_lag(oid) IS 'records that a continuous view has not taken yet; NULL if that is not known';
 
+CREATE FUNCTION streaming_internal.view_lag_seconds(view oid) RETURNS float8
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_lag_seconds';
+COMMENT ON FUNCTION streaming_internal.view_lag_seconds(oid) IS 'how long records have been waiting for a continuous view, at most; NULL if none are, or that is not known';
+
 CREATE FUNCTION streaming_internal.view_bytes(relations text[]) RETURNS bigint
     LANGUAGE SQL STABLE STRICT
     SET search_path = pg_catalog, pg_temp
@@ -367,7 +371,7 @@ COMMENT ON FUNCTION streaming_internal.batches() IS 'the last batches of each co
 
 CREATE FUNCTION streaming_internal.stream_partitions(stream oid, OUT partition text,
     OUT "position" text, OUT end_position text, OUT lag_rows bigint, OUT rows_read bigint,
-    OUT bytes_read bigint, OUT rejected_rows bigint, OUT last_error text)
+    OUT bytes_read bigint, OUT rejected_rows bigint, OUT absent_columns text[], OUT last_error text)
     RETURNS SETOF record
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_stream_partitions';
 COMMENT ON FUNCTION streaming_internal.stream_partitions(oid) IS 'what is known of a stream, by partition, from shared memory';
@@ -407,13 +411,16 @@ COMMENT ON COLUMN stat_views.lag_rows IS 'records between the view''s checkpoint
 
 CREATE VIEW stat_streams AS
     SELECT f.ftrelid::regclass AS stream, p.partition, p.position, p.end_position,
-           p.lag_rows, p.rows_read, p.bytes_read, p.rejected_rows, p.last_error
+           p.lag_rows, p.rows_read, p.bytes_read, p.rejected_rows, p.absent_columns,
+           p.last_error
     FROM pg_catalog.pg_foreign_table f
     JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
     CROSS JOIN LATERAL streaming_internal.stream_partitions(f.ftrelid) p
     WHERE c.relnamespace <> 'streaming_internal'::regnamespace;
 COMMENT ON VIEW stat_streams IS 'what the ingest worker of each stream has read since the server started, by partition';
-COMMENT ON COLUMN stat_streams.rows_read IS 'of the whole stream, as bytes_read and rejected_rows; on the first of its rows, NULL on others';
+COMMENT ON COLUMN stat_streams.rows_read IS 'of the whole stream, as bytes_read, rejected_rows and absent_columns; on the first of its rows, NULL on others';
+COMMENT ON COLUMN stat_streams.rejected_rows IS 'records that could not be decoded, also those that streaming.rejected_rows no longer has';
+COMMENT ON COLUMN stat_streams.absent_columns IS 'columns that no JSON record has had a field for since reading began; NULL if there are none';
 COMMENT ON COLUMN stat_streams.position IS 'next record that the ingest worker takes';
 COMMENT ON COLUMN stat_streams.end_position IS 'end of the partition as last known';
 COMMENT ON COLUMN stat_streams.lag_rows IS 'records that the ingest worker has not taken; NULL if that is not known';
@@ -440,4 +447,28 @@ COMMENT ON COLUMN stat_sinks.last_error IS 'why it is retrying or failed; shown 
 CREATE VIEW batches AS SELECT * FROM streaming_internal.batches();
 COMMENT ON VIEW batches IS 'the last batches of each continuous view';
 
-GRANT SELECT ON views, stat_views, stat_streams, stat_sinks, batches TO PUBLIC;
+CREATE VIEW status AS
+    SELECT v.view, v.status AS state,
+           CASE WHEN v.status <> 'paused' THEN v.last_error
+                WHEN v.enabled THEN 'the server is a standby'
+                ELSE 'streaming.enabled is off' END AS why,
+           s.lag_rows,
+           CASE WHEN s.lag_rows = 0 THEN 0
+                ELSE streaming_internal.view_lag_seconds(v.view) END AS lag_seconds,
+           coalesce(b.rows_per_second, 0) AS rows_per_second,
+           s.last_batch_at, s.last_batch_ms
+    FROM views v
+    JOIN stat_views s USING (view)
+    LEFT JOIN (SELECT view, pg_catalog.sum(input_rows)::float8 / greatest(1,
+                          EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(started_at))::float8) AS rows_per_second
+               FROM batches
+               WHERE started_at > pg_catalog.clock_timestamp() - interval '1 minute'
+               GROUP BY view) b USING (view);
+COMMENT ON VIEW status IS 'how each continuous view is doing, in a row';
+COMMENT ON COLUMN status.state IS 'as views.status';
+COMMENT ON COLUMN status.why IS 'why it is not running; errors are shown to who has the rights of the owner or of pg_read_all_stats';
+COMMENT ON COLUMN status.lag_rows IS 'as stat_views.lag_rows';
+COMMENT ON COLUMN status.lag_seconds IS 'how long the oldest of these has been waiting, at most; NULL if that is not known';
+COMMENT ON COLUMN status.rows_per_second IS 'input rows taken in the last minute, or since the oldest of the view''s batches in streaming.batches if that is less';
+
+GRANT SELECT ON views, stat_views, stat_streams, stat_sinks, batches, status TO PUBLIC;

@@ -114,6 +114,14 @@ extern void streaming_refuse_column_type(Oid relid, AlterTableStmt *stmt);
 /* After a foreign table was made or altered: is it a good stream? */
 extern void streaming_check_relation(Oid relid, Node *stmt);
 
+/*
+ * in reachable.c: after a server, a stream or a view was made or altered, warn if
+ * what it names is not there.  Others are passed over.
+ */
+extern void streaming_check_server_reachable(const char *name);
+extern void streaming_check_stream_reachable(Oid relid);
+extern void streaming_check_view_reachable(Oid relid);
+
 /* in drop.c */
 extern void streaming_relation_dropped(Oid relid);
 

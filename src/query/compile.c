@@ -749,6 +749,7 @@ compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 		compiler.event_attno = streaming_event_column(program->input, &program->event_delay,
 													  &program->event_column);
 	flatten_grouping(query);
+	streaming_refuse_mutable(query, compiler.input_signed, mode);
 	program->stages = palloc0(sizeof(StreamingStage) * count_stages(query));
 	compile_level(&compiler, query, true);
 	program->output_mode = resolve_output_mode(&compiler, mode);

@@ -1,7 +1,7 @@
 /*
  * compile.h
  *		What the files of the compiler share: compile.c, compile_bag.c,
- *		event_time.c, session.c.
+ *		event_time.c, mutable.c, session.c.
  */
 #ifndef STREAMING_COMPILE_H
 #define STREAMING_COMPILE_H
@@ -49,6 +49,12 @@ extern void streaming_set_stage_sql(StreamingCompiler *compiler, StreamingStage 
 									StreamingStage *below, Query *query, int nbag);
 
 extern bool streaming_is_aggregation(Query *query);
+
+/*
+ * in mutable.c: errors if query, with its grouping expressions written out, calls
+ * over rows that are kept what is not the same each time.  mode: asked for, or -1.
+ */
+extern void streaming_refuse_mutable(Query *query, bool input_changes, int mode);
 
 /* in session.c */
 
