@@ -42,6 +42,7 @@ OBJS = \
 	src/exec/merge_session.o \
 	src/exec/progress.o \
 	src/exec/recompute.o \
+	src/exec/result_index.o \
 	src/exec/stage.o \
 	src/extension.o \
 	src/fdw.o \
@@ -72,6 +73,7 @@ OBJS = \
 	src/query/explain.o \
 	src/query/flatten_joins.o \
 	src/query/hash_order.o \
+	src/query/key_index.o \
 	src/query/layout.o \
 	src/query/partial.o \
 	src/query/session.o \
