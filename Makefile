@@ -32,6 +32,7 @@ OBJS = \
 	src/command/utility.o \
 	src/command/view_definition.o \
 	src/command/view_functions.o \
+	src/command/view_index.o \
 	src/command/view_options.o \
 	src/exec/aggregate.o \
 	src/exec/batch.o \

@@ -309,6 +309,11 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 			return;
 	}
 
+	pstmt = streaming_run_on_indexes(pstmt, sql, context, qc);
+	if (pstmt == NULL)
+		return;
+	stmt = pstmt->utilityStmt;
+
 	streaming_check_statement(stmt);
 	relid = before(stmt);
 	owner_changed = IsA(stmt, AlterTableStmt) && changes_owner((AlterTableStmt *) stmt);
