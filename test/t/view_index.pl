@@ -84,6 +84,18 @@ foreach my $name (@with_index)
 		qr/\Q$view{$name}[2]\E$/, "$name: its columns");
 }
 
+sub status_of
+{
+	my ($name) = @_;
+
+	return $node->safe_psql('postgres', "SELECT status, last_error FROM streaming.views WHERE view = '$name'::regclass");
+}
+
+sub drain_attempt
+{
+	return $node->psql('postgres', "SELECT streaming.drain('int_key', '100 ms')");
+}
+
 sub plan_of
 {
 	my ($query) = @_;
@@ -172,6 +184,21 @@ foreach my $name (qw(int_key text_key unlogged short_keys))
 	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM streaming.indexes WHERE view = '$name'::regclass AND name = '\$key' AND valid"), '==', 1, "$name has its index");
 }
 is($node->safe_psql('postgres', 'SET enable_seqscan = off; SELECT count(*) FROM unlogged WHERE k BETWEEN 100 AND 200'), 101, 'what is unlogged was computed anew');
+
+# Pages of nonsense: the view waits until somebody has made the index again.
+my $index = $node->safe_psql('postgres', q(SELECT 'streaming_internal."result_' || id || '_$key"' FROM streaming.continuous_view WHERE view = 'int_key'::regclass));
+my $file = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('$index')");
+$node->stop;
+open my $pages, '+<:raw', $file or die "$file: $!";
+print $pages "\x5a" x -s $file;
+close $pages or die;
+$node->start;
+insert('(k, v) VALUES (-7, 1)');
+ok(wait_until(sub { drain_attempt(); status_of('int_key') =~ /^retrying.*invalid page/ }), 'a batch that meets nonsense fails');
+is($node->safe_psql('postgres', q(SELECT view FROM streaming.views WHERE status <> 'running')), 'int_key', 'and no other one');
+$node->safe_psql('postgres', "SET SESSION AUTHORIZATION eve; REINDEX TABLE int_key");
+drain($node, 'int_key');
+same_as_batch($node, 'int_key', 'SELECT k, count(*) AS n, sum(v) FROM taken GROUP BY k', 'after REINDEX it goes on');
 
 # What has been replaced is gone, and its name with it.
 $node->safe_psql('postgres', 'SET SESSION AUTHORIZATION eve; DROP VIEW int_key');
