@@ -33,6 +33,7 @@ OBJS = \
 	src/command/utility.o \
 	src/command/view_definition.o \
 	src/command/view_functions.o \
+	src/command/view_index.o \
 	src/command/view_options.o \
 	src/exec/aggregate.o \
 	src/exec/batch.o \
@@ -43,6 +44,7 @@ OBJS = \
 	src/exec/merge_session.o \
 	src/exec/progress.o \
 	src/exec/recompute.o \
+	src/exec/result_index.o \
 	src/exec/stage.o \
 	src/extension.o \
 	src/fdw.o \
@@ -73,6 +75,7 @@ OBJS = \
 	src/query/explain.o \
 	src/query/flatten_joins.o \
 	src/query/hash_order.o \
+	src/query/key_index.o \
 	src/query/layout.o \
 	src/query/mutable.o \
 	src/query/partial.o \

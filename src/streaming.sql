@@ -444,6 +444,25 @@ COMMENT ON COLUMN stat_sinks.delivered_bytes IS 'size of the messages in the out
 COMMENT ON COLUMN stat_sinks.status IS 'running, retrying (failed, tried again with back-off), failed (needs attention; tried again now and then), idle (no worker, since there was nothing to do)';
 COMMENT ON COLUMN stat_sinks.last_error IS 'why it is retrying or failed; shown to who has the rights of the owner or of pg_read_all_stats';
 
+-- An index of a view is one of its table, whose name stands before the view's name for it.
+CREATE VIEW indexes AS
+    SELECT c.view, substr(i.relname, length(t.relname) + 2) AS name,
+           format('CREATE INDEX %I ON %I.%I', substr(i.relname, length(t.relname) + 2), n.nspname, v.relname)
+           || substr(pg_catalog.pg_get_indexdef(i.oid),
+                     length(format('CREATE INDEX %I ON streaming_internal.%I', i.relname, t.relname)) + 1) AS definition,
+           x.indisvalid AS valid
+    FROM continuous_view c
+    JOIN pg_catalog.pg_class v ON v.oid = c.view
+    JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
+    JOIN pg_catalog.pg_class t ON t.relname = 'result_' || c.id AND t.relnamespace = 'streaming_internal'::regnamespace
+    JOIN pg_catalog.pg_index x ON x.indrelid = t.oid AND NOT x.indisunique
+    JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+    WHERE starts_with(i.relname, t.relname || '_') AND i.relname <> ALL (c.relations)
+      AND c.sink_kind <> 'relation';
+COMMENT ON VIEW indexes IS 'indexes of continuous views';
+COMMENT ON COLUMN indexes.name IS 'as users call it; "$key" was made by the view itself, on its group key';
+COMMENT ON COLUMN indexes.definition IS 'with the names of columns that the view was made with';
+
 CREATE VIEW batches AS SELECT * FROM streaming_internal.batches();
 COMMENT ON VIEW batches IS 'the last batches of each continuous view';
 
@@ -471,4 +490,4 @@ COMMENT ON COLUMN status.lag_rows IS 'as stat_views.lag_rows';
 COMMENT ON COLUMN status.lag_seconds IS 'how long the oldest of these has been waiting, at most; NULL if that is not known';
 COMMENT ON COLUMN status.rows_per_second IS 'input rows taken in the last minute, or since the oldest of the view''s batches in streaming.batches if that is less';
 
-GRANT SELECT ON views, stat_views, stat_streams, stat_sinks, batches, status TO PUBLIC;
+GRANT SELECT ON views, stat_views, stat_streams, stat_sinks, indexes, batches, status TO PUBLIC;

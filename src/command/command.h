@@ -200,6 +200,16 @@ extern void streaming_check_statement(Node *stmt);
 /* After CREATE or ALTER PUBLICATION: says what subscribers could not apply. */
 extern void streaming_check_publication(Node *stmt);
 
+/* in view_index.c */
+
+/*
+ * Runs what a statement says of indexes of continuous views, or of statistics of these,
+ * for their owner.  Returns what is left for PostgreSQL to do; NULL: nothing.
+ */
+extern PlannedStmt *streaming_run_on_indexes(PlannedStmt *pstmt, const char *sql,
+											 ProcessUtilityContext context,
+											 QueryCompletion *qc);
+
 /* in restore.c */
 
 /*

@@ -338,6 +338,10 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 	if (IsA(stmt, CreateTableAsStmt) &&
 		streaming_restore_begin(((CreateTableAsStmt *) stmt)->into->rel))
 		return;
+	pstmt = streaming_run_on_indexes(pstmt, sql, context, qc);
+	if (pstmt == NULL)
+		return;
+	stmt = pstmt->utilityStmt;
 
 	streaming_check_statement(stmt);
 	relid = before(stmt);

@@ -689,5 +689,8 @@ void
 streaming_view_vacuum(StreamingViewState *state)
 {
 	for (int i = 0; state->stages && i < state->program->nstages; i++)
+	{
 		streaming_stage_vacuum(state->stages[i]);
+		streaming_stage_index(state->stages[i], !streaming_view_has_input(state));
+	}
 }
