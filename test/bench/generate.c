@@ -1,7 +1,7 @@
 /*
  * generate.c
- *	  Benchmark input: the records of the Yahoo Streaming Benchmark, and rows
- *	  of 64 bytes to push.
+ *	  Benchmark input: the records of the Yahoo Streaming Benchmark, the events
+ *	  of Nexmark, and rows of 64 bytes to push.
  *
  *	generate topic    -b BROKERS -t TOPIC [-p PARTITIONS]
  *	generate kafka    -b BROKERS -t TOPIC [-p PARTITIONS] RECORDS
@@ -10,8 +10,11 @@
  *	generate windows  RECORDS			CSV campaign_id,window,count of the views
  *	generate users    RECORDS			one line: distinct sum(n) sum(n * n)
  *	generate rows     [-n ROWS] [-g GROUPS] [-s SEED] [-D]
+ *	generate nexmark  -d DIRECTORY [-f FILES] EVENTS	part-0000.json ...
+ *	generate nexmark-tables -d DIRECTORY EVENTS	person.tsv, auction.tsv, bid.tsv
  *
- * RECORDS is [-n NUMBER] [-u USERS] [-r EVENTS_PER_SECOND] [-s SEED].
+ * RECORDS is [-n NUMBER] [-u USERS] [-r EVENTS_PER_SECOND] [-s SEED], and EVENTS
+ * the same without users.
  *
  * A record is a function of the seed and its number alone, never of the
  * record before it, so the topic, the files and the expected answers all
@@ -24,6 +27,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -315,6 +319,26 @@ to_kafka(const Options *opt, bool records)
  * To files and standard output
  */
 
+static FILE *
+open_file(const char *directory, const char *name)
+{
+	char		path[4096];
+	FILE	   *file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "w");
+	if (file == NULL)
+		fatal(path, strerror(errno));
+	return file;
+}
+
+static void
+close_file(FILE *file, const char *name)
+{
+	if (fclose(file) != 0)
+		fatal(name, strerror(errno));
+}
+
 static void
 to_files(const Options *opt)
 {
@@ -322,14 +346,12 @@ to_files(const Options *opt)
 		fatal("files", "-d DIRECTORY is needed");
 	for (int f = 0; f < opt->files; f++)
 	{
-		char		path[4096];
+		char		name[32];
 		char		record[MAX_RECORD];
 		FILE	   *file;
 
-		snprintf(path, sizeof(path), "%s/events-%03d.json", opt->directory, f);
-		file = fopen(path, "w");
-		if (file == NULL)
-			fatal(path, strerror(errno));
+		snprintf(name, sizeof(name), "events-%03d.json", f);
+		file = open_file(opt->directory, name);
 		for (int64_t i = opt->number * f / opt->files; i < opt->number * (f + 1) / opt->files; i++)
 		{
 			char	   *end = put_record(record, opt, i);
@@ -337,8 +359,7 @@ to_files(const Options *opt)
 			*end++ = '\n';
 			fwrite(record, 1, (size_t) (end - record), file);
 		}
-		if (fclose(file) != 0)
-			fatal(path, strerror(errno));
+		close_file(file, name);
 	}
 }
 
@@ -448,6 +469,494 @@ print_rows(const Options *opt)
 	}
 }
 
+/*
+ * Nexmark
+ *
+ * The world of an online auction, as the benchmark's specification has it: of
+ * 50 events in a row the first is a person, the next three are auctions, the
+ * others bids.  Who sells, who bids and on what is drawn from what the events
+ * before have made, mostly from the hot ones.
+ */
+
+#define PERSONS				1	/* of 50 events */
+#define AUCTIONS			3
+#define BIDS				46
+#define EVENTS				(PERSONS + AUCTIONS + BIDS)
+#define FIRST_ID			1000
+#define FIRST_CATEGORY		10
+#define NUM_CATEGORIES		5
+#define ID_LEAD				10	/* ids that are drawn before they exist */
+#define ACTIVE_PEOPLE		1000
+#define AUCTIONS_IN_FLIGHT	100
+#define HOT_EVERY			100 /* one person, one auction of so many is hot */
+#define HOT_SELLERS			4	/* all but one of so many auctions are by a hot one */
+#define HOT_BIDDERS			4
+#define HOT_AUCTIONS		2
+#define HOT_CHANNELS		2
+#define NUM_CHANNELS		10000
+#define FIRST_NEXMARK_MS	INT64_C(1436918400000)	/* 2015-07-15 00:00:00 */
+
+#define MAX_FIELDS			10
+#define MAX_FIELD_BYTES		2048	/* of one event; the longest has fewer than 800 */
+
+static const char *const first_names[] = {
+	"Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter"
+};
+static const char *const last_names[] = {
+	"Shultz", "Abrams", "Spencer", "White", "Bartels", "Walton", "Smith", "Jones", "Noris"
+};
+static const char *const cities[] = {
+	"Phoenix", "Los Angeles", "San Francisco", "Boise", "Portland", "Bend", "Redmond", "Seattle", "Kent", "Cheyenne"
+};
+static const char *const states[] = {"AZ", "CA", "ID", "OR", "WA", "WY"};
+static const char *const hot_channels[] = {"Google", "Facebook", "Baidu", "Apple"};
+
+/* A run of random bits. */
+typedef struct Draw
+{
+	uint64_t	state;
+} Draw;
+
+typedef enum NexmarkKind
+{
+	NEXMARK_PERSON,
+	NEXMARK_AUCTION,
+	NEXMARK_BID,
+	NEXMARK_KINDS,
+} NexmarkKind;
+
+static const char *const nexmark_names[] = {"person", "auction", "bid"};
+
+typedef struct NexmarkField
+{
+	const char *name;			/* in JSON */
+	const char *value;			/* ends with a NUL */
+	size_t		len;
+	bool		quoted;
+} NexmarkField;
+
+typedef struct NexmarkEvent
+{
+	NexmarkKind kind;
+	int64_t		number;
+	int			count;
+	NexmarkField fields[MAX_FIELDS];
+	char	   *end;			/* of what fields have of bytes */
+	char		bytes[MAX_FIELD_BYTES];
+} NexmarkEvent;
+
+static uint64_t
+draw(Draw *random)
+{
+	uint64_t	bits = mix(random->state);
+
+	random->state += UINT64_C(0x9e3779b97f4a7c15);
+	return bits;
+}
+
+static int64_t
+draw_below(Draw *random, int64_t bound)
+{
+	return (int64_t) (draw(random) % (uint64_t) bound);
+}
+
+/* True except in one of so many cases. */
+static bool
+draw_hot(Draw *random, int64_t one_of)
+{
+	return draw_below(random, one_of) > 0;
+}
+
+/* In cents, with an evenly distributed logarithm, from 1 to 1 million dollars. */
+static int64_t
+draw_price(Draw *random)
+{
+	double		fraction = (double) (draw(random) >> 11) / (double) (INT64_C(1) << 53);
+
+	return (int64_t) rint(pow(10.0, fraction * 6.0) * 100.0);
+}
+
+/*
+ * Writes from 3 to max - 1 letters, one in 13 of them the special one instead;
+ * blanks at the ends are left out.
+ */
+static char *
+put_letters(char *out, Draw *random, int max, char special)
+{
+	int64_t		len = 3 + draw_below(random, max - 3);
+	char	   *start = out;
+
+	while (len-- > 0)
+	{
+		char		letter = draw_below(random, 13) == 0 ? special : (char) ('a' + draw_below(random, 26));
+
+		if (letter != ' ' || out > start)
+			*out++ = letter;
+	}
+	while (out > start && out[-1] == ' ')
+		out--;
+	return out;
+}
+
+/* Fills an event of len bytes up to about the average, a fifth more or less. */
+static char *
+put_filling(char *out, Draw *random, int64_t len, int64_t average)
+{
+	int64_t		delta;
+	int64_t		size;
+	uint64_t	bits;
+
+	if (len > average)
+		return out;
+	average -= len;
+	delta = (int64_t) rint((double) average * 0.2);
+	size = average - delta + (delta > 0 ? draw_below(random, 2 * delta) : 0);
+	bits = draw(random);
+	while (size-- > 0)
+	{
+		if (bits < 26)
+			bits = draw(random);
+		*out++ = (char) ('a' + bits % 26);
+		bits /= 26;
+	}
+	return out;
+}
+
+static char *
+put_url(char *out, Draw *random)
+{
+	out = put(out, "https://www.nexmark.com/");
+	for (int directory = 0; directory < 3; directory++)
+	{
+		out = put_letters(out, random, 5, '_');
+		*out++ = '/';
+	}
+	return put(out, "item.htm?query=1");
+}
+
+/* The URL of a channel that is not hot; nine in ten say which channel it is. */
+static char *
+put_channel_url(char *out, int64_t channel)
+{
+	Draw		random = {1000 + (uint64_t) channel};
+
+	out = put_url(out, &random);
+	if (draw_below(&random, 10) > 0)
+	{
+		int64_t		reversed = 0;
+
+		for (int bit = 0; bit < 32; bit++)
+			reversed |= ((channel >> bit) & 1) << (31 - bit);
+		if (reversed > INT32_MAX)
+			reversed = (INT64_C(1) << 32) - reversed;
+		out = put(out, "&channel_id=");
+		out = put_number(out, (uint64_t) reversed);
+	}
+	return out;
+}
+
+/* As PostgreSQL has a timestamp in UTC. */
+static char *
+put_time(char *out, int64_t ms)
+{
+	time_t		seconds = (time_t) (ms / 1000);
+	struct tm	tm;
+
+	gmtime_r(&seconds, &tm);
+	out += strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm);
+	return out + sprintf(out, ".%03d", (int) (ms % 1000));
+}
+
+/* Begins a field; who fills it writes from event->end on and calls end_field. */
+static void
+begin_field(NexmarkEvent *event, const char *name, bool quoted)
+{
+	NexmarkField *field = &event->fields[event->count++];
+
+	field->name = name;
+	field->value = event->end;
+	field->quoted = quoted;
+}
+
+static void
+end_field(NexmarkEvent *event, char *end)
+{
+	NexmarkField *field = &event->fields[event->count - 1];
+
+	field->len = (size_t) (end - field->value);
+	*end = '\0';
+	event->end = end + 1;
+}
+
+static void
+add_number(NexmarkEvent *event, const char *name, int64_t value)
+{
+	begin_field(event, name, false);
+	end_field(event, put_number(event->end, (uint64_t) value));
+}
+
+static void
+add_text(NexmarkEvent *event, const char *name, const char *value)
+{
+	begin_field(event, name, true);
+	end_field(event, put(event->end, value));
+}
+
+static void
+add_letters(NexmarkEvent *event, const char *name, Draw *random, int max)
+{
+	begin_field(event, name, true);
+	end_field(event, put_letters(event->end, random, max, ' '));
+}
+
+static void
+add_time(NexmarkEvent *event, const char *name, int64_t ms)
+{
+	begin_field(event, name, true);
+	end_field(event, put_time(event->end, ms));
+}
+
+static void
+add_filling(NexmarkEvent *event, Draw *random, int64_t len, int64_t average)
+{
+	begin_field(event, "extra", true);
+	end_field(event, put_filling(event->end, random, len, average));
+}
+
+static int64_t
+nexmark_ms(const Options *opt, int64_t number)
+{
+	return FIRST_NEXMARK_MS + (int64_t) ((double) number * 1e6 / (double) opt->rate) / 1000;
+}
+
+/* The last person among the events up to this one. */
+static int64_t
+last_person(int64_t number)
+{
+	return number / EVENTS * PERSONS + (number % EVENTS < PERSONS ? number % EVENTS : PERSONS - 1);
+}
+
+/* The last auction, likewise; -1 before the first one. */
+static int64_t
+last_auction(int64_t number)
+{
+	int64_t		before = number / EVENTS * AUCTIONS;
+	int64_t		offset = number % EVENTS - PERSONS;
+
+	return before + (offset < AUCTIONS ? offset : AUCTIONS - 1);
+}
+
+/* One of those who came last, or somebody who is still to come. */
+static int64_t
+draw_person(Draw *random, int64_t number)
+{
+	int64_t		people = last_person(number) + 1;
+	int64_t		active = people < ACTIVE_PEOPLE ? people : ACTIVE_PEOPLE;
+
+	return people - active + draw_below(random, active + ID_LEAD);
+}
+
+static int64_t
+draw_auction(Draw *random, int64_t number)
+{
+	int64_t		newest = last_auction(number);
+	int64_t		oldest = newest > AUCTIONS_IN_FLIGHT ? newest - AUCTIONS_IN_FLIGHT : 0;
+
+	return oldest + draw_below(random, newest - oldest + 1 + ID_LEAD);
+}
+
+static void
+draw_new_person(Draw *random, int64_t ms, NexmarkEvent *event)
+{
+	size_t		len = 8;
+	char	   *out;
+
+	add_number(event, "id", last_person(event->number) + FIRST_ID);
+	begin_field(event, "name", true);
+	out = put(event->end, first_names[draw_below(random, 11)]);
+	*out++ = ' ';
+	end_field(event, put(out, last_names[draw_below(random, 9)]));
+	begin_field(event, "emailAddress", true);
+	out = put_letters(event->end, random, 7, ' ');
+	*out++ = '@';
+	out = put_letters(out, random, 5, ' ');
+	end_field(event, put(out, ".com"));
+	begin_field(event, "creditCard", true);
+	out = event->end;
+	for (int group = 0; group < 4; group++)
+		out += sprintf(out, group == 0 ? "%04d" : " %04d", (int) draw_below(random, 10000));
+	end_field(event, out);
+	add_text(event, "city", cities[draw_below(random, 10)]);
+	add_text(event, "state", states[draw_below(random, 6)]);
+	for (int i = 1; i < event->count; i++)
+		len += event->fields[i].len;
+	add_time(event, "dateTime", ms);
+	add_filling(event, random, (int64_t) len, 200);
+}
+
+static void
+draw_new_auction(const Options *opt, Draw *random, int64_t ms, NexmarkEvent *event)
+{
+	int64_t		seller;
+	int64_t		category;
+	int64_t		initial_bid;
+	int64_t		in_flight;
+	int64_t		expires;
+	size_t		len;
+
+	if (draw_hot(random, HOT_SELLERS))
+		seller = last_person(event->number) / HOT_EVERY * HOT_EVERY;
+	else
+		seller = draw_person(random, event->number);
+	category = FIRST_CATEGORY + draw_below(random, NUM_CATEGORIES);
+	initial_bid = draw_price(random);
+	/* open for as long as so many others are made, on the average */
+	in_flight = nexmark_ms(opt, event->number + AUCTIONS_IN_FLIGHT * EVENTS / AUCTIONS) - ms;
+	expires = ms + 1 + draw_below(random, in_flight > 0 ? in_flight * 2 : 1);
+
+	add_number(event, "id", last_auction(event->number) + FIRST_ID);
+	add_letters(event, "itemName", random, 20);
+	add_letters(event, "description", random, 100);
+	len = event->fields[1].len + event->fields[2].len;
+	add_number(event, "initialBid", initial_bid);
+	add_number(event, "reserve", initial_bid + draw_price(random));
+	add_time(event, "dateTime", ms);
+	add_time(event, "expires", expires);
+	add_number(event, "seller", seller + FIRST_ID);
+	add_number(event, "category", category);
+	add_filling(event, random, (int64_t) len + 48, 500);
+}
+
+static void
+draw_new_bid(Draw *random, int64_t ms, NexmarkEvent *event)
+{
+	int64_t		auction;
+	int64_t		bidder;
+
+	if (draw_hot(random, HOT_AUCTIONS))
+		auction = last_auction(event->number) / HOT_EVERY * HOT_EVERY;
+	else
+		auction = draw_auction(random, event->number);
+	/* another one than the hot seller */
+	if (draw_hot(random, HOT_BIDDERS))
+		bidder = last_person(event->number) / HOT_EVERY * HOT_EVERY + 1;
+	else
+		bidder = draw_person(random, event->number);
+	add_number(event, "auction", auction + FIRST_ID);
+	add_number(event, "bidder", bidder + FIRST_ID);
+	add_number(event, "price", draw_price(random));
+	if (draw_hot(random, HOT_CHANNELS))
+	{
+		int64_t		channel = draw_below(random, 4);
+		Draw		of_channel = {(uint64_t) channel};
+
+		add_text(event, "channel", hot_channels[channel]);
+		begin_field(event, "url", true);
+		end_field(event, put_url(event->end, &of_channel));
+	}
+	else
+	{
+		int64_t		channel = draw_below(random, NUM_CHANNELS);
+
+		begin_field(event, "channel", true);
+		end_field(event, put_number(put(event->end, "channel-"), (uint64_t) channel));
+		begin_field(event, "url", true);
+		end_field(event, put_channel_url(event->end, channel));
+	}
+	add_time(event, "dateTime", ms);
+	add_filling(event, random, 32, 100);
+}
+
+static void
+draw_nexmark(const Options *opt, int64_t number, NexmarkEvent *event)
+{
+	Draw		random = {opt->seed * UINT64_C(0x51ed2701) + (uint64_t) number};
+	int64_t		ms = nexmark_ms(opt, number);
+
+	event->number = number;
+	event->count = 0;
+	event->end = event->bytes;
+	if (number % EVENTS < PERSONS)
+	{
+		event->kind = NEXMARK_PERSON;
+		draw_new_person(&random, ms, event);
+	}
+	else if (number % EVENTS < PERSONS + AUCTIONS)
+	{
+		event->kind = NEXMARK_AUCTION;
+		draw_new_auction(opt, &random, ms, event);
+	}
+	else
+	{
+		event->kind = NEXMARK_BID;
+		draw_new_bid(&random, ms, event);
+	}
+}
+
+/*
+ * Lines of the benchmark's union record, which has its kind and one member
+ * that is not empty.  To these is added the number of the event, for queries
+ * whose answer would depend on the order of events of the same millisecond.
+ */
+static void
+print_nexmark(const Options *opt)
+{
+	if (opt->directory == NULL)
+		fatal("nexmark", "-d DIRECTORY is needed");
+	for (int f = 0; f < opt->files; f++)
+	{
+		char		name[32];
+		FILE	   *file;
+
+		snprintf(name, sizeof(name), "part-%04d.json", f);
+		file = open_file(opt->directory, name);
+		for (int64_t i = opt->number * f / opt->files; i < opt->number * (f + 1) / opt->files; i++)
+		{
+			NexmarkEvent event;
+
+			draw_nexmark(opt, i, &event);
+			fprintf(file, "{\"event_type\":%d,\"%s\":{", event.kind, nexmark_names[event.kind]);
+			for (int column = 0; column < event.count; column++)
+			{
+				const NexmarkField *field = &event.fields[column];
+
+				fprintf(file, field->quoted ? "%s\"%s\":\"%s\"" : "%s\"%s\":%s",
+						column > 0 ? "," : "", field->name, field->value);
+			}
+			fprintf(file, "},\"seq\":%" PRId64 "}\n", event.number);
+		}
+		close_file(file, name);
+	}
+}
+
+/* The same events for COPY, each kind with its number as the last column. */
+static void
+print_nexmark_tables(const Options *opt)
+{
+	FILE	   *files[NEXMARK_KINDS];
+
+	if (opt->directory == NULL)
+		fatal("nexmark-tables", "-d DIRECTORY is needed");
+	for (int kind = 0; kind < NEXMARK_KINDS; kind++)
+	{
+		char		name[32];
+
+		snprintf(name, sizeof(name), "%s.tsv", nexmark_names[kind]);
+		files[kind] = open_file(opt->directory, name);
+	}
+	for (int64_t i = 0; i < opt->number; i++)
+	{
+		NexmarkEvent event;
+
+		draw_nexmark(opt, i, &event);
+		for (int column = 0; column < event.count; column++)
+			fprintf(files[event.kind], "%s\t", event.fields[column].value);
+		fprintf(files[event.kind], "%" PRId64 "\n", event.number);
+	}
+	for (int kind = 0; kind < NEXMARK_KINDS; kind++)
+		close_file(files[kind], nexmark_names[kind]);
+}
+
 /* The argument of an option as a number from 1 to 4 billion, or the end. */
 static int64_t
 number(const char *text)
@@ -526,8 +1035,12 @@ main(int argc, char **argv)
 		print_users(&opt);
 	else if (strcmp(command, "rows") == 0)
 		print_rows(&opt);
+	else if (strcmp(command, "nexmark") == 0)
+		print_nexmark(&opt);
+	else if (strcmp(command, "nexmark-tables") == 0)
+		print_nexmark_tables(&opt);
 	else
-		fatal(command, "not one of topic, kafka, files, ads, windows, users, rows");
+		fatal(command, "not one of topic, kafka, files, ads, windows, users, rows, nexmark, nexmark-tables");
 	if (fflush(stdout) != 0 || ferror(stdout))
 		fatal("standard output", strerror(errno));
 	return 0;
