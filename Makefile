@@ -26,12 +26,14 @@ OBJS = \
 	src/command/drop.o \
 	src/command/internal.o \
 	src/command/parts.o \
+	src/command/reachable.o \
 	src/command/restore.o \
 	src/command/row_type.o \
 	src/command/stream_options.o \
 	src/command/utility.o \
 	src/command/view_definition.o \
 	src/command/view_functions.o \
+	src/command/view_index.o \
 	src/command/view_options.o \
 	src/exec/aggregate.o \
 	src/exec/batch.o \
@@ -44,6 +46,7 @@ OBJS = \
 	src/exec/partition.o \
 	src/exec/progress.o \
 	src/exec/recompute.o \
+	src/exec/result_index.o \
 	src/exec/stage.o \
 	src/extension.o \
 	src/fdw.o \
@@ -76,7 +79,9 @@ OBJS = \
 	src/query/explain.o \
 	src/query/flatten_joins.o \
 	src/query/hash_order.o \
+	src/query/key_index.o \
 	src/query/layout.o \
+	src/query/mutable.o \
 	src/query/nest_joins.o \
 	src/query/normalize.o \
 	src/query/partial.o \
@@ -85,6 +90,7 @@ OBJS = \
 	src/reject.o \
 	src/relation_locks.o \
 	src/run_as.o \
+	src/settings.o \
 	src/shift_slot.o \
 	src/shmem.o \
 	src/sink/delivery_directory.o \

@@ -39,7 +39,7 @@ static Oid	base_type(Form_pg_attribute att, int32 *typmod);
 char *
 streaming_buffer_name(Oid stream, int index)
 {
-	return psprintf("buffer_%u_%d", stream, index);
+	return psprintf("buffer_%u_%u_%d", streaming_catalog_token(), stream, index);
 }
 
 /*

@@ -23,8 +23,10 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_sequence.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -41,6 +43,7 @@
 #include "streaming.h"
 #include "catalog.h"
 #include "catalog_table.h"
+#include "settings.h"
 #include "stream.h"
 
 /* Columns of streaming.continuous_view. */
@@ -58,6 +61,7 @@ enum
 	Anum_max_rows_per_trigger,
 	Anum_max_files_per_trigger,
 	Anum_enabled,
+	Anum_settings,
 	Anum_generation,
 	Anum_home,
 	Anum_relations,
@@ -95,6 +99,7 @@ static const StreamingTableColumn view_columns[] = {
 	{"max_rows_per_trigger", INT8OID, true},
 	{"max_files_per_trigger", INT8OID, true},
 	{"enabled", BOOLOID},
+	{"settings", TEXTARRAYOID},
 	{"generation", INT8OID},
 	{"home", TEXTOID},
 	{"relations", TEXTARRAYOID},
@@ -179,6 +184,12 @@ const char *
 streaming_output_mode_name(StreamingOutputMode mode)
 {
 	return output_mode_names[mode];
+}
+
+const char *
+streaming_sink_kind_name(StreamingSinkKind kind)
+{
+	return sink_kind_names[kind];
 }
 
 bool
@@ -302,6 +313,22 @@ names_to_array(List *names)
 										   TYPALIGN_INT));
 }
 
+/* Whether their values are valid is seen when they are used. */
+static bool
+are_settings(List *settings)
+{
+	ListCell   *lc;
+
+	foreach(lc, settings)
+	{
+		const char *value;
+
+		if (streaming_setting_parse(lfirst(lc), &value) == NULL)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Is text a trigger?  Whoever has damaged the row has not asked
  * streaming_trigger_parse; interval_in leaves nothing behind that an abort would
@@ -408,6 +435,8 @@ try_view_from_tuple(const StreamingTable *table, HeapTuple tuple, const char **d
 	view->generation = DatumGetInt64(values[Index_of(Anum_generation)]);
 	view->restored =
 		strcmp(TextDatumGetCString(values[Index_of(Anum_home)]), home_of(view->view)) != 0;
+	view->begins = strcmp(TextDatumGetCString(values[Index_of(Anum_home)]),
+						  STREAMING_HOME_NONE) == 0;
 
 	if (view->id <= 0)
 		*damage = "id";
@@ -425,6 +454,9 @@ try_view_from_tuple(const StreamingTable *table, HeapTuple tuple, const char **d
 		*damage = "trigger";
 	else if (!names_from_array(values[Index_of(Anum_relations)], &view->relations))
 		*damage = "relations";
+	else if (!names_from_array(values[Index_of(Anum_settings)], &view->settings) ||
+			 !are_settings(view->settings))
+		*damage = "settings";
 	else
 		*damage = wrong_reference(view);
 	return *damage ? NULL : view;
@@ -478,6 +510,7 @@ view_to_values(const StreamingView *view, Datum *values, bool *nulls)
 	values[Index_of(Anum_max_files_per_trigger)] = Int64GetDatum(view->max_files);
 	nulls[Index_of(Anum_max_files_per_trigger)] = view->max_files == 0;
 	values[Index_of(Anum_enabled)] = BoolGetDatum(view->enabled);
+	values[Index_of(Anum_settings)] = names_to_array(view->settings);
 	values[Index_of(Anum_generation)] = Int64GetDatum(view->generation);
 	values[Index_of(Anum_home)] = CStringGetTextDatum(home_of(view->view));
 	values[Index_of(Anum_relations)] = names_to_array(view->relations);
@@ -669,6 +702,7 @@ rewrite_view(Oid relid, const StreamingView *view, char *relation)
 		updated.max_rows = view->max_rows;
 		updated.max_files = view->max_files;
 		updated.enabled = view->enabled;
+		updated.settings = view->settings;
 		updated.generation++;
 	}
 	if (relation)
@@ -704,10 +738,42 @@ streaming_catalog_add_relation(Oid view, char *name)
 	rewrite_view(view, NULL, name);
 }
 
+/* Databases made from the same template have the same sequence. */
 int32
 streaming_catalog_next_id(void)
 {
-	return (int32) nextval_internal(streaming_member_table("continuous_view_id"), false);
+	int32		id;
+
+	do
+	{
+		uint32		number = (uint32) nextval_internal(streaming_member_table("continuous_view_id"), false);
+
+		id = (number + murmurhash32(MyDatabaseId)) % PG_INT32_MAX + 1;
+	} while (OidIsValid(get_relname_relid(streaming_definition_name(id),
+										  streaming_internal_namespace())));
+	return id;
+}
+
+char *
+streaming_definition_name(int32 id)
+{
+	return psprintf("definition_%d", id);
+}
+
+uint32
+streaming_catalog_token(void)
+{
+	HeapTuple	tuple = SearchSysCache1(SEQRELID,
+										ObjectIdGetDatum(streaming_member_table("continuous_view_id")));
+	uint32		token;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("sequence \"%s.continuous_view_id\" is missing", STREAMING_SCHEMA)));
+	token = (uint32) ((Form_pg_sequence) GETSTRUCT(tuple))->seqstart;
+	ReleaseSysCache(tuple);
+	return token;
 }
 
 /*

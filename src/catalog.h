@@ -65,6 +65,7 @@ typedef struct StreamingView
 	int64		max_rows;		/* per trigger and stream; 0: none */
 	int64		max_files;		/* likewise */
 	bool		enabled;
+	List	   *settings;		/* its batches run with them: see settings.h */
 	int64		generation;		/* rises when options change or it is reset:
 								 * whoever holds an older one reads it anew */
 	List	   *relations;		/* of char *: names of all that was made for it
@@ -72,7 +73,12 @@ typedef struct StreamingView
 	bool		restored;		/* comes from a dump or another database, and
 								 * streaming_restore_views has not yet seen it
 								 * complete: must not run */
+	bool		begins;			/* restored, and without its data */
 } StreamingView;
+
+/* The home of a row that a dump without data has brought. */
+#define STREAMING_HOME_NONE		"none"
+
 
 /* in catalog.c; results in CurrentMemoryContext */
 extern StreamingView *streaming_catalog_view(Oid view, bool missing_ok);
@@ -95,6 +101,10 @@ extern void streaming_catalog_add_relation(Oid view, char *name);	/* to its rela
 extern void streaming_catalog_settle_view(Oid view);	/* is no longer restored */
 extern void streaming_catalog_forget(Oid relid);	/* a relation is dropped: rows of it go */
 extern int32 streaming_catalog_next_id(void);
+extern char *streaming_definition_name(int32 id);
+extern uint32 streaming_catalog_token(void);	/* in the names of streams' tables: tells
+												 * those of this database from those of
+												 * another, which a dump brings */
 extern Oid	streaming_relation_owner(Oid relid, bool missing_ok);	/* Invalid: no such relation */
 
 /*
@@ -106,6 +116,7 @@ extern const char *streaming_catalog_damage(Oid view);	/* what is wrong with its
 														 * there is one; else NULL */
 extern bool streaming_catalog_has_view(Oid relid);	/* is there a row of it, good or bad? */
 extern const char *streaming_output_mode_name(StreamingOutputMode mode);
+extern const char *streaming_sink_kind_name(StreamingSinkKind kind);
 extern bool streaming_output_mode_parse(const char *name, StreamingOutputMode *mode);
 
 /* The relation that a view of users reads; Invalid: its results are not kept. */

@@ -121,6 +121,14 @@
 	object_aclcheck(ProcedureRelationId, (function), (roleid), ACL_EXECUTE)
 #endif
 
+#if PG_VERSION_NUM < 160000
+#define streaming_tablespace_aclcheck(tablespace, roleid) \
+	pg_tablespace_aclcheck((tablespace), (roleid), ACL_CREATE)
+#else
+#define streaming_tablespace_aclcheck(tablespace, roleid) \
+	object_aclcheck(TableSpaceRelationId, (tablespace), (roleid), ACL_CREATE)
+#endif
+
 /* Conversions may report errors softly since 858e776c84f (16). */
 #if PG_VERSION_NUM < 160000
 #define streaming_qualified_names(string) stringToQualifiedNameList(string)

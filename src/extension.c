@@ -23,6 +23,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -101,7 +102,7 @@ streaming_is_installed(void)
 {
 	const Extension *found = find_extension();
 
-	return OidIsValid(found->catalog) && OidIsValid(found->internal);
+	return OidIsValid(found->catalog) && OidIsValid(found->internal) && !IsBinaryUpgrade;
 }
 
 Oid

@@ -15,7 +15,10 @@
 
 /* in extension.c */
 
-/* Is the extension here, with both of its schemas? */
+/*
+ * Is the extension here, with both of its schemas?  Not while pg_upgrade makes them,
+ * piece by piece, and nothing else may be made.
+ */
 extern bool streaming_is_installed(void);
 
 /* The schemas; Invalid: not installed, or it is being made or dropped. */

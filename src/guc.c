@@ -31,7 +31,9 @@ int			streaming_idle_partition_timeout = 60 * 1000;
 int			streaming_connect_timeout = 10 * 1000;
 int			streaming_batches_kept = 100;
 int			streaming_source_memory = 64 * 1024;
+int			streaming_reachable_timeout = 1000;
 int			streaming_push_limit = 1024 * 1024;
+int			streaming_rejected_limit = 10000;
 int			streaming_outbox_size = 1024 * 1024;
 int			streaming_delivery_idle_timeout = 10 * 60 * 1000;
 char	   *streaming_stop_point_name = NULL;
@@ -177,6 +179,14 @@ define_source_settings(void)
 							PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 
+	DefineCustomIntVariable("streaming.rejected_limit",
+							"Rows of streaming.rejected_rows that are kept of each stream, at most.",
+							"When more records are rejected, the oldest rows are deleted. -1: no limit.",
+							&streaming_rejected_limit,
+							10000, -1, INT_MAX,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
 	DefineCustomIntVariable("streaming.source_memory",
 							"Memory for messages of a Kafka stream that have arrived and are not yet decoded.",
 							NULL,
@@ -206,6 +216,14 @@ define_source_settings(void)
 							NULL,
 							&streaming_connect_timeout,
 							10 * 1000, 1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.reachable_timeout",
+							"Longest wait for a broker in CREATE and ALTER of servers, streams and continuous views, which warn if it cannot be reached.",
+							"0: they do not look whether brokers, topics and directories are there.",
+							&streaming_reachable_timeout,
+							1000, 0, 10 * 1000,
 							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 }

@@ -61,6 +61,7 @@ static List *open_inputs = NIL;
 static Oid	relation_owner(Oid relid);
 static void read_checkpoint(StreamingInput *input);
 static bool begin_buffered(StreamingInput *input);
+static void note_idle(StreamingInput *input);
 static void raise_stop_error(StreamingInput *input);
 static void reset_batch(StreamingInput *input);
 
@@ -250,6 +251,7 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	old = MemoryContextSwitchTo(input->batch_context);
 
 	/* Before looking, so that what comes now is looked at next time. */
+	input->began = streaming_now();
 	input->seen_changes = pg_atomic_read_u64(&input->shared->changes);
 	pg_read_barrier();
 	input->more = false;
@@ -264,10 +266,23 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	input->bound = begun;
 	if (!begun)
 	{
-		pg_atomic_write_u64(&input->reader->idle_at, input->seen_changes);
+		note_idle(input);
 		reset_batch(input);
 	}
 	return begun;
+}
+
+/* All that had come when the batch began has been taken; what has come since waits. */
+static void
+note_idle(StreamingInput *input)
+{
+	uint64		none = 0;
+
+	pg_atomic_write_u64(&input->reader->idle_at, input->seen_changes);
+	pg_atomic_write_u64(&input->reader->waits_since, 0);
+	pg_memory_barrier();
+	if (pg_atomic_read_u64(&input->shared->changes) != input->seen_changes)
+		(void) pg_atomic_compare_exchange_u64(&input->reader->waits_since, &none, input->began);
 }
 
 void
@@ -467,7 +482,10 @@ streaming_input_committed(StreamingInput *input)
 		SetLatch(wake);
 	input->more = input->batch_more || input->initial;
 	input->initial = false;
-	pg_atomic_write_u64(&input->reader->idle_at, input->more ? 0 : input->seen_changes);
+	if (input->more)
+		pg_atomic_write_u64(&input->reader->idle_at, 0);
+	else
+		note_idle(input);
 	reset_batch(input);
 	MemoryContextSwitchTo(old);
 }

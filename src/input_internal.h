@@ -116,6 +116,7 @@ struct StreamingInput
 	bool		holds_pushers;	/* streaming.push_limit is about it: it does not
 								 * wait to be drained */
 	uint64		seen_changes;	/* shared->changes when it looked last */
+	StreamingTime began;		/* when that was read */
 	bool		more;			/* the last batch left something */
 
 	/* event time; committed, as next is */

@@ -8,6 +8,13 @@
  * commit comes before rows behind the record are shown to a reader, so in WAL
  * it precedes every checkpoint that passes the record: no crash can leave a
  * checkpoint behind a record that is neither taken nor kept here.
+ *
+ * Of a stream no more than streaming.rejected_limit are kept.  When there are more
+ * the oldest are deleted, and an eighth of the limit with them, so that who rejects
+ * one after the other looks for the oldest once in so many; then the stream's rows
+ * are read, which are as many as the limit.  A process counts the rows once and
+ * goes on from there.  What others write meanwhile it does not see before it counts
+ * anew, nor what it has written itself and rolled back; neither does harm.
  */
 #include "postgres.h"
 
@@ -36,6 +43,13 @@
 
 PG_FUNCTION_INFO_V1(streaming_delete_rejected_rows);
 
+/* The stream whose rows were counted last, and how many it has. */
+static Oid	counted_stream = InvalidOid;
+static int64 counted_rows;
+
+static void keep_limit(Oid stream, int64 inserted);
+static int64 count_rows(Oid stream, int64 max);
+static void delete_oldest(Oid stream, int64 keep);
 static int64 insert_some(const StreamingStream *stream, const StreamingReject *rejects,
 						 int n);
 static Datum make_array(Datum *values, bool *isnull, int n, Oid type);
@@ -45,12 +59,15 @@ streaming_reject(const StreamingStream *stream, const StreamingReject *rejects, 
 {
 	StreamingOwnerRights rights;
 	int64		inserted = 0;
+	int			passed = 0;
 
 	if (nrejects == 0)
 		return 0;
+	if (streaming_rejected_limit >= 0)
+		passed = Max(nrejects - streaming_rejected_limit, 0);
 
 	streaming_owner_rights_begin(&rights);
-	for (int from = 0; from < nrejects;)
+	for (int from = passed; from < nrejects;)
 	{
 		int			n = 0;
 		size_t		bytes = 0;
@@ -60,8 +77,69 @@ streaming_reject(const StreamingStream *stream, const StreamingReject *rejects, 
 		inserted += insert_some(stream, rejects + from, n);
 		from += n;
 	}
+	if (streaming_rejected_limit > 0)
+		keep_limit(stream->relid, inserted);
+	else
+		counted_stream = InvalidOid;
 	streaming_owner_rights_end(&rights);
-	return inserted;
+	return passed + inserted;
+}
+
+/* inserted: rows that have just come to those of stream. */
+static void
+keep_limit(Oid stream, int64 inserted)
+{
+	int			limit = streaming_rejected_limit;
+
+	if (counted_stream == stream)
+		counted_rows += inserted;
+	else
+		counted_rows = count_rows(stream, (int64) limit + 1);
+	counted_stream = stream;
+	if (counted_rows > limit)
+	{
+		counted_stream = InvalidOid;	/* should that fail */
+		delete_oldest(stream, limit - limit / 8);
+		counted_rows = count_rows(stream, limit);
+		counted_stream = stream;
+	}
+}
+
+/* Looks at no more than max of them. */
+static int64
+count_rows(Oid stream, int64 max)
+{
+	Oid			types[2] = {OIDOID, INT8OID};
+	Datum		args[2] = {ObjectIdGetDatum(stream), Int64GetDatum(max)};
+	int64		count;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args("SELECT FROM " STREAMING_SCHEMA ".rejected_rows"
+							  " WHERE stream = $1 LIMIT $2",
+							  lengthof(args), types, args, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read %s.rejected_rows", STREAMING_SCHEMA);
+	count = SPI_processed;
+	SPI_finish();
+	return count;
+}
+
+/* What was written in one transaction is about as old as it is high in the table. */
+static void
+delete_oldest(Oid stream, int64 keep)
+{
+	Oid			types[2] = {OIDOID, INT8OID};
+	Datum		args[2] = {ObjectIdGetDatum(stream), Int64GetDatum(keep)};
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args("DELETE FROM " STREAMING_SCHEMA ".rejected_rows"
+							  " WHERE ctid = ANY (ARRAY(SELECT ctid FROM " STREAMING_SCHEMA
+							  ".rejected_rows WHERE stream = $1"
+							  " ORDER BY rejected_at DESC, ctid DESC OFFSET $2))",
+							  lengthof(args), types, args, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete from %s.rejected_rows", STREAMING_SCHEMA);
+	SPI_finish();
 }
 
 static int64

@@ -10,7 +10,8 @@
 /*
  * Writes rejects in the current transaction, with the rights of the
  * extension's owner.  A record that is there already (it was read again) is
- * passed over.  Returns how many are new.
+ * passed over.  Returns how many are new; those that streaming.rejected_limit leaves
+ * out are.
  */
 extern int64 streaming_reject(const StreamingStream *stream,
 							  const StreamingReject *rejects, int nrejects);

@@ -47,6 +47,7 @@
 #include "attempt.h"
 #include "catalog.h"
 #include "run_as.h"
+#include "settings.h"
 
 #define SAFE_SEARCH_PATH	"pg_catalog, pg_temp"
 
@@ -161,7 +162,7 @@ close_connections(void)
 }
 
 void
-streaming_run_as_begin(StreamingRunAs *saved, Oid owner)
+streaming_run_as_begin(StreamingRunAs *saved, Oid owner, const List *settings)
 {
 	GetUserIdAndSecContext(&saved->userid, &saved->security_context);
 	saved->session = is_worker && saved->security_context == 0;
@@ -186,6 +187,7 @@ streaming_run_as_begin(StreamingRunAs *saved, Oid owner)
 	if (strcmp(namespace_search_path, SAFE_SEARCH_PATH) != 0)
 		(void) set_config_option("search_path", SAFE_SEARCH_PATH, PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_settings_use(settings);
 }
 
 /* Is an object in our temporary schema one that we have made there? */

@@ -9,6 +9,8 @@
 #ifndef STREAMING_RUN_AS_H
 #define STREAMING_RUN_AS_H
 
+#include "nodes/pg_list.h"
+
 typedef struct StreamingRunAs
 {
 	Oid			userid;
@@ -19,12 +21,12 @@ typedef struct StreamingRunAs
 
 /*
  * Between the two the current user is owner, in a security-restricted operation,
- * and search_path holds nothing but the system's objects.  Called in a
- * transaction; may be nested.  Settings that were changed in between are undone
+ * search_path holds nothing but the system's objects, and settings (settings.h),
+ * those of the view or stream, count.  Called in a transaction; may be nested.  Settings that were changed in between are undone
  * at the end.  An error restores all by itself (the session's user with the end of
  * the transaction).
  */
-extern void streaming_run_as_begin(StreamingRunAs *saved, Oid owner);
+extern void streaming_run_as_begin(StreamingRunAs *saved, Oid owner, const List *settings);
 extern void streaming_run_as_end(const StreamingRunAs *saved);
 
 /*

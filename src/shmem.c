@@ -127,12 +127,16 @@ layout_entries(void)
 		pg_atomic_init_u64(&shared->rows_read, 0);
 		pg_atomic_init_u64(&shared->bytes_read, 0);
 		pg_atomic_init_u64(&shared->rejected_rows, 0);
+		pg_atomic_init_u64(&shared->rejected_since_row, 0);
 		pg_atomic_init_u64(&shared->push_waited_at, 0);
 	}
 
 	memset(streaming_readers, 0, sizeof(StreamingViewReader) * reader_count());
 	for (int i = 0; i < reader_count(); i++)
+	{
 		pg_atomic_init_u64(&streaming_readers[i].idle_at, 0);
+		pg_atomic_init_u64(&streaming_readers[i].waits_since, 0);
+	}
 	for (Size i = 0; i < (Size) streaming_max_streams * MaxBackends; i++)
 		pg_atomic_init_u64(&push_registry[i], STREAMING_NOT_PUSHING);
 }
@@ -217,6 +221,8 @@ make_entry(Oid stream, Oid owner, int share)
 	shared->npartitions = 0;
 	shared->unheard = -1;
 	shared->rest_lag = 0;
+	shared->behind_since = 0;
+	memset(&shared->absent, 0, sizeof(shared->absent));
 	shared->last_error[0] = '\0';
 	shared->stop_error[0] = '\0';
 	shared->stop_lost = false;
@@ -225,6 +231,7 @@ make_entry(Oid stream, Oid owner, int share)
 	pg_atomic_write_u64(&shared->rows_read, 0);
 	pg_atomic_write_u64(&shared->bytes_read, 0);
 	pg_atomic_write_u64(&shared->rejected_rows, 0);
+	pg_atomic_write_u64(&shared->rejected_since_row, 0);
 	return chosen;
 }
 
@@ -324,9 +331,10 @@ streaming_reader_enter(StreamingStreamShared *shared, Oid view)
 		if (!OidIsValid(streaming_readers[i].database))
 		{
 			reader = &streaming_readers[i];
-			/* all but idle_at */
+			/* all but the atomics */
 			memset(reader, 0, offsetof(StreamingViewReader, idle_at));
 			pg_atomic_write_u64(&reader->idle_at, 0);
+			pg_atomic_write_u64(&reader->waits_since, streaming_now());
 			reader->database = MyDatabaseId;
 			reader->view = view;
 			reader->stream = shared - streaming_stream_entries;
@@ -397,11 +405,18 @@ streaming_view_waits(Oid view)
 void
 streaming_stream_wake_readers(StreamingStreamShared *shared)
 {
+	StreamingTime now = streaming_now();
+
 	pg_atomic_fetch_add_u64(&shared->changes, 1);
 
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);
 	streaming_foreach_reader(reader, shared)
+	{
+		uint64		none = 0;
+
+		(void) pg_atomic_compare_exchange_u64(&reader->waits_since, &none, now);
 		SetLatch(reader->latch);
+	}
 	LWLockRelease(streaming_streams->lock);
 }
 
@@ -517,6 +532,8 @@ streaming_stream_stats(Oid stream, StreamingStreamStats *stats)
 		   sizeof(StreamingPartitionStats) * stats->npartitions);
 	stats->nhidden = shared->npartitions - stats->npartitions;
 	stats->hidden_lag = shared->rest_lag;
+	stats->absent = shared->absent;
+	strlcpy(stats->reject_error, shared->reject_error, STREAMING_MESSAGE_LENGTH);
 	strlcpy(stats->last_error, shared->last_error, STREAMING_MESSAGE_LENGTH);
 	if (shared->stop_error[0])
 		strlcpy(stats->last_error, shared->stop_error, STREAMING_MESSAGE_LENGTH);
@@ -525,7 +542,37 @@ streaming_stream_stats(Oid stream, StreamingStreamStats *stats)
 	stats->rows_read = pg_atomic_read_u64(&shared->rows_read);
 	stats->bytes_read = pg_atomic_read_u64(&shared->bytes_read);
 	stats->rejected_rows = pg_atomic_read_u64(&shared->rejected_rows);
+	stats->rejected_since_row = pg_atomic_read_u64(&shared->rejected_since_row);
 	return true;
+}
+
+StreamingTime
+streaming_view_waits_since(Oid view)
+{
+	StreamingTime since = STREAMING_TIME_NEVER;
+
+	if (streaming_streams == NULL)
+		return 0;
+	LWLockAcquire(streaming_streams->lock, LW_SHARED);
+	for (int i = 0; i < streaming_streams->nreaders; i++)
+	{
+		StreamingViewReader *reader = &streaming_readers[i];
+		StreamingStreamShared *shared;
+		StreamingTime waits;
+
+		if (reader->database != MyDatabaseId || reader->view != view)
+			continue;
+		waits = pg_atomic_read_u64(&reader->waits_since);
+		if (waits > 0)
+			since = Min(since, waits);
+		shared = &streaming_stream_entries[reader->stream];
+		LWLockAcquire(shared->lock, LW_SHARED);
+		if (shared->behind_since > 0)
+			since = Min(since, shared->behind_since);
+		LWLockRelease(shared->lock);
+	}
+	LWLockRelease(streaming_streams->lock);
+	return since == STREAMING_TIME_NEVER ? 0 : since;
 }
 
 int64

@@ -139,14 +139,19 @@ typedef struct StreamingStreamShared
 	pg_atomic_uint64 rows_read;
 	pg_atomic_uint64 bytes_read;
 	pg_atomic_uint64 rejected_rows;
+	pg_atomic_uint64 rejected_since_row;	/* records, since one became a row */
 
 	/* what the ingest worker knows */
 	int			unheard;		/* partitions whose end is not known yet; -1: not
 								 * known how many there are, or in trouble */
 	StreamingTime heard_since;	/* when unheard became 0 */
+	StreamingTime behind_since; /* of an end that it had not come to yet at the
+								 * last look; 0: it is at the end */
 	int			npartitions;	/* may be more than are shown */
 	StreamingPartitionStats partitions[STREAMING_MAX_PARTITIONS];
 	int64		rest_lag;		/* records behind of those not shown */
+	StreamingColumnSet absent;	/* columns that no record has had a field for */
+	char		reject_error[STREAMING_MESSAGE_LENGTH];	/* of the last one rejected */
 	char		last_error[STREAMING_MESSAGE_LENGTH];	/* "": none */
 
 	/*
@@ -189,6 +194,9 @@ typedef struct StreamingViewReader
 
 	/* the stream's changes when all there was had been taken; 0: it has not been */
 	pg_atomic_uint64 idle_at;
+
+	/* StreamingTime since when something waits for it, at most; 0: nothing does */
+	pg_atomic_uint64 waits_since;
 } StreamingViewReader;
 
 typedef struct StreamingStreams
@@ -262,6 +270,9 @@ typedef struct StreamingStreamStats
 	int64		rows_read;
 	int64		bytes_read;
 	int64		rejected_rows;
+	int64		rejected_since_row;
+	StreamingColumnSet absent;
+	char		reject_error[STREAMING_MESSAGE_LENGTH];
 	int			unheard;
 	int			npartitions;	/* entries of partitions */
 	StreamingPartitionStats partitions[STREAMING_MAX_PARTITIONS];
@@ -272,6 +283,12 @@ typedef struct StreamingStreamStats
 
 /* False: nothing is known of it since the server started (or not preloaded). */
 extern bool streaming_stream_stats(Oid stream, StreamingStreamStats *stats);
+
+/*
+ * Since when records have been waiting for a view in its streams, or to be read
+ * into their buffers, at most, as far as is known; 0: nothing is.
+ */
+extern StreamingTime streaming_view_waits_since(Oid view);
 
 /* How far a view's reader is behind what is in the stream's buffer; -1: unknown. */
 extern int64 streaming_reader_lag(Oid view, Oid stream);

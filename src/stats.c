@@ -23,16 +23,22 @@
  *				records they have.
  *	pushed		rows that are committed and not taken, counted when asked: as
  *				expensive as reading the rows that wait.
+ *
+ * In seconds it is the time that the oldest of them has been waiting, at most: since
+ * something came after the reader had taken all there was (shmem.h), since the
+ * ingest worker was last known to be at an end, or since the view failed first.
  */
 #include "postgres.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -42,14 +48,19 @@
 #include "checkpoint.h"
 #include "input.h"
 #include "query/program.h"
+#include "read_columns.h"
 #include "shmem.h"
 #include "sink/outbox.h"
 #include "sink/sink_slots.h"
 #include "source/source.h"
 #include "worker/slots.h"
 
+/* Records rejected one after the other that are trouble, where there were good ones before. */
+#define MANY_REJECTED	100
+
 PG_FUNCTION_INFO_V1(streaming_view_status);
 PG_FUNCTION_INFO_V1(streaming_view_lag);
+PG_FUNCTION_INFO_V1(streaming_view_lag_seconds);
 PG_FUNCTION_INFO_V1(streaming_batches);
 PG_FUNCTION_INFO_V1(streaming_stream_partitions);
 PG_FUNCTION_INFO_V1(streaming_sink_status);
@@ -69,7 +80,9 @@ static bool directory_lag(Oid view, Oid stream, StreamingStreamStats *stats, int
 static Datum batch_phases(const StreamingBatchResult *batch);
 static const char *stream_error(Oid stream, StreamingSourceKind kind,
 								const StreamingStreamStats *stats);
-static void put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
+static const char *all_rejected(const StreamingStreamStats *stats);
+static Datum absent_columns(Oid stream, const StreamingStreamStats *stats);
+static void put_partition(ReturnSetInfo *rsinfo, Oid stream, StreamingSourceKind kind,
 						  const StreamingStreamStats *stats, int index, const char *error);
 
 /* ---- Views ---- */
@@ -305,6 +318,34 @@ streaming_view_lag(PG_FUNCTION_ARGS)
 
 /* ---- Lag ---- */
 
+/*
+ * streaming_internal.view_lag_seconds(view oid) returns float8; NULL: nothing waits,
+ * or nobody runs the view who would know.  Who has failed may have closed the
+ * view, and lost what its reader knew.
+ */
+Datum
+streaming_view_lag_seconds(PG_FUNCTION_ARGS)
+{
+	Oid			view = PG_GETARG_OID(0);
+	StreamingTime since = streaming_view_waits_since(view);
+	int			index;
+
+	if (streaming_slots == NULL)
+		PG_RETURN_NULL();
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	index = streaming_view_slot_find(MyDatabaseId, view);
+	if (index >= 0 && streaming_view_slots[index].failures > 0)
+	{
+		StreamingTime failing = streaming_view_slots[index].failing_since;
+
+		since = since > 0 ? Min(since, failing) : failing;
+	}
+	LWLockRelease(streaming_slots->lock);
+	if (since == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(Max(streaming_now() - since, 0) / 1000000.0);
+}
+
 /* False: unknown. */
 static bool
 stream_lag(Oid view, Oid stream, StreamingSourceKind kind, int64 *lag)
@@ -447,30 +488,45 @@ streaming_stream_partitions(PG_FUNCTION_ARGS)
 	error = streaming_may_monitor(stream) ? stream_error(stream, kind, &stats) : NULL;
 
 	for (int i = 0; i < stats.npartitions; i++)
-		put_partition(rsinfo, kind, &stats, i, error);
+		put_partition(rsinfo, stream, kind, &stats, i, error);
 	if (stats.npartitions == 0 || stats.nhidden > 0)
-		put_partition(rsinfo, kind, &stats, -1, error);
+		put_partition(rsinfo, stream, kind, &stats, -1, error);
 	return (Datum) 0;
 }
 
 static const char *
 stream_error(Oid stream, StreamingSourceKind kind, const StreamingStreamStats *stats)
 {
+	const char *trouble = NULL;
+
 	if (stats->last_error[0])
 		return stats->last_error;
-	if (streaming_slots == NULL || kind == STREAMING_SOURCE_PUSH)
-		return NULL;
-	return streaming_ingest_trouble(stream);
+	if (streaming_slots && kind != STREAMING_SOURCE_PUSH)
+		trouble = streaming_ingest_trouble(stream);
+	return trouble ? trouble : all_rejected(stats);
+}
+
+/* One bad record among good ones is no trouble of the stream's. */
+static const char *
+all_rejected(const StreamingStreamStats *stats)
+{
+	if (stats->rows_read == 0 && stats->rejected_since_row > 0)
+		return psprintf("all of its %lld records so far have been rejected: %s",
+						(long long) stats->rejected_since_row, stats->reject_error);
+	if (stats->rejected_since_row >= MANY_REJECTED)
+		return psprintf("its last %lld records have been rejected, all of them: %s",
+						(long long) stats->rejected_since_row, stats->reject_error);
+	return NULL;
 }
 
 /* index -1: of no partition that is shown. */
 static void
-put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
+put_partition(ReturnSetInfo *rsinfo, Oid stream, StreamingSourceKind kind,
 			  const StreamingStreamStats *stats, int index, const char *error)
 {
 	const StreamingPartitionStats *partition = &stats->partitions[Max(index, 0)];
-	Datum		values[8];
-	bool		nulls[8] = {0};
+	Datum		values[9];
+	bool		nulls[9] = {0};
 
 	nulls[0] = nulls[1] = index < 0;
 	nulls[2] = index < 0 || partition->end < 0;
@@ -502,10 +558,33 @@ put_partition(ReturnSetInfo *rsinfo, StreamingSourceKind kind,
 	values[4] = Int64GetDatum(stats->rows_read);
 	values[5] = Int64GetDatum(stats->bytes_read);
 	values[6] = Int64GetDatum(stats->rejected_rows);
-	nulls[7] = error == NULL;
+	values[7] = absent_columns(stream, stats);
+	nulls[7] = nulls[4] || values[7] == (Datum) 0;
+	nulls[8] = error == NULL;
 	if (error)
-		values[7] = CStringGetTextDatum(error);
+		values[8] = CStringGetTextDatum(error);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* Names of those that are still there, as text[]; 0: there are none. */
+static Datum
+absent_columns(Oid stream, const StreamingStreamStats *stats)
+{
+	Bitmapset  *absent = streaming_columns_bitmap(&stats->absent);
+	Datum	   *names = palloc(sizeof(Datum) * bms_num_members(absent));
+	int			nnames = 0;
+	int			attnum = 0;
+
+	while ((attnum = bms_next_member(absent, attnum)) >= 0)
+	{
+		char	   *name = get_attname(stream, attnum, true);
+
+		if (name)
+			names[nnames++] = CStringGetTextDatum(name);
+	}
+	if (nnames == 0)
+		return (Datum) 0;
+	return PointerGetDatum(construct_array(names, nnames, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* ---- Sinks ---- */

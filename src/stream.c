@@ -21,6 +21,7 @@
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -29,6 +30,7 @@
 #include "streaming.h"
 #include "extension.h"
 #include "kafka.h"
+#include "settings.h"
 #include "stream.h"
 
 /* Of what is written into directories. */
@@ -61,6 +63,7 @@ static void read_table_options(StreamingStream *stream, List *options);
 static void split_path(StreamingColumn *column);
 static void read_column(StreamingStream *stream, int index);
 static void check_columns(StreamingStream *stream);
+static void read_server(StreamingStream *stream, Oid serverid, Oid userid);
 static List *user_mapping_options(Oid userid, Oid serverid);
 
 /* ---------------------------------------------------------------------------
@@ -118,7 +121,7 @@ streaming_stream_open(Oid relid, Oid userid)
 	StreamingStream *stream = palloc0(sizeof(StreamingStream));
 	Relation	rel;
 	ForeignTable *table;
-	ForeignServer *server;
+
 	if (!streaming_is_stream(relid, &stream->kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -134,6 +137,7 @@ streaming_stream_open(Oid relid, Oid userid)
 	table_close(rel, AccessShareLock);
 
 	stream->format = "json";
+	stream->settings = streaming_settings_of_records();
 	stream->on_error = STREAMING_ON_ERROR_REJECT;
 	stream->start = "earliest";
 	stream->durable = true;
@@ -141,10 +145,7 @@ streaming_stream_open(Oid relid, Oid userid)
 	stream->file_interval = DEFAULT_FILE_INTERVAL;
 
 	table = GetForeignTable(relid);
-	server = GetForeignServer(table->serverid);
-	read_server_options(stream, server->options);
-	if (stream->kind == STREAMING_SOURCE_KAFKA)
-		read_server_options(stream, user_mapping_options(userid, server->serverid));
+	read_server(stream, table->serverid, userid);
 	read_table_options(stream, table->options);
 
 	stream->columns = palloc0(sizeof(StreamingColumn) * Max(stream->tupdesc->natts, 1));
@@ -192,6 +193,30 @@ user_mapping_options(Oid userid, Oid serverid)
 		options = untransformRelOptions(datum);
 	ReleaseSysCache(tuple);
 	return options;
+}
+
+StreamingStream *
+streaming_stream_of_server(Oid serverid, Oid userid)
+{
+	StreamingStream *stream = palloc0(sizeof(StreamingStream));
+
+	if (!streaming_wrapper_kind(GetForeignServer(serverid)->fdwid, &stream->kind))
+		elog(ERROR, "server %u is not one of streams", serverid);
+	read_server(stream, serverid, userid);
+	return stream;
+}
+
+static void
+read_server(StreamingStream *stream, Oid serverid, Oid userid)
+{
+	List	   *mapping;
+
+	read_server_options(stream, GetForeignServer(serverid)->options);
+	if (stream->kind != STREAMING_SOURCE_KAFKA)
+		return;
+	mapping = user_mapping_options(userid, serverid);
+	stream->has_mapping = mapping != NIL;
+	read_server_options(stream, mapping);
 }
 
 /* Options of the server, then those of the user mapping, which win. */
@@ -243,6 +268,20 @@ streaming_interval_ms(const Interval *interval)
 	return (int64) (days * SECS_PER_DAY * 1000);
 }
 
+TimestampTz
+streaming_start_time(const StreamingStream *stream, const char *start)
+{
+	int			level = NewGUCNestLevel();
+	TimestampTz time;
+
+	streaming_settings_use(stream->settings);
+	time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(start),
+												   ObjectIdGetDatum(InvalidOid),
+												   Int32GetDatum(-1)));
+	AtEOXact_GUC(false, level);
+	return time;
+}
+
 static StreamingOnError
 on_error_from_string(const char *value)
 {
@@ -283,6 +322,8 @@ read_table_options(StreamingStream *stream, List *options)
 			stream->format = value;
 		else if (strcmp(def->defname, "on_error") == 0)
 			stream->on_error = on_error_from_string(value);
+		else if (streaming_setting_name(def->defname))
+			stream->settings = lappend(stream->settings, psprintf("%s=%s", def->defname, value));
 		else if (strcmp(def->defname, "topic") == 0)
 			stream->topic = value;
 		else if (strcmp(def->defname, "start") == 0)

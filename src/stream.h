@@ -76,6 +76,7 @@ typedef struct StreamingStream
 	StreamingColumn *columns;	/* tupdesc->natts of them */
 	char	   *format;			/* "json" ... */
 	StreamingOnError on_error;
+	List	   *settings;		/* records are read with them: see settings.h */
 
 	/* kafka */
 	char	   *topic;
@@ -84,6 +85,7 @@ typedef struct StreamingStream
 	List	   *key_columns;	/* of String; columns that make the key */
 	List	   *client_options; /* of DefElem: server and user mapping options
 								 * meant for librdkafka, names with dots */
+	bool		has_mapping;	/* there is a user mapping, with options */
 
 	/* directory */
 	char	   *base;			/* path of the server */
@@ -113,6 +115,11 @@ typedef struct StreamingStream
 extern StreamingStream *streaming_stream_open(Oid relid, Oid userid);
 
 /*
+ * What all streams of a server of ours have in common, for userid; no more is set.
+ */
+extern StreamingStream *streaming_stream_of_server(Oid serverid, Oid userid);
+
+/*
  * The kind of source of wrapper fdwid, by its handler and its validator, whatever
  * it is called; false: not ours.
  */
@@ -120,6 +127,12 @@ extern bool streaming_wrapper_kind(Oid fdwid, StreamingSourceKind *kind);
 
 /* The librdkafka property that a server or user mapping option names; palloc'd. */
 extern char *streaming_kafka_property_name(const char *option);
+
+/*
+ * The time that a stream's or a view's "start" says, read as the stream's records
+ * are.  In a transaction.
+ */
+extern TimestampTz streaming_start_time(const StreamingStream *stream, const char *start);
 
 /* Milliseconds of an interval, months as 30 days. */
 extern int64 streaming_interval_ms(const Interval *interval);

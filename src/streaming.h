@@ -41,8 +41,10 @@ extern int	streaming_role_share;	/* per cent of streams, views that one role may
 extern int	streaming_lock_timeout;	/* ms, lock_timeout of batches; 0: none */
 extern int	streaming_scan_interval;	/* ms, periodic scan of directories */
 extern int	streaming_connect_timeout;	/* ms, for calls a user waits for */
+extern int	streaming_reachable_timeout;	/* ms, 0: nobody looks */
 extern int	streaming_batches_kept;		/* rows of streaming.batches a view */
 extern int	streaming_push_limit;		/* kB, unread pushed rows of a stream */
+extern int	streaming_rejected_limit;	/* rows kept of a stream, -1: all */
 extern int	streaming_source_memory;	/* kB, librdkafka's queues of a stream */
 extern int	streaming_outbox_size;		/* kB, undelivered messages of a stream */
 extern int	streaming_delivery_idle_timeout;	/* ms, 0: none */

@@ -29,8 +29,14 @@ SELECT pg_catalog.set_config('search_path', 'streaming, pg_catalog, pg_temp', tr
 -- writes to it.
 -- ---------------------------------------------------------------------------
 
-CREATE SEQUENCE continuous_view_id AS int;
-COMMENT ON SEQUENCE continuous_view_id IS 'numbers that name the tables of continuous views';
+CREATE SEQUENCE continuous_view_id AS int CYCLE;
+COMMENT ON SEQUENCE continuous_view_id IS 'numbers that name the tables of continuous views; its start names those of streams. By chance and not dumped, so that a dump of another database brings other names';
+DO $$
+BEGIN
+    EXECUTE pg_catalog.format('ALTER SEQUENCE streaming.continuous_view_id START %s RESTART',
+        1 + pg_catalog.floor(pg_catalog.random() * 2147483647)::int8);
+END
+$$;
 
 CREATE TABLE continuous_view (
     view                    regclass PRIMARY KEY,
@@ -45,12 +51,14 @@ CREATE TABLE continuous_view (
     max_rows_per_trigger    bigint,
     max_files_per_trigger   bigint,
     enabled                 boolean  NOT NULL DEFAULT true,
+    settings                text[]   NOT NULL,
     generation              bigint   NOT NULL DEFAULT 0,
     home                    text     NOT NULL,
     relations               text[]   NOT NULL
 );
 COMMENT ON TABLE continuous_view IS 'definition of each continuous view';
 COMMENT ON COLUMN continuous_view.sink_kind IS 'own (its own table), memory, relation (column sink), console, foreach, foreach_batch';
+COMMENT ON COLUMN continuous_view.settings IS 'settings of the session that made the view, name=value, which its batches run with';
 COMMENT ON COLUMN continuous_view.home IS 'cluster, database and view the row was made for; another value tells a restored row';
 COMMENT ON COLUMN continuous_view.relations IS 'relations in streaming_internal that were made for the view';
 
@@ -196,7 +204,6 @@ CREATE FUNCTION streaming_internal.check_dump(view oid, stream oid) RETURNS bool
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_dump';
 COMMENT ON FUNCTION streaming_internal.check_dump(oid, oid) IS 'has the view taken all rows pushed into the stream, which the caller may read? if not, a dump leaves out its checkpoint';
 
-SELECT pg_catalog.pg_extension_config_dump('continuous_view_id', '');
 SELECT pg_catalog.pg_extension_config_dump('continuous_view', '');
 SELECT pg_catalog.pg_extension_config_dump('checkpoints', 'WHERE streaming_internal.check_dump(view, stream)');
 SELECT pg_catalog.pg_extension_config_dump('progress', '');
@@ -343,6 +350,10 @@ CREATE FUNCTION streaming_internal.view_lag(view oid) RETURNS bigint
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_lag';
 COMMENT ON FUNCTION streaming_internal.view_lag(oid) IS 'records that a continuous view has not taken yet; NULL if that is not known';
 
+CREATE FUNCTION streaming_internal.view_lag_seconds(view oid) RETURNS float8
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_lag_seconds';
+COMMENT ON FUNCTION streaming_internal.view_lag_seconds(oid) IS 'how long records have been waiting for a continuous view, at most; NULL if none are, or that is not known';
+
 CREATE FUNCTION streaming_internal.view_bytes(relations text[]) RETURNS bigint
     LANGUAGE SQL STABLE STRICT
     SET search_path = pg_catalog, pg_temp
@@ -360,7 +371,7 @@ COMMENT ON FUNCTION streaming_internal.batches() IS 'the last batches of each co
 
 CREATE FUNCTION streaming_internal.stream_partitions(stream oid, OUT partition text,
     OUT "position" text, OUT end_position text, OUT lag_rows bigint, OUT rows_read bigint,
-    OUT bytes_read bigint, OUT rejected_rows bigint, OUT last_error text)
+    OUT bytes_read bigint, OUT rejected_rows bigint, OUT absent_columns text[], OUT last_error text)
     RETURNS SETOF record
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_stream_partitions';
 COMMENT ON FUNCTION streaming_internal.stream_partitions(oid) IS 'what is known of a stream, by partition, from shared memory';
@@ -371,13 +382,14 @@ CREATE VIEW views AS
                 WHEN v.sink_kind IN ('foreach', 'foreach_batch') THEN streaming_internal.sink_function(v.id)
                 ELSE coalesce(v.sink, v.result)::text END AS sink,
            v.output_mode, v.trigger, v.enabled, s.status, s.last_error,
-           s.running_since
+           s.running_since, v.settings
     FROM continuous_view v
     JOIN pg_catalog.pg_class c ON c.oid = v.view
     CROSS JOIN LATERAL streaming_internal.view_status(v.view, v.enabled) s;
 COMMENT ON VIEW views IS 'continuous views and how they are doing';
 COMMENT ON COLUMN views.status IS 'running, waiting (for its source, its sink or a worker), paused, retrying (failed, tried again with back-off), failed (tried again every streaming.retry_max and when something changes)';
 COMMENT ON COLUMN views.running_since IS 'when the batch under way began; NULL if there is none';
+COMMENT ON COLUMN views.settings IS 'settings that its batches run with: those of the session that made it';
 COMMENT ON COLUMN views.last_error IS 'why it is waiting, retrying or failed; shown to who has the rights of the owner or of pg_read_all_stats';
 
 CREATE VIEW stat_views AS
@@ -399,13 +411,16 @@ COMMENT ON COLUMN stat_views.lag_rows IS 'records between the view''s checkpoint
 
 CREATE VIEW stat_streams AS
     SELECT f.ftrelid::regclass AS stream, p.partition, p.position, p.end_position,
-           p.lag_rows, p.rows_read, p.bytes_read, p.rejected_rows, p.last_error
+           p.lag_rows, p.rows_read, p.bytes_read, p.rejected_rows, p.absent_columns,
+           p.last_error
     FROM pg_catalog.pg_foreign_table f
     JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
     CROSS JOIN LATERAL streaming_internal.stream_partitions(f.ftrelid) p
     WHERE c.relnamespace <> 'streaming_internal'::regnamespace;
 COMMENT ON VIEW stat_streams IS 'what the ingest worker of each stream has read since the server started, by partition';
-COMMENT ON COLUMN stat_streams.rows_read IS 'of the whole stream, as bytes_read and rejected_rows; on the first of its rows, NULL on others';
+COMMENT ON COLUMN stat_streams.rows_read IS 'of the whole stream, as bytes_read, rejected_rows and absent_columns; on the first of its rows, NULL on others';
+COMMENT ON COLUMN stat_streams.rejected_rows IS 'records that could not be decoded, also those that streaming.rejected_rows no longer has';
+COMMENT ON COLUMN stat_streams.absent_columns IS 'columns that no JSON record has had a field for since reading began; NULL if there are none';
 COMMENT ON COLUMN stat_streams.position IS 'next record that the ingest worker takes';
 COMMENT ON COLUMN stat_streams.end_position IS 'end of the partition as last known';
 COMMENT ON COLUMN stat_streams.lag_rows IS 'records that the ingest worker has not taken; NULL if that is not known';
@@ -429,7 +444,50 @@ COMMENT ON COLUMN stat_sinks.delivered_bytes IS 'size of the messages in the out
 COMMENT ON COLUMN stat_sinks.status IS 'running, retrying (failed, tried again with back-off), failed (needs attention; tried again now and then), idle (no worker, since there was nothing to do)';
 COMMENT ON COLUMN stat_sinks.last_error IS 'why it is retrying or failed; shown to who has the rights of the owner or of pg_read_all_stats';
 
+-- An index of a view is one of its table, whose name stands before the view's name for it.
+CREATE VIEW indexes AS
+    SELECT c.view, substr(i.relname, length(t.relname) + 2) AS name,
+           format('CREATE INDEX %I ON %I.%I', substr(i.relname, length(t.relname) + 2), n.nspname, v.relname)
+           || substr(pg_catalog.pg_get_indexdef(i.oid),
+                     length(format('CREATE INDEX %I ON streaming_internal.%I', i.relname, t.relname)) + 1) AS definition,
+           x.indisvalid AS valid
+    FROM continuous_view c
+    JOIN pg_catalog.pg_class v ON v.oid = c.view
+    JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
+    JOIN pg_catalog.pg_class t ON t.relname = 'result_' || c.id AND t.relnamespace = 'streaming_internal'::regnamespace
+    JOIN pg_catalog.pg_index x ON x.indrelid = t.oid AND NOT x.indisunique
+    JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+    WHERE starts_with(i.relname, t.relname || '_') AND i.relname <> ALL (c.relations)
+      AND c.sink_kind <> 'relation';
+COMMENT ON VIEW indexes IS 'indexes of continuous views';
+COMMENT ON COLUMN indexes.name IS 'as users call it; "$key" was made by the view itself, on its group key';
+COMMENT ON COLUMN indexes.definition IS 'with the names of columns that the view was made with';
+
 CREATE VIEW batches AS SELECT * FROM streaming_internal.batches();
 COMMENT ON VIEW batches IS 'the last batches of each continuous view';
 
-GRANT SELECT ON views, stat_views, stat_streams, stat_sinks, batches TO PUBLIC;
+CREATE VIEW status AS
+    SELECT v.view, v.status AS state,
+           CASE WHEN v.status <> 'paused' THEN v.last_error
+                WHEN v.enabled THEN 'the server is a standby'
+                ELSE 'streaming.enabled is off' END AS why,
+           s.lag_rows,
+           CASE WHEN s.lag_rows = 0 THEN 0
+                ELSE streaming_internal.view_lag_seconds(v.view) END AS lag_seconds,
+           coalesce(b.rows_per_second, 0) AS rows_per_second,
+           s.last_batch_at, s.last_batch_ms
+    FROM views v
+    JOIN stat_views s USING (view)
+    LEFT JOIN (SELECT view, pg_catalog.sum(input_rows)::float8 / greatest(1,
+                          EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(started_at))::float8) AS rows_per_second
+               FROM batches
+               WHERE started_at > pg_catalog.clock_timestamp() - interval '1 minute'
+               GROUP BY view) b USING (view);
+COMMENT ON VIEW status IS 'how each continuous view is doing, in a row';
+COMMENT ON COLUMN status.state IS 'as views.status';
+COMMENT ON COLUMN status.why IS 'why it is not running; errors are shown to who has the rights of the owner or of pg_read_all_stats';
+COMMENT ON COLUMN status.lag_rows IS 'as stat_views.lag_rows';
+COMMENT ON COLUMN status.lag_seconds IS 'how long the oldest of these has been waiting, at most; NULL if that is not known';
+COMMENT ON COLUMN status.rows_per_second IS 'input rows taken in the last minute, or since the oldest of the view''s batches in streaming.batches if that is less';
+
+GRANT SELECT ON views, stat_views, stat_streams, stat_sinks, indexes, batches, status TO PUBLIC;

@@ -95,6 +95,7 @@ streaming_alter_view_options(AlterTableStmt *stmt)
 	stmt->cmds = cmds;
 
 	streaming_catalog_update_view(view);
+	streaming_restore_keep(view->view);
 	streaming_workers_notify();
 	return stmt->cmds != NIL;
 }
@@ -167,6 +168,7 @@ pause_escalated(StreamingView *view)
 {
 	view->enabled = false;
 	streaming_catalog_update_view(view);
+	streaming_restore_keep(view->view);
 	ereport(WARNING,
 			(errmsg("continuous view \"%s\" is paused, because its query would run with the rights of a superuser",
 					get_rel_name(view->view)),

@@ -32,6 +32,7 @@ typedef struct StreamingViewOptions
 	int64		max_rows;		/* 0: none */
 	int64		max_files;
 	bool		enabled;
+	List	   *settings;		/* all, see settings.h */
 } StreamingViewOptions;
 
 /* in utility.c: ProcessUtility and object-access hooks, dispatch only */
@@ -113,6 +114,14 @@ extern void streaming_refuse_column_type(Oid relid, AlterTableStmt *stmt);
 /* After a foreign table was made or altered: is it a good stream? */
 extern void streaming_check_relation(Oid relid, Node *stmt);
 
+/*
+ * in reachable.c: after a server, a stream or a view was made or altered, warn if
+ * what it names is not there.  Others are passed over.
+ */
+extern void streaming_check_server_reachable(const char *name);
+extern void streaming_check_stream_reachable(Oid relid);
+extern void streaming_check_view_reachable(Oid relid);
+
 /* in drop.c */
 extern void streaming_relation_dropped(Oid relid);
 
@@ -191,6 +200,16 @@ extern void streaming_check_statement(Node *stmt);
 /* After CREATE or ALTER PUBLICATION: says what subscribers could not apply. */
 extern void streaming_check_publication(Node *stmt);
 
+/* in view_index.c */
+
+/*
+ * Runs what a statement says of indexes of continuous views, or of statistics of these,
+ * for their owner.  Returns what is left for PostgreSQL to do; NULL: nothing.
+ */
+extern PlannedStmt *streaming_run_on_indexes(PlannedStmt *pstmt, const char *sql,
+											 ProcessUtilityContext context,
+											 QueryCompletion *qc);
+
 /* in restore.c */
 
 /*
@@ -207,6 +226,16 @@ extern void streaming_restore_views(void);
  */
 extern void streaming_restore_make_marker(void);
 extern bool streaming_restore_is_marker(const RangeVar *name);
+
+/* A statement makes the relation of that name.  True: it need not, all is done. */
+extern bool streaming_restore_begin(const RangeVar *name);
+
+/*
+ * The row of view in streaming.continuous_view is new, or has changed: writes it down
+ * for dumps without data, in options_<id>.
+ */
+extern void streaming_restore_keep(Oid view);
+extern char *streaming_options_name(int32 id);
 
 /* Is all there of a view that comes from a dump?  Then it is about to run. */
 extern bool streaming_restore_is_complete(const StreamingView *view);

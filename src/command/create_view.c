@@ -8,6 +8,7 @@
  *	 ├─ definition_<id>			 a view with the user's query, which PostgreSQL
  *	 │							 keeps right when anything is renamed
  *	 ├─ sink_<id>				 a view of the functions that get the rows, likewise
+ *	 ├─ options_<id>			 a view of the row of streaming.continuous_view
  *	 └─ result_<id>, state_...	 tables that the workers write
  *
  * The user's statement is first run as it stands, without our options: all that
@@ -129,10 +130,13 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	view.max_rows = options.max_rows;
 	view.max_files = options.max_files;
 	view.enabled = options.enabled;
-	view.relations = names_of_relations(view.definition, tables);
+	view.settings = options.settings;
+	view.relations = lappend(names_of_relations(view.definition, tables),
+							 streaming_options_name(view.id));
 	view.trigger = streaming_trigger_parse(view.trigger_text, &view.trigger_us);
 	view.owner = GetUserId();
 	streaming_catalog_insert_view(&view);
+	streaming_restore_keep(view.view);
 	foreach(lc, spec->streams)
 	{
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
@@ -247,7 +251,7 @@ make_definition(ViewStmt *stmt, const char *sql, int location, int length,
 		refuse_statement("temporary tables and schemas", "Workers cannot see temporary objects.");
 	*namespace = get_rel_namespace(relid);
 
-	RenameRelationInternal(relid, psprintf("definition_%d", id), true, false);
+	RenameRelationInternal(relid, streaming_definition_name(id), true, false);
 	CommandCounterIncrement();
 	moved = new_object_addresses();
 	rel = table_open(relid, NoLock);
@@ -432,6 +436,7 @@ make_change_streams(StreamingViewSpec *spec)
 		streaming_owner_rights_end(&rights);
 		streaming_internal_adopt(relid, upstream);
 		streaming_catalog_add_relation(upstream, list_nth(spec->change_stream_names, i));
+		streaming_restore_keep(upstream);
 	}
 }
 

@@ -7,7 +7,8 @@
  * to them anyhow.  Here superusers are told, before they have done it, what would
  * break a view or have no effect, and what to do instead.  They may do to a table
  * what changes neither its rows nor their form: storage parameters, statistics
- * targets, a tablespace, a replica identity, an index that is not unique.
+ * targets, a tablespace, a replica identity, an index that is not unique.  (Who owns a view
+ * has indexes made by naming the view, see view_index.c.)
  *
  * What workers take for granted is compared all the same (query/layout.c): a
  * part may have been altered while the library was not loaded.

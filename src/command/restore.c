@@ -20,7 +20,18 @@
  * the first continuous view; in a database that is being restored it is not
  * populated.
  *
- * Pushed rows that views have not taken are not carried: which ones these are
+ * A database that has continuous views may be restored into: then the marker is
+ * there, and is emptied instead of made.
+ *
+ * A dump without data (pg_dump -s) has no rows of streaming.continuous_view.  What
+ * they say is in a view besides, streaming_internal.options_<id>, which PostgreSQL
+ * dumps and in which it keeps names right; such views begin as new ones.  Whether
+ * data are still to come nobody can see, so the marker is not populated until
+ * somebody says that all is there by refreshing it.
+ *
+ * pg_upgrade carries everything, but not the dependencies.
+ *
+ * Pushed rows that views have not taken are not in a dump: which ones these are
  * is told by transaction ids of the old cluster.  A dump says that there were
  * such rows by leaving out the checkpoint of the view in that stream: the
  * condition of pg_extension_config_dump, streaming_check_dump, looks at the
@@ -53,6 +64,7 @@
 #include "input.h"
 #include "query/program.h"
 #include "shmem.h"
+#include "source/source_push.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
@@ -62,6 +74,8 @@ PG_FUNCTION_INFO_V1(streaming_notify_workers);
 PG_FUNCTION_INFO_V1(streaming_check_dump);
 
 static void drop_orphans(void);
+static void check_may_restore(Oid relid);
+static void find_options(void);
 
 /* ---------------------------------------------------------------------------
  * Is all there?
@@ -105,6 +119,43 @@ streaming_restore_is_marker(const RangeVar *name)
 		strcmp(name->relname, MARKER) == 0;
 }
 
+/* Another one whenever it is refreshed. */
+static Oid
+marker_file(void)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(marker()));
+	Oid			file = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+		ReleaseSysCache(tuple);
+	}
+	return file;
+}
+
+/*
+ * A dump makes the marker: where it is there already, it says that not all is
+ * there.  False: it is not, or name is not the marker's.
+ */
+bool
+streaming_restore_begin(const RangeVar *name)
+{
+	if (!streaming_restore_is_marker(name) || !streaming_is_installed() || !OidIsValid(marker()))
+		return false;
+	check_may_restore(marker());
+	streaming_run_sql("REFRESH MATERIALIZED VIEW " STREAMING_INTERNAL_SCHEMA "." MARKER
+					  " WITH NO DATA");
+	return true;
+}
+
+static void
+check_may_restore(Oid relid)
+{
+	if (!object_ownercheck(RelationRelationId, relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, MARKER);
+}
+
 static bool
 is_populated(Oid relid)
 {
@@ -119,12 +170,27 @@ is_populated(Oid relid)
 	return populated;
 }
 
+/* Those come late in a dump. */
+static bool
+has_triggers(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_class) GETSTRUCT(tuple))->relhastriggers;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
 bool
 streaming_restore_is_complete(const StreamingView *view)
 {
 	ListCell   *lc;
 
-	if (!is_populated(marker()))
+	if (!is_populated(marker()) || !has_triggers(view->view))
 		return false;
 	foreach(lc, view->relations)
 	{
@@ -174,6 +240,19 @@ restore_pushed(StreamingView *view)
 	}
 }
 
+/* As CREATE VIEW. */
+static void
+begin_view(StreamingView *view)
+{
+	ListCell   *lc;
+
+	foreach(lc, streaming_catalog_streams_of_view(view->view))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			streaming_input_initialize(view, lfirst_oid(lc));
+	}
+}
+
 static void
 restore_view(StreamingView *view)
 {
@@ -186,7 +265,10 @@ restore_view(StreamingView *view)
 		if (get_rel_relkind(relid) != RELKIND_INDEX)
 			streaming_internal_adopt(relid, view->view);
 	}
-	restore_pushed(view);
+	if (view->begins)
+		begin_view(view);
+	else
+		restore_pushed(view);
 	streaming_catalog_settle_view(view->view);
 }
 
@@ -236,7 +318,141 @@ try_restore_view(Oid relid)
 	return false;
 }
 
-/* Drops tables of rows that belong to no stream.  Does not wait for locks. */
+/* ---------------------------------------------------------------------------
+ * Views without data
+ * ---------------------------------------------------------------------------
+ */
+
+char *
+streaming_options_name(int32 id)
+{
+	return psprintf("options_%d", id);
+}
+
+static void
+append_text(StringInfo buf, const char *name, const char *value)
+{
+	appendStringInfo(buf, ", %s::pg_catalog.text AS %s",
+					 value ? quote_literal_cstr(value) : "NULL", name);
+}
+
+static void
+append_relation(StringInfo buf, const char *name, Oid relid)
+{
+	appendStringInfo(buf, ", %s::pg_catalog.regclass AS %s",
+					 OidIsValid(relid) ? psprintf("'%u'", relid) : "NULL", name);
+}
+
+static void
+append_array(StringInfo buf, const char *name, List *values)
+{
+	ListCell   *lc;
+
+	appendStringInfoString(buf, ", ARRAY[");
+	foreach(lc, values)
+		appendStringInfo(buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_literal_cstr(lfirst(lc)));
+	appendStringInfo(buf, "]::pg_catalog.text[] AS %s", name);
+}
+
+/*
+ * Makes options_<id>, or makes it anew when the row of the view has changed.  The
+ * relations are constants there that PostgreSQL tracks.
+ */
+void
+streaming_restore_keep(Oid relid)
+{
+	StreamingView *view = streaming_catalog_view(relid, false);
+	char	   *name = streaming_options_name(view->id);
+	StreamingOwnerRights rights;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "CREATE OR REPLACE VIEW " STREAMING_INTERNAL_SCHEMA ".%s AS SELECT %d AS id",
+					 name, view->id);
+	append_relation(&buf, "view", view->view);
+	append_relation(&buf, "definition", view->definition);
+	append_relation(&buf, "result", view->result);
+	append_text(&buf, "sink_kind", streaming_sink_kind_name(view->sink.kind));
+	append_relation(&buf, "sink", view->sink.relid);
+	append_text(&buf, "output_mode", streaming_output_mode_name(view->output_mode));
+	append_text(&buf, "trigger", view->trigger_text);
+	append_text(&buf, "start", view->start);
+	appendStringInfo(&buf, ", nullif(" INT64_FORMAT "::pg_catalog.int8, 0) AS max_rows_per_trigger"
+					 ", nullif(" INT64_FORMAT "::pg_catalog.int8, 0) AS max_files_per_trigger"
+					 ", %s AS enabled",
+					 view->max_rows, view->max_files, view->enabled ? "true" : "false");
+	append_array(&buf, "settings", view->settings);
+	append_array(&buf, "relations", view->relations);
+	streaming_owner_rights_begin(&rights);
+	streaming_run_sql(buf.data);
+	streaming_owner_rights_end(&rights);
+	CommandCounterIncrement();
+	streaming_internal_adopt(get_relname_relid(name, streaming_internal_namespace()), relid);
+}
+
+/* A streaming_attempt: the view that options_<id> describes waits to be restored. */
+static void
+add_row(void *arg)
+{
+	StreamingOwnerRights rights;
+
+	streaming_owner_rights_begin(&rights);
+	streaming_run_sql(psprintf("INSERT INTO " STREAMING_SCHEMA ".continuous_view "
+							   "(id, view, definition, result, sink_kind, sink, output_mode, trigger, start,"
+							   " max_rows_per_trigger, max_files_per_trigger, enabled, settings, relations, home) "
+							   "SELECT *, '" STREAMING_HOME_NONE "' FROM %s",
+							   streaming_qualified_name(*(Oid *) arg)));
+	streaming_owner_rights_end(&rights);
+}
+
+/*
+ * Views that a dump without data has brought: the description is there, belongs to
+ * nothing, and there is no row.  It is read with our rights, so it must be one that
+ * nobody but a superuser can have written.
+ */
+static void
+find_options(void)
+{
+	StreamingOwnerRights rights;
+	SPITupleTable *found;
+	uint64		n;
+
+	streaming_owner_rights_begin(&rights);
+	SPI_connect();
+	if (SPI_execute("SELECT c.oid FROM pg_class c "
+					"WHERE relnamespace = '" STREAMING_INTERNAL_SCHEMA "'::regnamespace "
+					"AND relkind = 'v' AND relname ~ '^options_[0-9]+$' "
+					"AND relowner IN (SELECT oid FROM pg_roles WHERE rolsuper) "
+					"AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'i' "
+					"AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass) "
+					"AND NOT EXISTS (SELECT FROM " STREAMING_SCHEMA ".continuous_view "
+					"WHERE 'options_' || id = relname)",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for views without data");
+	found = SPI_tuptable;
+	n = SPI_processed;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1,
+														   &isnull));
+		ErrorData  *error = streaming_attempt(add_row, &relid, CurrentMemoryContext);
+
+		if (error)
+			ereport(WARNING,
+					(errmsg("could not restore the continuous view that \"%s\" describes: %s",
+							get_rel_name(relid), error->message)));
+	}
+	SPI_finish();
+	streaming_owner_rights_end(&rights);
+	CommandCounterIncrement();
+}
+
+/*
+ * Drops tables of rows that belong to no stream.  Does not wait for locks.  What this
+ * transaction has adopted must be seen, which a read-only query would not.
+ */
 static void
 drop_orphans(void)
 {
@@ -248,10 +464,10 @@ drop_orphans(void)
 	SPI_connect();
 	if (SPI_execute("SELECT c.oid FROM pg_class c "
 					"WHERE relnamespace = '" STREAMING_INTERNAL_SCHEMA "'::regnamespace "
-					"AND relkind = 'r' AND relname ~ '^(push|buffer)_[0-9]+_[0-9]+$' "
+					"AND relkind = 'r' AND relname ~ '^(push|buffer)_[0-9]+_[0-9]+_[0-9]+$' "
 					"AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid "
 					"AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass)",
-					true, 0) != SPI_OK_SELECT)
+					false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for tables without a stream");
 	found = SPI_tuptable;
 	n = SPI_processed;
@@ -271,13 +487,53 @@ drop_orphans(void)
 	CommandCounterIncrement();
 }
 
+/* A streaming_attempt: tables of stream that pg_upgrade has carried are its parts again. */
+static void
+adopt_pushed(void *arg)
+{
+	Oid			stream = *(Oid *) arg;
+	StreamingSourceKind kind;
+
+	LockRelationOid(stream, AccessShareLock);
+	if (streaming_is_stream(stream, &kind) && kind == STREAMING_SOURCE_PUSH)
+		streaming_push_create_tables(stream);
+}
+
+/* Of all streams; only after pg_upgrade is there anything to do. */
+static void
+adopt_all_pushed(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, streaming_push_streams())
+	{
+		Oid			stream = lfirst_oid(lc);
+		ErrorData  *error = streaming_attempt(adopt_pushed, &stream, CurrentMemoryContext);
+
+		if (error)
+			ereport(WARNING,
+					(errmsg("could not restore the rows of stream %u: %s", stream, error->message)));
+	}
+}
+
 void
 streaming_restore_views(void)
 {
+	static Oid	complete = InvalidOid;	/* file of the marker */
 	bool		restored = false;
+	List	   *restored_views;
 	ListCell   *lc;
 
-	foreach(lc, streaming_catalog_restored_views())
+	/* once for each time that somebody has said so */
+	if (is_populated(marker()) && marker_file() != complete)
+	{
+		complete = marker_file();
+		find_options();
+	}
+	restored_views = streaming_catalog_restored_views();
+	if (restored_views != NIL)
+		adopt_all_pushed();
+	foreach(lc, restored_views)
 		restored |= try_restore_view(((StreamingView *) lfirst(lc))->view);
 	if (restored)
 		drop_orphans();

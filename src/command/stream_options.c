@@ -33,6 +33,7 @@
 #include "streaming.h"
 #include "closest_match.h"
 #include "kafka.h"
+#include "settings.h"
 #include "stream.h"
 #include "command/command.h"
 
@@ -64,6 +65,7 @@ static void check_format(DefElem *def);
 static void check_on_error(DefElem *def);
 static void check_not_empty(DefElem *def);
 static void check_start(DefElem *def);
+static void check_setting(DefElem *def);
 static void check_key(DefElem *def);
 static void check_server_path(DefElem *def);
 static void check_follow_symlinks(DefElem *def);
@@ -86,6 +88,8 @@ static const StreamOption stream_options[] =
 	{"format", ForeignTableRelationId, KAFKA | DIRECTORY, check_format},
 	{"on_error", ForeignTableRelationId, KAFKA | DIRECTORY, check_on_error},
 	{"start", ForeignTableRelationId, KAFKA | DIRECTORY, check_start},
+	{"timezone", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
+	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA, check_key},
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
@@ -516,6 +520,12 @@ static void
 check_start(DefElem *def)
 {
 	(void) streaming_check_start(defGetString(def));
+}
+
+static void
+check_setting(DefElem *def)
+{
+	(void) streaming_settings_change(NIL, def->defname, defGetString(def));
 }
 
 static void

@@ -83,6 +83,19 @@ changes_owner(AlterTableStmt *stmt)
 	return false;
 }
 
+static bool
+changes_options(AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_GenericOptions)
+			return true;
+	}
+	return false;
+}
+
 static void
 leave_database(const char *name)
 {
@@ -240,6 +253,13 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 				streaming_workers_notify();
 			if (OidIsValid(relid) && owner_changed)
 				streaming_owner_changed(relid, restricted);
+			if (OidIsValid(relid) && (IsA(stmt, CreateForeignTableStmt) ||
+									  (IsA(stmt, AlterTableStmt) &&
+									   changes_options((AlterTableStmt *) stmt))))
+				streaming_check_stream_reachable(relid);
+			break;
+		case T_CreateForeignServerStmt:
+			streaming_check_server_reachable(((CreateForeignServerStmt *) stmt)->servername);
 			break;
 		case T_ReassignOwnedStmt:
 			if (streaming_is_installed())
@@ -251,6 +271,8 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 			break;
 		case T_AlterForeignServerStmt:
 			notify_server(((AlterForeignServerStmt *) stmt)->servername);
+			if (((AlterForeignServerStmt *) stmt)->options)
+				streaming_check_server_reachable(((AlterForeignServerStmt *) stmt)->servername);
 			break;
 		case T_CreateUserMappingStmt:
 			notify_server(((CreateUserMappingStmt *) stmt)->servername);
@@ -293,21 +315,33 @@ utility_hook(PlannedStmt *pstmt, const char *sql, bool read_only_tree,
 	Node	   *stmt = pstmt->utilityStmt;
 	Oid			relid;
 	bool		owner_changed;
+	bool		more;
 	List	   *restricted = NIL;
 
 	if (IsA(stmt, ViewStmt) && streaming_has_view_options(((ViewStmt *) stmt)->options))
 	{
 		streaming_create_view(copyObject((ViewStmt *) stmt), sql, pstmt->stmt_location,
 							  pstmt->stmt_len, context, qc);
+		streaming_check_view_reachable(find_relation(((ViewStmt *) stmt)->view));
 		return;
 	}
 	if (IsA(stmt, AlterTableStmt) && streaming_alters_view_options((AlterTableStmt *) stmt))
 	{
 		pstmt = copyObject(pstmt);
 		stmt = pstmt->utilityStmt;
-		if (!streaming_alter_view_options((AlterTableStmt *) stmt))
+		more = streaming_alter_view_options((AlterTableStmt *) stmt);
+		streaming_check_view_reachable(find_relation(((AlterTableStmt *) stmt)->relation));
+		if (!more)
 			return;
 	}
+
+	if (IsA(stmt, CreateTableAsStmt) &&
+		streaming_restore_begin(((CreateTableAsStmt *) stmt)->into->rel))
+		return;
+	pstmt = streaming_run_on_indexes(pstmt, sql, context, qc);
+	if (pstmt == NULL)
+		return;
+	stmt = pstmt->utilityStmt;
 
 	streaming_check_statement(stmt);
 	relid = before(stmt);

@@ -4,7 +4,8 @@
  *
  * Options that have their defaults are left out, but for the output mode, which
  * follows from the query.  As with pg_get_viewdef, names in the query are qualified
- * where the caller's search_path would not find them.
+ * where the caller's search_path would not find them, and settings of the view are
+ * said where they are not the caller's.
  */
 #include "postgres.h"
 
@@ -16,13 +17,16 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "streaming.h"
 #include "query/program.h"
+#include "settings.h"
 #include "sink/sink_rows.h"
 #include "command/command.h"
 
@@ -74,6 +78,22 @@ append_number(StringInfo buf, const char *name, int64 value)
 {
 	if (value > 0)
 		appendStringInfo(buf, ", " STREAMING_OPTION_NAMESPACE ".%s = " INT64_FORMAT, name, value);
+}
+
+/* Those that the caller's session would not give the view anyway. */
+static void
+append_settings(StringInfo buf, const List *settings)
+{
+	ListCell   *lc;
+
+	foreach(lc, settings)
+	{
+		const char *value;
+		const char *name = streaming_setting_parse(lfirst(lc), &value);
+
+		if (strcmp(GetConfigOption(name, false, false), value) != 0)
+			append_option(buf, asc_tolower(name, strlen(name)), value);
+	}
 }
 
 static void
@@ -169,6 +189,7 @@ streaming_viewdef(PG_FUNCTION_ARGS)
 	append_number(&buf, "max_files_per_trigger", view->max_files);
 	if (!view->enabled)
 		append_option(&buf, "enabled", "off");
+	append_settings(&buf, view->settings);
 	append_other_options(&buf, view->view);
 	appendStringInfo(&buf, ")\n AS%s%s", text_to_cstring(query)[0] == ' ' ? "" : " ",
 					 text_to_cstring(query));

@@ -11,6 +11,7 @@
 
 #include "streaming.h"
 #include "closest_match.h"
+#include "settings.h"
 #include "command/command.h"
 
 typedef struct ViewOption
@@ -18,7 +19,7 @@ typedef struct ViewOption
 	const char *name;
 	bool		changeable;		/* by ALTER VIEW */
 
-	/* Checks def and applies it to result. */
+	/* Checks def and applies it to result.  NULL: it is a setting. */
 	void		(*apply) (DefElem *def, StreamingViewOptions *result);
 
 	/* Applies def, or the default if it is NULL, to an existing view. */
@@ -56,6 +57,22 @@ static const ViewOption view_options[] =
 	{"max_rows_per_trigger", true, apply_max_rows, change_max_rows},
 	{"max_files_per_trigger", true, apply_max_files, change_max_files},
 	{"enabled", true, apply_enabled, change_enabled},
+
+	/* settings, see settings.c */
+	{"timezone", true, NULL, NULL},
+	{"datestyle", true, NULL, NULL},
+	{"intervalstyle", true, NULL, NULL},
+	{"timezone_abbreviations", true, NULL, NULL},
+	{"extra_float_digits", true, NULL, NULL},
+	{"bytea_output", true, NULL, NULL},
+	{"lc_monetary", true, NULL, NULL},
+	{"lc_numeric", true, NULL, NULL},
+	{"lc_time", true, NULL, NULL},
+	{"default_text_search_config", true, NULL, NULL},
+	{"xmlbinary", true, NULL, NULL},
+	{"xmloption", true, NULL, NULL},
+	{"array_nulls", true, NULL, NULL},
+	{"transform_null_equals", true, NULL, NULL},
 };
 
 static bool
@@ -166,6 +183,7 @@ streaming_read_view_options(List *options, StreamingViewOptions *result)
 	result->trigger_text = "asap";
 	result->output_mode = -1;
 	result->enabled = true;
+	result->settings = streaming_settings_of_session();
 
 	foreach(lc, options)
 	{
@@ -181,7 +199,11 @@ streaming_read_view_options(List *options, StreamingViewOptions *result)
 					 errmsg("option \"%s.%s\" specified more than once",
 							STREAMING_OPTION_NAMESPACE, option->name)));
 		seen = lappend(seen, (void *) option);
-		option->apply(def, result);
+		if (option->apply)
+			option->apply(def, result);
+		else
+			result->settings = streaming_settings_change(result->settings, option->name,
+														 defGetString(def));
 	}
 	check_sink_options(result);
 }
@@ -205,7 +227,11 @@ streaming_change_view_options(StreamingView *view, List *options, bool reset)
 					 errmsg("option \"%s.%s\" of a continuous view cannot be changed",
 							STREAMING_OPTION_NAMESPACE, option->name),
 					 errhint("Drop the view and create it again.")));
-		option->change(reset ? NULL : def, view);
+		if (option->change)
+			option->change(reset ? NULL : def, view);
+		else
+			view->settings = streaming_settings_change(view->settings, option->name,
+													   reset ? NULL : defGetString(def));
 	}
 }
 

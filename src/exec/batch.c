@@ -223,7 +223,7 @@ open_stages(StreamingViewState *state)
 	StreamingProgram *program;
 	StreamingRunAs saved;
 
-	streaming_run_as_begin(&saved, definition->owner);
+	streaming_run_as_begin(&saved, definition->owner, definition->settings);
 	program = streaming_compile(get_view_query(rel), definition->owner, definition->id,
 								&definition->sink, definition->output_mode);
 	relation_close(rel, NoLock);
@@ -626,7 +626,7 @@ run_as_owner(StreamingViewState *state, bool input, StreamingBatchResult *result
 {
 	StreamingRunAs saved;
 
-	streaming_run_as_begin(&saved, state->definition->owner);
+	streaming_run_as_begin(&saved, state->definition->owner, state->definition->settings);
 	check_upstreams(state);
 	SPI_connect();
 	run_stages(state, input, result);
@@ -795,5 +795,8 @@ void
 streaming_view_vacuum(StreamingViewState *state)
 {
 	for (int i = 0; state->stages && i < state->program->nstages; i++)
+	{
 		streaming_stage_vacuum(state->stages[i]);
+		streaming_stage_index(state->stages[i], !streaming_view_has_input(state));
+	}
 }

@@ -22,7 +22,8 @@ close_table(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 	MemoryContext old = CurrentMemoryContext;
 
 	if (stage->emits_closed && stage->result_table)
-		exec->result = streaming_state_open(stage->result_table, stage->result_desc, 0, NULL);
+		exec->result = streaming_state_open(stage->result_table, stage->result_desc, 0,
+											 exec->result_kept);
 	streaming_state_find_until(table, stage->closes_attno, from, upto);
 	while (streaming_state_next_until(table))
 	{

@@ -85,7 +85,8 @@ extern void streaming_view_aborted(StreamingViewState *state);
 
 /*
  * After a batch: VACUUMs the tables of state from which much has been removed,
- * if there are any.  Must be called outside a transaction; throws no error.
+ * if there are any, and makes the index on the key of its result when it is time
+ * (result_index.c).  Must be called outside a transaction; throws no error.
  */
 extern void streaming_view_vacuum(StreamingViewState *state);
 

@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 
 #include "exec/stage.h"
+#include "query/key_index.h"
 #include "streaming.h"
 
 #define CHECK_POSTMASTER_ROWS	65536
@@ -126,6 +127,11 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 										  stage->kind != STREAMING_STAGE_SESSION);
 	if (stage->bag_table)
 		exec->bag_kept = streaming_state_keep(view, stage->bag_table, true);
+	if (stage->result_table)
+	{
+		exec->result_kept = streaming_state_keep(view, stage->result_table, false);
+		exec->key_index = streaming_key_index_ddl(stage);
+	}
 	if (stage->kind == STREAMING_STAGE_APPEND)
 		return exec;
 

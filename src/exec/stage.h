@@ -58,6 +58,8 @@ typedef struct StreamingStageExec
 								 * groups; partition: of rows of the result */
 	StreamingStateKept *kept;	/* of the table; NULL: there is none */
 	StreamingStateKept *bag_kept;
+	StreamingStateKept *result_kept;	/* of the result table; NULL: there is none */
+	char	   *key_index;		/* CREATE INDEX that is still to be run; or NULL */
 
 	/* for one batch */
 	bool		first;			/* the view's first */
@@ -119,7 +121,10 @@ extern void streaming_stage_finish(StreamingStageExec *exec, TimestampTz from,
 /* Between batches, outside of a transaction: keeps the stage's tables small. */
 extern void streaming_stage_vacuum(StreamingStageExec *exec);
 
-/* Adds a row, copied, to the end of the pending rows. */
+/* in result_index.c: ditto, makes the index on the result's keys, idle: no input waits. */
+extern void streaming_stage_index(StreamingStageExec *exec, bool idle);
+
+/* in stage.c: adds a row, copied, to the end of the pending rows. */
 extern void streaming_add_pending(StreamingStageExec *exec, int64 hash, TupleTableSlot *slot);
 
 /* An empty delta named name for a stage's output, in CurrentMemoryContext. */

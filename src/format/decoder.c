@@ -164,7 +164,7 @@ streaming_decode(StreamingDecoder *decoder,
 	StreamingRunAs saved;
 
 	Assert(IsTransactionState());
-	streaming_run_as_begin(&saved, decoder->stream->owner);
+	streaming_run_as_begin(&saved, decoder->stream->owner, decoder->stream->settings);
 	if (!decoder->private_data->prepared)
 		prepare(decoder);
 

@@ -28,6 +28,7 @@
 #include "format/format.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "settings.h"
 #include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -535,16 +536,6 @@ to_encoding(StringInfo buf, int start, int encoding)
 static int
 fix_settings(const StreamingEncoder *encoder)
 {
-	static const struct
-	{
-		const char *name;
-		const char *value;
-	}			settings[] = {
-		{"datestyle", "ISO"},
-		{"intervalstyle", "postgres"},
-		{"extra_float_digits", "3"},
-		{"search_path", "pg_catalog"}	/* names in types like regclass */
-	};
 	int			level;
 
 	if ((!(encoder->needs & STREAMING_VALUE_STYLED) ||
@@ -554,8 +545,9 @@ fix_settings(const StreamingEncoder *encoder)
 		 strcmp(namespace_search_path, "pg_catalog") == 0))
 		return 0;
 	level = NewGUCNestLevel();
-	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i].name, settings[i].value, PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_settings_write_exactly();
+	/* names in types like regclass */
+	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return level;
 }

@@ -83,6 +83,9 @@ struct StreamingDecoder
 	AttrNumber	column;			/* whose value is being converted; 0: none */
 	Bitmapset  *failed;			/* attribute numbers that are to stay NULL in
 								 * this record (on_error 'null') */
+	Bitmapset  *absent;			/* attribute numbers of columns whose field no
+								 * record has had yet, also those with null for
+								 * it; empty where fields have no names */
 
 	/* private to decoder.c follows */
 	struct StreamingDecoderPrivate *private_data;

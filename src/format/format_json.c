@@ -52,6 +52,8 @@ typedef struct JsonState
 	JsonObject *record;
 	JsonColumn *columns;		/* those that count */
 	int			ncolumns;
+	int		   *absent;			/* those whose field no record has had yet */
+	int			nabsent;
 	bool		convert;		/* is the database's encoding not UTF-8? */
 } JsonState;
 
@@ -69,6 +71,7 @@ static void open_readers(JsonObject *object);
 static void close_readers(JsonObject *object);
 static void read_members(JsonObject *object);
 static void forget_members(JsonObject *object);
+static void find_absent(StreamingDecoder *decoder, JsonState *state);
 static Datum convert_field(JsonState *state, const JsonColumn *column,
 						   const StreamingJsonValue *field);
 static Datum convert_token(JsonState *state, const JsonColumn *column, StreamingTokenKind kind,
@@ -140,11 +143,16 @@ json_prepare(StreamingDecoder *decoder)
 	}
 	decoder->state = state;
 	open_readers(state->record);
+	state->absent = palloc(sizeof(int) * Max(natts, 1));
+	bms_free(decoder->absent);
+	decoder->absent = NULL;
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		JsonColumn *column = &state->columns[i];
 
 		column->field = &column->object->values[column->number];
+		state->absent[state->nabsent++] = i;
+		decoder->absent = bms_add_member(decoder->absent, column->attnum);
 	}
 }
 
@@ -161,6 +169,8 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 		report_error(&error, record->payload, record->length);
 	if (record->payload != NULL && state->record->nested)
 		read_members(state->record);
+	if (record->payload != NULL && state->nabsent > 0)
+		find_absent(decoder, state);
 
 	for (int i = 0; i < state->ncolumns; i++)
 	{
@@ -329,6 +339,24 @@ forget_members(JsonObject *object)
 		if (object->objects[i])
 			forget_members(object->objects[i]);
 	}
+}
+
+/* Of the columns whose field no record has had, those whose field this one has not either. */
+static void
+find_absent(StreamingDecoder *decoder, JsonState *state)
+{
+	int			n = 0;
+
+	for (int i = 0; i < state->nabsent; i++)
+	{
+		const JsonColumn *column = &state->columns[state->absent[i]];
+
+		if (column->field->kind == STREAMING_JSON_ABSENT)
+			state->absent[n++] = state->absent[i];
+		else
+			decoder->absent = bms_del_member(decoder->absent, column->attnum);
+	}
+	state->nabsent = n;
 }
 
 /* ---- Values ---- */

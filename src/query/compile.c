@@ -37,6 +37,7 @@
 
 #include "query/compile.h"
 #include "run_as.h"
+#include "settings.h"
 #include "streaming.h"
 #include "sink/sink.h"
 
@@ -455,6 +456,7 @@ compile_linear(StreamingCompiler *compiler, Query *query)
 	StreamingStage *stage;
 
 	streaming_refuse_sessions((Node *) query);
+	streaming_refuse_mutable(query, edge.is_signed, compiler->mode);
 	if (edge.is_signed && !is_fixed(query))
 		return streaming_compile_partition(compiler, query);
 	stage = streaming_add_stage(compiler);
@@ -683,6 +685,8 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	ListCell   *lc;
 
 	distinct_to_group(query);
+	streaming_refuse_mutable(query, streaming_make_edge(compiler, query, false).is_signed,
+							 compiler->mode);
 	if (streaming_make_edge(compiler, query, false).is_signed && !is_fixed(query))
 	{
 		streaming_split_from(query);
@@ -840,6 +844,8 @@ compile_union(StreamingCompiler *compiler, Query *query)
 		Query	   *branch = branch_query(query, lfirst(lc));
 
 		streaming_compile_below(compiler, branch);
+		streaming_refuse_mutable(branch, streaming_make_edge(compiler, branch, false).is_signed,
+								 compiler->mode);
 		is_signed |= streaming_make_edge(compiler, branch, false).is_signed;
 		fixed &= !streaming_make_edge(compiler, branch, false).is_signed || is_fixed(branch);
 		queries = lappend(queries, branch);
@@ -1135,7 +1141,8 @@ streaming_compile(Query *query, Oid owner, int32 id, const StreamingSinkSpec *si
 	StreamingProgram *program;
 	StreamingRunAs saved;
 
-	streaming_run_as_begin(&saved, owner);
+	streaming_run_as_begin(&saved, owner, NIL);
+	streaming_settings_write_exactly(); /* constants */
 	program = compile(query, id, sink, mode);
 	streaming_run_as_end(&saved);
 	return program;

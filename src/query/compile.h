@@ -1,7 +1,7 @@
 /*
  * compile.h
  *		What the files of the compiler share: compile.c, compile_bag.c,
- *		event_time.c, session.c.
+ *		event_time.c, mutable.c, session.c.
  */
 #ifndef STREAMING_COMPILE_H
 #define STREAMING_COMPILE_H
@@ -151,6 +151,13 @@ extern bool streaming_nest_joins(Query *query);
 extern StreamingStage *streaming_compile_partition(StreamingCompiler *compiler, Query *query);
 
 extern bool streaming_is_aggregation(Query *query);
+
+/*
+ * in mutable.c: errors if query calls over rows that are kept what is not the same
+ * each time.  Its subqueries that are stages are names.  kept: its input's rows are;
+ * else those of its groups.  mode: asked for, or -1.
+ */
+extern void streaming_refuse_mutable(Query *query, bool kept, int mode);
 
 /* in session.c */
 

@@ -44,7 +44,10 @@ bag_mutator(Node *node, BagContext *context)
 	return expression_tree_mutator(node, bag_mutator, context);
 }
 
-/* An argument becomes a column of the bag unless it reads no row. */
+/*
+ * An argument becomes a column of the bag unless it reads no row and is the same
+ * whenever the group is computed.
+ */
 static Expr *
 bag_argument(Expr *expr, BagContext *context)
 {
@@ -53,7 +56,7 @@ bag_argument(Expr *expr, BagContext *context)
 	if (i < 0)
 	{
 		if (!contain_var_clause((Node *) expr) && !contain_subplans((Node *) expr) &&
-			!checkExprHasSubLink((Node *) expr))
+			!checkExprHasSubLink((Node *) expr) && !contain_mutable_functions((Node *) expr))
 			return expr;
 		i = streaming_list_position(context->args, (Node *) expr);
 		if (i < 0)

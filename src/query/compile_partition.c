@@ -1073,11 +1073,6 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	bool		joined;
 	char	   *sql;
 
-	if (contain_volatile_functions((Node *) query))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("continuous views do not support volatile functions in a query whose rows are computed anew"),
-				 errhint("Call the function in a subquery over the stream alone, or in a query over the continuous view.")));
 	collect_level(&partition, query, NULL);
 	find_columns(&partition);
 	find_keys(&partition);
@@ -1102,6 +1097,7 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		stage->signed_input |= edges[i].is_signed;
 		leaf_name(&partition, i);
 	}
+	streaming_refuse_mutable(query, true, compiler->mode);
 	if (streaming_contains_input((Node *) query))
 		elog(ERROR, "an input of a query is none of its leaves");
 	if (!joined)

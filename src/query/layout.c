@@ -25,8 +25,8 @@
  *
  * Rows are found by "$hash" alone: any type that can be grouped is a key, however
  * wide, with NULLs, and most updates are heap-only.  The index on it is made when it
- * is needed (state/state_table.c).  Users may add indexes on the outputs to the
- * result table.
+ * is needed (state/state_table.c).  The result table has one on the outputs that are keys
+ * (key_index.c), and those that users make (command/view_index.c).
  */
 #include "postgres.h"
 

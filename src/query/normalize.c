@@ -621,6 +621,19 @@ expand_sets(Query *query)
 		make_union(query, branches);
 }
 
+/* Without sets GROUPING() is 0. */
+static void
+drop_grouping(Query *query)
+{
+	SetContext	context = {NIL};
+	ListCell   *lc;
+
+	foreach(lc, query->groupClause)
+		context.set = lappend_int(context.set, lfirst_node(SortGroupClause, lc)->tleSortGroupRef);
+	query->targetList = (List *) set_mutator((Node *) query->targetList, &context);
+	query->havingQual = set_mutator(query->havingQual, &context);
+}
+
 /* ---- DISTINCT, ORDER BY, LIMIT ---- */
 
 void
@@ -844,6 +857,8 @@ streaming_normalize(Query *query)
 	streaming_flatten_group_exprs(query);
 	inline_ctes(query);
 	group_dependent(query);
+	if (query->groupClause != NIL && query->groupingSets == NIL)
+		drop_grouping(query);
 	/* the order of rows is of no account to who reads them all */
 	if (query->limitCount == NULL && query->limitOffset == NULL && !query->hasDistinctOn)
 		query->sortClause = NIL;

@@ -2,7 +2,7 @@
  * push_tables.c
  *		The tables that hold pushed rows until views have taken them.
  *
- * A pushed stream has two tables, push_<oid>_0 and _1, used in turn.  Rows of
+ * A pushed stream has two tables, push_<token>_<oid>_0 and _1, used in turn.  Rows of
  * segment n, the current one, go to table n % 2; the other table holds what is
  * left of segment n - 1.  The number is in streaming.push_segments, where it
  * survives everything, and in shared memory, where everybody looks.  push_trim.c
@@ -15,7 +15,9 @@
  * decided by where they really are.
  *
  * Tables that come from a dump (pg_dump knows nothing of us) do not depend on
- * the stream whose number their name has; they are dropped when met.
+ * the stream whose number their name has; they are dropped when met.  Those that
+ * pg_upgrade has carried do not, either, but for them there is a row in
+ * streaming.push_segments, which is in no dump.
  */
 #include "postgres.h"
 
@@ -77,7 +79,7 @@ static const StreamingTableColumn columns[COLUMN_COUNT] = {
 static StreamingTableDef segments =
 {"push_segments", COLUMN_COUNT, columns, {{COLUMN_STREAM}}};
 
-static Oid	own_table(const char *name, Oid stream);
+static Oid	own_table(const char *name, Oid stream, bool known);
 static void make_table(StreamingStream *stream, int index);
 static void adapt_table(StreamingStream *stream, Oid relid, int index);
 static char *adapt_column(StreamingStream *stream, Oid relid, int i);
@@ -132,6 +134,29 @@ streaming_push_read_segment(Oid stream, StreamingPushSegment *row)
 	systable_endscan(scan);
 	streaming_table_close(&table, AccessShareLock);
 	return found;
+}
+
+List *
+streaming_push_streams(void)
+{
+	StreamingTable table;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *streams = NIL;
+
+	(void) streaming_table_open(&table, &segments, AccessShareLock, false);
+	scan = streaming_table_scan(&table, -1, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		values[COLUMN_COUNT];
+		bool		isnull[COLUMN_COUNT];
+
+		streaming_table_read(&table, tuple, values, isnull);
+		streams = lappend_oid(streams, DatumGetObjectId(values[COLUMN_STREAM - 1]));
+	}
+	systable_endscan(scan);
+	streaming_table_close(&table, AccessShareLock);
+	return streams;
 }
 
 void
@@ -242,7 +267,7 @@ streaming_push_look(StreamingStreamShared *shared, Relation table, uint64 number
 static char *
 table_name(Oid stream, int index)
 {
-	return psprintf("push_%u_%d", stream, index);
+	return psprintf("push_%u_%u_%d", streaming_catalog_token(), stream, index);
 }
 
 Oid
@@ -272,20 +297,22 @@ streaming_push_create_tables(Oid stream)
 {
 	StreamingStream *definition;
 	StreamingPushSegment row;
+	bool		known;
 
 	/* One at a time; conflicts with itself, not with those who push. */
 	LockRelationOid(stream, ShareUpdateExclusiveLock);
 	definition = streaming_stream_open(stream, GetUserId());
+	known = streaming_push_read_segment(stream, &row);
 	for (int i = 0; i < STREAMING_PUSH_TABLES; i++)
 	{
-		Oid			relid = own_table(table_name(stream, i), stream);
+		Oid			relid = own_table(table_name(stream, i), stream, known);
 
 		if (!OidIsValid(relid))
 			make_table(definition, i);
 		else
 			adapt_table(definition, relid, i);
 	}
-	if (!streaming_push_read_segment(stream, &row))
+	if (!known)
 	{
 		row.segment = 1;
 		row.since = row.made = GetCurrentTimestamp();
@@ -293,9 +320,12 @@ streaming_push_create_tables(Oid stream)
 	}
 }
 
-/* A table of that name that is stream's; another one is dropped. */
+/*
+ * A table of that name that is stream's.  pg_upgrade has carried it with what is
+ * known of it, but for its dependency; any other one is dropped.
+ */
 static Oid
-own_table(const char *name, Oid stream)
+own_table(const char *name, Oid stream, bool known)
 {
 	Oid			relid = get_relname_relid(name, streaming_internal_namespace());
 	Relation	depend;
@@ -322,7 +352,9 @@ own_table(const char *name, Oid stream)
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
-	if (own)
+	if (!own && known)
+		streaming_internal_adopt(relid, stream);
+	if (own || known)
 		return relid;
 
 	streaming_internal_drop(relid);
@@ -482,7 +514,7 @@ streaming_push_check_rows(Oid stream)
 
 	streaming_push_scan_lock(&scan, shared, 0);
 	streaming_stream_release(shared);
-	streaming_run_as_begin(&saved, rel->rd_rel->relowner);
+	streaming_run_as_begin(&saved, rel->rd_rel->relowner, NIL);
 	InitResultRelInfo(result, rel, 0, NULL, 0);
 	slot->tts_tableOid = stream;
 

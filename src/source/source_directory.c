@@ -230,10 +230,8 @@ directory_start(StreamingSource *base, const char *start, int timeout,
 		number = streaming_numbers_end(source->numbers);
 	else
 	{
-		TimestampTz since = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
-																	CStringGetDatum(start),
-																	ObjectIdGetDatum(InvalidOid),
-																	Int32GetDatum(-1)));
+		TimestampTz since = streaming_start_time(base->stream, start);
+
 		/* Files that are older may follow; the order is that of the numbers. */
 		number = streaming_numbers_since(source->numbers, since);
 	}

@@ -318,10 +318,7 @@ kafka_start(StreamingSource *source, const char *start, int timeout,
 		end = positions;
 	else
 	{
-		TimestampTz time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
-																   CStringGetDatum(start),
-																   ObjectIdGetDatum(InvalidOid),
-																   Int32GetDatum(-1)));
+		TimestampTz time = streaming_start_time(source->stream, start);
 
 		if (TIMESTAMP_IS_NOBEGIN(time))
 			begin = positions;

@@ -773,8 +773,12 @@ streaming_state_close(StreamingStateTable *table)
 {
 	streaming_state_flush(table);
 	if (table->kept)
+	{
+		table->kept->pages = RelationGetNumberOfBlocks(table->rel);
+		table->kept->rows_added = table->rows_added;
 		table->kept->needs_vacuum = table->kept->dead_rows >= VACUUM_ROWS &&
 			table->kept->dead_rows >= (int64) pages_to_vacuum(table) * VACUUM_ROWS_PER_PAGE;
+	}
 	if (table->scan)
 		index_endscan(table->scan);
 	for (int i = 0; i < STREAMING_PINNED_PAGES; i++)

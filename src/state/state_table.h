@@ -42,6 +42,8 @@ typedef struct StreamingStateKept
 	StreamingRowMap *map;		/* where the rows are; NULL: the index is asked */
 	int64		dead_rows;		/* deleted, or moved to new entries of the indexes */
 	bool		needs_vacuum;	/* they are many */
+	BlockNumber pages;			/* of the table, and */
+	int64		rows_added;		/* inserted less deleted, in the last batch */
 } StreamingStateKept;
 
 typedef struct StreamingStateTable

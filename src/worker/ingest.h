@@ -29,6 +29,9 @@ typedef struct StreamingIngest
 	StreamingPositions positions;	/* read up to here */
 	StreamingPositions marked;	/* positions that markers have told */
 	bool		begun;			/* the source has what follows positions */
+	int64		nrecords;		/* that have been decoded */
+	StreamingPositions ahead;	/* ends that were known at */
+	StreamingTime ahead_at;		/* this time, and that it is to come to; 0: none */
 
 	StreamingRecord *records;	/* of one poll */
 	Datum	   *values;			/* of one block */
@@ -38,7 +41,9 @@ typedef struct StreamingIngest
 	/* of the chunk under way */
 	int64		rows;
 	int64		bytes;
-	int64		rejected;
+	int64		bad;			/* records that were rejected */
+	int64		rejected;		/* and are new in streaming.rejected_rows */
+	char		reject_error[STREAMING_MESSAGE_LENGTH]; /* of the last of them */
 	ErrorData  *stopped;		/* on_error 'stop' has met a bad record */
 } StreamingIngest;
 

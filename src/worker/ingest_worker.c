@@ -41,6 +41,7 @@
 #include "streaming.h"
 
 #include "access/xact.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -74,6 +75,7 @@
 #define ROOM_INTERVAL	1000	/* ms between looks for readers to detach */
 #define RETRY_MIN		100		/* ms, doubled up to streaming.retry_max */
 #define STATS_INTERVAL	100		/* ms between looks at the source's ends */
+#define ABSENT_RECORDS	1000	/* without the field of a column: a warning */
 
 /*
  * Rows that trickle in are passed on in small groups: a chunk of fewer than
@@ -88,6 +90,7 @@ static StreamingStreamShared *shared = NULL;
 static bool definition_changed = false;
 static bool careful = false;	/* see above */
 static bool progressed = false; /* the attempt has passed something on */
+static bool warned_of_absent = false;	/* in the log, since the definition changed */
 static StreamingTime stats_at = 0;
 
 /* What wait_for_more waits for; of the source of the present attempt. */
@@ -123,6 +126,11 @@ static void decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
 							 StreamingReject **rejects, int *nrejects);
 static void publish(StreamingIngest *ingest);
 static void forget_stop(void);
+static void show_rejects(StreamingIngest *ingest);
+static void warn_of_absent(StreamingIngest *ingest);
+static void show_absent(StreamingIngest *ingest);
+static StreamingTime find_behind_since(StreamingIngest *ingest, const StreamingPositions *end);
+static bool is_past(StreamingIngest *ingest, const StreamingPositions *end);
 static void show_state(StreamingIngest *ingest);
 static void wait_for_more(StreamingIngest *ingest);
 static void wait_for_company(StreamingIngest *ingest);
@@ -342,7 +350,11 @@ begin_attempt(StreamingIngest *ingest)
 	if (!begin_transaction(ingest))
 		proc_exit(0);
 	if (definition_changed)
+	{
 		forget_stop();
+		pg_atomic_write_u64(&shared->rejected_since_row, 0);
+		warned_of_absent = false;
+	}
 	definition_changed = false;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(ingest->context);
@@ -366,6 +378,7 @@ begin_attempt(StreamingIngest *ingest)
 	streaming_positions_init(&ingest->positions);
 	streaming_positions_copy(&ingest->positions, &start);
 	streaming_positions_init(&ingest->marked);
+	streaming_positions_init(&ingest->ahead);
 	seek_source(ingest);
 
 	ingest->writer = streaming_buffer_open(shared, ingest->stream);
@@ -509,7 +522,7 @@ move_chunk(StreamingIngest *ingest)
 		return 0;
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
-	ingest->rows = ingest->bytes = ingest->rejected = 0;
+	ingest->rows = ingest->bytes = ingest->rejected = ingest->bad = 0;
 
 	INSTR_TIME_SET_CURRENT(start);
 	do
@@ -564,6 +577,7 @@ take_block(StreamingIngest *ingest, StreamingRecord *records, int n)
 	int			natts = ingest->stream->tupdesc->natts;
 	StreamingReject *rejects = NULL;
 	int			nrejects = 0;
+	const char *message;
 
 	MemoryContextReset(ingest->block_context);
 	decode_block(ingest, records, n, &rejects, &nrejects);
@@ -578,9 +592,15 @@ take_block(StreamingIngest *ingest, StreamingRecord *records, int n)
 								ingest->values + i * natts, ingest->isnull + i * natts);
 		ingest->rows++;
 	}
+	ingest->nrecords += n;
 	streaming_buffer_flush(ingest->writer);
-	if (nrejects > 0)
-		ingest->rejected += streaming_reject(ingest->stream, rejects, nrejects);
+	if (nrejects == 0)
+		return;
+	ingest->rejected += streaming_reject(ingest->stream, rejects, nrejects);
+	ingest->bad += nrejects;
+	message = rejects[nrejects - 1].message;
+	strlcpy(ingest->reject_error, message,
+			pg_mbcliplen(message, strlen(message), STREAMING_MESSAGE_LENGTH - 1) + 1);
 }
 
 static void
@@ -647,6 +667,8 @@ publish(StreamingIngest *ingest)
 	pg_atomic_fetch_add_u64(&shared->rows_read, ingest->rows);
 	pg_atomic_fetch_add_u64(&shared->bytes_read, ingest->bytes);
 	pg_atomic_fetch_add_u64(&shared->rejected_rows, ingest->rejected);
+	show_rejects(ingest);
+	warn_of_absent(ingest);
 	if (ingest->stopped == NULL && careful && ingest->rows > 0)
 		forget_stop();			/* past the record that stopped us */
 	streaming_buffer_publish(ingest->writer);
@@ -662,6 +684,88 @@ forget_stop(void)
 	shared->stop_lost = false;
 	LWLockRelease(shared->lock);
 	careful = false;
+}
+
+static void
+show_rejects(StreamingIngest *ingest)
+{
+	if (ingest->bad > 0)
+	{
+		LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+		strlcpy(shared->reject_error, ingest->reject_error, STREAMING_MESSAGE_LENGTH);
+		LWLockRelease(shared->lock);
+	}
+	if (ingest->rows > 0)
+		pg_atomic_write_u64(&shared->rejected_since_row, 0);
+	else if (ingest->bad > 0)
+		pg_atomic_fetch_add_u64(&shared->rejected_since_row, ingest->bad);
+}
+
+/* Once: such a column is most likely a misspelt one, and is NULL in every row. */
+static void
+warn_of_absent(StreamingIngest *ingest)
+{
+	StringInfoData names;
+	int			attnum = -1;
+
+	if (warned_of_absent || ingest->nrecords < ABSENT_RECORDS)
+		return;
+	warned_of_absent = true;
+	initStringInfo(&names);
+	while ((attnum = bms_next_member(ingest->decoder->absent, attnum)) >= 0)
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+						 ingest->stream->columns[attnum - 1].name);
+	if (names.len > 0)
+		ereport(WARNING,
+				(errmsg("no record of stream %s has had a field for column %s",
+						ingest->stream->name, names.data),
+				 errdetail("%lld records have been read.", (long long) ingest->nrecords),
+				 errhint("The column option \"field\" names the field, where it is not called like the column.")));
+	pfree(names.data);
+}
+
+/* The columns that no record has had a field for. */
+static void
+show_absent(StreamingIngest *ingest)
+{
+	int			attnum = -1;
+
+	memset(&shared->absent, 0, sizeof(shared->absent));
+	if (ingest->nrecords == 0)
+		return;
+	while ((attnum = bms_next_member(ingest->decoder->absent, attnum)) >= 0)
+		streaming_columns_add(&shared->absent, attnum);
+}
+
+/*
+ * Since when records have been there that are not read yet, at most; 0: there are
+ * none.  Who reads all the time is never at the end that is known now, but comes to
+ * the one that was known a while ago.
+ */
+static StreamingTime
+find_behind_since(StreamingIngest *ingest, const StreamingPositions *end)
+{
+	StreamingTime since = ingest->ahead_at ? ingest->ahead_at : stats_at;
+
+	if (ingest->ahead_at == 0 || is_past(ingest, &ingest->ahead))
+	{
+		streaming_positions_copy(&ingest->ahead, end);
+		ingest->ahead_at = stats_at;
+	}
+	return is_past(ingest, end) ? 0 : since;
+}
+
+static bool
+is_past(StreamingIngest *ingest, const StreamingPositions *end)
+{
+	for (int i = 0; i < end->n; i++)
+	{
+		int64		position = streaming_positions_get(&ingest->positions, end->pos[i].partition);
+
+		if (Max(position, 0) < end->pos[i].offset)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -691,6 +795,8 @@ show_state(StreamingIngest *ingest)
 	shared->unheard = unheard;
 	if (wake)
 		shared->heard_since = stats_at;
+	show_absent(ingest);
+	shared->behind_since = find_behind_since(ingest, &end);
 	shared->npartitions = ingest->positions.n;
 	shared->rest_lag = 0;
 	for (int i = 0; i < ingest->positions.n; i++)

@@ -272,7 +272,7 @@ run_as_owner(StreamingView *view, const char *sql)
 {
 	StreamingRunAs saved;
 
-	streaming_run_as_begin(&saved, view->owner);
+	streaming_run_as_begin(&saved, view->owner, view->settings);
 	streaming_run_sql(sql);
 	streaming_run_as_end(&saved);
 }

@@ -125,6 +125,7 @@ typedef struct StreamingViewSlot
 	char		last_error[STREAMING_ERROR_LENGTH]; /* "": none */
 	uint64		errors;			/* rises with each error */
 	int			failures;		/* in a row, whoever ran it */
+	StreamingTime failing_since;	/* the first of them */
 
 	/* drain */
 	int			drainers;		/* sessions that wait: run as if asap */

@@ -133,7 +133,8 @@ streaming_view_slot_error(int index, StreamingViewStatus status, const char *mes
 	strlcpy(slot->last_error, message,
 			pg_mbcliplen(message, strlen(message), STREAMING_ERROR_LENGTH - 1) + 1);
 	slot->errors++;
-	slot->failures++;
+	if (slot->failures++ == 0)
+		slot->failing_since = streaming_now();
 	LWLockRelease(streaming_slots->lock);
 	ConditionVariableBroadcast(&slot->progressed);
 }

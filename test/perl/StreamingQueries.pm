@@ -483,6 +483,9 @@ sub from_clause
 		my $kind = pick(@kinds);
 		my ($rel, $node);
 
+		# Joins of many would take too long.
+		last if $g->{aliases} > 8;
+
 		if ($kind eq 'lateral')
 		{
 			my $inner = block($g, 0, $scope, on => { %{$on}{ grep { /^(top_n|agg|order)/ } keys %$on } }, correlate => 1);
@@ -511,6 +514,7 @@ sub from_clause
 				my $third = chance(0.5) ? _table($g) : relation($g, $depth, $outer);
 				my $inner = join_node($g, { relations => [$rel], g => $g }, $third);
 				$g->{tags}{join_nested} = 1;
+				$inner->{of}[0] = ' CROSS JOIN ' if $inner->{of}[0] eq ', ';
 				$third->{node} = $inner;
 				$rel = { %$rel, text => seq('(', $rel->{text}, $inner, ')') };
 				$node = join_node($g, $scope, $rel);
@@ -526,8 +530,12 @@ sub from_clause
 		push @{ $scope->{relations} }, $rel;
 		push @parts, $node;
 	}
-	push @parts, optional(' AND ', sub_condition($g, $scope)) if $on->{sub_on} && @parts > 1 && query_text($parts[-1]) =~ / ON (?!true)/ && query_text($parts[-1]) !~ /FULL/;
-	$g->{tags}{sub_on} = 1 if $on->{sub_on} && @parts > 1 && $parts[-1]{of}[0] eq ' AND ';
+	# One more condition of the last join, if it has any.
+	if ($on->{sub_on} && @parts > 1 && $parts[-1]{of}[0] !~ /FULL/ && grep { !ref $_ && $_ eq ' ON ' } @{ $parts[-1]{of} })
+	{
+		$g->{tags}{sub_on} = 1;
+		push @parts, optional(' AND ', sub_condition($g, $scope));
+	}
 	return (seq(' FROM ', @parts), $scope);
 }
 

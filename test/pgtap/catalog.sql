@@ -55,7 +55,7 @@ DROP ROLE streaming_test_nobody;
 -- pg_dump takes the tables
 SELECT set_eq(
     $$SELECT c.relname FROM pg_extension e, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'streaming'$$,
-    ARRAY['continuous_view_id', 'continuous_view', 'checkpoints', 'progress', 'files', 'rejected_rows'],
+    ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'rejected_rows'],
     'tables in dumps');
 
 -- settings
@@ -64,7 +64,7 @@ SELECT is_empty($$
 $$, 'every setting is described');
 SELECT is_empty($$
     SELECT name FROM pg_settings WHERE name LIKE 'streaming.%' AND vartype = 'integer' AND unit IS NULL
-      AND name NOT IN ('streaming.max_streams', 'streaming.max_views', 'streaming.role_share', 'streaming.query_workers', 'streaming.max_query_workers', 'streaming.batch_rows', 'streaming.batches_kept')
+      AND name NOT IN ('streaming.max_streams', 'streaming.max_views', 'streaming.role_share', 'streaming.query_workers', 'streaming.max_query_workers', 'streaming.batch_rows', 'streaming.batches_kept', 'streaming.rejected_limit')
 $$, 'every size and time has a unit');
 SELECT throws_ok('SET streaming.nonsense = 1', '42602', NULL, 'names of settings are checked');
 SELECT throws_ok('SET streaming.work_mem = ''1GB''', '55P02', NULL, 'settings of workers are not the session''s');

@@ -15,7 +15,7 @@ SELECT results_eq(
 SELECT results_eq('SELECT view, sink IS NOT NULL, output_mode, trigger, enabled FROM streaming.views',
     $$VALUES ('v'::regclass, true, 'update', 'manual', true)$$, 'which streaming.views shows');
 SELECT set_eq('SELECT unnest(relations) FROM streaming.continuous_view',
-    $$SELECT relname FROM pg_class WHERE relnamespace = 'streaming_internal'::regnamespace AND relname ~ '^(definition|result)_'$$,
+    $$SELECT relname FROM pg_class WHERE relnamespace = 'streaming_internal'::regnamespace AND relname ~ '^(definition|result|options)_'$$,
     'and names what was made');
 SELECT is(relname::text, 'result_' || id, 'the result is named by number')
 FROM streaming.continuous_view JOIN pg_class ON pg_class.oid = result;

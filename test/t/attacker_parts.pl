@@ -61,7 +61,7 @@ foreach (split /\n/, $node->safe_psql('postgres', q{
 	my ($name, $kind, $columns) = split /\|/;
 	$parts{"streaming_internal.$name"} = [ $kind, split /,/, $columns ];
 }
-my @kinds = map { my $kind = $_; grep { /\.${kind}_/ } sort keys %parts } qw(result state bag memory definition sink changes push);
+my @kinds = map { my $kind = $_; grep { /\.${kind}_/ } sort keys %parts } qw(result state bag memory definition sink options changes push);
 is(scalar(grep { !/restored/ } keys %parts), scalar @kinds, 'all kinds of parts are tried');
 is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT relowner::regrole::text, ',') FROM pg_class
 	WHERE relnamespace = 'streaming_internal'::regnamespace}),

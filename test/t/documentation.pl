@@ -26,7 +26,7 @@ my @files = ('README.md', sort glob 'doc/*.md');
 my $kafka;
 my $no_kafka = StreamingKafka->missing;
 # A server that is slow to answer here must not be taken for one that is wrong.
-my $node = new_node('main', "timezone = 'UTC'", "statement_timeout = '${deadline}s'");
+my $node = new_node('main', "timezone = 'UTC'", 'streaming.reachable_timeout = 1s', "statement_timeout = '${deadline}s'");
 # The broker is shared with other tests.
 my $suffix = $$;
 my $failed = qr/^(?:ERROR|FATAL|exit status)/m;

@@ -110,9 +110,67 @@ foreach my $round (1 .. 4)
 	$other->safe_psql('postgres', "DROP DATABASE jobs$round");
 }
 
-# Definitions without data: nothing runs, and that is said.
-command_ok([ 'pg_restore', '--exit-on-error', '--schema-only', '-d', $other->connstr('template1'), "$dump.directory" ], 'pg_restore --schema-only');
-is($other->safe_psql('template1', 'SELECT count(*) FROM streaming.views'), 0, 'without data there are no views that run');
+# Without data: views wait until it is said that no data are to come, and begin then.
+$node->safe_psql('copy', q(ALTER VIEW app.keys RENAME TO "renamed keys"; ALTER VIEW app.sums SET (streaming.trigger = '70 ms', streaming.timezone = 'Asia/Kolkata');
+	CREATE TABLE app.sunk (k int PRIMARY KEY, n bigint); CREATE VIEW app.sinks WITH (streaming.sink = 'app.sunk') AS SELECT k, count(*) AS n FROM app.s GROUP BY k));
+command_ok([ 'pg_dump', '-s', '-f', "$dump.schema", '-d', $node->connstr('copy') ], 'pg_dump -s');
+my $all = q(SELECT view, query, CASE WHEN v.sink !~ '^streaming_internal' THEN v.sink END, v.output_mode, v.trigger, v.enabled, v.settings, sink_kind
+	FROM streaming.views v JOIN streaming.continuous_view USING (view) ORDER BY view::text);
+foreach my $name (qw(bare later))
+{
+	$other->safe_psql('postgres', "CREATE DATABASE $name");
+	command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $other->connstr($name), '-f', "$dump.schema" ], 'restore of pg_dump -s');
+}
+is($other->safe_psql('bare', 'SELECT count(*) FROM streaming.views'), 0, 'nothing runs yet');
+$other->safe_psql('bare', q(REFRESH MATERIALIZED VIEW streaming_internal.restored));
+my $number = $node->safe_psql('copy', q(SELECT count(*) FROM streaming.views));
+ok(wait_until(sub { $other->safe_psql('bare', q(SELECT count(*) FROM streaming.views WHERE status IN ('running', 'paused'))) == $number }), 'all begin');
+is($other->safe_psql('bare', $all), $node->safe_psql('copy', $all), 'as they were defined');
+$other->safe_psql('bare', <<'SQL');
+INSERT INTO app.s SELECT i % 4, i FROM generate_series(1, 10) i;
+INSERT INTO app.wide SELECT i, 'z' FROM generate_series(1, 3) i;
+SQL
+$other->safe_psql('bare', "SELECT streaming.drain('$_', '60 s')")
+  foreach 'app.sums', '"odd ""name"""', 'over', 'app.tells', 'app.remembers', 'app.prints', 'app."renamed keys"', 'app.over_keys', 'app.sinks', 'files';
+is($other->safe_psql('bare', $_), $before{$_}, "the same again from the beginning: $_") foreach grep { !/files/ } @shown;
+is($other->safe_psql('bare', 'SELECT * FROM files ORDER BY k'), "1|11\n2|2", 'sources are read from the start');
+is($other->safe_psql('bare', 'SELECT n, count, (SELECT max(n) FROM app.sunk) FROM app.over_keys'), '1|3|3', 'views over views and sinks');
+is($other->safe_psql('bare', 'SELECT count(*) FROM streaming.rejected_rows'), 0, 'nothing is missing');
+my $parts = q(SELECT count(*) FROM pg_class WHERE relnamespace = 'streaming_internal'::regnamespace AND relkind IN ('r', 'v')
+	AND relname !~ ALL (SELECT '_' || id || '(_|$)' FROM streaming.continuous_view) AND relname !~ '^(push|buffer)_');
+$other->safe_psql('bare', 'DROP VIEW app.sinks; DROP VIEW app.tells; DROP FOREIGN TABLE app.wide CASCADE');
+is($other->safe_psql('bare', $parts), 0, 'parts go with their views');
+
+# Data that come by a dump of their own.
+command_ok([ 'pg_dump', '-a', '--disable-triggers', '-f', "$dump.data", '-d', $node->connstr('copy') ], 'pg_dump -a');
+command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $other->connstr('later'), '-f', "$dump.data" ], 'restore');
+$other->safe_psql('later', 'REFRESH MATERIALIZED VIEW streaming_internal.restored');
+$other->safe_psql('later', q(INSERT INTO app.wide VALUES (1, 'y'); SELECT streaming.drain('app."renamed keys"', '60 s')));
+is($other->safe_psql('later', 'SELECT sum(n), count(*) FROM app."renamed keys"'), '5001|5000', 'views with data go on');
+$node->safe_psql('copy', 'DROP VIEW app.sinks; ALTER VIEW app."renamed keys" RENAME TO keys');
+
+# Into a database that has continuous views of its own, and was made just alike.
+foreach my $name (qw(left_hand right_hand))
+{
+	$other->safe_psql('postgres', "CREATE DATABASE $name");
+	$other->safe_psql($name, "CREATE EXTENSION streaming; CREATE SCHEMA $name; SET search_path = $name;" . <<'SQL');
+CREATE FOREIGN TABLE s (k int, v int) SERVER streaming;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT k, count(*) AS n, count(DISTINCT v) AS d FROM s GROUP BY k;
+CREATE VIEW over WITH (streaming.continuous) AS SELECT n, count(*) FROM v GROUP BY n;
+INSERT INTO s SELECT i % 3, i FROM generate_series(1, 9) i;
+SQL
+	$other->safe_psql($name, "SELECT streaming.drain('$name.$_', '60 s')") foreach qw(v over);
+}
+command_ok([ 'pg_dump', '-Fc', '-f', "$dump.left", '-d', $other->connstr('left_hand') ], 'pg_dump');
+command_ok([ 'pg_restore', '--exit-on-error', '-d', $other->connstr('right_hand'), "$dump.left" ], 'pg_restore into a database with views');
+foreach my $name (qw(left_hand right_hand))
+{
+	$other->safe_psql('right_hand', "INSERT INTO $name.s VALUES (0, 100); SELECT streaming.drain('$name.v', '60 s'), streaming.drain('$name.over', '60 s')");
+	is($other->safe_psql('right_hand', "SELECT * FROM $name.v ORDER BY k"), "0|4|4\n1|3|3\n2|3|3", "$name.v goes on");
+	is($other->safe_psql('right_hand', "SELECT * FROM $name.over ORDER BY n"), "3|2\n4|1", "$name.over goes on");
+}
+$other->safe_psql('right_hand', 'CREATE VIEW left_hand.third WITH (streaming.continuous) AS SELECT v FROM right_hand.s');
+is($other->safe_psql('right_hand', 'SELECT count(*), count(DISTINCT id) FROM streaming.continuous_view'), '5|5', 'and new views can be made');
 $other->stop;
 
 # Rows that a view has not taken are not in a dump: that is said, then and later.

@@ -1,0 +1,111 @@
+/*
+ * result_index.c
+ *		When the index on the group key of a view's result is made.
+ *
+ * To build it at once takes a fraction of what it takes to add as many rows to it one
+ * by one.  So a table has none while it is loaded, nor while it is so small that to
+ * read all of it takes no longer than to plan a query.  It is made after a batch when
+ * the table is larger, and no input waits or few rows have been added: what the next
+ * batches add is little then.
+ *
+ * Readers are not kept waiting.  Nor does this wait for locks: what is in use now is
+ * tried after another batch.  Where it fails, the view goes on without.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "command/command.h"
+#include "exec/stage.h"
+#include "query/key_index.h"
+#include "streaming.h"
+
+/* A megabyte is read in a millisecond. */
+#define PAGES_WITHOUT_INDEX		128
+
+static bool
+is_wanted(const StreamingStageExec *exec, bool idle)
+{
+	const StreamingStateKept *kept = exec->result_kept;
+
+	return exec->key_index && kept->pages > PAGES_WITHOUT_INDEX &&
+		(idle || kept->rows_added < kept->pages);
+}
+
+/* In a transaction.  False: something is in use. */
+static bool
+make_index(StreamingStageExec *exec)
+{
+	Oid			namespace = streaming_internal_namespace();
+	Oid			table = get_relname_relid(exec->stage->result_table, namespace);
+	StreamingOwnerRights saved;
+
+	if (!ConditionalLockRelationOid(exec->result_kept->view, ShareUpdateExclusiveLock))
+		return false;
+	if (!OidIsValid(table) ||
+		OidIsValid(get_relname_relid(streaming_key_index_name(exec->stage), namespace)))
+		return true;
+	if (!ConditionalLockRelationOid(table, ShareLock))
+		return false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	streaming_owner_rights_begin(&saved);
+	/* the memory of this process is what its settings say */
+	(void) set_config_option("max_parallel_maintenance_workers", "0", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_run_sql(exec->key_index);
+	streaming_owner_rights_end(&saved);
+	PopActiveSnapshot();
+	return true;
+}
+
+static void
+error_context(void *arg)
+{
+	errcontext("index on the group key of \"%s\"", (char *) arg);
+}
+
+void
+streaming_stage_index(StreamingStageExec *exec, bool idle)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ErrorContextCallback callback = {error_context_stack, error_context, NULL};
+	volatile bool done = true;
+
+	if (!is_wanted(exec, idle))
+		return;
+	callback.arg = exec->stage->result_table;
+	error_context_stack = &callback;
+	pgstat_report_activity(STATE_RUNNING, exec->key_index);
+	SetCurrentStatementStartTimestamp();
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		done = make_index(exec);
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(old);
+		/* who cancels it has a reason that may be gone after another batch */
+		done = geterrcode() != ERRCODE_QUERY_CANCELED;
+		EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	MemoryContextSwitchTo(old);
+	if (done)
+		exec->key_index = NULL;
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
