@@ -83,6 +83,7 @@ outputs_layout(StreamingStage *stage)
 
 	for (int i = 0; i < stage->noutputs; i++)
 		set_value(desc, i + 1, stage->outputs[i].name, &stage->outputs[i]);
+	TupleDescFinalize(desc);
 	return desc;
 }
 
@@ -118,6 +119,7 @@ table_layout(StreamingStage *stage)
 		TupleDescInitEntry(desc, stage->closes_attno, "$closes", TIMESTAMPTZOID, -1, 0);
 	if (stage->hash_attno)
 		TupleDescInitEntry(desc, stage->hash_attno, "$hash", INT8OID, -1, 0);
+	TupleDescFinalize(desc);
 	return desc;
 }
 
@@ -136,6 +138,7 @@ bag_layout(StreamingStage *stage)
 	TupleDescInitEntry(desc, STREAMING_BAG_COUNT(stage), "$count", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, STREAMING_BAG_GROUP(stage), "$group", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, STREAMING_BAG_HASH(stage), "$hash", INT8OID, -1, 0);
+	TupleDescFinalize(desc);
 	return desc;
 }
 
