@@ -48,7 +48,9 @@ CREATE OR REPLACE VIEW plain AS SELECT 1 AS a;
 CREATE VIEW plain WITH (streaming.continuous) AS SELECT a FROM s;
 CREATE VIEW bad WITH (streaming.continuous) AS SELECT nothing FROM s;
 CREATE TEMPORARY TABLE lookup (a int);
+SET client_min_messages = warning;
 CREATE VIEW bad WITH (streaming.continuous) AS SELECT a FROM s JOIN lookup USING (a);
+RESET client_min_messages;
 
 -- ALTER changes what can be changed
 ALTER VIEW plain SET (streaming.trigger = '1 s', streaming.enabled = off, security_barrier);

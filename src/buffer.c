@@ -156,6 +156,7 @@ streaming_buffer_desc(TupleDesc stream)
 		type = getBaseTypeAndTypmod(att->atttypid, &typmod);
 		TupleDescInitEntry(desc, i + 1 + STREAMING_BUFFER_SHIFT, NULL, type, typmod, 0);
 	}
+	TupleDescFinalize(desc);
 	return desc;
 }
 
@@ -815,5 +816,5 @@ streaming_buffer_scan(Relation rel, Snapshot snapshot, const StreamingBufferPart
 					   ItemPointerGetOffsetNumber(&part->after) + 1);
 	else
 		ItemPointerSet(&from, 0, FirstOffsetNumber);
-	return table_beginscan_tidrange(rel, snapshot, &from, &upto);
+	return streaming_beginscan_tidrange(rel, snapshot, &from, &upto);
 }

@@ -53,7 +53,7 @@ streaming_page_put(StreamingBufferWriter *writer, const Datum *values, const boo
 		begin_page(writer);
 		page = BufferGetPage(writer->buffer);
 	}
-	offset = PageAddItem(page, (Item) row, length, InvalidOffsetNumber, false, true);
+	offset = PageAddItem(page, (void *) row, length, InvalidOffsetNumber, false, true);
 	if (offset == InvalidOffsetNumber)
 		elog(ERROR, "could not add a row of %zu bytes to a page", length);
 	ItemPointerSet(&writer->end, writer->block, offset);

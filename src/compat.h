@@ -49,13 +49,90 @@
 #define streaming_prefetch(address) ((void) 0)
 #endif
 
-/* A second parameter for statistics came with 0fbceae84 (18). */
+/* An attribute of the language stands where comments did before 19. */
+#if PG_VERSION_NUM < 190000
+#ifdef __GNUC__
+#define pg_fallthrough __attribute__((fallthrough))
+#else
+#define pg_fallthrough ((void) 0)
+#endif
+#endif
+
+/*
+ * A parameter for statistics came with 0fbceae84 (18), flags for the caller with
+ * dcd8cc1c8 (19).
+ */
 #if PG_VERSION_NUM < 180000
 #define streaming_index_beginscan(heap, index, snapshot, nkeys) \
 	index_beginscan(heap, index, snapshot, nkeys, 0)
-#else
+#elif PG_VERSION_NUM < 190000
 #define streaming_index_beginscan(heap, index, snapshot, nkeys) \
 	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define streaming_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0, SO_NONE)
+#endif
+
+/* Likewise. */
+#if PG_VERSION_NUM < 190000
+#define streaming_beginscan_tidrange(rel, snapshot, from, upto) \
+	table_beginscan_tidrange(rel, snapshot, from, upto)
+#else
+#define streaming_beginscan_tidrange(rel, snapshot, from, upto) \
+	table_beginscan_tidrange(rel, snapshot, from, upto, SO_NONE)
+#endif
+
+/*
+ * Who reads a page may mark it as all visible since b46e1e54d (19), and pins the
+ * visibility map for that.  Nothing is marked for who is about to write.
+ */
+#if PG_VERSION_NUM < 190000
+#define streaming_prune_page(rel, buffer) heap_page_prune_opt(rel, buffer)
+#else
+#define streaming_prune_page(rel, buffer) \
+	do { \
+		Buffer		visibility_ = InvalidBuffer; \
+		heap_page_prune_opt(rel, buffer, &visibility_, false); \
+		if (BufferIsValid(visibility_)) \
+			ReleaseBuffer(visibility_); \
+	} while (0)
+#endif
+
+/* Where attributes are is computed in advance since c456e3911 (19). */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(desc) ((void) (desc))
+#endif
+
+/* Slots have flags for their maker since the same commit. */
+#if PG_VERSION_NUM < 190000
+#define streaming_make_slot(desc, ops) MakeTupleTableSlot(desc, ops)
+#define streaming_init_scan_slot(estate, scan, desc, ops) \
+	ExecInitScanTupleSlot(estate, scan, desc, ops)
+#else
+#define streaming_make_slot(desc, ops) MakeTupleTableSlot(desc, ops, 0)
+#define streaming_init_scan_slot(estate, scan, desc, ops) \
+	ExecInitScanTupleSlot(estate, scan, desc, ops, 0)
+#endif
+
+/* The planner learns of EXPLAIN since c83ac02ec (19). */
+#if PG_VERSION_NUM < 190000
+#define STREAMING_PLANNER_PARAMETERS \
+	Query *parse, const char *query_string, int cursor_options, ParamListInfo params
+#define STREAMING_PLANNER_ARGUMENTS parse, query_string, cursor_options, params
+#else
+#define STREAMING_PLANNER_PARAMETERS \
+	Query *parse, const char *query_string, int cursor_options, ParamListInfo params, \
+	ExplainState *explain
+#define STREAMING_PLANNER_ARGUMENTS parse, query_string, cursor_options, params, explain
+#endif
+
+/* Whatever has the name and the number of arguments; why nothing has, 83a564194 (19). */
+#if PG_VERSION_NUM < 190000
+#define streaming_function_candidates(names, nargs) \
+	FuncnameGetCandidates(names, nargs, NIL, false, false, false, true)
+#else
+#define streaming_function_candidates(names, nargs) \
+	FuncnameGetCandidates(names, nargs, NIL, false, false, false, true, &(int) {0})
 #endif
 
 /* A relation's file is a locator since b0a55e432 (16). */
@@ -78,8 +155,15 @@
 #define streaming_update_indexes	TU_UpdateIndexes
 #define streaming_must_index(update_indexes)	((update_indexes) != TU_None)
 #define streaming_only_summarizing(update_indexes)	((update_indexes) == TU_Summarizing)
+/* in flags since 19 */
+#if PG_VERSION_NUM < 190000
 #define streaming_insert_index_tuples(result, slot, estate, summarizing) \
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, summarizing)
+#else
+#define streaming_insert_index_tuples(result, slot, estate, summarizing) \
+	ExecInsertIndexTuples(result, estate, (summarizing) ? EIIT_ONLY_SUMMARIZING : 0, slot, \
+						  NIL, NULL)
+#endif
 #endif
 
 /* Who flattens names the planner's state since 2489d76c4 (16), or none. */

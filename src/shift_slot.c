@@ -44,7 +44,7 @@ static const TupleTableSlotOps shift_ops = {
 TupleTableSlot *
 streaming_stored_slot_make(void)
 {
-	return MakeTupleTableSlot(NULL, &TTSOpsBufferHeapTuple);
+	return streaming_make_slot(NULL, &TTSOpsBufferHeapTuple);
 }
 
 void
@@ -73,7 +73,7 @@ streaming_stored_slot_set(TupleTableSlot *stored, Relation rel, TupleDesc desc, 
 TupleTableSlot *
 streaming_shift_slot_make(TupleDesc desc, TupleTableSlot *stored, int shift)
 {
-	TupleTableSlot *slot = MakeTupleTableSlot(desc, &shift_ops);
+	TupleTableSlot *slot = streaming_make_slot(desc, &shift_ops);
 	StreamingShiftSlot *shifted = (StreamingShiftSlot *) slot;
 
 	shifted->stored = stored;

@@ -273,7 +273,7 @@ check_drop(DropStmt *stmt)
 			case OBJECT_RULE:
 				refuse_on_view(name, "dropping their triggers and rules",
 							   "Drop the view and create it again.");
-				/* FALLTHROUGH */
+				pg_fallthrough;
 			case OBJECT_POLICY:
 				refuse_part(name, NULL);
 				break;

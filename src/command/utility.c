@@ -14,9 +14,10 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"	/* get_database_oid since 19 */
 #include "catalog/pg_extension.h"
 #include "catalog/pg_user_mapping.h"
-#include "commands/dbcommands.h"
+#include "commands/dbcommands.h"	/* get_database_oid before */
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "foreign/foreign.h"
@@ -244,7 +245,7 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 	{
 		case T_CreateForeignTableStmt:
 			relid = find_relation(((CreateForeignTableStmt *) stmt)->base.relation);
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case T_AlterTableStmt:
 		case T_RenameStmt:
 			if (OidIsValid(relid) && streaming_is_installed())

@@ -98,8 +98,7 @@ find_row_function(const char *name, TupleDesc columns, bool removed, bool *other
 
 	if (OidIsValid(found))
 		return found;
-	candidates = FuncnameGetCandidates(streaming_qualified_names(name), nargs, NIL, false,
-									   false, false, true);
+	candidates = streaming_function_candidates(streaming_qualified_names(name), nargs);
 	for (; candidates; candidates = candidates->next)
 	{
 		if (removed && candidates->args[1] != BOOLOID)

@@ -42,6 +42,7 @@ rows_desc(StreamingEdge *edge)
 	}
 	TupleDescInitEntry(desc, STREAMING_EDGE_COUNT(edge), "$count", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, STREAMING_EDGE_GROUP(edge), "$group", INT8OID, -1, 0);
+	TupleDescFinalize(desc);
 	return desc;
 }
 

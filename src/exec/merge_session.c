@@ -78,6 +78,7 @@ sort_desc(TupleDesc rows)
 	TupleDescInitEntry(desc, 1, "$hash", INT8OID, -1, 0);
 	for (int i = 0; i < rows->natts; i++)
 		TupleDescCopyEntry(desc, i + 2, rows, i + 1);
+	TupleDescFinalize(desc);
 	return desc;
 }
 

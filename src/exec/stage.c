@@ -64,6 +64,7 @@ values_desc(StreamingStage *stage)
 		TupleDescInitEntry(desc, stage->nkeys + i + 1, NULL, aggref->aggtype, -1, 0);
 		TupleDescInitEntryCollation(desc, stage->nkeys + i + 1, aggref->aggcollid);
 	}
+	TupleDescFinalize(desc);
 	return desc;
 }
 
@@ -81,6 +82,7 @@ outputs_desc(StreamingStage *stage, bool with_sign)
 	}
 	if (with_sign)
 		TupleDescInitEntry(desc, stage->noutputs + 1, "$sign", INT8OID, -1, 0);
+	TupleDescFinalize(desc);
 	return desc;
 }
 
@@ -403,7 +405,7 @@ statement_types(StreamingStage *stage, StreamingEdge *edge)
 			break;
 		case STREAMING_STAGE_SESSION:
 			llast_oid(types) = TIMESTAMPTZOID;	/* in the place of the session */
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case STREAMING_STAGE_COMBINE:
 			for (int i = 0; i < stage->naggs; i++)
 				types = lappend_oid(types, stage->aggs[i].statetype);
@@ -411,7 +413,7 @@ statement_types(StreamingStage *stage, StreamingEdge *edge)
 		case STREAMING_STAGE_RECOMPUTE:
 			for (int i = 0; i < stage->nargs; i++)
 				types = lappend_oid(types, stage->args[i].type);
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case STREAMING_STAGE_MULTISET:
 			if (edge->weighted)
 				types = lappend_oid(types, INT8OID);	/* how often */

@@ -320,6 +320,7 @@ look_up(StreamingConverter *converter)
 		converter->record_desc = CreateTemplateTupleDesc(1);
 		TupleDescInitEntry(converter->record_desc, 1, RECORD_FIELD,
 						   converter->type, converter->typmod, 0);
+		TupleDescFinalize(converter->record_desc);
 		converter->record_desc = BlessTupleDesc(converter->record_desc);
 		MemoryContextSwitchTo(old);
 		fmgr_info_cxt(F_JSON_TO_RECORD, &converter->to_record, converter->context);

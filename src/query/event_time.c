@@ -257,7 +257,7 @@ window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
 			result.zone = (Node *) constant(lthird(call->args));
 			if (result.zone == NULL)
 				return result;
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case F_DATE_TRUNC_TEXT_TIMESTAMP:
 		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
 			result.length = constant_unit(linitial(call->args));

@@ -175,7 +175,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 
 	outerPlanState(node) = ExecInitNode(outerPlan(plan), estate, eflags);
 	desc = ExecGetResultType(outerPlanState(node));
-	ExecInitScanTupleSlot(estate, &node->ss, desc, &TTSOpsHeapTuple);
+	streaming_init_scan_slot(estate, &node->ss, desc, &TTSOpsHeapTuple);
 	node->ss.ps.resultops = &TTSOpsHeapTuple;
 	node->ss.ps.resultopsfixed = true;
 	node->ss.ps.resultopsset = true;

@@ -86,6 +86,7 @@ outputs_layout(StreamingStage *stage)
 
 	for (int i = 0; i < stage->noutputs; i++)
 		set_value(desc, i + 1, stage->outputs[i].name, &stage->outputs[i]);
+	TupleDescFinalize(desc);
 	return desc;
 }
 
@@ -123,6 +124,7 @@ table_layout(StreamingStage *stage)
 		TupleDescInitEntry(desc, stage->closes_attno, "$closes", TIMESTAMPTZOID, -1, 0);
 	if (stage->hash_attno)
 		TupleDescInitEntry(desc, stage->hash_attno, "$hash", INT8OID, -1, 0);
+	TupleDescFinalize(desc);
 	return desc;
 }
 
@@ -141,6 +143,7 @@ edge_layout(StreamingEdge *edge)
 	TupleDescInitEntry(desc, STREAMING_EDGE_GROUP(edge), "$group", INT8OID, -1, 0);
 	if (edge->weighted)
 		TupleDescInitEntry(desc, STREAMING_EDGE_HASH(edge), "$hash", INT8OID, -1, 0);
+	TupleDescFinalize(desc);
 	return desc;
 }
 
@@ -159,6 +162,7 @@ bag_layout(StreamingStage *stage)
 	TupleDescInitEntry(desc, STREAMING_BAG_COUNT(stage), "$count", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, STREAMING_BAG_GROUP(stage), "$group", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, STREAMING_BAG_HASH(stage), "$hash", INT8OID, -1, 0);
+	TupleDescFinalize(desc);
 	return desc;
 }
 

@@ -24,6 +24,7 @@
 #include "optimizer/cost.h"
 #include "optimizer/planner.h"
 
+#include "compat.h"
 #include "query/hash_order.h"
 #include "query/program.h"
 
@@ -88,8 +89,7 @@ order_by_hash(PlannedStmt *stmt)
 
 /* The next planner, without hash tables for groups if hash is false. */
 static PlannedStmt *
-plan_with(bool hash, Query *parse, const char *query_string, int cursor_options,
-		  ParamListInfo params)
+plan_with(bool hash, STREAMING_PLANNER_PARAMETERS)
 {
 	PlannedStmt *volatile stmt = NULL;
 	bool		saved = enable_hashagg;
@@ -98,9 +98,9 @@ plan_with(bool hash, Query *parse, const char *query_string, int cursor_options,
 	PG_TRY();
 	{
 		if (prev_planner_hook)
-			stmt = prev_planner_hook(parse, query_string, cursor_options, params);
+			stmt = prev_planner_hook(STREAMING_PLANNER_ARGUMENTS);
 		else
-			stmt = standard_planner(parse, query_string, cursor_options, params);
+			stmt = standard_planner(STREAMING_PLANNER_ARGUMENTS);
 	}
 	PG_FINALLY();
 	{
@@ -111,15 +111,14 @@ plan_with(bool hash, Query *parse, const char *query_string, int cursor_options,
 }
 
 static PlannedStmt *
-streaming_planner(Query *parse, const char *query_string, int cursor_options,
-				  ParamListInfo params)
+streaming_planner(STREAMING_PLANNER_PARAMETERS)
 {
 	bool		partial = (cursor_options & STREAMING_CURSOR_OPT_PARTIAL) != 0;
 	bool		ordered = (cursor_options & STREAMING_CURSOR_OPT_ORDERED) != 0;
 	PlannedStmt *stmt;
 
 	cursor_options &= ~(STREAMING_CURSOR_OPT_PARTIAL | STREAMING_CURSOR_OPT_ORDERED);
-	stmt = plan_with(!ordered, parse, query_string, cursor_options, params);
+	stmt = plan_with(!ordered, STREAMING_PLANNER_ARGUMENTS);
 	if (partial)
 		split_aggregation(stmt);
 	if (ordered)

@@ -13,6 +13,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 
+#include "compat.h"
 #include "sink/sink_rows.h"
 
 struct StreamingCall
@@ -47,6 +48,7 @@ streaming_call_begin(FuncExpr *function)
 		TupleDescInitEntry(desc, attno, NULL, exprType(arg), -1, 0);
 		lfirst(lc) = makeVar(1, attno, exprType(arg), -1, exprCollation(arg), 0);
 	}
+	TupleDescFinalize(desc);
 	call->args = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	call->econtext = CreateStandaloneExprContext();
 	call->state = ExecInitExpr((Expr *) expr, NULL);

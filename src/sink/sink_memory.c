@@ -29,6 +29,7 @@ streaming_memory_mark(int32 id, int64 batch_id)
 	StreamingStateTable *table;
 
 	TupleDescInitEntry(desc, 1, "batch_id", INT8OID, -1, 0);
+	TupleDescFinalize(desc);
 	table = streaming_state_open(streaming_memory_table(id), desc, 0, NULL);
 	ExecClearTuple(table->row);
 	table->row->tts_values[0] = Int64GetDatum(batch_id);

@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "sink/sink_rows.h"
 
 typedef struct RowReceiver
@@ -31,6 +32,7 @@ streaming_sink_desc(StreamingProgram *program)
 		TupleDescInitEntry(desc, i + 1, output->name, output->type, output->typmod, 0);
 		TupleDescInitEntryCollation(desc, i + 1, output->collation);
 	}
+	TupleDescFinalize(desc);
 	return desc;
 }
 

@@ -467,6 +467,7 @@ streaming_table_difference_desc(StreamingProgram *program)
 		TupleDescInitEntryCollation(desc, i + 1, column->collation);
 	}
 	TupleDescInitEntry(desc, table->ncolumns + 1, "$sign", INT8OID, -1, 0);
+	TupleDescFinalize(desc);
 	return desc;
 }
 

@@ -539,7 +539,7 @@ read_page(StreamingStateTable *table, BlockNumber block)
 	content = BufferGetPage(table->page->buffer);
 	/* without a lock, as heap_page_prune_opt looks itself */
 	if (PageIsFull(content) || PageGetExactFreeSpace(content) < table->room)
-		heap_page_prune_opt(table->rel, table->page->buffer);
+		streaming_prune_page(table->rel, table->page->buffer);
 	return true;
 }
 

@@ -7,8 +7,12 @@ use warnings;
 use StreamingTest;
 use Test::More;
 
+# A view that is moved to another worker, because a batch takes long, does not
+# remember there how many groups it had: so there is no other.
 my $node = new_node('main', <<'CONF');
 shared_preload_libraries = 'streaming, auto_explain'
+streaming.query_workers = 1
+streaming.max_query_workers = 1
 auto_explain.log_min_duration = 0
 log_min_messages = log
 max_parallel_workers_per_gather = 0
