@@ -76,6 +76,7 @@ typedef struct StreamingStream
 	StreamingColumn *columns;	/* tupdesc->natts of them */
 	char	   *format;			/* "json" ... */
 	StreamingOnError on_error;
+	uint32		place;			/* hash of what tells where records come from */
 
 	/* kafka */
 	char	   *topic;
