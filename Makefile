@@ -119,6 +119,8 @@ OBJS = \
 	src/source/directory_reader.o \
 	src/source/directory_tree.o \
 	src/source/directory_watch.o \
+	src/source/kafka_identity.o \
+	src/source/kafka_marks.o \
 	src/source/kafka_topic.o \
 	src/source/push_tables.o \
 	src/source/push_trim.o \

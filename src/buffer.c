@@ -123,6 +123,17 @@ streaming_buffer_open(StreamingStreamShared *shared, StreamingStream *stream)
 	writer->segment = -1;
 	streaming_positions_init(&writer->earliest);
 
+	streaming_buffer_discard(shared);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->place = stream->place;
+	LWLockRelease(shared->lock);
+	ready_tables(writer);
+	return writer;
+}
+
+void
+streaming_buffer_discard(StreamingStreamShared *shared)
+{
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->state = STREAMING_INGEST_STARTING;
 	for (int i = 0; i < STREAMING_MAX_SEGMENTS; i++)
@@ -131,8 +142,6 @@ streaming_buffer_open(StreamingStreamShared *shared, StreamingStream *stream)
 		shared->segments[i].relid = InvalidOid;
 	}
 	LWLockRelease(shared->lock);
-	ready_tables(writer);
-	return writer;
 }
 
 TupleDesc

@@ -58,6 +58,9 @@ typedef struct StreamingBufferWriter
 extern StreamingBufferWriter *streaming_buffer_open(StreamingStreamShared *shared,
 													StreamingStream *stream);
 
+/* The ring, if there is one, holds what nobody is to read any more. */
+extern void streaming_buffer_discard(StreamingStreamShared *shared);
+
 /*
  * Begins the next segment, which starts with markers of positions, in a
  * transaction.  Returns false if there is no room: then ingest_waits is set,

@@ -123,6 +123,7 @@ static StreamingTableDef tables_by_relation[] = {
 	{"checkpoints", 1, of_view, {{1}}},
 	{"progress", 1, of_view, {{1}}},
 	{"files", 1, of_stream, {{1}}},
+	{"topics", 1, of_stream, {{1}}},
 	{"push_segments", 1, of_stream, {{1}}},
 	{"deliveries", 1, of_stream, {{1}}},
 	{"outbox", 1, of_stream, {{1}}},

@@ -35,8 +35,9 @@ typedef enum CheckpointColumn
 	COLUMN_POSITION,
 	COLUMN_BATCH_ID,
 	COLUMN_COMMITTED_AT,
-	COLUMN_EVENT_TIME
-#define COLUMN_COUNT COLUMN_EVENT_TIME
+	COLUMN_EVENT_TIME,
+	COLUMN_INCARNATION
+#define COLUMN_COUNT COLUMN_INCARNATION
 } CheckpointColumn;
 
 static const StreamingTableColumn columns[COLUMN_COUNT] = {
@@ -47,6 +48,7 @@ static const StreamingTableColumn columns[COLUMN_COUNT] = {
 	{"batch_id", INT8OID},
 	{"committed_at", TIMESTAMPTZOID},
 	{"event_time", TIMESTAMPTZOID, true},
+	{"incarnation", INT8OID},
 };
 
 static StreamingTableDef checkpoints =
@@ -56,7 +58,7 @@ static SysScanDesc begin_scan(const StreamingTable *table, Oid view, Oid stream,
 							  Snapshot snapshot, ScanKey keys);
 static void write_row(const StreamingTable *table, HeapTuple old, Oid view, Oid stream,
 					  int64 batch_id, const char *partition, const char *position,
-					  TimestampTz event_time);
+					  TimestampTz event_time, int64 incarnation);
 
 /* view Invalid: any.  snapshot NULL: the latest.  keys: room for two. */
 static SysScanDesc
@@ -102,6 +104,7 @@ streaming_checkpoint_read_as_of(Oid view, Oid stream, Snapshot snapshot)
 		checkpoint->committed_at = DatumGetTimestampTz(values[COLUMN_COMMITTED_AT - 1]);
 		checkpoint->event_time = isnull[COLUMN_EVENT_TIME - 1] ? DT_NOBEGIN :
 			DatumGetTimestampTz(values[COLUMN_EVENT_TIME - 1]);
+		checkpoint->incarnation = DatumGetInt64(values[COLUMN_INCARNATION - 1]);
 		result = lappend(result, checkpoint);
 	}
 	systable_endscan(scan);
@@ -143,8 +146,16 @@ streaming_checkpoint_read_positions(Oid view, Oid stream, StreamingSourceKind ki
 	return rows != NIL;
 }
 
+int64
+streaming_checkpoint_incarnation(Oid view, Oid stream)
+{
+	List	   *rows = streaming_checkpoint_read(view, stream);
+
+	return rows == NIL ? -1 : ((StreamingCheckpoint *) linitial(rows))->incarnation;
+}
+
 void
-streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
+streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int64 incarnation, int n,
 						   char *const *partitions, char *const *positions,
 						   const TimestampTz *event_times)
 {
@@ -171,7 +182,7 @@ streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
 			if (!found[i] && strcmp(partitions[i], partition) == 0)
 			{
 				write_row(&table, tuple, view, stream, batch_id, partitions[i], positions[i],
-						  event_times ? event_times[i] : DT_NOBEGIN);
+						  event_times ? event_times[i] : DT_NOBEGIN, incarnation);
 				found[i] = true;
 				break;
 			}
@@ -181,7 +192,7 @@ streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
 	for (int i = 0; i < n; i++)
 		if (!found[i])
 			write_row(&table, NULL, view, stream, batch_id, partitions[i], positions[i],
-					  event_times ? event_times[i] : DT_NOBEGIN);
+					  event_times ? event_times[i] : DT_NOBEGIN, incarnation);
 	streaming_table_close(&table, NoLock);
 	pfree(found);
 }
@@ -189,7 +200,7 @@ streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
 /* old NULL: a new row. */
 static void
 write_row(const StreamingTable *table, HeapTuple old, Oid view, Oid stream, int64 batch_id,
-		  const char *partition, const char *position, TimestampTz event_time)
+		  const char *partition, const char *position, TimestampTz event_time, int64 incarnation)
 {
 	Datum		values[COLUMN_COUNT];
 	bool		isnull[COLUMN_COUNT] = {false};
@@ -201,6 +212,7 @@ write_row(const StreamingTable *table, HeapTuple old, Oid view, Oid stream, int6
 	values[COLUMN_BATCH_ID - 1] = Int64GetDatum(batch_id);
 	values[COLUMN_COMMITTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[COLUMN_EVENT_TIME - 1] = TimestampTzGetDatum(event_time);
+	values[COLUMN_INCARNATION - 1] = Int64GetDatum(incarnation);
 	isnull[COLUMN_EVENT_TIME - 1] = event_time == DT_NOBEGIN;
 	streaming_table_write(table, old, values, isnull);
 }

@@ -20,6 +20,7 @@ typedef struct StreamingCheckpoint
 	char	   *position;
 	TimestampTz committed_at;
 	TimestampTz event_time;		/* largest one taken; DT_NOBEGIN: none */
+	int64		incarnation;	/* of the topic; 0: it is of none */
 } StreamingCheckpoint;
 
 /* in checkpoint.c; all run in a transaction, with the latest snapshot */
@@ -38,13 +39,16 @@ extern int32 streaming_checkpoint_partition(const StreamingCheckpoint *row);
  * partitions are left alone.  event_times: the largest of each partition,
  * DT_NOBEGIN for none; NULL: none.
  */
-extern void streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int n,
-									   char *const *partitions, char *const *positions,
+extern void streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int64 incarnation,
+									   int n, char *const *partitions, char *const *positions,
 									   const TimestampTz *event_times);
 
 /* Ditto for sources with offsets.  False: there is no checkpoint. */
 extern bool streaming_checkpoint_read_positions(Oid view, Oid stream,
 												StreamingSourceKind kind,
 												StreamingPositions *positions);
+
+/* The topic that the view's positions are of; -1: there is no checkpoint. */
+extern int64 streaming_checkpoint_incarnation(Oid view, Oid stream);
 
 #endif							/* STREAMING_CHECKPOINT_H */

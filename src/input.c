@@ -41,6 +41,7 @@
 #include "input_internal.h"
 #include "read_columns.h"
 #include "shift_slot.h"
+#include "source/kafka_identity.h"
 #include "source/source_push.h"
 
 /*
@@ -134,6 +135,8 @@ read_checkpoint(StreamingInput *input)
 	streaming_positions_init(&positions);
 	input->written = streaming_checkpoint_read_positions(input->view, stream->relid,
 														 stream->kind, &positions);
+	if (input->written)
+		input->incarnation = streaming_checkpoint_incarnation(input->view, stream->relid);
 	for (int i = 0; i < positions.n; i++)
 		streaming_offsets_set(&input->next, positions.pos[i].partition,
 							  positions.pos[i].offset);
@@ -311,11 +314,32 @@ streaming_input_checkpoint_empty(StreamingInput *input, int64 batch_id)
 	streaming_snapshot_checkpoint(input, &input->position, batch_id);
 }
 
+void
+streaming_input_check_incarnation(StreamingInput *input, int64 incarnation)
+{
+	if (input->written && incarnation != 0 && incarnation != input->incarnation)
+		streaming_topic_report(input->stream, input->incarnation);
+}
+
+/* That of the ring; 0: none, or the worker does not know it. */
+static int64
+ring_incarnation(StreamingInput *input)
+{
+	int64		incarnation;
+
+	LWLockAcquire(input->shared->lock, LW_SHARED);
+	incarnation = input->shared->incarnation;
+	LWLockRelease(input->shared->lock);
+	return incarnation;
+}
+
 static bool
 begin_buffered(StreamingInput *input)
 {
+	int64		incarnation = ring_incarnation(input);
 	bool		waits;
 
+	streaming_input_check_incarnation(input, incarnation);
 	input->initial = !input->decided;
 	if (input->initial)
 	{
@@ -323,8 +347,21 @@ begin_buffered(StreamingInput *input)
 		return true;
 	}
 
+	/* A ring that is read from elsewhere is about to go, or our definition is old. */
+	LWLockAcquire(input->shared->lock, LW_SHARED);
+	waits = input->shared->place != 0 && input->shared->place != input->stream->place;
+	LWLockRelease(input->shared->lock);
+	if (waits)
+		return false;
 	if (streaming_buffer_begin(input))
 	{
+		/* It may have become another ring, of another source. */
+		if (ring_incarnation(input) != incarnation)
+		{
+			input->more = true;
+			return false;
+		}
+		input->batch_incarnation = incarnation;
 		streaming_source_leave(input);
 		return true;
 	}
@@ -448,8 +485,8 @@ streaming_input_checkpoint(StreamingInput *input, int64 batch_id)
 		times[n] = streaming_partition_time(input, i);
 		positions[n++] = streaming_position_out(input->stream->kind, after->next[i]);
 	}
-	streaming_checkpoint_write(input->view, input->stream->relid, batch_id, n,
-							   partitions, positions, times);
+	streaming_checkpoint_write(input->view, input->stream->relid, batch_id,
+							   input->batch_incarnation, n, partitions, positions, times);
 }
 
 void
@@ -464,6 +501,7 @@ streaming_input_committed(StreamingInput *input)
 	else
 	{
 		streaming_offsets_copy(&input->next, &input->after);
+		input->incarnation = input->batch_incarnation;
 		input->written = true;
 		input->decided = true;
 		if (input->mode == STREAMING_INPUT_BUFFER)
@@ -751,7 +789,7 @@ streaming_input_initialize(const StreamingView *view, Oid stream)
 		if (!earliest)
 			streaming_snapshot_position_now(&scan, shared, &position);
 		text = streaming_snapshot_position_out(&position, shared->push_identity);
-		streaming_checkpoint_write(view->view, stream, 0, 1, &partition, &text,
+		streaming_checkpoint_write(view->view, stream, 0, 0, 1, &partition, &text,
 								   NULL);
 	}
 	streaming_stream_release(shared);

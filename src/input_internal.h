@@ -147,6 +147,8 @@ struct StreamingInput
 	bool		decided;		/* next is where it is to go on */
 	bool		written;		/* there is a checkpoint */
 	bool		initial;		/* the batch only decides where to begin */
+	int64		incarnation;	/* of the source that next is of; 0: none */
+	int64		batch_incarnation;	/* of the one that the batch has read */
 	StreamingOffsets next;		/* committed */
 	StreamingOffsets after;		/* of the batch, when done */
 
@@ -157,6 +159,7 @@ struct StreamingInput
 
 	/* mode SOURCE */
 	StreamingSourceScan *source;	/* NULL: not open */
+	int64		source_incarnation; /* as of its last seek */
 	bool		seek;			/* it is not where next is */
 	Tuplestorestate *store;		/* rows of the batch */
 
@@ -205,6 +208,9 @@ streaming_offsets_get(const StreamingOffsets *offsets, int32 partition)
 }
 
 extern void streaming_scan_done(StreamingInputScan *scan, bool more);
+
+/* An error if the batch would go on in a source that is not the one of next. */
+extern void streaming_input_check_incarnation(StreamingInput *input, int64 incarnation);
 
 /* in input_event_time.c */
 

@@ -388,7 +388,7 @@ streaming_snapshot_checkpoint(StreamingInput *input, const StreamingSnapshotPosi
 	char	   *position = streaming_snapshot_position_out(taken, input->shared->push_identity);
 	TimestampTz time = streaming_partition_time(input, 0);
 
-	streaming_checkpoint_write(input->view, input->stream->relid, batch_id, 1,
+	streaming_checkpoint_write(input->view, input->stream->relid, batch_id, 0, 1,
 							   &partition, &position, &time);
 }
 

@@ -28,6 +28,8 @@
 #include "read_columns.h"
 
 static StreamingSourceScan *open_source(StreamingInput *input);
+static void doubt_ring(StreamingInput *input);
+static void identify(StreamingInput *input);
 static void forget_deleted(StreamingInput *input, StreamingSource *source);
 static void read_batch(StreamingInput *input);
 static void take_positions(StreamingInput *input, const StreamingPositions *positions);
@@ -70,12 +72,41 @@ streaming_source_decide(StreamingInput *input)
 	StreamingPositions positions;
 
 	streaming_positions_init(&positions);
+	identify(input);
 	forget_deleted(input, scan->source);
 	scan->source->routine->start(scan->source, start ? start : "earliest",
 								 streaming_connect_timeout, &positions);
 	take_positions(input, &positions);
+	if (scan->source->changed)
+		doubt_ring(input);
 	streaming_source_leave(input);
 	input->mode = STREAMING_INPUT_NONE;
+}
+
+/* It has what was in files before they were changed. */
+static void
+doubt_ring(StreamingInput *input)
+{
+	StreamingStreamShared *shared = input->shared;
+
+	streaming_buffer_discard(shared);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->doubted = true;
+	if (shared->ingest_latch)
+		SetLatch(shared->ingest_latch);
+	LWLockRelease(shared->lock);
+}
+
+/* Before a seek: is it the source that next is of? */
+static void
+identify(StreamingInput *input)
+{
+	StreamingSource *source = input->source->source;
+
+	input->source_incarnation = source->routine->identify == NULL ? 0 :
+		source->routine->identify(source, streaming_connect_timeout);
+	streaming_input_check_incarnation(input, input->source_incarnation);
+	input->batch_incarnation = input->source_incarnation;
 }
 
 /* What the source has lost before the other views' positions is no loss to us. */
@@ -113,6 +144,7 @@ streaming_source_begin(StreamingInput *input)
 	{
 		StreamingPositions positions;
 
+		identify(input);
 		positions_of(&input->next, &positions);
 		streaming_source_scan_start(scan, &positions);
 		input->seek = false;
@@ -128,6 +160,8 @@ streaming_source_begin(StreamingInput *input)
 			known = false;
 	if (known && streaming_source_scan_at_end(scan))
 		return false;
+
+	input->batch_incarnation = input->source_incarnation;
 
 	/* Should anything fail from here on, the source is not where next is. */
 	input->seek = true;

@@ -58,6 +58,9 @@
 #define BUSY_CLOSE_WAIT 300
 #define BUSY_REAPERS 2
 
+/* ApiKey of the request in Kafka's protocol */
+#define METADATA_REQUEST	3
+
 #define EXIT_WAIT	1000		/* ms, for all clients together */
 
 struct StreamingKafka
@@ -76,6 +79,8 @@ struct StreamingKafka
 	bool		abandoned;		/* lock */
 	uint64		trouble_number; /* lock */
 	bool		troubled;		/* lock */
+	int			asking;			/* lock: threads that ask about topics */
+	uint64		surprises;		/* lock */
 
 	/* the backend's thread only, and at the end the reaper */
 	void		(*release) (void *argument);
@@ -103,6 +108,16 @@ static int	reapers = 0;
 static void log_callback(const rd_kafka_t *rk, int level, const char *facility,
 						 const char *text);
 static void error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque);
+
+static rd_kafka_t *new_handle(StreamingKafka *client, rd_kafka_type_t type,
+							  rd_kafka_conf_t *conf, char *text, size_t size);
+
+/* called by librdkafka in its threads */
+static rd_kafka_resp_err_t new_interceptor(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
+										   void *opaque, char *text, size_t size);
+static rd_kafka_resp_err_t request_interceptor(rd_kafka_t *rk, int socket, const char *broker,
+											   int32_t broker_id, int16_t key, int16_t version,
+											   int32_t correlation, size_t size, void *opaque);
 
 /* secrets */
 static bool keep_secrets(StreamingKafka *client, List *options);
@@ -172,12 +187,11 @@ streaming_kafka_open(rd_kafka_type_t type, List *options,
 	/* librdkafka's threads inherit the mask */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	client->rk = rd_kafka_new(type, conf, text, sizeof(text));
+	client->rk = new_handle(client, type, conf, text, sizeof(text));
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 
 	if (client->rk == NULL)
 	{
-		rd_kafka_conf_destroy(conf);
 		hide_secrets(client, text);
 		free_client(client);
 		ereport(ERROR,
@@ -193,6 +207,40 @@ streaming_kafka_open(rd_kafka_type_t type, List *options,
 
 	dlist_push_tail(&open_clients, &client->node);
 	return client;
+}
+
+/*
+ * As rd_kafka_new, but takes conf in any case.  An rd_kafka_new that fails frees the
+ * interceptors in conf, and so would we with conf, which is therefore left as it
+ * is.  Not every time: once it has failed, a trial without them goes first.
+ */
+static rd_kafka_t *
+new_handle(StreamingKafka *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text,
+		   size_t size)
+{
+	static bool wary = false;
+	rd_kafka_t *rk;
+
+	if (type != RD_KAFKA_CONSUMER || wary)
+	{
+		rd_kafka_conf_t *plain = type == RD_KAFKA_CONSUMER ? rd_kafka_conf_dup(conf) : conf;
+
+		rk = rd_kafka_new(type, plain, text, size);
+		if (rk == NULL)
+			rd_kafka_conf_destroy(plain);
+		if (type != RD_KAFKA_CONSUMER)
+			return rk;
+		if (rk == NULL)
+		{
+			rd_kafka_conf_destroy(conf);
+			return NULL;
+		}
+		rd_kafka_destroy(rk);
+	}
+	(void) rd_kafka_conf_interceptor_add_on_new(conf, "streaming", new_interceptor, client);
+	rk = rd_kafka_new(type, conf, text, size);
+	wary = rk == NULL;
+	return rk;
 }
 
 rd_kafka_t *
@@ -274,6 +322,69 @@ error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 			set_trouble(client, reason, false);
 			break;
 	}
+}
+
+/* ------------------------------------------------------------------------
+ * Surprises
+ * ------------------------------------------------------------------------ */
+
+static rd_kafka_resp_err_t
+new_interceptor(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *text, size_t size)
+{
+	return rd_kafka_interceptor_add_on_request_sent(rk, "streaming", request_interceptor, opaque);
+}
+
+static rd_kafka_resp_err_t
+request_interceptor(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
+					int16_t key, int16_t version, int32_t correlation, size_t size, void *opaque)
+{
+	StreamingKafka *client = opaque;
+	bool		asked;
+
+	if (key != METADATA_REQUEST)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	pthread_mutex_lock(&client->lock);
+	asked = client->asking > 0;
+	pthread_mutex_unlock(&client->lock);
+	if (!asked)
+		streaming_kafka_surprise(client);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+uint64
+streaming_kafka_surprises(StreamingKafka *client)
+{
+	uint64		surprises;
+
+	pthread_mutex_lock(&client->lock);
+	surprises = client->surprises;
+	pthread_mutex_unlock(&client->lock);
+	return surprises;
+}
+
+void
+streaming_kafka_surprise(StreamingKafka *client)
+{
+	pthread_mutex_lock(&client->lock);
+	client->surprises++;
+	pthread_mutex_unlock(&client->lock);
+	streaming_kafka_wake(client);
+}
+
+void
+streaming_kafka_ask_begin(StreamingKafka *client)
+{
+	pthread_mutex_lock(&client->lock);
+	client->asking++;
+	pthread_mutex_unlock(&client->lock);
+}
+
+void
+streaming_kafka_ask_end(StreamingKafka *client)
+{
+	pthread_mutex_lock(&client->lock);
+	client->asking--;
+	pthread_mutex_unlock(&client->lock);
 }
 
 /* ------------------------------------------------------------------------

@@ -171,6 +171,17 @@ extern void streaming_kafka_start(StreamingKafka *client, StreamingKafkaCall *ca
  */
 extern bool streaming_kafka_sleep(StreamingKafka *client, int ms, uint64 number);
 
+/*
+ * How often librdkafka has asked the brokers about their topics of its own accord.
+ * A consumer does so when a fetch has met an error: a partition has moved, or is not
+ * there any more.  What is asked between begin and end is not counted.  The
+ * client is woken when it rises.  Any thread.
+ */
+extern uint64 streaming_kafka_surprises(StreamingKafka *client);
+extern void streaming_kafka_surprise(StreamingKafka *client);	/* counts one more */
+extern void streaming_kafka_ask_begin(StreamingKafka *client);
+extern void streaming_kafka_ask_end(StreamingKafka *client);
+
 /* Any thread: guards what threads of a client share. */
 extern void streaming_kafka_lock(StreamingKafka *client);
 extern void streaming_kafka_unlock(StreamingKafka *client);

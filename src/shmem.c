@@ -206,6 +206,9 @@ make_entry(Oid stream, Oid owner, int share)
 	shared->users = 0;
 	shared->state = STREAMING_INGEST_NONE;
 	shared->ingest_latch = NULL;
+	shared->incarnation = 0;
+	shared->doubted = false;
+	shared->place = 0;
 	shared->ingest_waits = false;
 	shared->head = 0;
 	memset(shared->segments, 0, sizeof(shared->segments));

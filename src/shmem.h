@@ -110,6 +110,10 @@ typedef struct StreamingStreamShared
 
 	/* the ring (kafka, directory) */
 	StreamingIngestState state;
+	int64		incarnation;	/* of what is read, and in the ring; 0: not known, or
+								 * there is none (see source.h) */
+	bool		doubted;		/* it is to be asked for again */
+	uint32		place;			/* where it is read: StreamingStream.place */
 	Latch	   *ingest_latch;	/* NULL: no ingest worker */
 	bool		ingest_waits;	/* for room: wake it when a reader moves on */
 	StreamingTime full_since;		/* it has been waiting for room; 0: it has not */

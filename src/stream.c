@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
+#include "common/hashfn.h"
 #include "foreign/fdwapi.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
@@ -60,6 +61,7 @@ static const char *const metadata_names[] = {
 
 static void read_server_options(StreamingStream *stream, List *options);
 static void read_table_options(StreamingStream *stream, List *options);
+static uint32 hash_place(const StreamingStream *stream);
 static void split_path(StreamingColumn *column);
 static void read_column(StreamingStream *stream, int index);
 static void check_columns(StreamingStream *stream);
@@ -147,12 +149,36 @@ streaming_stream_open(Oid relid, Oid userid)
 	table = GetForeignTable(relid);
 	read_server(stream, table->serverid, userid);
 	read_table_options(stream, table->options);
+	stream->place = hash_place(stream);
 
 	stream->columns = palloc0(sizeof(StreamingColumn) * Max(stream->tupdesc->natts, 1));
 	for (int i = 0; i < stream->tupdesc->natts; i++)
 		read_column(stream, i);
 	check_columns(stream);
 	return stream;
+}
+
+/* Of topic and brokers, or the path; never 0. */
+static uint32
+hash_place(const StreamingStream *stream)
+{
+	const char *parts[] = {stream->topic, stream->path, NULL};
+	uint32		hash = 1;
+	ListCell   *lc;
+
+	foreach(lc, stream->client_options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "bootstrap.servers") == 0)
+			parts[2] = defGetString(option);
+	}
+	for (int i = 0; i < lengthof(parts); i++)
+	{
+		if (parts[i])
+			hash = hash_combine(hash, string_hash(parts[i], strlen(parts[i]) + 1));
+	}
+	return hash != 0 ? hash : 1;
 }
 
 char *

@@ -77,6 +77,7 @@ typedef struct StreamingStream
 	char	   *format;			/* "json" ... */
 	StreamingOnError on_error;
 	List	   *settings;		/* records are read with them: see settings.h */
+	uint32		place;			/* hash of what tells where records come from */
 
 	/* kafka */
 	char	   *topic;

@@ -70,11 +70,13 @@ CREATE TABLE checkpoints (
     batch_id        bigint   NOT NULL,
     committed_at    timestamptz NOT NULL,
     event_time      timestamptz,
+    incarnation     bigint   NOT NULL DEFAULT 0,
     PRIMARY KEY (view, stream, partition)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE checkpoints IS 'source positions that each continuous view''s sink reflects';
 
 COMMENT ON COLUMN checkpoints.event_time IS 'largest event time before the position, if the view depends on a watermark';
+COMMENT ON COLUMN checkpoints.incarnation IS 'the topic that the position is of, in streaming.topics; 0: of no topic';
 
 CREATE TABLE progress (
     view            regclass PRIMARY KEY,
@@ -96,10 +98,28 @@ CREATE TABLE files (
     size            bigint   NOT NULL,
     modified        timestamptz NOT NULL,
     records         bigint,
+    changed         timestamptz,
     PRIMARY KEY (stream, file),
     UNIQUE (stream, path)
 );
 COMMENT ON TABLE files IS 'files that directory streams have seen; numbers order them';
+COMMENT ON COLUMN files.records IS 'how many it has; NULL: it has not been read to its end, as it is now; -1: it vanished and nobody needed it';
+COMMENT ON COLUMN files.changed IS 'when it was last noticed that the file is not what it was when it was taken; NULL: it is';
+
+CREATE TABLE topics (
+    stream          regclass NOT NULL,
+    incarnation     bigint   NOT NULL,
+    partition       int      NOT NULL,
+    topic           text     COLLATE "C" NOT NULL,
+    position        bigint   NOT NULL,
+    sent_ms         bigint   NOT NULL,
+    digest          bigint   NOT NULL,
+    PRIMARY KEY (stream, incarnation, partition)
+);
+COMMENT ON TABLE topics IS 'topics that Kafka streams have read, and records by which they are known again';
+COMMENT ON COLUMN topics.incarnation IS 'number of the topic among those that the stream has read';
+COMMENT ON COLUMN topics.partition IS 'partition that has the record; -1: the row is there for the name of the topic';
+COMMENT ON COLUMN topics.sent_ms IS 'timestamp of the record, in milliseconds since 1970';
 
 CREATE TABLE rejected_rows (
     stream          regclass NOT NULL,
@@ -189,6 +209,16 @@ CREATE POLICY read_all_data ON files FOR SELECT USING (
     pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
 COMMENT ON POLICY read_all_data ON files IS 'members of pg_read_all_data see all rows';
 
+-- so are names of topics
+GRANT SELECT ON topics TO PUBLIC;
+ALTER TABLE topics ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner_of_stream ON topics FOR SELECT USING (
+    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = stream));
+COMMENT ON POLICY owner_of_stream ON topics IS 'who has the rights of the stream''s owner sees its rows';
+CREATE POLICY read_all_data ON topics FOR SELECT USING (
+    pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
+COMMENT ON POLICY read_all_data ON topics IS 'members of pg_read_all_data see all rows';
+
 -- payloads are as secret as the stream.  Its owner may delete them by a function: with the
 -- right to DELETE comes that to LOCK TABLE, and so to stop all streams
 GRANT SELECT ON rejected_rows TO PUBLIC;
@@ -208,6 +238,7 @@ SELECT pg_catalog.pg_extension_config_dump('continuous_view', '');
 SELECT pg_catalog.pg_extension_config_dump('checkpoints', 'WHERE streaming_internal.check_dump(view, stream)');
 SELECT pg_catalog.pg_extension_config_dump('progress', '');
 SELECT pg_catalog.pg_extension_config_dump('files', '');
+SELECT pg_catalog.pg_extension_config_dump('topics', '');
 SELECT pg_catalog.pg_extension_config_dump('rejected_rows', '');
 
 CREATE FUNCTION streaming_internal.notify_workers() RETURNS trigger

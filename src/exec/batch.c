@@ -116,7 +116,7 @@ object_changed(Datum arg, int cacheid, uint32 hashvalue)
 	}
 }
 
-/* Rights come from membership, too. */
+/* Rights come from membership, too; and where rows come from is told by servers. */
 static void
 role_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -316,6 +316,9 @@ streaming_view_open(Oid view)
 		CacheRegisterSyscacheCallback(NAMESPACEOID, object_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, role_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHOID, role_changed, (Datum) 0);
+		/* where the stream is read from, and as whom */
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, role_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(USERMAPPINGOID, role_changed, (Datum) 0);
 	}
 	registered = true;
 	state->view = view;

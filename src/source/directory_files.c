@@ -43,6 +43,7 @@ enum Anum_files
 	Anum_files_size,
 	Anum_files_modified,
 	Anum_files_records,
+	Anum_files_changed,
 	_Anum_files_max
 };
 
@@ -55,6 +56,7 @@ static const StreamingTableColumn columns[Natts_files] = {
 	{"size", INT8OID},
 	{"modified", TIMESTAMPTZOID},
 	{"records", INT8OID, true},
+	{"changed", TIMESTAMPTZOID, true},
 };
 
 enum
@@ -244,6 +246,7 @@ streaming_files_insert(StreamingFileTable *files, const StreamingFile *added, in
 		values[Anum_files_modified - 1] = TimestampTzGetDatum(added[i].modified);
 		values[Anum_files_records - 1] = Int64GetDatum(added[i].records);
 		nulls[Anum_files_records - 1] = added[i].records == STREAMING_FILE_UNREAD;
+		nulls[Anum_files_changed - 1] = true;
 		streaming_table_write(&files->table, NULL, values, nulls);
 		pfree(DatumGetPointer(values[Anum_files_path - 1]));
 	}
@@ -278,6 +281,39 @@ streaming_files_set_records(StreamingFileTable *files, const StreamingFile *chan
 		}
 		systable_endscan(scan);
 	}
+	CommandCounterIncrement();
+}
+
+void
+streaming_files_set_found(StreamingFileTable *files, const StreamingFile *file, bool remark)
+{
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	streaming_table_key(&files->table, &keys[0], Anum_files_stream, BTEqualStrategyNumber,
+						F_OIDEQ, ObjectIdGetDatum(files->stream));
+	streaming_table_key(&files->table, &keys[1], Anum_files_file, BTEqualStrategyNumber,
+						F_INT8EQ, Int64GetDatum(file->number));
+	scan = streaming_table_scan(&files->table, BY_NUMBER, GetActiveSnapshot(), 2, keys);
+	tuple = systable_getnext(scan);
+	if (tuple != NULL)
+	{
+		Datum		values[Natts_files];
+		bool		nulls[Natts_files];
+
+		streaming_table_read(&files->table, tuple, values, nulls);
+		values[Anum_files_size - 1] = Int64GetDatum(file->size);
+		values[Anum_files_modified - 1] = TimestampTzGetDatum(file->modified);
+		if (remark)
+		{
+			nulls[Anum_files_records - 1] = true;
+			values[Anum_files_changed - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+			nulls[Anum_files_changed - 1] = false;
+		}
+		streaming_table_write(&files->table, tuple, values, nulls);
+	}
+	systable_endscan(scan);
 	CommandCounterIncrement();
 }
 

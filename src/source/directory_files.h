@@ -23,7 +23,7 @@ typedef struct StreamingFile
 {
 	int64		number;
 	char	   *path;
-	int64		size;			/* when it was first seen */
+	int64		size;			/* when it was looked at last */
 	TimestampTz modified;		/* likewise */
 	int64		records;		/* or one of the values above */
 } StreamingFile;
@@ -80,5 +80,12 @@ extern void streaming_files_insert(StreamingFileTable *files,
  */
 extern void streaming_files_set_records(StreamingFileTable *files,
 										const StreamingFile *changed, int n);
+
+/*
+ * Sets size and modified of a file.  remark: it is not what has been taken, which is
+ * remembered, and it is unread.  The caller holds the lock.
+ */
+extern void streaming_files_set_found(StreamingFileTable *files, const StreamingFile *file,
+									  bool remark);
 
 #endif							/* STREAMING_DIRECTORY_FILES_H */

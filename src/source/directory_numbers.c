@@ -39,6 +39,8 @@ struct StreamingNumbers
 
 	int64		last;			/* highest number that may be read */
 	int64		begin;			/* files below are not there any more */
+	int64		reached;		/* files up to it have been read */
+	bool		changed;		/* one is not what has been taken */
 
 	TransactionId pending;		/* has registered files and not ended yet */
 	int64		pending_first;	/* their numbers */
@@ -55,8 +57,11 @@ struct StreamingNumbers
 };
 
 static void register_files(StreamingNumbers *numbers, StreamingFound *found, int n, int timeout);
-static int	known_files(StreamingNumbers *numbers, StreamingFileTable *files,
-						StreamingFound *found, int n, bool remark);
+static int	known_files(StreamingFileTable *files, StreamingFound *found, int n,
+						StreamingFound *changed, int *nchanged);
+static bool is_changed(const StreamingFile *file, const StreamingFound *found);
+static void note_change(StreamingNumbers *numbers, StreamingFileTable *files,
+						const StreamingFound *found);
 static bool is_pending(const StreamingNumbers *numbers);
 static void batch_load(StreamingNumbers *numbers);
 static int	file_cmp(const void *a, const void *b);
@@ -122,9 +127,24 @@ streaming_numbers_discover(StreamingNumbers *numbers, bool scan, int timeout)
 	MemoryContextDelete(context);
 }
 
+void
+streaming_numbers_reached(StreamingNumbers *numbers, int64 number)
+{
+	numbers->reached = number;
+}
+
+bool
+streaming_numbers_changed(StreamingNumbers *numbers)
+{
+	bool		changed = numbers->changed;
+
+	numbers->changed = false;
+	return changed;
+}
+
 /*
- * Registers those of the files that are not, and remarks on those that have
- * changed since.  Clears uncertain if it could.
+ * Registers those of the files that are not, and notes those that have changed
+ * since.  Clears uncertain if it could.
  */
 static void
 register_files(StreamingNumbers *numbers, StreamingFound *found, int n, int timeout)
@@ -132,13 +152,16 @@ register_files(StreamingNumbers *numbers, StreamingFound *found, int n, int time
 	Oid			stream = numbers->stream->relid;
 	StreamingFileTable files;
 	StreamingFile *added;
+	StreamingFound *changed = MemoryContextAllocHuge(CurrentMemoryContext,
+													 sizeof(StreamingFound) * n);
+	int			nchanged = 0;
 	int64		last;
 
 	/* Mostly there is nothing to write: look first without the lock. */
 	streaming_files_open(&files, stream, AccessShareLock);
-	n = known_files(numbers, &files, found, n, true);
+	n = known_files(&files, found, n, changed, &nchanged);
 	streaming_files_close(&files);
-	if (n == 0)
+	if (n == 0 && nchanged == 0)
 	{
 		numbers->uncertain = false;
 		return;
@@ -156,7 +179,9 @@ register_files(StreamingNumbers *numbers, StreamingFound *found, int n, int time
 	}
 
 	streaming_files_open(&files, stream, RowExclusiveLock);
-	n = known_files(numbers, &files, found, n, false);
+	for (int i = 0; i < nchanged; i++)
+		note_change(numbers, &files, &changed[i]);
+	n = known_files(&files, found, n, changed, &nchanged);
 	last = streaming_files_last(&files);
 	if (last + n > PG_INT32_MAX)
 		ereport(ERROR,
@@ -186,14 +211,15 @@ register_files(StreamingNumbers *numbers, StreamingFound *found, int n, int time
 
 /*
  * Moves the files that are not registered to the front and returns how many
- * there are.  remark: tell of those which are, but were different then.
+ * there are.  Those which are, but were different then, go to changed.
  */
 static int
-known_files(StreamingNumbers *numbers, StreamingFileTable *files,
-			StreamingFound *found, int n, bool remark)
+known_files(StreamingFileTable *files, StreamingFound *found, int n,
+			StreamingFound *changed, int *nchanged)
 {
 	int			unknown = 0;
 
+	*nchanged = 0;
 	for (int i = 0; i < n; i++)
 	{
 		StreamingFile file;
@@ -201,13 +227,40 @@ known_files(StreamingNumbers *numbers, StreamingFileTable *files,
 		CHECK_FOR_INTERRUPTS();
 		if (!streaming_files_find(files, found[i].path, &file))
 			found[unknown++] = found[i];
-		else if (remark &&
-				 (file.size != found[i].size || file.modified != found[i].modified))
-			streaming_watch_remark(numbers->watch,
-								   "file \"%s\" of stream %s was changed after it had been seen and is not taken again",
-								   found[i].path, numbers->stream->name);
+		else if (is_changed(&file, &found[i]))
+			changed[(*nchanged)++] = found[i];
 	}
 	return unknown;
+}
+
+/*
+ * One that nobody can have read was seen too early, and is read as it is now.  One
+ * that was given up has come back.
+ */
+static void
+note_change(StreamingNumbers *numbers, StreamingFileTable *files, const StreamingFound *found)
+{
+	StreamingFile file;
+	bool		taken;
+
+	if (!streaming_files_find(files, found->path, &file) || !is_changed(&file, found))
+		return;
+	taken = file.records != STREAMING_FILE_UNREAD || file.number <= numbers->reached;
+	file.size = found->size;
+	file.modified = found->modified;
+	streaming_files_set_found(files, &file, taken);
+	if (!taken)
+		return;
+	numbers->changed = true;
+	streaming_watch_remark(numbers->watch,
+						   "file \"%s\" of stream %s was changed after it had been taken: only views that begin anew read it as it is now",
+						   found->path, numbers->stream->name);
+}
+
+static bool
+is_changed(const StreamingFile *file, const StreamingFound *found)
+{
+	return file->size != found->size || file->modified != found->modified;
 }
 
 void

@@ -24,11 +24,17 @@ extern StreamingNumbers *streaming_numbers_open(StreamingStream *stream,
 
 /*
  * Asks watch for new files (scan: it shall read directories) and registers
- * them; not in batch mode.  timeout is how long to wait, in ms, for somebody
+ * them, and notes which ones have changed; not in batch mode.  timeout is how long to wait, in ms, for somebody
  * else who registers files of the stream, before it is an error; 0: leave it
  * for later.
  */
 extern void streaming_numbers_discover(StreamingNumbers *numbers, bool scan, int timeout);
+
+/* Says that files up to number have been read, at least the first records of it. */
+extern void streaming_numbers_reached(StreamingNumbers *numbers, int64 number);
+
+/* Has discover noticed, since the last call, that a file is not what has been taken? */
+extern bool streaming_numbers_changed(StreamingNumbers *numbers);
 
 /* Asks the table which numbers may be read; in batch mode: the directory, once. */
 extern void streaming_numbers_refresh(StreamingNumbers *numbers);

@@ -116,7 +116,6 @@ static Seen *seen_carry(seen_hash *into, const Seen *known);
 static void remark_link(StreamingWatch *watch, const char *path);
 
 /* names */
-static bool name_matches(StreamingWatch *watch, int depth, const char *name);
 static char *entry_path(const StreamingDirectory *directory, const char *name);
 static SeenKey name_key(const char *name);
 
@@ -383,7 +382,7 @@ entries_meet(StreamingWatch *watch, StreamingDirectory *directory, DIR *dir, see
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-			!name_matches(watch, directory->depth, entry->d_name))
+			!streaming_tree_matches(watch, directory->depth, entry->d_name))
 			continue;
 		if (!leaf)
 		{
@@ -528,7 +527,7 @@ streaming_tree_event(StreamingWatch *watch, StreamingDirectory *directory, const
 	struct stat st;
 	int			fd;
 
-	if (!name_matches(watch, directory->depth, name))
+	if (!streaming_tree_matches(watch, directory->depth, name))
 		return;
 	fd = streaming_beneath_directory(watch->stream, directory->path);
 	if (fd < 0)
@@ -646,9 +645,8 @@ seen_carry(seen_hash *into, const Seen *known)
  * Names
  * ------------------------------------------------------------------------ */
 
-/* Does an entry of a directory at depth match? */
-static bool
-name_matches(StreamingWatch *watch, int depth, const char *name)
+bool
+streaming_tree_matches(StreamingWatch *watch, int depth, const char *name)
 {
 	const char *pattern = watch->patterns[depth];
 

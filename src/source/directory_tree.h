@@ -89,6 +89,9 @@ extern StreamingDirectory *streaming_tree_make(StreamingWatch *watch,
 /* Forgets a directory and all below it.  The caller unlinks it from its parent. */
 extern void streaming_tree_drop(StreamingWatch *watch, StreamingDirectory *directory);
 
+/* Does the name of an entry of a directory at depth match? */
+extern bool streaming_tree_matches(StreamingWatch *watch, int depth, const char *name);
+
 /* Its watch is gone or of no use. */
 extern void streaming_tree_unwatch(StreamingWatch *watch, StreamingDirectory *directory);
 

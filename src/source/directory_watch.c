@@ -98,6 +98,27 @@ streaming_watch_open(const StreamingStream *stream)
 	return watch;
 }
 
+bool
+streaming_watch_matches(StreamingWatch *watch, const char *path)
+{
+	size_t		length = strcmp(watch->base, "/") == 0 ? 0 : strlen(watch->base);
+	char	   *rest = pstrdup(path);
+	char	   *components = rest;
+	char	   *component;
+	int			depth = 0;
+	bool		matches = strncmp(path, watch->base, length) == 0 && path[length] == '/';
+
+	if (matches)
+		rest += length + 1;
+	while (matches && (component = strsep(&rest, "/")) != NULL)
+	{
+		matches = depth < watch->npatterns && streaming_tree_matches(watch, depth, component);
+		depth++;
+	}
+	pfree(components);
+	return matches && depth == watch->npatterns;
+}
+
 void
 streaming_watch_close(StreamingWatch *watch)
 {

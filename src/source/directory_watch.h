@@ -47,6 +47,9 @@ extern int	streaming_watch_notify(StreamingWatch *watch);
  */
 extern StreamingFound *streaming_watch_collect(StreamingWatch *watch, bool scan, int *n);
 
+/* Does a file of that path match? */
+extern bool streaming_watch_matches(StreamingWatch *watch, const char *path);
+
 /* Forget which files were returned: the next scan returns them all again. */
 extern void streaming_watch_again(StreamingWatch *watch);
 

@@ -72,6 +72,8 @@ struct StreamingKafkaWatch
 	bool		news;
 	int			expected;		/* partitions that it had once */
 	int			n;				/* partitions, 0: not known */
+	uint64		rounds;			/* that have been answered */
+	bool		wake;			/* somebody waits for the next one */
 	bool		shrunk;			/* n < expected for SHRUNK_GRACE */
 	bool		ok;				/* the last round found nothing wrong */
 	uint64		number;			/* trouble's number when that round began */
@@ -82,13 +84,7 @@ static void run_question(StreamingKafka *client, StreamingKafkaCall *call);
 static void dispose_question(StreamingKafkaCall *call);
 static void run_watch(StreamingKafka *client, StreamingKafkaCall *call);
 static void dispose_watch(StreamingKafkaCall *call);
-static int	ask_partitions(StreamingKafka *client, rd_kafka_topic_t *topic, int timeout,
-						   bool *missing, char *text);
-static bool ask_offsets(StreamingKafka *client, const char *topic, int n, int64 when,
-						int timeout, int64 *offsets, char *text);
 static bool ask_all_offsets(StreamingKafka *client, TopicQuestion *question, int timeout);
-static int	first_patience(StreamingKafka *client);
-static int64 clock_ms(void);
 static void take_positions(StreamingPositions *positions, int n, const int64 *offsets);
 
 /* ------------------------------------------------------------------------
@@ -115,7 +111,7 @@ streaming_kafka_topic_offsets(StreamingKafka *client, StreamingStream *stream,
 	question->call.run = run_question;
 	question->call.dispose = dispose_question;
 	question->timeout = timeout;
-	question->patience = first_patience(client);
+	question->patience = streaming_kafka_first_patience(client);
 	question->want_begin = begin != NULL;
 	question->want_end = end != NULL || at != NULL;
 	question->want_at = at != NULL;
@@ -182,7 +178,7 @@ static void
 run_question(StreamingKafka *client, StreamingKafkaCall *call)
 {
 	TopicQuestion *question = (TopicQuestion *) call;
-	int64		begun = clock_ms();
+	int64		begun = streaming_kafka_clock_ms();
 	int			patience = question->patience;
 	rd_kafka_topic_t *topic;
 
@@ -196,13 +192,13 @@ run_question(StreamingKafka *client, StreamingKafkaCall *call)
 
 	for (;;)
 	{
-		int64		left = question->timeout - (clock_ms() - begun);
+		int64		left = question->timeout - (streaming_kafka_clock_ms() - begun);
 		bool		troubled;
 		uint64		number;
 
 		if (left <= 0)
 			break;
-		question->n = ask_partitions(client, topic, Min(patience, left),
+		question->n = streaming_kafka_ask_partitions(client, topic, Min(patience, left),
 									 &question->missing, question->text);
 		if (question->n > 0 &&
 			ask_all_offsets(client, question, Min(patience, left)))
@@ -210,7 +206,7 @@ run_question(StreamingKafka *client, StreamingKafkaCall *call)
 			question->answered = true;
 			break;
 		}
-		if (question->missing && clock_ms() - begun >= TOPIC_GRACE)
+		if (question->missing && streaming_kafka_clock_ms() - begun >= TOPIC_GRACE)
 			break;
 		patience = Min(patience * 2, question->patience * 4);
 		number = streaming_kafka_trouble_number(client, &troubled);
@@ -241,7 +237,7 @@ ask_all_offsets(StreamingKafka *client, TopicQuestion *question, int timeout)
 		free(*parts[i].offsets);
 		*parts[i].offsets = malloc(sizeof(int64) * question->n);
 		if (*parts[i].offsets == NULL ||
-			!ask_offsets(client, question->topic, question->n, parts[i].when,
+			!streaming_kafka_ask_offsets(client, question->topic, question->n, parts[i].when,
 						 timeout, *parts[i].offsets, question->text))
 			return false;
 	}
@@ -279,7 +275,7 @@ streaming_kafka_watch_topic(StreamingKafka *client, const char *topic,
 	}
 	watch->call.run = run_watch;
 	watch->call.dispose = dispose_watch;
-	watch->patience = first_patience(client);
+	watch->patience = streaming_kafka_first_patience(client);
 	watch->interval = interval;
 	watch->retry_max = Max(retry_max, FIRST_RETRY);
 	streaming_kafka_start(client, &watch->call);
@@ -293,6 +289,18 @@ streaming_kafka_watch_expect(StreamingKafka *client, StreamingKafkaWatch *watch,
 	watch->expected = n;
 	watch->shrunk = false;
 	streaming_kafka_unlock(client);
+}
+
+uint64
+streaming_kafka_watch_rounds(StreamingKafka *client, StreamingKafkaWatch *watch, bool wake)
+{
+	uint64		rounds;
+
+	streaming_kafka_lock(client);
+	rounds = watch->rounds;
+	watch->wake = wake;
+	streaming_kafka_unlock(client);
+	return rounds;
 }
 
 int
@@ -335,6 +343,7 @@ run_watch(StreamingKafka *client, StreamingKafkaCall *call)
 	rd_kafka_topic_t *topic;
 	int			patience = watch->patience;
 	int			retry = FIRST_RETRY;
+	int			known = 0;		/* the most partitions that it had */
 	int64		short_since = 0;	/* clock_ms, 0: it is not */
 	bool		open = true;
 
@@ -345,7 +354,7 @@ run_watch(StreamingKafka *client, StreamingKafkaCall *call)
 		uint64		number = streaming_kafka_trouble_number(client, &troubled);
 		char		text[STREAMING_KAFKA_TEXT] = "";
 		bool		missing;
-		int			n = ask_partitions(client, topic, patience, &missing, text);
+		int			n = streaming_kafka_ask_partitions(client, topic, patience, &missing, text);
 		bool		ok = n > 0 && text[0] == '\0';
 		bool		wake;
 
@@ -354,26 +363,30 @@ run_watch(StreamingKafka *client, StreamingKafkaCall *call)
 			int64	   *ends = malloc(sizeof(int64) * n);
 
 			ok = ends != NULL &&
-				ask_offsets(client, watch->topic, n, RD_KAFKA_OFFSET_END,
+				streaming_kafka_ask_offsets(client, watch->topic, n, RD_KAFKA_OFFSET_END,
 							patience, ends, text);
 			free(ends);
 		}
 
+		if (missing || (n > 0 && n < known))
+			streaming_kafka_surprise(client);
+		known = Max(n, known);
 		streaming_kafka_lock(client);
 		if (n == 0 || n >= watch->expected)
 			short_since = 0;
 		else
 		{
 			if (short_since == 0)
-				short_since = clock_ms();
-			watch->shrunk = clock_ms() - short_since >= SHRUNK_GRACE;
+				short_since = streaming_kafka_clock_ms();
+			watch->shrunk = streaming_kafka_clock_ms() - short_since >= SHRUNK_GRACE;
 			snprintf(text, sizeof(text), "partition %d of topic \"%s\" does not exist",
 					 watch->expected - 1, watch->topic);
 			ok = false;
 		}
-		wake = n > watch->n || ok == troubled || watch->shrunk;
+		wake = n > watch->n || ok == troubled || watch->shrunk || (watch->wake && n > 0);
 		watch->news = true;
 		watch->n = Max(watch->n, n);
+		watch->rounds += n > 0;
 		watch->ok = ok;
 		watch->number = number;
 		strlcpy(watch->text, text, sizeof(watch->text));
@@ -412,12 +425,8 @@ dispose_watch(StreamingKafkaCall *call)
  * Questions themselves
  * ------------------------------------------------------------------------ */
 
-/*
- * The number of partitions, 0 if not known.  text (STREAMING_KAFKA_TEXT bytes)
- * tells what is wrong, also when the number is known; untouched if nothing is.
- */
-static int
-ask_partitions(StreamingKafka *client, rd_kafka_topic_t *topic, int timeout,
+int
+streaming_kafka_ask_partitions(StreamingKafka *client, rd_kafka_topic_t *topic, int timeout,
 			   bool *missing, char *text)
 {
 	const struct rd_kafka_metadata *metadata;
@@ -426,7 +435,9 @@ ask_partitions(StreamingKafka *client, rd_kafka_topic_t *topic, int timeout,
 	int			n = 0;
 
 	*missing = false;
+	streaming_kafka_ask_begin(client);
 	err = rd_kafka_metadata(streaming_kafka_handle(client), 0, topic, &metadata, timeout);
+	streaming_kafka_ask_end(client);
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
 		snprintf(text, STREAMING_KAFKA_TEXT, "broker down: %s", rd_kafka_err2str(err));
@@ -457,14 +468,9 @@ ask_partitions(StreamingKafka *client, rd_kafka_topic_t *topic, int timeout,
 	return n;
 }
 
-/*
- * Offsets of partitions 0 .. n - 1 for when: a time in ms, or one of
- * RD_KAFKA_OFFSET_BEGINNING and _END, which Kafka's protocol writes as times
- * that are negative.  One request for each leader.  An offset is -1 where no
- * message is that new.
- */
-static bool
-ask_offsets(StreamingKafka *client, const char *topic, int n, int64 when,
+/* Kafka's protocol writes the two constants as times that are negative. */
+bool
+streaming_kafka_ask_offsets(StreamingKafka *client, const char *topic, int n, int64 when,
 			int timeout, int64 *offsets, char *text)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
@@ -472,7 +478,9 @@ ask_offsets(StreamingKafka *client, const char *topic, int n, int64 when,
 
 	for (int i = 0; i < n; i++)
 		rd_kafka_topic_partition_list_add(list, topic, i)->offset = when;
+	streaming_kafka_ask_begin(client);
 	err = rd_kafka_offsets_for_times(streaming_kafka_handle(client), list, timeout);
+	streaming_kafka_ask_end(client);
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		snprintf(text, STREAMING_KAFKA_TEXT, "broker down: %s", rd_kafka_err2str(err));
 	for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
@@ -488,17 +496,16 @@ ask_offsets(StreamingKafka *client, const char *topic, int n, int64 when,
 	return err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* Of the backend's thread. */
-static int
-first_patience(StreamingKafka *client)
+int
+streaming_kafka_first_patience(StreamingKafka *client)
 {
 	char	   *wait = streaming_kafka_property(client, "fetch.wait.max.ms");
 
 	return PATIENCE + (wait ? atoi(wait) : 0);
 }
 
-static int64
-clock_ms(void)
+int64
+streaming_kafka_clock_ms(void)
 {
 	struct timespec now;
 

@@ -48,4 +48,36 @@ extern void streaming_kafka_watch_expect(StreamingKafka *client,
 extern int	streaming_kafka_watch_news(StreamingKafka *client, StreamingKafkaWatch *watch,
 									   bool *shrunk);
 
+/*
+ * How often the topic has been there when it was asked about.  wake: the client is
+ * woken when that is so once more.
+ */
+extern uint64 streaming_kafka_watch_rounds(StreamingKafka *client, StreamingKafkaWatch *watch,
+										   bool wake);
+
+/* ----------
+ * Questions, for threads of a client
+ * ----------
+ */
+
+/*
+ * The number of partitions, 0 if not known.  text (STREAMING_KAFKA_TEXT bytes)
+ * tells what is wrong, also when the number is known; untouched if nothing is.
+ */
+extern int	streaming_kafka_ask_partitions(StreamingKafka *client, rd_kafka_topic_t *topic,
+										   int timeout, bool *missing, char *text);
+
+/*
+ * Offsets of partitions 0 .. n - 1 for when: a time in ms, or one of
+ * RD_KAFKA_OFFSET_BEGINNING and _END.  One request for each leader.  An offset is
+ * -1 where no message is that new.
+ */
+extern bool streaming_kafka_ask_offsets(StreamingKafka *client, const char *topic, int n,
+										int64 when, int timeout, int64 *offsets, char *text);
+
+/* ms that the first question should wait; of the backend's thread. */
+extern int	streaming_kafka_first_patience(StreamingKafka *client);
+
+extern int64 streaming_kafka_clock_ms(void);
+
 #endif							/* STREAMING_KAFKA_TOPIC_H */

@@ -101,6 +101,16 @@ typedef struct StreamingSourceRoutine
 	StreamingSource *(*open) (StreamingStream *stream, StreamingReadMode mode);
 
 	/*
+	 * May be NULL (one source, always).  The number by which what is read is known,
+	 * see kafka_identity.c; positions are of no use in that of another number.
+	 * Except in batch mode it is given one, in a transaction that may write; in
+	 * batch mode, 0: it has none yet.  To be followed by seek, before poll.  Waits
+	 * and fails as bounds does.  From then on poll fails with
+	 * ERRCODE_DATA_EXCEPTION when it is another one, not in batch mode.
+	 */
+	int64		(*identify) (StreamingSource *source, int timeout);
+
+	/*
 	 * What the source holds now: for each partition the first offset that can
 	 * still be read (begin) and the position behind the last (end).  begin
 	 * and end are set in CurrentMemoryContext.  Waits at most timeout ms;
@@ -148,7 +158,7 @@ typedef struct StreamingSourceRoutine
 
 	/*
 	 * Delivers at most max records that have arrived, at least none, without
-	 * waiting.  *positions (in/out; in the context it was made in) is moved
+	 * waiting (but for an answer whether it is still the source it was).  *positions (in/out; in the context it was made in) is moved
 	 * forward to what has been delivered or skipped: after the records of
 	 * this call have been taken, it is the position to continue from.
 	 * (The header of a CSV file that is read on in the middle may be delivered
@@ -186,6 +196,12 @@ struct StreamingSource
 {
 	const StreamingSourceRoutine *routine;
 	StreamingStream *stream;
+
+	/*
+	 * Set by poll and start: what has been delivered before is not what the source
+	 * holds now.  The buffer is of no use to those who begin anew.
+	 */
+	bool		changed;
 };
 
 /* in source.c */

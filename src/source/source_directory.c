@@ -11,8 +11,13 @@
  * by their modification time, then their name.  (What the kernel tells is one
  * look for all that has happened since the last one.)
  *
- * A file is its path.  One that is replaced or changed after it was seen is not
- * taken again; this is remarked in the log and by last_error if it is noticed.
+ * A file is its path.  One that is replaced or changed after it was taken is not
+ * taken again by who has taken it; this is remarked in the log, by last_error and in
+ * streaming.files when it is noticed.  Who begins anew reads it as it is now, as a
+ * SELECT does.  (It keeps its number, and so its place in the order.)
+ *
+ * When the stream's path is altered, numbers stay.  Files that do not match the new
+ * path are passed over, whoever has not taken them yet.
  *
  * Numbers and transactions
  * ------------------------
@@ -154,6 +159,7 @@ static void arm_timer(DirectorySource *source, bool more);
 const StreamingSourceRoutine streaming_source_directory = {
 	.name = "directory",
 	.open = directory_open,
+	.identify = NULL,
 	.bounds = directory_bounds,
 	.settle = directory_settle,
 	.start = directory_start,
@@ -222,6 +228,7 @@ directory_start(StreamingSource *base, const char *start, int timeout,
 
 	if (source->mode != STREAMING_READ_BATCH)
 		streaming_numbers_discover(source->numbers, true, timeout);
+	source->base.changed |= streaming_numbers_changed(source->numbers);
 	streaming_numbers_refresh(source->numbers);
 
 	if (strcmp(start, "earliest") == 0)
@@ -318,7 +325,12 @@ directory_poll(StreamingSource *base, StreamingRecord *records, int max,
 			source->next_news = streaming_time_plus(now, NEWS_INTERVAL);
 			if (scan)
 				source->next_scan = streaming_time_plus(now, streaming_scan_interval);
+			if (source->positioned)
+				streaming_numbers_reached(source->numbers,
+										  POSITION_FILE(source->position) -
+										  (POSITION_RECORD(source->position) == 0));
 			streaming_numbers_discover(source->numbers, scan, 0);
+			source->base.changed |= streaming_numbers_changed(source->numbers);
 		}
 	}
 	if (!source->positioned)
@@ -543,7 +555,8 @@ next_file(DirectorySource *source, bool quiet)
 			source->position = POSITION(file->number, 0);
 		}
 		if (file->records == STREAMING_FILE_GIVEN_UP ||
-			file->records == POSITION_RECORD(source->position))
+			file->records == POSITION_RECORD(source->position) ||
+			!streaming_watch_matches(source->watch, file->path))
 			source->position = POSITION(file->number + 1, 0);
 		else
 		{

@@ -18,11 +18,17 @@
  * the offset behind it, which moves the position; so who waits for a position
  * to reach an end sees it reached.
  *
- * An offset that the broker does not have (retention, a topic created anew and
- * still shorter or with fewer partitions) ends the source: poll delivers what came before, then fails,
- * until seek.  A topic created anew that is by then longer than the old
- * position cannot be told from the old one by Kafka's fetch protocol as
- * librdkafka 2.0 speaks it.
+ * An offset that the broker does not have (retention) ends the source: poll
+ * delivers what came before, then fails, until seek.
+ *
+ * A topic that is created anew while it is read is another one, and its offsets
+ * mean nothing.  librdkafka goes on with it as if nothing had happened, but not
+ * without a look at the metadata: the fetch that was under way when the topic was
+ * deleted has failed.  So when it has asked for metadata of its own accord, or when
+ * the watch has, nothing is delivered before the topic's marks have been compared
+ * (kafka_identity.c), by a second client, since the first one is reading on.  Who
+ * deletes, creates and fills a topic while one fetch waits is found out when the
+ * watch has asked next.
  *
  * Headers become a JSON object: values that are UTF-8 become strings, null
  * stays null, other bytes are written like bytea, \x and hexadecimal digits;
@@ -39,6 +45,7 @@
 
 #include <limits.h>
 
+#include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -51,6 +58,7 @@
 #include "streaming.h"
 
 #include "kafka.h"
+#include "source/kafka_identity.h"
 #include "source/kafka_topic.h"
 #include "source/source.h"
 
@@ -59,6 +67,12 @@
 
 /* Longest pause (ms) before a broker is tried again; a connect costs little. */
 #define RETRY_MAX		10000
+
+/* ms that poll waits for an answer whether the topic is still the one it was */
+#define VERIFY_WAIT		3000
+
+/* ms between looks of the watch, unless the server says otherwise */
+#define WATCH_INTERVAL	10000
 
 /* nudge: at most this often (ms) */
 #define NUDGE_INTERVAL	5
@@ -88,10 +102,19 @@ typedef struct Consumer
 typedef struct KafkaSource
 {
 	StreamingSource base;		/* must be first */
+	StreamingReadMode mode;
+	MemoryContext context;
 	StreamingKafka *client;		/* NULL: closed */
 	Consumer   *consumer;
 	StreamingKafkaWatch *watch; /* NULL until seek */
 	MemoryContextCallback callback;
+
+	int64		incarnation;	/* of the topic; 0: it is not looked after */
+	StreamingKafkaMarks marks;	/* that it is known by */
+	StreamingKafka *verifier;	/* client that compares them; NULL: not yet made */
+	bool		unverified;		/* records have been delivered since */
+	uint64		surprises;		/* of the client when they were compared last */
+	uint64		rounds;			/* likewise, of the watch */
 
 	bool		failed;			/* poll fails from now on, until seek */
 	int32		lost_partition;
@@ -106,6 +129,7 @@ typedef struct KafkaSource
 } KafkaSource;
 
 static StreamingSource *kafka_open(StreamingStream *stream, StreamingReadMode mode);
+static int64 kafka_identify(StreamingSource *source, int timeout);
 static void kafka_bounds(StreamingSource *source, int timeout,
 						 StreamingPositions *begin, StreamingPositions *end);
 static void kafka_start(StreamingSource *source, const char *start, int timeout,
@@ -120,7 +144,7 @@ static char *kafka_headers_json(StreamingSource *source, const StreamingRecord *
 static void kafka_close(StreamingSource *source);
 
 /* opening and closing */
-static StreamingKafka *open_client(StreamingStream *stream);
+static StreamingKafka *open_client(StreamingStream *stream, int memory);
 static void close_callback(void *argument);
 static void release_consumer(void *argument);
 
@@ -128,6 +152,7 @@ static void release_consumer(void *argument);
 static Partition *get_partition(Consumer *consumer, int32 partition);
 static void start_partition(KafkaSource *kafka, int32 partition, int64 offset);
 static void stop_partition(Consumer *consumer, int32 partition);
+static int	watch_interval(StreamingStream *stream);
 
 /* poll */
 static void release_messages(Consumer *consumer);
@@ -136,6 +161,7 @@ static bool take_message(KafkaSource *kafka, rd_kafka_message_t *message,
 						 StreamingRecord *record);
 static void take_event(KafkaSource *kafka, rd_kafka_message_t *message);
 static void nudge(KafkaSource *kafka);
+static bool verify(KafkaSource *kafka, bool delivers);
 static void fail_lost_offset(KafkaSource *kafka);
 
 /* headers */
@@ -144,6 +170,7 @@ static void append_header_value(StringInfo json, const void *value, size_t size)
 const StreamingSourceRoutine streaming_source_kafka = {
 	.name = "kafka",
 	.open = kafka_open,
+	.identify = kafka_identify,
 	.bounds = kafka_bounds,
 	.start = kafka_start,
 	.settle = NULL,
@@ -169,7 +196,6 @@ size_property(KafkaSource *kafka, const char *name)
 	return value ? strtoul(value, NULL, 10) : 0;
 }
 
-/* The modes do not differ: what has not been asked for costs nothing. */
 static StreamingSource *
 kafka_open(StreamingStream *stream, StreamingReadMode mode)
 {
@@ -178,11 +204,13 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
 
 	kafka->base.routine = &streaming_source_kafka;
 	kafka->base.stream = stream;
+	kafka->mode = mode;
+	kafka->context = CurrentMemoryContext;
 	kafka->callback.func = close_callback;
 	kafka->callback.arg = kafka;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &kafka->callback);
 
-	kafka->client = open_client(stream);
+	kafka->client = open_client(stream, streaming_source_memory);
 	kafka->nudging = !streaming_kafka_is_property("fetch.queue.backoff.ms");
 	/* the messages of a poll tell the size of the others roughly */
 	kafka->full_messages = size_property(kafka, "queued.min.messages") / 2;
@@ -213,9 +241,9 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
  * smaller than the overhead meet the second limit first.
  */
 static StreamingKafka *
-open_client(StreamingStream *stream)
+open_client(StreamingStream *stream, int memory)
 {
-	int			half = Max(streaming_source_memory / 2, 1024);	/* kB */
+	int			half = Max(memory / 2, 1024);	/* kB */
 	char		retry_max[16];
 	char		messages[16];
 	char		kbytes[16];
@@ -225,7 +253,7 @@ open_client(StreamingStream *stream)
 		{"queued.min.messages", messages},
 		{"reconnect.backoff.ms", "100"},
 		{"reconnect.backoff.max.ms", retry_max},
-		{"topic.metadata.refresh.interval.ms", "10000"},
+		{"topic.metadata.refresh.interval.ms", "-1", true},	/* the watch asks */
 		{"fetch.wait.max.ms", "500"},	/* the broker answers earlier if it can */
 		{"fetch.min.bytes", "1"},
 		{"fetch.error.backoff.ms", "100"},
@@ -253,9 +281,13 @@ kafka_close(StreamingSource *source)
 {
 	KafkaSource *kafka = (KafkaSource *) source;
 	StreamingKafka *client = kafka->client;
+	StreamingKafka *verifier = kafka->verifier;
 
 	kafka->client = NULL;
+	kafka->verifier = NULL;
 	kafka->consumer = NULL;
+	if (verifier != NULL)
+		streaming_kafka_close(verifier);
 	if (client != NULL)
 		streaming_kafka_close(client);
 }
@@ -282,6 +314,70 @@ release_consumer(void *argument)
 	free(consumer->messages);
 	free(consumer->partitions);
 	free(consumer);
+}
+
+/* ------------------------------------------------------------------------
+ * Identity
+ * ------------------------------------------------------------------------ */
+
+static int64
+kafka_identify(StreamingSource *source, int timeout)
+{
+	KafkaSource *kafka = (KafkaSource *) source;
+	MemoryContext old = MemoryContextSwitchTo(kafka->context);
+
+	for (int i = 0; i < kafka->consumer->npartitions; i++)
+		stop_partition(kafka->consumer, i);
+	kafka->surprises = streaming_kafka_surprises(kafka->client);
+	kafka->rounds = 0;
+	kafka->incarnation = streaming_topic_identify(kafka->client, source->stream, timeout,
+												  kafka->mode != STREAMING_READ_BATCH,
+												  &kafka->marks);
+	MemoryContextSwitchTo(old);
+	return kafka->incarnation;
+}
+
+/*
+ * Compares the topic's marks if there is a reason to.  False: it is not known
+ * whether it is still the topic it was.  delivers: there are records that depend on
+ * it.
+ */
+static bool
+verify(KafkaSource *kafka, bool delivers)
+{
+	uint64		surprises = streaming_kafka_surprises(kafka->client);
+	uint64		rounds = kafka->watch == NULL ? 0 :
+		streaming_kafka_watch_rounds(kafka->client, kafka->watch, kafka->unverified || delivers);
+	MemoryContext old;
+	bool		answered;
+
+	if (kafka->incarnation == 0 || kafka->mode == STREAMING_READ_BATCH)
+		return true;
+	kafka->unverified |= delivers;
+	if (surprises == kafka->surprises && (!kafka->unverified || rounds == kafka->rounds))
+		return true;
+	old = MemoryContextSwitchTo(kafka->context);
+	if (kafka->verifier == NULL)
+		kafka->verifier = open_client(kafka->base.stream, 0);
+	answered = streaming_topic_verify(kafka->verifier, kafka->base.stream, VERIFY_WAIT,
+									  kafka->mode == STREAMING_READ_FOLLOW,
+									  kafka->incarnation, &kafka->marks);
+	MemoryContextSwitchTo(old);
+	streaming_kafka_serve(kafka->verifier);
+	if (answered)
+	{
+		kafka->surprises = surprises;
+		kafka->rounds = rounds;
+		kafka->unverified = delivers;
+	}
+	else
+	{
+		const char *trouble = streaming_kafka_trouble(kafka->verifier);
+
+		/* The watch asks until it is over, and wakes us. */
+		streaming_kafka_set_trouble(kafka->client, trouble ? trouble : "no answer from Kafka");
+	}
+	return answered;
 }
 
 /* ------------------------------------------------------------------------
@@ -390,16 +486,29 @@ kafka_seek(StreamingSource *source, const StreamingPositions *positions)
 
 	if (kafka->watch == NULL)
 	{
-		char	   *interval = streaming_kafka_property(kafka->client,
-														"topic.metadata.refresh.interval.ms");
-		int			ms = interval ? atoi(interval) : 0;
-
 		kafka->watch = streaming_kafka_watch_topic(kafka->client, source->stream->topic,
-												   ms > 0 ? ms : 10000,
+												   watch_interval(source->stream),
 												   Min(streaming_retry_max, RETRY_MAX));
 	}
 	streaming_kafka_watch_expect(kafka->client, kafka->watch, expected);
 	take_news(kafka);
+}
+
+/* ms; the property by which librdkafka itself would ask */
+static int
+watch_interval(StreamingStream *stream)
+{
+	ListCell   *lc;
+	int			interval = WATCH_INTERVAL;
+
+	foreach(lc, stream->client_options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "topic.metadata.refresh.interval.ms") == 0)
+			interval = atoi(defGetString(option));
+	}
+	return interval > 0 ? interval : WATCH_INTERVAL;
 }
 
 /* The entry of a partition, made if it is new.  Moves the others. */
@@ -491,10 +600,18 @@ kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 		take_news(kafka);
 	if (kafka->failed)
 		fail_lost_offset(kafka);
+	if (!verify(kafka, false))
+		return 0;
 	n = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages, max);
 	if (n <= 0)
 		return 0;
 	consumer->nmessages = n;
+	if (!verify(kafka, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+				 errmsg("no answer from Kafka whether topic \"%s\" of stream %s is still the one it was",
+						source->stream->topic, source->stream->name),
+				 errdetail_internal("%s", streaming_kafka_trouble(kafka->client))));
 	if (n == max)
 		streaming_kafka_wake(kafka->client);	/* there may be more */
 	if (kafka->nudging)

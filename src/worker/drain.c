@@ -59,6 +59,7 @@
 #include "shmem.h"
 #include "sink/outbox.h"
 #include "sink/sink_slots.h"
+#include "source/kafka_identity.h"
 #include "source/source.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
@@ -106,6 +107,8 @@ static int64 drain_view(Oid view, StreamingTime deadline);
 static StreamingView *check_view(Oid relid);
 static void lock_in_time(Oid relid, StreamingTime deadline);
 static List *find_targets(StreamingView *view, StreamingTime deadline);
+static void check_incarnation(StreamingView *view, StreamingStream *stream,
+							  StreamingSource *source, int timeout);
 static Target *find_target(StreamingView *view, Oid stream, StreamingSourceKind kind,
 						   StreamingTime deadline);
 static int	source_timeout(StreamingTime deadline);
@@ -265,6 +268,38 @@ source_timeout(StreamingTime deadline)
 	return (int) Max(1, Min(streaming_connect_timeout, streaming_ms_until(streaming_now(), deadline)));
 }
 
+/*
+ * The end of another topic than the view has read says nothing about it.  The
+ * stream's worker is told if it has not yet noticed.
+ */
+static void
+check_incarnation(StreamingView *view, StreamingStream *stream, StreamingSource *source,
+				  int timeout)
+{
+	int64		was = streaming_checkpoint_incarnation(view->view, stream->relid);
+	StreamingStreamShared *shared;
+	int64		incarnation;
+
+	if (source->routine->identify == NULL)
+		return;
+	incarnation = source->routine->identify(source, timeout);
+	shared = streaming_stream_use(stream->relid);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (shared->incarnation != 0 && shared->incarnation != incarnation)
+		shared->doubted = true;
+	LWLockRelease(shared->lock);
+	streaming_stream_release(shared);
+	if (was <= 0 || was == incarnation)
+		return;
+
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	streaming_wake_ingest(MyDatabaseId, stream->relid);
+	LWLockRelease(streaming_slots->lock);
+	if (!streaming_may_monitor(view->view))
+		report_failure(view->view, get_rel_name(view->view), "");
+	streaming_topic_report(stream, was);
+}
+
 static Target *
 find_target(StreamingView *view, Oid relid, StreamingSourceKind kind, StreamingTime deadline)
 {
@@ -281,6 +316,7 @@ find_target(StreamingView *view, Oid relid, StreamingSourceKind kind, StreamingT
 	target->kind = kind;
 	for (int i = 0; kind == STREAMING_SOURCE_KAFKA && i < stream->tupdesc->natts; i++)
 		target->timed |= stream->columns[i].watermark != NULL;
+	check_incarnation(view, stream, source, source_timeout(deadline));
 	source->routine->bounds(source, source_timeout(deadline), &begin, &target->end);
 	start = view->start ? view->start : stream->start;
 	if (start == NULL || strcmp(start, "earliest") == 0)

@@ -26,6 +26,7 @@ typedef struct StreamingIngest
 	StreamingDecoder *decoder;
 	StreamingColumnSet columns; /* that are decoded */
 	StreamingBufferWriter *writer;
+	int64		incarnation;	/* of the source; 0: it has none */
 	StreamingPositions positions;	/* read up to here */
 	StreamingPositions marked;	/* positions that markers have told */
 	bool		begun;			/* the source has what follows positions */
@@ -50,8 +51,8 @@ typedef struct StreamingIngest
 /* in ingest_start.c */
 
 /*
- * Where to begin, from the checkpoints of the enabled views and what the
- * source holds; *earliest is set to the begin of the source's partitions.  In a
+ * Where to begin, from the checkpoints of the enabled views in the source's
+ * incarnation and what the source holds; *earliest is set to the begin of the source's partitions.  In a
  * transaction that may write.  Returns false if no view has said yet where it
  * begins.  Errors: the source's.
  */

@@ -12,6 +12,9 @@
  * views that are near the one that is furthest ahead.  Who is far behind reads
  * the source on its own until it has caught up with the buffer: otherwise the
  * others would wait until all that it has missed had gone through the buffer.
+ * A view whose checkpoint is in another topic than the stream's present one does not
+ * count either.  It fails until it is reset, or that topic is back (input.c).
+ *
  * It makes no difference to the result which views are near, since each passes
  * over what it has.
  *
@@ -69,6 +72,14 @@ view_position(StreamingIngest *ingest, const StreamingView *view,
 	const char *start = view->start ? view->start : stream->start;
 
 	streaming_positions_init(positions);
+	if (ingest->incarnation > 0)
+	{
+		int64		incarnation = streaming_checkpoint_incarnation(view->view, stream->relid);
+
+		/* One in another topic is nowhere here. */
+		if (incarnation >= 0 && incarnation != ingest->incarnation)
+			return false;
+	}
 	if (streaming_checkpoint_read_positions(view->view, stream->relid, stream->kind, positions))
 		return true;
 	return stream->kind == STREAMING_SOURCE_KAFKA &&

@@ -110,7 +110,10 @@ static void pause_after_error(int failures);
 static void read_stream(StreamingIngest *ingest);
 static bool begin_attempt(StreamingIngest *ingest);
 static bool define_stream(StreamingIngest *ingest);
+static void identify_source(StreamingIngest *ingest);
+static void show_incarnation(StreamingIngest *ingest);
 static void seek_source(StreamingIngest *ingest);
+static void renew_ring(StreamingIngest *ingest);
 
 /* Chunks */
 static bool begin_transaction(StreamingIngest *ingest);
@@ -313,8 +316,14 @@ read_stream(StreamingIngest *ingest)
 {
 	while (!begin_attempt(ingest))
 	{
-		/* A view will say where it begins, and wake us. */
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+		/*
+		 * A view will say where it begins, and wake us.  If they are in another
+		 * topic, that may come back.
+		 */
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+						 (ingest->incarnation > 0 ? WL_TIMEOUT : 0),
+						 ingest->incarnation > 0 ? streaming_retry_max : -1, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		streaming_worker_interrupts(streaming_worker_set_session);
 	}
@@ -329,6 +338,8 @@ read_stream(StreamingIngest *ingest)
 		n = move_chunk(ingest);
 		if (ingest->stopped)
 			ReThrowError(ingest->stopped);
+		if (ingest->source->changed)
+			renew_ring(ingest);
 		if (n == 0 && !definition_changed)
 			wait_for_more(ingest);
 		else if (n < PACE_RECORDS)
@@ -360,6 +371,7 @@ begin_attempt(StreamingIngest *ingest)
 	MemoryContextSwitchTo(ingest->context);
 	if (!define_stream(ingest))
 		proc_exit(0);
+	identify_source(ingest);
 	streaming_positions_init(&start);
 	streaming_positions_init(&earliest);
 	if (!streaming_ingest_positions(ingest, &start, &earliest))
@@ -369,6 +381,7 @@ begin_attempt(StreamingIngest *ingest)
 		PopActiveSnapshot();
 		commit_transaction();
 		MemoryContextSwitchTo(old);
+		show_incarnation(ingest);
 		return false;
 	}
 	streaming_ingest_columns(ingest, &ingest->columns);
@@ -386,6 +399,7 @@ begin_attempt(StreamingIngest *ingest)
 	PopActiveSnapshot();
 	commit_transaction();
 	MemoryContextSwitchTo(old);
+	show_incarnation(ingest);
 	ingest->begun = true;
 	if (shared->stop_lost)
 		forget_stop();
@@ -414,10 +428,64 @@ define_stream(StreamingIngest *ingest)
 	return true;
 }
 
+/* What the ring holds of another source is dropped. */
+static void
+identify_source(StreamingIngest *ingest)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->doubted = false;
+	LWLockRelease(shared->lock);
+	if (ingest->source->routine->identify)
+		ingest->incarnation = ingest->source->routine->identify(ingest->source,
+																streaming_connect_timeout);
+	if (ingest->incarnation == shared->incarnation)
+		return;
+	streaming_buffer_discard(shared);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->incarnation = 0;	/* until the new one is committed */
+	LWLockRelease(shared->lock);
+}
+
+static void
+show_incarnation(StreamingIngest *ingest)
+{
+	bool		changed;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	changed = shared->incarnation != ingest->incarnation;
+	shared->incarnation = ingest->incarnation;
+	LWLockRelease(shared->lock);
+	if (changed)
+		streaming_stream_wake_readers(shared);
+}
+
 static void
 seek_source(StreamingIngest *ingest)
 {
 	ingest->source->routine->seek(ingest->source, &ingest->positions);
+}
+
+/*
+ * Begins a ring where the source is read now.  Who has not taken all of the old one
+ * reads the source on its own.
+ */
+static void
+renew_ring(StreamingIngest *ingest)
+{
+	StreamingBufferWriter *writer;
+
+	if (!begin_transaction(ingest))
+		proc_exit(0);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(ingest->context);
+	writer = streaming_buffer_open(shared, ingest->stream);
+	streaming_positions_copy(&writer->earliest, &ingest->writer->earliest);
+	pfree(ingest->writer);
+	ingest->writer = writer;
+	ingest->source->changed = false;
+	PopActiveSnapshot();
+	commit_transaction();
+	MemoryContextSwitchTo(ingest->context);
 }
 
 /* ----------
@@ -466,15 +534,15 @@ static bool
 make_room(StreamingIngest *ingest)
 {
 	StreamingBufferWriter *writer = ingest->writer;
-	bool		wider;
+	bool		anew;
 	bool		advanced;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
-	wider = !streaming_columns_subset(&shared->wanted, &ingest->columns);
+	anew = shared->doubted || !streaming_columns_subset(&shared->wanted, &ingest->columns);
 	LWLockRelease(shared->lock);
-	if (wider)
+	if (anew)
 	{
-		/* A view asks for more columns: begin anew. */
+		/* A view asks for more columns, or somebody has seen another source. */
 		definition_changed = true;
 		return false;
 	}

@@ -755,6 +755,12 @@ streaming_workers_notify_now(void)
 		}
 		streaming_wake_worker(dboid, STREAMING_COORDINATOR, 0);
 	}
+	for (int i = 0; i < streaming_slots->nworkers; i++)
+	{
+		/* An idle one would not see that its stream has been altered. */
+		if (streaming_worker_slots[i].type == STREAMING_INGEST)
+			streaming_wake_ingest(dboid, streaming_worker_slots[i].stream);
+	}
 	streaming_wake_launcher();
 	LWLockRelease(streaming_slots->lock);
 	if (database == NULL)

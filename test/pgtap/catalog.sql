@@ -5,7 +5,7 @@ SELECT has_extension('streaming');
 SELECT schemas_are(ARRAY['public', 'streaming', 'streaming_internal']);
 
 -- what users may rely on
-SELECT columns_are('streaming', 'checkpoints', ARRAY['view', 'stream', 'partition', 'position', 'batch_id', 'committed_at', 'event_time']);
+SELECT columns_are('streaming', 'checkpoints', ARRAY['view', 'stream', 'partition', 'position', 'batch_id', 'committed_at', 'event_time', 'incarnation']);
 SELECT columns_are('streaming', 'rejected_rows', ARRAY['stream', 'partition', 'position', 'path', 'payload', 'error', 'column_name', 'sqlstate', 'rejected_at']);
 SELECT is(
     ARRAY(SELECT column_name || ' ' || data_type FROM information_schema.columns
@@ -55,7 +55,7 @@ DROP ROLE streaming_test_nobody;
 -- pg_dump takes the tables
 SELECT set_eq(
     $$SELECT c.relname FROM pg_extension e, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'streaming'$$,
-    ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'rejected_rows'],
+    ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'topics', 'rejected_rows'],
     'tables in dumps');
 
 -- settings

@@ -49,8 +49,8 @@ SELECT streaming.drain('theirs', '$deadline s');
 SQL
 is($node->safe_psql('postgres', 'SELECT n FROM theirs'), 250, 'a view over a stream of another role is drained');
 
-my (undef, undef, $err) = $node->psql('postgres', 'SET ROLE stranger; SELECT count(*) FROM events');
-like($err, qr/ERROR/, 'who has no secrets cannot read');
+my (undef, undef, $err) = $node->psql('postgres', 'SET ROLE stranger; SELECT count(*) FROM events; SELECT count(*) FROM events; SELECT count(*) FROM events', on_error_stop => 0);
+is(scalar(() = $err =~ /ERROR:  could not create a Kafka client/g), 3, 'who has no secrets cannot read, however often') or diag($err);
 (undef, undef, $err) = $node->psql('postgres', 'SET ROLE app; SELECT count(*) FROM not_trusted');
 like($err, qr/ERROR:.*(certificate|SSL|verify)/s, 'nor does it talk to a broker whose certificate it does not know');
 
