@@ -121,6 +121,7 @@ static StreamingTableDef tables_by_relation[] = {
 	{"push_segments", 1, of_stream, {{1}}},
 	{"deliveries", 1, of_stream, {{1}}},
 	{"outbox", 1, of_stream, {{1}}},
+	{"outbox_transactions", 1, of_stream, {{1}}},
 	{"rejected_rows", 1, of_stream, {{1}}},
 };
 
