@@ -117,6 +117,7 @@ static StreamingTableDef tables_by_relation[] = {
 	{"continuous_view", 1, of_view, {{1}}},
 	{"checkpoints", 1, of_view, {{1}}},
 	{"progress", 1, of_view, {{1}}},
+	{"planned_batches", 1, of_view, {{1}}},
 	{"files", 1, of_stream, {{1}}},
 	{"push_segments", 1, of_stream, {{1}}},
 	{"deliveries", 1, of_stream, {{1}}},

@@ -74,6 +74,7 @@ typedef struct StreamingPushScan
 	uint64		eras[2];		/* of the tables that are locked */
 	TupleDesc	desc;			/* of the rows wanted; NULL: nobody looks into them */
 	const StreamingSnapshotPosition *position;	/* NULL: all rows are wanted */
+	const StreamingSnapshotPosition *until; /* and seen by this one; NULL: by any */
 	Snapshot	snapshot;
 	uint64		next_xid;		/* when the scan began */
 	TupleTableSlot *slot;		/* the row found */
@@ -135,6 +136,11 @@ struct StreamingInput
 	MemoryContext batch_context;
 	int64		max_rows;		/* 0: none */
 	int64		max_files;
+
+	/* where a batch that was tried before ends */
+	bool		planned;
+	StreamingOffsets planned_end;	/* -1: nothing of the partition */
+	StreamingSnapshotPosition planned_position; /* of a pushed stream */
 
 	/* set by the first scan that came to the end */
 	bool		done;
@@ -239,6 +245,7 @@ extern void streaming_buffer_scan_reset(StreamingInputScan *scan);
 /* in input_source.c */
 extern void streaming_source_decide(StreamingInput *input);
 extern bool streaming_source_begin(StreamingInput *input);
+extern void streaming_source_begin_planned(StreamingInput *input);
 extern void streaming_source_leave(StreamingInput *input);
 extern void streaming_store_scan_open(StreamingInputScan *scan);
 extern TupleTableSlot *streaming_store_scan_next(StreamingInputScan *scan);

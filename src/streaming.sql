@@ -163,6 +163,17 @@ COMMENT ON COLUMN deliveries.pending IS 'the delivery may not have happened yet:
 COMMENT ON COLUMN deliveries.token IS 'names this delivery, to tell it from that of a copy of the database';
 COMMENT ON COLUMN deliveries.note IS 'what the place needs to know to finish the delivery after a crash';
 
+CREATE TABLE planned_batches (
+    view            regclass NOT NULL,
+    batch_id        bigint   NOT NULL,
+    partitions      text[]   NOT NULL,
+    positions       text[]   NOT NULL,
+    watermark       timestamptz,
+    PRIMARY KEY (view, batch_id)
+);
+COMMENT ON TABLE planned_batches IS 'where batches end that have called functions and are not committed; not dumped';
+COMMENT ON COLUMN planned_batches.positions IS 'of the partitions, as in checkpoints; none: the batch takes no input';
+
 -- definitions are for all, as those of ordinary views
 GRANT SELECT ON continuous_view TO PUBLIC;
 GRANT SELECT ON SEQUENCE continuous_view_id TO PUBLIC;

@@ -52,6 +52,7 @@
 #include "exec/progress.h"
 #include "exec/stage.h"
 #include "input.h"
+#include "planned_batch.h"
 #include "relation_locks.h"
 #include "run_as.h"
 #include "sink/outbox.h"
@@ -76,6 +77,8 @@ struct StreamingViewState
 								 * types, ... that it names */
 	List	   *locks;			/* of Oid: those a batch locks; the view first */
 	StreamingProgress progress;
+	StreamingPlannedBatch *planned; /* of the next batch; NULL: it has not called
+									 * any functions yet */
 	TimestampTz closed;			/* groups were closed up to here; DT_NOBEGIN: not
 								 * by this process */
 	StreamingTime due;			/* when the watermark may move without input */
@@ -196,6 +199,7 @@ close_program(StreamingViewState *state)
 	state->sink = NULL;
 	streaming_statement_free(&state->write_changes);
 	state->program = NULL;
+	state->planned = NULL;
 	state->relations = NIL;
 	state->objects = NIL;
 	state->locks = NIL;
@@ -238,6 +242,12 @@ open_stages(StreamingViewState *state)
 	streaming_run_as_end(&saved);
 }
 
+static bool
+calls_functions(StreamingViewState *state)
+{
+	return state->sink && state->sink->routine->calls_functions;
+}
+
 /*
  * Compiles the view as the catalogs describe it now.  Statements are text, so
  * what has another name by now must be known before the server plans them anew.
@@ -278,6 +288,11 @@ open_program(StreamingViewState *state)
 														 streaming_last_stage(state->program));
 	state->input = streaming_input_open(state->definition, state->program->scan);
 	state->progress = streaming_progress_read(state->view);
+	state->planned = calls_functions(state) ?
+		streaming_planned_batch_read(state->view, state->progress.batch_id + 1) : NULL;
+	if (state->planned && state->planned->n > 0)
+		streaming_input_plan(state->input, state->planned->n, state->planned->partitions,
+							 state->planned->positions);
 	state->closed = DT_NOBEGIN;
 	state->due_timeout = streaming_idle_partition_timeout;
 	/* late rows are counted of a session by any time */
@@ -372,7 +387,7 @@ streaming_view_has_input(StreamingViewState *state)
 	if (!state->valid)
 		return true;
 	return state->program &&
-		(runs_without_input(state) || streaming_input_available(state->input));
+		(state->planned || runs_without_input(state) || streaming_input_available(state->input));
 }
 
 bool
@@ -439,6 +454,28 @@ since_ms(instr_time start)
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, start);
 	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+/*
+ * The batch is about to call functions: writes down what it has taken in, for the
+ * next attempt, should there be one.  The first batch of a view over a view takes
+ * what that one shows, which nobody can bring back.
+ */
+static void
+plan_batch(StreamingViewState *state, bool input)
+{
+	StreamingPlannedBatch batch = {
+		.batch_id = state->progress.batch_id + 1,
+		.watermark = state->progress.watermark,
+	};
+
+	if (!calls_functions(state) || state->planned ||
+		(batch.batch_id == 1 && state->program->input_is_view))
+		return;
+	if (input)
+		batch.n = streaming_input_positions(state->input, &batch.partitions, &batch.positions);
+	streaming_planned_batch_write(state->view, &batch);
+	streaming_stop_point("batch_planned");
 }
 
 static void
@@ -523,6 +560,8 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 			if (input)
 				streaming_input_finish(state->input);
 			state->progress.watermark = new_watermark(state, input);
+			if (state->planned)
+				state->progress.watermark = state->planned->watermark;
 		}
 		streaming_stage_finish(exec, state->closed, state->progress.watermark);
 		result->merge_ms += INSTR_TIME_GET_MILLISEC(exec->merge_time);
@@ -535,7 +574,10 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 			if (exec->takes)
 				state->sink->routine->end_take(state->sink);
 			else if (state->sink)
+			{
+				plan_batch(state, input);
 				write_sink(state, exec->writes, result);
+			}
 			if (first && program->sink.kind == STREAMING_SINK_MEMORY)
 				streaming_memory_mark(program->id, state->progress.batch_id + 1);
 			if (delta && delta->nrows > 0)
@@ -630,9 +672,9 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 
 	streaming_input_prepare(state->input);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	input = streaming_input_begin(state->input, batch_limit(state),
-								  state->definition->max_files);
-	if (!input && !runs_without_input(state) &&
+	input = (state->planned == NULL || state->planned->n > 0) &&
+		streaming_input_begin(state->input, batch_limit(state), state->definition->max_files);
+	if (!input && !state->planned && !runs_without_input(state) &&
 		new_watermark(state, false) == state->progress.watermark)
 	{
 		PopActiveSnapshot();
@@ -663,11 +705,14 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	result->batch_id = state->progress.batch_id;
 	streaming_progress_write(state->view, &state->progress, since_ms(start),
 							 result->started_at);
+	if (calls_functions(state))
+		streaming_planned_batch_delete(state->view);
 	PopActiveSnapshot();
 	end_block();
 	MemoryContextSwitchTo(caller);
 	if (input)
 		streaming_input_committed(state->input);
+	state->planned = NULL;
 	state->closed = state->progress.watermark;
 	result->duration_ms = since_ms(start);
 	result->commit_ms = result->duration_ms - read_and_merge;
