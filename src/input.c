@@ -246,6 +246,7 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	input->max_files = max_files;
 	input->done = false;
 	input->size = STREAMING_SIZE_FEW;
+	streaming_track_begin(input);
 	/* committed() still needs what is in it, when the transaction has ended */
 	input->batch_context = AllocSetContextCreate(input->context, "streaming batch",
 												 ALLOCSET_DEFAULT_SIZES);

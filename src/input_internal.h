@@ -122,6 +122,7 @@ struct StreamingInput
 	/* event time; committed, as next is */
 	AttrNumber	event_attno;	/* 0: of no interest */
 	StreamingEventTimes event_times;	/* largest of each partition */
+	TimestampTz latest;			/* later ones are none, in this batch */
 	StreamingEventTimes moved;	/* rather StreamingTime: when a partition
 								 * moved last */
 	void		(*rescanned) (void);	/* called when a scan begins anew */
@@ -212,6 +213,9 @@ streaming_offsets_get(const StreamingOffsets *offsets, int32 partition)
 extern void streaming_scan_done(StreamingInputScan *scan, bool more);
 
 /* in input_event_time.c */
+
+/* A batch begins: what is ahead is ahead of the clock as it is now. */
+extern void streaming_track_begin(StreamingInput *input);
 
 /* Notes the event time of a row of the batch. */
 extern void streaming_track_time(StreamingInput *input, int32 partition, TimestampTz time);
