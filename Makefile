@@ -69,6 +69,7 @@ OBJS = \
 	src/input_source.o \
 	src/kafka.o \
 	src/kafka_property.o \
+	src/planned_batch.o \
 	src/push_scan.o \
 	src/query/check.o \
 	src/query/compile.o \

@@ -122,11 +122,13 @@ static StreamingTableDef tables_by_relation[] = {
 	{"continuous_view", 1, of_view, {{1}}},
 	{"checkpoints", 1, of_view, {{1}}},
 	{"progress", 1, of_view, {{1}}},
+	{"planned_batches", 1, of_view, {{1}}},
 	{"files", 1, of_stream, {{1}}},
 	{"topics", 1, of_stream, {{1}}},
 	{"push_segments", 1, of_stream, {{1}}},
 	{"deliveries", 1, of_stream, {{1}}},
 	{"outbox", 1, of_stream, {{1}}},
+	{"outbox_transactions", 1, of_stream, {{1}}},
 	{"rejected_rows", 1, of_stream, {{1}}},
 };
 

@@ -18,7 +18,9 @@
  *		SOURCE  ◀────────────────────▶ reads the source, batch after batch, and
  *		                               tries the ring again before each
  *
- * All of it is decided anew at the beginning of each batch.  If the stream has
+ * All of it is decided anew at the beginning of each batch.  A batch that was tried
+ * before and has its end given (streaming_input_plan) is read from the source, where
+ * it has been when it was in the ring.  If the stream has
  * stopped at a record that cannot be decoded (on_error 'stop'), a reader that
  * finds nothing more to take raises the error.
  */
@@ -248,6 +250,7 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	input->max_files = max_files;
 	input->done = false;
 	input->size = STREAMING_SIZE_FEW;
+	streaming_track_begin(input);
 	/* committed() still needs what is in it, when the transaction has ended */
 	input->batch_context = AllocSetContextCreate(input->context, "streaming batch",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -341,6 +344,11 @@ begin_buffered(StreamingInput *input)
 
 	streaming_input_check_incarnation(input, incarnation);
 	input->initial = !input->decided;
+	if (input->planned)
+	{
+		streaming_source_begin_planned(input);
+		return true;
+	}
 	if (input->initial)
 	{
 		streaming_source_decide(input);
@@ -459,32 +467,83 @@ streaming_input_scanned(StreamingInput *input, int64 rows, bool more)
 	input->batch_more = more;
 }
 
+/* Of partitions with offsets; *times: what event time each has come to. */
+static int
+moved_positions(StreamingInput *input, char ***partitions, char ***positions,
+				TimestampTz **times)
+{
+	const StreamingOffsets *after = &input->after;
+	int			n = 0;
+
+	*partitions = palloc(sizeof(char *) * (after->n + 1));
+	*positions = palloc(sizeof(char *) * (after->n + 1));
+	*times = palloc(sizeof(TimestampTz) * (after->n + 1));
+	for (int i = 0; i < after->n; i++)
+	{
+		if (after->next[i] < 0 ||
+			(input->written && streaming_offsets_get(&input->next, i) == after->next[i]))
+			continue;
+		(*partitions)[n] = psprintf("%d", i);
+		(*times)[n] = streaming_partition_time(input, i);
+		(*positions)[n++] = streaming_position_out(input->stream->kind, after->next[i]);
+	}
+	return n;
+}
+
+int
+streaming_input_positions(StreamingInput *input, char ***partitions, char ***positions)
+{
+	TimestampTz *times;
+
+	if (input->stream->kind != STREAMING_SOURCE_PUSH)
+		return moved_positions(input, partitions, positions, &times);
+	*partitions = palloc(sizeof(char *));
+	*positions = palloc(sizeof(char *));
+	(*partitions)[0] = pstrdup("0");
+	(*positions)[0] = streaming_snapshot_position_out(&input->new_position,
+													  input->shared->push_identity);
+	return 1;
+}
+
+void
+streaming_input_plan(StreamingInput *input, int n, char *const *partitions,
+					 char *const *positions)
+{
+	MemoryContext old = MemoryContextSwitchTo(input->context);
+
+	input->planned = true;
+	for (int i = 0; i < n && input->stream->kind != STREAMING_SOURCE_PUSH; i++)
+	{
+		StreamingCheckpoint row = {.partition = partitions[i]};
+
+		streaming_offsets_set(&input->planned_end, streaming_checkpoint_partition(&row),
+							  streaming_position_in(input->stream->kind, positions[i]));
+	}
+	if (input->stream->kind == STREAMING_SOURCE_PUSH &&
+		!streaming_snapshot_position_in(positions[0], input->shared->push_identity,
+										&input->planned_position))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of table \"%s.planned_batches\" is of another stream than %s",
+						STREAMING_SCHEMA, input->stream->name),
+				 errhint("Delete the row to let the batch take what there is.")));
+	MemoryContextSwitchTo(old);
+}
+
 void
 streaming_input_checkpoint(StreamingInput *input, int64 batch_id)
 {
-	const StreamingOffsets *after = &input->after;
 	char	  **partitions;
 	char	  **positions;
 	TimestampTz *times;
-	int			n = 0;
+	int			n;
 
 	if (input->stream->kind == STREAMING_SOURCE_PUSH)
 	{
 		streaming_snapshot_checkpoint(input, &input->new_position, batch_id);
 		return;
 	}
-	partitions = palloc(sizeof(char *) * (after->n + 1));
-	positions = palloc(sizeof(char *) * (after->n + 1));
-	times = palloc(sizeof(TimestampTz) * (after->n + 1));
-	for (int i = 0; i < after->n; i++)
-	{
-		if (after->next[i] < 0 ||
-			(input->written && streaming_offsets_get(&input->next, i) == after->next[i]))
-			continue;
-		partitions[n] = psprintf("%d", i);
-		times[n] = streaming_partition_time(input, i);
-		positions[n++] = streaming_position_out(input->stream->kind, after->next[i]);
-	}
+	n = moved_positions(input, &partitions, &positions, &times);
 	streaming_checkpoint_write(input->view, input->stream->relid, batch_id,
 							   input->batch_incarnation, n, partitions, positions, times);
 }
@@ -520,6 +579,7 @@ streaming_input_committed(StreamingInput *input)
 		SetLatch(wake);
 	input->more = input->batch_more || input->initial;
 	input->initial = false;
+	input->planned = false;
 	if (input->more)
 		pg_atomic_write_u64(&input->reader->idle_at, 0);
 	else

@@ -149,6 +149,20 @@ extern void streaming_input_finish(StreamingInput *input);
  */
 extern int64 streaming_input_end(StreamingInput *input, bool *more);
 
+/*
+ * The positions that the batch moves to, after streaming_input_finish: returns how
+ * many, as the columns of streaming.checkpoints have them.
+ */
+extern int	streaming_input_positions(StreamingInput *input, char ***partitions,
+									  char ***positions);
+
+/*
+ * The next batch is one that was tried before: it is to end at these positions (at
+ * least one), whatever there is behind them.  After opening, in a transaction.
+ */
+extern void streaming_input_plan(StreamingInput *input, int n, char *const *partitions,
+								 char *const *positions);
+
 /* Writes the position to streaming.checkpoints, in the batch's transaction. */
 extern void streaming_input_checkpoint(StreamingInput *input, int64 batch_id);
 

@@ -17,14 +17,16 @@
  * every partition, or is in trouble, nothing is said at all: what it has not heard
  * of may be full of old rows.
  *
- * Infinite times are no times: one such row would be the last.  A column of type
- * timestamp is taken as UTC.
+ * Infinite times are no times: one such row would be the last.  So are those that
+ * are farther ahead of the clock than the column's option max_ahead, when they are
+ * taken.  A column of type timestamp is taken as UTC.
  */
 #include "postgres.h"
 
 #include "streaming.h"
 
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "checkpoint.h"
 #include "input_internal.h"
@@ -77,9 +79,20 @@ streaming_input_track(StreamingInput *input, AttrNumber attno, void (*rescanned)
 }
 
 void
+streaming_track_begin(StreamingInput *input)
+{
+	Interval   *ahead = input->event_attno == 0 ? NULL :
+		input->stream->columns[input->event_attno - 1].max_ahead;
+
+	input->latest = ahead ? GetCurrentTimestamp() + streaming_interval_ms(ahead) * 1000 :
+		DT_NOEND;
+}
+
+void
 streaming_track_time(StreamingInput *input, int32 partition, TimestampTz time)
 {
-	if (time <= get_time(&input->batch_times, partition) || TIMESTAMP_NOT_FINITE(time))
+	if (time <= get_time(&input->batch_times, partition) || TIMESTAMP_NOT_FINITE(time) ||
+		time > input->latest)
 		return;
 	if (partition < input->batch_times.n)
 		input->batch_times.time[partition] = time;

@@ -74,6 +74,7 @@ typedef struct StreamingPushScan
 	uint64		eras[2];		/* of the tables that are locked */
 	TupleDesc	desc;			/* of the rows wanted; NULL: nobody looks into them */
 	const StreamingSnapshotPosition *position;	/* NULL: all rows are wanted */
+	const StreamingSnapshotPosition *until; /* and seen by this one; NULL: by any */
 	Snapshot	snapshot;
 	uint64		next_xid;		/* when the scan began */
 	TupleTableSlot *slot;		/* the row found */
@@ -122,6 +123,7 @@ struct StreamingInput
 	/* event time; committed, as next is */
 	AttrNumber	event_attno;	/* 0: of no interest */
 	StreamingEventTimes event_times;	/* largest of each partition */
+	TimestampTz latest;			/* later ones are none, in this batch */
 	StreamingEventTimes moved;	/* rather StreamingTime: when a partition
 								 * moved last */
 	void		(*rescanned) (void);	/* called when a scan begins anew */
@@ -136,6 +138,11 @@ struct StreamingInput
 	MemoryContext batch_context;
 	int64		max_rows;		/* 0: none */
 	int64		max_files;
+
+	/* where a batch that was tried before ends */
+	bool		planned;
+	StreamingOffsets planned_end;	/* -1: nothing of the partition */
+	StreamingSnapshotPosition planned_position; /* of a pushed stream */
 
 	/* set by the first scan that came to the end */
 	bool		done;
@@ -214,6 +221,9 @@ extern void streaming_input_check_incarnation(StreamingInput *input, int64 incar
 
 /* in input_event_time.c */
 
+/* A batch begins: what is ahead is ahead of the clock as it is now. */
+extern void streaming_track_begin(StreamingInput *input);
+
 /* Notes the event time of a row of the batch. */
 extern void streaming_track_time(StreamingInput *input, int32 partition, TimestampTz time);
 
@@ -246,6 +256,7 @@ extern void streaming_buffer_scan_reset(StreamingInputScan *scan);
 /* in input_source.c */
 extern void streaming_source_decide(StreamingInput *input);
 extern bool streaming_source_begin(StreamingInput *input);
+extern void streaming_source_begin_planned(StreamingInput *input);
 extern void streaming_source_leave(StreamingInput *input);
 extern void streaming_store_scan_open(StreamingInputScan *scan);
 extern TupleTableSlot *streaming_store_scan_next(StreamingInputScan *scan);

@@ -48,6 +48,7 @@ static void low_bound(StreamingPushScan *scan, StreamingStreamShared *shared,
 					  BlockNumber *size);
 static void follow_switch(StreamingPushScan *scan, StreamingStreamShared *shared);
 static void estimate_size(StreamingInput *input);
+static void end_as_planned(StreamingInput *input);
 static void set_snapshot(StreamingSnapshotPosition *position, Snapshot snapshot);
 static int	compare_xids(const void *a, const void *b);
 static void copy_position(StreamingSnapshotPosition *to, const StreamingSnapshotPosition *from);
@@ -312,8 +313,18 @@ estimate_size(StreamingInput *input)
 	input->pages -= Min(input->pages, ItemPointerGetBlockNumber(&push->from));
 	if (push->table == 0 || input->pages > STREAMING_MANY_PAGES)
 		input->size = STREAMING_SIZE_MANY;
-	if (input->event_attno == 0 && input->pages / 3 >= Max(min_parallel_table_scan_size, 1))
+	if (input->event_attno == 0 && !input->planned && input->pages / 3 >= Max(min_parallel_table_scan_size, 1))
 		input->size = STREAMING_SIZE_BULK;
+}
+
+/* What the batch's first attempt saw, and no more. */
+static void
+end_as_planned(StreamingInput *input)
+{
+	copy_position(&input->new_position, &input->planned_position);
+	input->push.until = &input->new_position;
+	input->looked_at.number = Max(input->new_position.number, 1);
+	ItemPointerSet(&input->looked_at.tid, input->new_position.block, FirstOffsetNumber);
 }
 
 /*
@@ -330,7 +341,10 @@ streaming_snapshot_begin(StreamingInput *input)
 	if (input->prepared == 0)
 		elog(ERROR, "streaming_input_prepare was not called");
 	follow_switch(push, input->shared);
-	set_snapshot(&input->new_position, GetActiveSnapshot());
+	if (input->planned)
+		end_as_planned(input);
+	else
+		set_snapshot(&input->new_position, GetActiveSnapshot());
 
 	streaming_push_scan_begin(push, GetActiveSnapshot(), &input->position, slot);
 	found = streaming_push_scan_next(push);
@@ -342,7 +356,7 @@ streaming_snapshot_begin(StreamingInput *input)
 	streaming_push_scan_end(push);
 	ExecDropSingleTupleTableSlot(slot);
 
-	if (found)
+	if (found || input->planned)
 	{
 		input->mode = STREAMING_INPUT_SNAPSHOT;
 		return true;
@@ -369,7 +383,7 @@ streaming_snapshot_scan_next(StreamingInputScan *scan)
 		streaming_track_row(scan->input, 0, scan->slot);
 		return scan->slot;
 	}
-	streaming_scan_done(scan, false);
+	streaming_scan_done(scan, scan->input->planned);
 	return NULL;
 }
 

@@ -32,6 +32,9 @@ static void doubt_ring(StreamingInput *input);
 static void identify(StreamingInput *input);
 static void forget_deleted(StreamingInput *input, StreamingSource *source);
 static void read_batch(StreamingInput *input);
+static void keep_row(StreamingInput *input);
+static bool has_reached_plan(const StreamingInput *input, const StreamingPositions *positions);
+static void move_as_planned(StreamingInput *input);
 static void take_positions(StreamingInput *input, const StreamingPositions *positions);
 static void positions_of(const StreamingOffsets *offsets, StreamingPositions *positions);
 
@@ -172,6 +175,78 @@ streaming_source_begin(StreamingInput *input)
 	return true;
 }
 
+/*
+ * What is behind the end of a partition may come before another one's end; it is
+ * passed over, and read again by the next batch.  A view that is yet to begin
+ * takes nothing, and only moves.
+ */
+void
+streaming_source_begin_planned(StreamingInput *input)
+{
+	StreamingSourceScan *scan = open_source(input);
+	StreamingPositions positions;
+
+	input->seek = true;
+	input->batch_rows = 0;
+	input->batch_more = true;
+	input->store = tuplestore_begin_heap(true, false, work_mem);
+	input->mode = STREAMING_INPUT_SOURCE;
+	positions_of(&input->next, &positions);
+	if (!input->initial)
+		streaming_source_scan_start(scan, &positions);
+	/* positions are ahead of the rows in the middle of what was polled */
+	while (!input->initial && !has_reached_plan(input, &scan->positions) &&
+		   !streaming_source_scan_at_end(scan))
+	{
+		bool		found = streaming_source_scan_next(scan, streaming_batch_rows);
+
+		for (; found; found = streaming_source_scan_next(scan, 0))
+		{
+			if (scan->record->offset < streaming_offsets_get(&input->planned_end,
+															 scan->record->partition))
+				keep_row(input);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	move_as_planned(input);
+}
+
+static bool
+has_reached_plan(const StreamingInput *input, const StreamingPositions *positions)
+{
+	for (int i = 0; i < input->planned_end.n; i++)
+	{
+		if (Max(streaming_offsets_get(&input->next, i), streaming_positions_get(positions, i)) <
+			input->planned_end.next[i])
+			return false;
+	}
+	return true;
+}
+
+static void
+move_as_planned(StreamingInput *input)
+{
+	streaming_offsets_copy(&input->after, &input->next);
+	for (int i = 0; i < input->planned_end.n; i++)
+	{
+		if (streaming_offsets_get(&input->after, i) < input->planned_end.next[i])
+			streaming_offsets_set(&input->after, i, input->planned_end.next[i]);
+	}
+}
+
+/* The row that the scan has returned. */
+static void
+keep_row(StreamingInput *input)
+{
+	StreamingSourceScan *scan = input->source;
+
+	tuplestore_putvalues(input->store, input->stream->tupdesc, scan->values, scan->isnull);
+	if (input->event_attno && !scan->isnull[input->event_attno - 1])
+		streaming_track_time(input, scan->record->partition,
+							 DatumGetTimestampTz(scan->values[input->event_attno - 1]));
+	input->batch_rows++;
+}
+
 static void
 read_batch(StreamingInput *input)
 {
@@ -196,11 +271,7 @@ read_batch(StreamingInput *input)
 			}
 			file = scan->record->offset >> 32;
 		}
-		tuplestore_putvalues(input->store, input->stream->tupdesc, scan->values, scan->isnull);
-		if (input->event_attno && !scan->isnull[input->event_attno - 1])
-			streaming_track_time(input, scan->record->partition,
-								 DatumGetTimestampTz(scan->values[input->event_attno - 1]));
-		input->batch_rows++;
+		keep_row(input);
 		CHECK_FOR_INTERRUPTS();
 	}
 	take_positions(input, &scan->positions);

@@ -170,8 +170,8 @@ next_range(StreamingPushScan *scan)
 }
 
 /*
- * Does the snapshot see a row that the position has not taken?  The page is
- * locked.
+ * Does the snapshot see a row that the position has not taken, and that is not
+ * behind the end?  The page is locked.
  *
  * Rows that are pushed together have one answer.  That it is not asked for each
  * of them leaves the hint bits of the others unset: nobody but us reads them,
@@ -199,7 +199,10 @@ is_wanted(StreamingPushScan *scan, HeapTuple tuple)
 		(scan->position == NULL ||
 		 !streaming_snapshot_has_seen(scan->position,
 									  streaming_push_row_xid(tuple, scan->next_xid),
-									  origin.cmin));
+									  origin.cmin)) &&
+		(scan->until == NULL ||
+		 streaming_snapshot_has_seen(scan->until, streaming_push_row_xid(tuple, scan->next_xid),
+									 origin.cmin));
 	if ((origin.infomask & HEAP_XMAX_INVALID) == 0)
 		origin.infomask = 0;
 	*last = origin;

@@ -439,6 +439,8 @@ read_column(StreamingStream *stream, int index)
 		}
 		else if (strcmp(def->defname, "watermark") == 0)
 			column->watermark = interval_from_string(value);
+		else if (strcmp(def->defname, "max_ahead") == 0)
+			column->max_ahead = interval_from_string(value);
 		else if (strcmp(def->defname, "time_format") == 0)
 		{
 			if (strcmp(value, "epoch_s") == 0)
@@ -533,6 +535,11 @@ check_columns(StreamingStream *stream)
 		if (column->time_format != STREAMING_TIME_TEXT && !is_time)
 			column_type_error(stream, column, "time_format",
 							  "timestamp with or without time zone");
+		if (column->max_ahead && column->watermark == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" of column \"%s\" of stream %s needs option \"%s\"",
+							"max_ahead", column->name, stream->name, "watermark")));
 		if (column->watermark == NULL)
 			continue;
 		if (!is_time)

@@ -60,6 +60,7 @@ typedef struct StreamingColumn
 	StreamingMetadata metadata;
 	StreamingTimeFormat time_format;
 	Interval   *watermark;		/* NULL: none */
+	Interval   *max_ahead;		/* of the clock, to move the watermark; NULL: any */
 } StreamingColumn;
 
 /*

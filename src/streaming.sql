@@ -151,13 +151,22 @@ CREATE TABLE outbox (
     xid             xid8     NOT NULL,
     number          int      NOT NULL,
     messages        int      NOT NULL,
-    home            oid      NOT NULL,
     data            bytea    NOT NULL,
     PRIMARY KEY (stream, xid, number)
 ) WITH (toast_tuple_target = 8160);
 COMMENT ON TABLE outbox IS 'messages that wait to be delivered to Kafka or a directory; not dumped';
-COMMENT ON COLUMN outbox.home IS 'database the row was made in; another value tells a row of the original of a copy, which delivers it';
 ALTER TABLE outbox ALTER data SET STORAGE EXTERNAL;
+
+CREATE TABLE outbox_transactions (
+    stream          regclass NOT NULL,
+    place           pg_lsn   NOT NULL,
+    xid             xid8     NOT NULL,
+    home            oid      NOT NULL,
+    PRIMARY KEY (stream, place, xid)
+);
+COMMENT ON TABLE outbox_transactions IS 'transactions whose messages wait in the outbox, in the order in which they leave it; not dumped';
+COMMENT ON COLUMN outbox_transactions.place IS 'end of the log when the transaction was about to commit';
+COMMENT ON COLUMN outbox_transactions.home IS 'database the row was made in; another value tells a transaction of the original of a copy, which delivers it';
 
 CREATE TABLE deliveries (
     stream          regclass PRIMARY KEY,
@@ -167,6 +176,7 @@ CREATE TABLE deliveries (
     pending         boolean  NOT NULL,
     token           uuid,
     snapshot        pg_snapshot,
+    bound_place     pg_lsn,
     bound_xid       xid8,
     bound_number    int,
     note            text,
@@ -180,6 +190,17 @@ COMMENT ON COLUMN deliveries.identity IS 'names the stream to Kafka: part of the
 COMMENT ON COLUMN deliveries.pending IS 'the delivery may not have happened yet: it consists of what snapshot sees in the outbox, up to the bound';
 COMMENT ON COLUMN deliveries.token IS 'names this delivery, to tell it from that of a copy of the database';
 COMMENT ON COLUMN deliveries.note IS 'what the place needs to know to finish the delivery after a crash';
+
+CREATE TABLE planned_batches (
+    view            regclass NOT NULL,
+    batch_id        bigint   NOT NULL,
+    partitions      text[]   NOT NULL,
+    positions       text[]   NOT NULL,
+    watermark       timestamptz,
+    PRIMARY KEY (view, batch_id)
+);
+COMMENT ON TABLE planned_batches IS 'where batches end that have called functions and are not committed; not dumped';
+COMMENT ON COLUMN planned_batches.positions IS 'of the partitions, as in checkpoints; none: the batch takes no input';
 
 -- definitions are for all, as those of ordinary views
 GRANT SELECT ON continuous_view TO PUBLIC;

@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 
 #include "streaming.h"
+#include "planned_batch.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
@@ -75,9 +76,13 @@ streaming_alter_view_options(AlterTableStmt *stmt)
 	StreamingView *view = open_view(stmt);
 	List	   *cmds = NIL;
 	ListCell   *lc;
+	int64		max_rows;
+	int64		max_files;
 
 	if (view == NULL)
 		return false;
+	max_rows = view->max_rows;
+	max_files = view->max_files;
 	foreach(lc, stmt->cmds)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
@@ -94,6 +99,9 @@ streaming_alter_view_options(AlterTableStmt *stmt)
 	}
 	stmt->cmds = cmds;
 
+	/* a batch that is too large to succeed would be tried as it is for ever */
+	if (view->max_rows != max_rows || view->max_files != max_files)
+		streaming_planned_batch_delete(view->view);
 	streaming_catalog_update_view(view);
 	streaming_restore_keep(view->view);
 	streaming_workers_notify();

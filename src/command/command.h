@@ -216,9 +216,10 @@ extern PlannedStmt *streaming_run_on_indexes(PlannedStmt *pstmt, const char *sql
  * Views that came from a dump or from another database begin to run when all
  * that belongs to them is there: what pg_dump does not know of is made good.
  * Rows of views that are no more go.
- * For the coordinator, in a transaction, before it reads the catalog.
+ * For the coordinator, in a transaction, before it reads the catalog.  Does not wait
+ * for who has a view locked: true, if it is to be called again for that.
  */
-extern void streaming_restore_views(void);
+extern bool streaming_restore_views(void);
 
 /*
  * Makes what tells, in a dump that is restored, that all is there; called when

@@ -52,6 +52,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -69,6 +70,7 @@
 #include "command/command.h"
 
 #define MARKER "restored"
+#define LOCK_WAIT	"1s"		/* at most for each lock on a part of a view */
 
 PG_FUNCTION_INFO_V1(streaming_notify_workers);
 PG_FUNCTION_INFO_V1(streaming_check_dump);
@@ -281,6 +283,7 @@ restore_view(StreamingView *view)
 typedef struct Candidate
 {
 	Oid			relid;
+	bool		locked;			/* somebody has it locked */
 	bool		restored;
 } Candidate;
 
@@ -290,7 +293,9 @@ restore_candidate(void *arg)
 	Candidate  *candidate = arg;
 	StreamingView *view;
 
-	LockRelationOid(candidate->relid, AccessShareLock);
+	candidate->locked = !ConditionalLockRelationOid(candidate->relid, AccessShareLock);
+	if (candidate->locked)
+		return;
 	view = streaming_catalog_view(candidate->relid, true);
 	if (view && !OidIsValid(view->owner))
 		streaming_catalog_forget(candidate->relid);
@@ -302,20 +307,28 @@ restore_candidate(void *arg)
 }
 
 /*
- * Does what it can for one view; an error is a warning to the log.  Returns
- * whether the view runs now.
+ * Does what it can for one view; an error is a warning to the log.  The coordinator
+ * serves all views, and so does not wait for who has locked one of them.
  */
-static bool
+static Candidate
 try_restore_view(Oid relid)
 {
-	Candidate	candidate = {relid, false};
-	ErrorData  *error = streaming_attempt(restore_candidate, &candidate, CurrentMemoryContext);
+	Candidate	candidate = {.relid = relid};
+	int			guc_level = NewGUCNestLevel();
+	ErrorData  *error;
 
+	(void) set_config_option("lock_timeout", LOCK_WAIT, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	error = streaming_attempt(restore_candidate, &candidate, CurrentMemoryContext);
+	AtEOXact_GUC(error == NULL, guc_level);
 	if (error == NULL)
-		return candidate.restored;
-	ereport(WARNING,
-			(errmsg("could not restore continuous view %u: %s", relid, error->message)));
-	return false;
+		return candidate;
+	candidate.locked = error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+	candidate.restored = false;
+	if (!candidate.locked)
+		ereport(WARNING,
+				(errmsg("could not restore continuous view %u: %s", relid, error->message)));
+	return candidate;
 }
 
 /* ---------------------------------------------------------------------------
@@ -516,11 +529,12 @@ adopt_all_pushed(void)
 	}
 }
 
-void
+bool
 streaming_restore_views(void)
 {
 	static Oid	complete = InvalidOid;	/* file of the marker */
 	bool		restored = false;
+	bool		locked = false;
 	List	   *restored_views;
 	ListCell   *lc;
 
@@ -534,9 +548,15 @@ streaming_restore_views(void)
 	if (restored_views != NIL)
 		adopt_all_pushed();
 	foreach(lc, restored_views)
-		restored |= try_restore_view(((StreamingView *) lfirst(lc))->view);
+	{
+		Candidate	candidate = try_restore_view(((StreamingView *) lfirst(lc))->view);
+
+		restored |= candidate.restored;
+		locked |= candidate.locked;
+	}
 	if (restored)
 		drop_orphans();
+	return locked;
 }
 
 /* Trigger on streaming.continuous_view. */

@@ -109,6 +109,7 @@ static const StreamOption stream_options[] =
 
 	{"field", AttributeRelationId, KAFKA | DIRECTORY, check_field},
 	{"watermark", AttributeRelationId, KAFKA | DIRECTORY | PUSH, check_interval},
+	{"max_ahead", AttributeRelationId, KAFKA | DIRECTORY | PUSH, check_interval},
 	{"time_format", AttributeRelationId, KAFKA | DIRECTORY, check_time_format},
 	{"metadata", AttributeRelationId, KAFKA, check_metadata_kafka},
 	{"metadata", AttributeRelationId, DIRECTORY, check_metadata_directory},

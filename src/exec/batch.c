@@ -52,6 +52,7 @@
 #include "exec/progress.h"
 #include "exec/stage.h"
 #include "input.h"
+#include "planned_batch.h"
 #include "relation_locks.h"
 #include "run_as.h"
 #include "sink/outbox.h"
@@ -77,11 +78,15 @@ struct StreamingViewState
 								 * types, ... that it names */
 	List	   *locks;			/* of Oid: those a batch locks; the view first */
 	StreamingProgress progress;
+	StreamingPlannedBatch *planned; /* of the next batch; NULL: it has not called
+									 * any functions yet */
 	TimestampTz closed;			/* groups were closed up to here; DT_NOBEGIN: not
 								 * by this process */
 	StreamingTime due;			/* when the watermark may move without input */
 	int			due_timeout;	/* streaming.idle_partition_timeout, as it was then */
 };
+
+static void plan_inputs(StreamingViewState *state);
 
 /* The states open in this process, for invalidation. */
 static List *open_states = NIL;
@@ -200,6 +205,7 @@ close_program(StreamingViewState *state)
 	state->sink = NULL;
 	streaming_statement_free(&state->write_changes);
 	state->program = NULL;
+	state->planned = NULL;
 	state->relations = NIL;
 	state->objects = NIL;
 	state->locks = NIL;
@@ -240,6 +246,12 @@ open_stages(StreamingViewState *state)
 		state->stages[i] = streaming_stage_open(state->view, &program->stages[i]);
 	state->sink = streaming_sink_open(program);
 	streaming_run_as_end(&saved);
+}
+
+static bool
+calls_functions(StreamingViewState *state)
+{
+	return state->sink && state->sink->routine->calls_functions;
 }
 
 /*
@@ -287,6 +299,9 @@ open_program(StreamingViewState *state)
 		state->inputs[i] = streaming_input_open(state->definition, state->program->inputs[i].scan);
 	}
 	state->progress = streaming_progress_read(state->view);
+	state->planned = calls_functions(state) ?
+		streaming_planned_batch_read(state->view, state->progress.batch_id + 1) : NULL;
+	plan_inputs(state);
 	state->closed = DT_NOBEGIN;
 	state->due_timeout = streaming_idle_partition_timeout;
 	/* late rows are counted of a session by any time */
@@ -395,7 +410,7 @@ streaming_view_has_input(StreamingViewState *state)
 {
 	if (!state->valid)
 		return true;
-	if (state->program && runs_without_input(state))
+	if (state->program && (state->planned || runs_without_input(state)))
 		return true;
 	for (int i = 0; state->program && i < state->program->ninputs; i++)
 	{
@@ -476,6 +491,84 @@ since_ms(instr_time start)
 	return INSTR_TIME_GET_MILLISEC(now);
 }
 
+/* Adds how far an input has come to a plan; its partitions are told by the scan. */
+static void
+add_positions(StreamingViewState *state, int i, StreamingPlannedBatch *batch)
+{
+	char	  **partitions;
+	char	  **positions;
+	int			n = streaming_input_positions(state->inputs[i], &partitions, &positions);
+	int			all = Max(batch->n + n, 1);
+
+	batch->partitions = batch->partitions ? repalloc(batch->partitions, sizeof(char *) * all) :
+		palloc(sizeof(char *) * all);
+	batch->positions = batch->positions ? repalloc(batch->positions, sizeof(char *) * all) :
+		palloc(sizeof(char *) * all);
+	for (int k = 0; k < n; k++)
+	{
+		batch->partitions[batch->n] = psprintf("%u/%s", state->program->inputs[i].scan, partitions[k]);
+		batch->positions[batch->n++] = positions[k];
+	}
+}
+
+/* The partitions of an input in the plan, and their positions; returns how many. */
+static int
+planned_positions(StreamingViewState *state, int i, char **partitions, char **positions)
+{
+	StreamingPlannedBatch *planned = state->planned;
+	char	   *prefix = psprintf("%u/", state->program->inputs[i].scan);
+	int			n = 0;
+
+	for (int k = 0; k < planned->n; k++)
+	{
+		if (strncmp(planned->partitions[k], prefix, strlen(prefix)) != 0)
+			continue;
+		partitions[n] = planned->partitions[k] + strlen(prefix);
+		positions[n++] = planned->positions[k];
+	}
+	return n;
+}
+
+/* A batch that was tried before ends where it ended then. */
+static void
+plan_inputs(StreamingViewState *state)
+{
+	for (int i = 0; state->planned && i < state->program->ninputs; i++)
+	{
+		char	  **partitions = palloc(sizeof(char *) * Max(state->planned->n, 1));
+		char	  **positions = palloc(sizeof(char *) * Max(state->planned->n, 1));
+		int			n = planned_positions(state, i, partitions, positions);
+
+		if (n > 0)
+			streaming_input_plan(state->inputs[i], n, partitions, positions);
+	}
+}
+
+/*
+ * The batch is about to call functions: writes down what it has taken in, for the
+ * next attempt, should there be one.  The first batch of a view over a view takes
+ * what that one shows, which nobody can bring back.
+ */
+static void
+plan_batch(StreamingViewState *state)
+{
+	StreamingPlannedBatch batch = {
+		.batch_id = state->progress.batch_id + 1,
+		.watermark = state->progress.watermark,
+	};
+
+	if (!calls_functions(state) || state->planned ||
+		(batch.batch_id == 1 && reads_view(state->program)))
+		return;
+	for (int i = 0; i < state->program->ninputs; i++)
+	{
+		if (state->has_input[i])
+			add_positions(state, i, &batch);
+	}
+	streaming_planned_batch_write(state->view, &batch);
+	streaming_stop_point("batch_planned");
+}
+
 static void
 write_sink(StreamingViewState *state, StreamingDelta *writes, StreamingBatchResult *result)
 {
@@ -547,7 +640,8 @@ end_input(StreamingViewState *state, bool input)
 		if (state->has_input[i])
 			streaming_input_finish(state->inputs[i]);
 	}
-	state->progress.watermark = new_watermark(state, input);
+	state->progress.watermark = state->planned ? state->planned->watermark :
+		new_watermark(state, input);
 }
 
 /* Runs the stages one after the other.  input: the batch has some. */
@@ -597,7 +691,10 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 			if (exec->takes)
 				state->sink->routine->end_take(state->sink);
 			else if (state->sink)
+			{
+				plan_batch(state);
 				write_sink(state, exec->writes, result);
+			}
 			if (first && program->sink.kind == STREAMING_SINK_MEMORY)
 				streaming_memory_mark(program->id, state->progress.batch_id + 1);
 			if (delta && delta->nrows > 0)
@@ -669,6 +766,18 @@ batch_limit(StreamingViewState *state)
 	return state->definition->max_rows;
 }
 
+/* Is an input part of the batch?  One that was planned has what it had. */
+static bool
+takes_input(StreamingViewState *state, int i)
+{
+	char	  **space;
+
+	if (state->planned == NULL)
+		return true;
+	space = palloc(sizeof(char *) * Max(state->planned->n, 1) * 2);
+	return planned_positions(state, i, space, space + state->planned->n) > 0;
+}
+
 /* Fixes the ends of the batch; false: no input has anything. */
 static bool
 begin_inputs(StreamingViewState *state)
@@ -677,8 +786,9 @@ begin_inputs(StreamingViewState *state)
 
 	for (int i = 0; i < state->program->ninputs; i++)
 	{
-		state->has_input[i] = streaming_input_begin(state->inputs[i], batch_limit(state),
-													state->definition->max_files);
+		state->has_input[i] = takes_input(state, i) &&
+			streaming_input_begin(state->inputs[i], batch_limit(state),
+								  state->definition->max_files);
 		some |= state->has_input[i];
 	}
 	return some;
@@ -747,7 +857,7 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 		streaming_input_prepare(state->inputs[i]);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	input = begin_inputs(state);
-	if (!input && !runs_without_input(state) &&
+	if (!input && !state->planned && !runs_without_input(state) &&
 		new_watermark(state, false) == state->progress.watermark)
 	{
 		PopActiveSnapshot();
@@ -766,6 +876,8 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	result->batch_id = state->progress.batch_id;
 	streaming_progress_write(state->view, &state->progress, since_ms(start),
 							 result->started_at);
+	if (calls_functions(state))
+		streaming_planned_batch_delete(state->view);
 	PopActiveSnapshot();
 	end_block();
 	MemoryContextSwitchTo(caller);
@@ -774,6 +886,7 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 		if (state->has_input[i])
 			streaming_input_committed(state->inputs[i]);
 	}
+	state->planned = NULL;
 	state->closed = state->progress.watermark;
 	result->duration_ms = since_ms(start);
 	result->commit_ms = result->duration_ms - read_and_merge;

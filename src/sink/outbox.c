@@ -4,7 +4,8 @@
  *		read by its delivery worker.
  *
  * A row is a chunk of messages of one transaction; number counts the chunks of a
- * transaction.  Chunks are as large as fits a page, so that a message costs
+ * transaction.  At its end the transaction itself becomes a row of
+ * streaming.outbox_transactions, by which it has its place among the others.  Chunks are as large as fits a page, so that a message costs
  * little more than its bytes, and are written many at a time; a message that is
  * larger is a chunk of its own, in the table's TOAST.  xid is that of the
  * top-level transaction: with it, a stored snapshot (pg_snapshot) tells the
@@ -31,12 +32,14 @@
 #include "access/hio.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/xid8.h"
 
 #include "catalog.h"
@@ -100,6 +103,7 @@ static void append_length(StringInfo chunk, uint32 length);
 static void append_part(StringInfo chunk, const char *data, int length);
 static void count_written(Oid stream, int64 messages, int64 bytes);
 static void transaction_ends(XactEvent event, void *arg);
+static void take_places(void);
 static void publish(void);
 static void subtransaction_ends(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);
@@ -232,7 +236,6 @@ end_chunk(StreamingOutbox *outbox)
 	set_column(outbox, slot, Anum_outbox_xid, FullTransactionIdGetDatum(xid));
 	set_column(outbox, slot, Anum_outbox_number, Int32GetDatum(++last_number));
 	set_column(outbox, slot, Anum_outbox_messages, Int32GetDatum(outbox->messages));
-	set_column(outbox, slot, Anum_outbox_home, ObjectIdGetDatum(MyDatabaseId));
 	set_column(outbox, slot, Anum_outbox_data, PointerGetDatum(data));
 	ExecStoreVirtualTuple(slot);
 	outbox->nslots++;
@@ -470,6 +473,9 @@ transaction_ends(XactEvent event, void *arg)
 					 errmsg("cannot PREPARE a transaction that has inserted into a stream"),
 					 errhint("End the transaction with COMMIT.")));
 			break;
+		case XACT_EVENT_PRE_COMMIT:
+			take_places();
+			break;
 		case XACT_EVENT_COMMIT:
 			publish();
 			all_written = NIL;
@@ -479,6 +485,23 @@ transaction_ends(XactEvent event, void *arg)
 			break;
 		default:
 			break;
+	}
+}
+
+/* Deferred triggers have run: nothing is written any more, and all locks are held. */
+static void
+take_places(void)
+{
+	XLogRecPtr	lsn = GetXLogInsertRecPtr();
+	ListCell   *lc;
+
+	foreach(lc, all_written)
+	{
+		Oid			stream = ((Written *) lfirst(lc))->stream;
+
+		/* the transaction may have dropped it */
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(stream)))
+			streaming_outbox_write_transaction(stream, lsn);
 	}
 }
 

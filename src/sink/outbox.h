@@ -9,8 +9,8 @@
  * (delivery.h).
  *
  * Messages leave in the order in which they were put, transaction by
- * transaction; the order of transactions that ran at the same time is not
- * defined.
+ * transaction, a transaction that has waited for a lock after the one that held it
+ * until its commit (outbox_table.h).
  */
 #ifndef STREAMING_OUTBOX_H
 #define STREAMING_OUTBOX_H

@@ -1,10 +1,10 @@
 /*
  * outbox_table.c
  *		Reads and deletes rows of streaming.outbox, for the delivery worker, and
- *		keeps the rows of streaming.deliveries; the only file that knows the
- *		columns of the latter.
+ *		keeps the rows of streaming.outbox_transactions and streaming.deliveries;
+ *		the only file that knows the columns of these two.
  *
- * Both are read through their indexes, without SQL.  Which transactions belong
+ * They are read through their indexes, without SQL.  Which transactions belong
  * to a delivery is told by its stored snapshot; that their rows are visible, by
  * the active one, which is a later one.
  */
@@ -16,6 +16,7 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -23,11 +24,23 @@
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/pg_lsn.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 #include "utils/xid8.h"
 
 #include "sink/outbox_table.h"
+
+/* Columns of streaming.outbox_transactions. */
+enum
+{
+	Anum_transaction_stream = 1,
+	Anum_transaction_place,
+	Anum_transaction_xid,
+	Anum_transaction_home,
+	_Anum_transaction_end
+};
+#define Natts_transactions (_Anum_transaction_end - 1)
 
 /* Columns of streaming.deliveries. */
 enum
@@ -39,6 +52,7 @@ enum
 	Anum_pending,
 	Anum_token,
 	Anum_snapshot,
+	Anum_bound_place,
 	Anum_bound_xid,
 	Anum_bound_number,
 	Anum_note,
@@ -55,7 +69,6 @@ static const StreamingTableColumn outbox_columns[Natts_outbox] = {
 	{"xid", XID8OID},
 	{"number", INT4OID},
 	{"messages", INT4OID},
-	{"home", OIDOID},
 	{"data", BYTEAOID},
 };
 
@@ -63,6 +76,19 @@ static StreamingTableDef outbox_table =
 {
 	"outbox", Natts_outbox, outbox_columns,
 	{{Anum_outbox_stream, Anum_outbox_xid, Anum_outbox_number}}
+};
+
+static const StreamingTableColumn transactions_columns[Natts_transactions] = {
+	{"stream", REGCLASSOID},
+	{"place", PG_LSNOID},
+	{"xid", XID8OID},
+	{"home", OIDOID},
+};
+
+static StreamingTableDef transactions_table =
+{
+	"outbox_transactions", Natts_transactions, transactions_columns,
+	{{Anum_transaction_stream, Anum_transaction_place, Anum_transaction_xid}}
 };
 
 static const StreamingTableColumn deliveries_columns[Natts_deliveries] = {
@@ -73,6 +99,7 @@ static const StreamingTableColumn deliveries_columns[Natts_deliveries] = {
 	{"pending", BOOLOID},
 	{"token", UUIDOID, true},
 	{"snapshot", PG_SNAPSHOTOID, true},
+	{"bound_place", PG_LSNOID, true},
 	{"bound_xid", XID8OID, true},
 	{"bound_number", INT4OID, true},
 	{"note", TEXTOID, true},
@@ -85,25 +112,30 @@ static StreamingTableDef deliveries_table =
 {"deliveries", Natts_deliveries, deliveries_columns, {{Anum_stream}}};
 
 /* Of both, all that counts for who wants to know which streams there are. */
-static StreamingTableDef outbox_streams = {"outbox", 1, outbox_columns, {{1}}};
+static StreamingTableDef outbox_streams = {"outbox_transactions", 1, transactions_columns, {{1}}};
 static StreamingTableDef deliveries_streams = {"deliveries", 1, deliveries_columns, {{1}}};
 
-/* A scan of the chunks of a stream in order, of the transactions of a snapshot. */
+/*
+ * A scan of the chunks of a stream in order: of the transactions of a snapshot, and
+ * of the chunks of each.
+ */
 typedef struct OutboxScan
 {
-	StreamingTable table;
-	Relation	index;
-	SysScanDesc scan;
-	bool		same;			/* of the place's transaction, then of later ones */
+	StreamingTable transactions;
+	StreamingTable chunks;
+	Relation	transactions_index;
+	Relation	chunks_index;
+	SysScanDesc scan;			/* of transactions */
+	SysScanDesc chunk_scan;		/* of the chunks of one; NULL: between two */
 	Oid			stream;
 	StreamingOutboxPlace after;
 	Datum		snapshot;
-	Datum		values[Natts_outbox];
+	HeapTuple	transaction;
+	Oid			home;			/* of it */
+	Datum		values[Natts_outbox];	/* of the chunk */
 	bool		isnull[Natts_outbox];
-	StreamingOutboxPlace place;
+	StreamingOutboxPlace place; /* of the chunk; before the first: number 0 */
 } OutboxScan;
-
-static void begin_part(OutboxScan *scan);
 
 /* ---- The outbox ---- */
 
@@ -113,80 +145,136 @@ streaming_outbox_table_open(StreamingTable *table, int lockmode)
 	(void) streaming_table_open(table, &outbox_table, lockmode, false);
 }
 
+void
+streaming_outbox_write_transaction(Oid stream, XLogRecPtr lsn)
+{
+	StreamingTable table;
+	Datum		values[Natts_transactions];
+	bool		isnull[Natts_transactions] = {false};
+
+	values[Anum_transaction_stream - 1] = ObjectIdGetDatum(stream);
+	values[Anum_transaction_place - 1] = LSNGetDatum(lsn);
+	values[Anum_transaction_xid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	values[Anum_transaction_home - 1] = ObjectIdGetDatum(MyDatabaseId);
+	(void) streaming_table_open(&table, &transactions_table, RowExclusiveLock, false);
+	streaming_table_write(&table, NULL, values, isnull);
+	streaming_table_close(&table, NoLock);
+}
+
 /* What is behind after. */
 static void
 scan_begin(OutboxScan *scan, Oid stream, StreamingOutboxPlace after, Datum snapshot,
 		   LOCKMODE lockmode)
 {
-	streaming_outbox_table_open(&scan->table, lockmode);
-	scan->index = streaming_table_index(&scan->table, 0);
+	ScanKeyData keys[2];
+
+	(void) streaming_table_open(&scan->transactions, &transactions_table, lockmode, false);
+	streaming_outbox_table_open(&scan->chunks, lockmode);
+	scan->transactions_index = streaming_table_index(&scan->transactions, 0);
+	scan->chunks_index = streaming_table_index(&scan->chunks, 0);
+	scan->chunk_scan = NULL;
 	scan->stream = stream;
 	scan->after = after;
 	scan->snapshot = snapshot;
-	scan->same = true;
-	begin_part(scan);
+	streaming_table_key(&scan->transactions, &keys[0], Anum_transaction_stream,
+						BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(stream));
+	streaming_table_key(&scan->transactions, &keys[1], Anum_transaction_place,
+						BTGreaterEqualStrategyNumber, F_PG_LSN_GE, LSNGetDatum(after.lsn));
+	scan->scan = systable_beginscan_ordered(scan->transactions.rel, scan->transactions_index,
+											GetActiveSnapshot(), 2, keys);
 }
 
-/*
- * An index scan cannot begin in the middle of a transaction and go on with the
- * next one; two can.
- */
+/* False: there is no other one. */
+static bool
+next_transaction(OutboxScan *scan)
+{
+	while ((scan->transaction = systable_getnext_ordered(scan->scan, ForwardScanDirection)) != NULL)
+	{
+		Datum		values[Natts_transactions];
+		bool		isnull[Natts_transactions];
+		Datum		xid;
+
+		streaming_table_read(&scan->transactions, scan->transaction, values, isnull);
+		xid = values[Anum_transaction_xid - 1];
+		scan->home = DatumGetObjectId(values[Anum_transaction_home - 1]);
+		scan->place.lsn = DatumGetLSN(values[Anum_transaction_place - 1]);
+		scan->place.xid = U64FromFullTransactionId(DatumGetFullTransactionId(xid));
+		scan->place.number = 0;
+		if (scan->place.lsn == scan->after.lsn && scan->place.xid < scan->after.xid)
+			continue;
+		if (DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot, xid, scan->snapshot)))
+			return true;
+	}
+	return false;
+}
+
 static void
-begin_part(OutboxScan *scan)
+begin_chunks(OutboxScan *scan)
 {
 	ScanKeyData keys[3];
+	bool		same = scan->place.lsn == scan->after.lsn && scan->place.xid == scan->after.xid;
 
-	streaming_table_key(&scan->table, &keys[0], Anum_outbox_stream, BTEqualStrategyNumber,
+	streaming_table_key(&scan->chunks, &keys[0], Anum_outbox_stream, BTEqualStrategyNumber,
 						F_OIDEQ, ObjectIdGetDatum(scan->stream));
-	streaming_table_key(&scan->table, &keys[1], Anum_outbox_xid,
-						scan->same ? BTEqualStrategyNumber : BTGreaterStrategyNumber,
-						scan->same ? F_XID8EQ : F_XID8GT,
-						FullTransactionIdGetDatum(FullTransactionIdFromU64(scan->after.xid)));
-	streaming_table_key(&scan->table, &keys[2], Anum_outbox_number, BTGreaterStrategyNumber,
-						F_INT4GT, Int32GetDatum(scan->after.number));
-	scan->scan = systable_beginscan_ordered(scan->table.rel, scan->index, GetActiveSnapshot(),
-											scan->same ? 3 : 2, keys);
+	streaming_table_key(&scan->chunks, &keys[1], Anum_outbox_xid, BTEqualStrategyNumber, F_XID8EQ,
+						FullTransactionIdGetDatum(FullTransactionIdFromU64(scan->place.xid)));
+	streaming_table_key(&scan->chunks, &keys[2], Anum_outbox_number, BTGreaterStrategyNumber,
+						F_INT4GT, Int32GetDatum(same ? scan->after.number : 0));
+	scan->chunk_scan = systable_beginscan_ordered(scan->chunks.rel, scan->chunks_index,
+												  GetActiveSnapshot(), 3, keys);
 }
 
+/* Of the transaction the scan is at; NULL: no more. */
 static HeapTuple
-scan_next(OutboxScan *scan)
+next_chunk(OutboxScan *scan)
 {
-	for (;;)
-	{
-		HeapTuple	tuple = systable_getnext_ordered(scan->scan, ForwardScanDirection);
+	HeapTuple	tuple;
 
-		if (tuple == NULL && scan->same)
-		{
-			systable_endscan_ordered(scan->scan);
-			scan->same = false;
-			begin_part(scan);
-			continue;
-		}
-		if (tuple == NULL)
-			return NULL;
-		streaming_table_read(&scan->table, tuple, scan->values, scan->isnull);
-		if (!DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot,
-											  scan->values[Index_of_outbox(xid)],
-											  scan->snapshot)))
-			continue;
-		scan->place.xid =
-			U64FromFullTransactionId(DatumGetFullTransactionId(scan->values[Index_of_outbox(xid)]));
+	if (scan->chunk_scan == NULL)
+		begin_chunks(scan);
+	tuple = systable_getnext_ordered(scan->chunk_scan, ForwardScanDirection);
+	if (tuple)
+	{
+		streaming_table_read(&scan->chunks, tuple, scan->values, scan->isnull);
 		scan->place.number = DatumGetInt32(scan->values[Index_of_outbox(number)]);
 		return tuple;
 	}
+	systable_endscan_ordered(scan->chunk_scan);
+	scan->chunk_scan = NULL;
+	return NULL;
+}
+
+/* Of any transaction. */
+static HeapTuple
+scan_next(OutboxScan *scan)
+{
+	while (scan->chunk_scan || next_transaction(scan))
+	{
+		HeapTuple	tuple = next_chunk(scan);
+
+		if (tuple)
+			return tuple;
+	}
+	return NULL;
 }
 
 static void
 scan_end(OutboxScan *scan)
 {
+	if (scan->chunk_scan)
+		systable_endscan_ordered(scan->chunk_scan);
 	systable_endscan_ordered(scan->scan);
-	index_close(scan->index, AccessShareLock);
-	streaming_table_close(&scan->table, NoLock);
+	index_close(scan->transactions_index, AccessShareLock);
+	index_close(scan->chunks_index, AccessShareLock);
+	streaming_table_close(&scan->transactions, NoLock);
+	streaming_table_close(&scan->chunks, NoLock);
 }
 
 static bool
 is_behind(StreamingOutboxPlace place, StreamingOutboxPlace other)
 {
+	if (place.lsn != other.lsn)
+		return place.lsn > other.lsn;
 	return place.xid > other.xid || (place.xid == other.xid && place.number > other.number);
 }
 
@@ -205,11 +293,10 @@ streaming_outbox_look(Oid stream, StreamingOutboxPlace after, Datum snapshot,
 					  int64 max_bytes, bool whole, StreamingOutboxExtent *extent)
 {
 	OutboxScan	scan;
-	HeapTuple	tuple;
 
 	memset(extent, 0, sizeof(*extent));
 	scan_begin(&scan, stream, after, snapshot, AccessShareLock);
-	while (!extent->more && (tuple = scan_next(&scan)) != NULL)
+	while (!extent->more && scan_next(&scan) != NULL)
 	{
 		if (extent->bytes >= max_bytes && (!whole || scan.place.xid != extent->last.xid))
 			extent->more = true;
@@ -224,12 +311,11 @@ streaming_outbox_read(Oid stream, StreamingOutboxPlace *after, StreamingOutboxPl
 					  Datum snapshot, int64 max_bytes)
 {
 	OutboxScan	scan;
-	HeapTuple	tuple;
 	List	   *chunks = NIL;
 	int64		bytes = 0;
 
 	scan_begin(&scan, stream, *after, snapshot, AccessShareLock);
-	while (bytes < max_bytes && (tuple = scan_next(&scan)) != NULL)
+	while (bytes < max_bytes && scan_next(&scan) != NULL)
 	{
 		struct varlena *stored;
 		bytea	   *chunk;
@@ -251,20 +337,34 @@ streaming_outbox_read(Oid stream, StreamingOutboxPlace *after, StreamingOutboxPl
 	return chunks;
 }
 
+/* Those of the scan's transaction up to bound.  False: it has more. */
+static bool
+delete_chunks(OutboxScan *scan, StreamingOutboxPlace bound, StreamingOutboxExtent *extent)
+{
+	HeapTuple	tuple;
+
+	while ((tuple = next_chunk(scan)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_behind(scan->place, bound))
+			return false;
+		count_chunk(scan, extent);
+		simple_heap_delete(scan->chunks.rel, &tuple->t_self);
+	}
+	return true;
+}
+
 void
 streaming_outbox_delete(Oid stream, StreamingOutboxPlace after, StreamingOutboxPlace bound,
 						Datum snapshot, StreamingOutboxExtent *extent)
 {
 	OutboxScan	scan;
-	HeapTuple	tuple;
 
 	memset(extent, 0, sizeof(*extent));
 	scan_begin(&scan, stream, after, snapshot, RowExclusiveLock);
-	while ((tuple = scan_next(&scan)) != NULL && !is_behind(scan.place, bound))
-	{
-		count_chunk(&scan, extent);
-		simple_heap_delete(scan.table.rel, &tuple->t_self);
-	}
+	while (next_transaction(&scan) && !is_behind(scan.place, bound) &&
+		   delete_chunks(&scan, bound, extent))
+		simple_heap_delete(scan.transactions.rel, &scan.transaction->t_self);
 	scan_end(&scan);
 }
 
@@ -272,15 +372,15 @@ void
 streaming_outbox_delete_copied(Oid stream, Datum snapshot)
 {
 	OutboxScan	scan;
-	HeapTuple	tuple;
 	StreamingOutboxPlace begin = {0};
+	StreamingOutboxPlace end = {PG_UINT64_MAX, PG_UINT64_MAX, PG_INT32_MAX};
+	StreamingOutboxExtent gone = {0};
 
 	scan_begin(&scan, stream, begin, snapshot, RowExclusiveLock);
-	while ((tuple = scan_next(&scan)) != NULL)
+	while (next_transaction(&scan))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (DatumGetObjectId(scan.values[Index_of_outbox(home)]) != MyDatabaseId)
-			simple_heap_delete(scan.table.rel, &tuple->t_self);
+		if (scan.home != MyDatabaseId && delete_chunks(&scan, end, &gone))
+			simple_heap_delete(scan.transactions.rel, &scan.transaction->t_self);
 	}
 	scan_end(&scan);
 }
@@ -396,7 +496,8 @@ streaming_delivery_read(Oid stream)
 		row = palloc0(sizeof(StreamingDeliveryRow));
 		if (DatumGetBool(values[Index_of(pending)]) &&
 			(isnull[Index_of(token)] || isnull[Index_of(snapshot)] ||
-			 isnull[Index_of(bound_xid)] || isnull[Index_of(bound_number)]))
+			 isnull[Index_of(bound_place)] || isnull[Index_of(bound_xid)] ||
+			 isnull[Index_of(bound_number)]))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("a row of table \"%s.deliveries\" does not say what is pending",
@@ -412,6 +513,8 @@ streaming_delivery_read(Oid stream)
 		if (!isnull[Index_of(snapshot)])
 			row->snapshot = DatumGetCString(DirectFunctionCall1(pg_snapshot_out,
 																values[Index_of(snapshot)]));
+		if (!isnull[Index_of(bound_place)])
+			row->bound.lsn = DatumGetLSN(values[Index_of(bound_place)]);
 		if (!isnull[Index_of(bound_xid)])
 			row->bound.xid =
 				U64FromFullTransactionId(DatumGetFullTransactionId(values[Index_of(bound_xid)]));
@@ -450,7 +553,9 @@ streaming_delivery_write(const StreamingDeliveryRow *row, bool insert)
 	if (row->snapshot)
 		values[Index_of(snapshot)] = DirectFunctionCall1(pg_snapshot_in,
 														 CStringGetDatum(row->snapshot));
-	isnull[Index_of(bound_xid)] = isnull[Index_of(bound_number)] = !row->pending;
+	isnull[Index_of(bound_place)] = isnull[Index_of(bound_xid)] =
+		isnull[Index_of(bound_number)] = !row->pending;
+	values[Index_of(bound_place)] = LSNGetDatum(row->bound.lsn);
 	values[Index_of(bound_xid)] =
 		FullTransactionIdGetDatum(FullTransactionIdFromU64(row->bound.xid));
 	values[Index_of(bound_number)] = Int32GetDatum(row->bound.number);

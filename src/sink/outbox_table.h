@@ -2,11 +2,18 @@
  * outbox_table.h
  *		The tables of the outbox and of deliveries, as the delivery worker and
  *		outbox.c see them.
+ *
+ * The order of the outbox is that in which transactions have come to their
+ * commit: when all a transaction does is done, it writes down the end of the
+ * write-ahead log (outbox_transactions.place).  Between that and the release of
+ * its locks is its commit record; so who has waited for one of its locks has a
+ * higher place, whichever of them began first and has the lower id.
  */
 #ifndef STREAMING_OUTBOX_TABLE_H
 #define STREAMING_OUTBOX_TABLE_H
 
 #include "access/transam.h"
+#include "access/xlogdefs.h"
 #include "catalog_table.h"
 #include "sink/outbox.h"
 
@@ -17,16 +24,16 @@ enum
 	Anum_outbox_xid,
 	Anum_outbox_number,
 	Anum_outbox_messages,
-	Anum_outbox_home,
 	Anum_outbox_data,
 	_Anum_outbox_end
 };
 #define Natts_outbox (_Anum_outbox_end - 1)
 #define Index_of_outbox(column) (Anum_outbox_##column - 1)
 
-/* A place in the outbox of a stream: a chunk. */
+/* A place in the outbox of a stream: a chunk of a transaction. */
 typedef struct StreamingOutboxPlace
 {
+	uint64		lsn;			/* of the transaction, */
 	uint64		xid;
 	int32		number;
 } StreamingOutboxPlace;
@@ -73,6 +80,12 @@ extern bool streaming_outbox_message(const char **at, const char *end,
 /* in outbox_table.c; all in a transaction */
 
 extern void streaming_outbox_table_open(StreamingTable *table, int lockmode);
+
+/*
+ * The current transaction is about to commit and has put messages into the outbox
+ * of stream: gives it its place, lsn being the end of the log now.
+ */
+extern void streaming_outbox_write_transaction(Oid stream, XLogRecPtr lsn);
 
 /*
  * The streams (of Oid) that have messages in the outbox; *idle: those that had

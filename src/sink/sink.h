@@ -20,6 +20,12 @@ typedef struct StreamingSinkRoutine
 	const char *name;
 
 	/*
+	 * Does it call a user's functions, which do things that no rollback takes
+	 * back?  Then a batch that is tried again has the same rows.
+	 */
+	bool		calls_functions;
+
+	/*
 	 * Can it take the program's output?  Sets program->sink_key.  Errors:
 	 * FEATURE_NOT_SUPPORTED, DATATYPE_MISMATCH, UNDEFINED_COLUMN, each with a
 	 * hint.  NULL: it takes any.

@@ -10,8 +10,8 @@
  *
  * All of it happens in the batch's transaction, so what the functions do to
  * tables is done if and only if the batch is, also what close does.  A batch
- * that is tried again has the same number.  If open itself fails, close is not
- * called.
+ * that is tried again has the same number and takes in the same (planned_batch.h).
+ * If open itself fails, close is not called.
  *
  * Rows that leave the result (update mode) are passed to a function that takes
  * a second argument: foreach(row, removed).
@@ -227,6 +227,7 @@ foreach_close_sink(StreamingSink *base)
 
 const StreamingSinkRoutine streaming_sink_foreach = {
 	.name = "foreach",
+	.calls_functions = true,
 	.open = foreach_open_sink,
 	.write = foreach_write,
 	.close = foreach_close_sink,

@@ -339,6 +339,7 @@ foreach_batch_close(StreamingSink *base)
 
 const StreamingSinkRoutine streaming_sink_foreach_batch = {
 	.name = "foreach_batch",
+	.calls_functions = true,
 	.open = foreach_batch_open,
 	.write = foreach_batch_write,
 	.close = foreach_batch_close,

@@ -61,6 +61,7 @@
 #define SETTLED				10000	/* ms after which the delay begins anew */
 #define FULL_DELAY			5000	/* ms until a full server is tried again */
 #define ROOM_DELAY			200		/* ditto, when room has been made */
+#define LOCKED_DELAY		1000	/* ms until a restored view that is locked is tried again */
 #define EXTRA_LINGER		60000	/* ms that more workers stay unneeded */
 
 /* A worker that is wanted, or was and has not ended yet. */
@@ -86,6 +87,7 @@ static List *children = NIL;	/* of Child *, in TopMemoryContext */
 static int	enabled_views = 0;
 static int	extra_workers = 0;	/* beyond streaming.query_workers */
 static StreamingTime extra_until = 0;	/* they stay */
+static StreamingTime restore_due = 0;	/* the catalogs are to be read again; 0: not */
 static bool complained = false; /* about a server that is full */
 static char database_name[NAMEDATALEN];
 static MemoryContext loop_context;
@@ -144,6 +146,8 @@ streaming_coordinator_main(Datum arg)
 		trim_timeout = streaming_push_trim();
 		if (trim_timeout >= 0 && (timeout < 0 || trim_timeout < timeout))
 			timeout = trim_timeout;
+		if (restore_due > 0)
+			timeout = Min(timeout < 0 ? LOCKED_DELAY : timeout, LOCKED_DELAY);
 
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
@@ -156,7 +160,8 @@ streaming_coordinator_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		reread |= count_changes() != changes;
+		reread |= count_changes() != changes ||
+			(restore_due > 0 && restore_due <= streaming_now());
 	}
 	proc_exit(0);
 }
@@ -211,7 +216,8 @@ read_catalogs(uint64 *changes)
 	installed = streaming_is_installed();
 	if (installed)
 	{
-		streaming_restore_views();
+		restore_due = streaming_restore_views() ?
+			streaming_time_plus(streaming_now(), LOCKED_DELAY) : 0;
 		views = streaming_catalog_views();
 	}
 	foreach(lc, views)

@@ -10,6 +10,13 @@
 #include "sink/outbox_table.h"
 #include "sink/sink_slots.h"
 
+/* Transactions whose places are before lsn have ids below next_xid. */
+typedef struct StreamingOutboxHorizon
+{
+	uint64		lsn;
+	uint64		next_xid;
+} StreamingOutboxHorizon;
+
 /* From opening the place to the next error or change of the definition. */
 typedef struct StreamingDeliveryAttempt
 {
@@ -24,6 +31,9 @@ typedef struct StreamingDeliveryAttempt
 	bool		begun;			/* the place is in the middle of it */
 	StreamingOutboxPlace after; /* there is nothing up to it */
 	StreamingOutboxPlace next_after;	/* ditto, when the pending one is settled */
+	StreamingOutboxHorizon horizon; /* of an earlier look */
+	uint64		all_seen;		/* the last look's snapshot has seen all that have a
+								 * place before this one */
 	uint64		serves;			/* the request served by the pending one */
 	bool		more;			/* the pending one has left rows that were seen */
 	StreamingTime waiting_since;	/* 0: nothing waits that has been seen */

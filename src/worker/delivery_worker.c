@@ -39,6 +39,7 @@
 #include "streaming.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -54,6 +55,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
+#include "utils/xid8.h"
 
 #include "vacuum.h"
 #include "worker/delivery_attempt.h"
@@ -114,7 +116,9 @@ static bool intend(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutbo
 static void show_progress(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutboxExtent *done,
 						  bool empty);
 static void deliver(StreamingDeliveryAttempt *attempt);
-static StreamingOutboxPlace nothing_up_to(const StreamingDeliveryRow *row);
+static void advance_horizon(StreamingDeliveryAttempt *attempt, StreamingOutboxHorizon horizon,
+							Datum snapshot);
+static StreamingOutboxPlace nothing_up_to(StreamingDeliveryAttempt *attempt);
 static void write_messages(StreamingDeliveryAttempt *attempt);
 static void write_note(StreamingDeliveryAttempt *attempt, const char *note);
 static void wait_for_more(StreamingDeliveryAttempt *attempt, long timeout);
@@ -314,6 +318,7 @@ make_deliveries(StreamingDeliveryAttempt *attempt)
 		if (deleted >= (intended ? VACUUM_BUSY : VACUUM_IDLE))
 		{
 			streaming_vacuum(STREAMING_SCHEMA, "outbox", true);
+			streaming_vacuum(STREAMING_SCHEMA, "outbox_transactions", true);
 			deleted = 0;
 		}
 		else if (!intended && !definition_changed)
@@ -523,12 +528,16 @@ intend(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutboxExtent *ext
 {
 	StreamingDeliveryRow *row = &attempt->row;
 	StreamingOutboxPlace after = attempt->happened ? attempt->next_after : attempt->after;
+	StreamingOutboxHorizon horizon;
 	MemoryContext old;
 	Datum		snapshot;
 
+	horizon.lsn = GetXLogInsertRecPtr();
+	horizon.next_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 	PushActiveSnapshot(GetLatestSnapshot());
 	AcceptInvalidationMessages();
 	snapshot = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
+	advance_horizon(attempt, horizon, snapshot);
 	if (!definition_changed)
 		streaming_outbox_look(attempt->stream, after, snapshot,
 							  Max(attempt->delivery->best_bytes, DELIVERY_BYTES),
@@ -599,16 +608,31 @@ show_progress(StreamingDeliveryAttempt *attempt, Look *look, StreamingOutboxExte
 }
 
 /*
+ * A transaction has its place before others see it.  So places before the end of
+ * the log may yet come up, but only as long as a transaction runs whose id is below
+ * the one to come: when snapshot has none of these, it sees all there will be.
+ */
+static void
+advance_horizon(StreamingDeliveryAttempt *attempt, StreamingOutboxHorizon horizon, Datum snapshot)
+{
+	Datum		xmin = DirectFunctionCall1(pg_snapshot_xmin, snapshot);
+
+	if (U64FromFullTransactionId(DatumGetFullTransactionId(xmin)) < attempt->horizon.next_xid)
+		return;
+	attempt->all_seen = attempt->horizon.lsn;
+	attempt->horizon = horizon;
+}
+
+/*
  * A place up to which there will be nothing when the delivery is settled: its
- * bound, or what is before its snapshot's xmin if that is less, since later
- * transactions may have been running.
+ * bound, or if that is less the place before which its snapshot has seen all.
  */
 static StreamingOutboxPlace
-nothing_up_to(const StreamingDeliveryRow *row)
+nothing_up_to(StreamingDeliveryAttempt *attempt)
 {
-	StreamingOutboxPlace place = {strtoull(row->snapshot, NULL, 10), 0};
+	StreamingOutboxPlace place = {attempt->all_seen, 0, 0};
 
-	return place.xid <= row->bound.xid ? place : row->bound;
+	return place.lsn <= attempt->row.bound.lsn ? place : attempt->row.bound;
 }
 
 /* Makes the delivery that is intended. */
@@ -636,7 +660,7 @@ deliver(StreamingDeliveryAttempt *attempt)
 	routine->commit(delivery);
 	attempt->begun = false;
 	attempt->happened = true;
-	attempt->next_after = nothing_up_to(row);
+	attempt->next_after = nothing_up_to(attempt);
 	streaming_stop_point("delivery_committed");
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(attempt->portion_context);

@@ -43,6 +43,7 @@
 #include "command/command.h"
 #include "exec/progress.h"
 #include "input.h"
+#include "planned_batch.h"
 #include "query/program.h"
 #include "run_as.h"
 #include "sink/sink.h"
@@ -264,6 +265,7 @@ forget_progress(Oid relid)
 	streaming_owner_rights_begin(&rights);
 	streaming_run_sql(psprintf("DELETE FROM streaming.checkpoints WHERE view = %u", relid));
 	streaming_run_sql(psprintf("DELETE FROM streaming.progress WHERE view = %u", relid));
+	streaming_planned_batch_delete(relid);
 	streaming_owner_rights_end(&rights);
 }
 

@@ -115,7 +115,7 @@ SQL
 {
 	push @{ $columns{ $row->[0] } }, [ $row->[1], $row->[2] ];
 }
-is(join(' ', sort keys %columns), 'checkpoints continuous_view deliveries files outbox progress push_segments rejected_rows topics', 'the tables');
+is(join(' ', sort keys %columns), 'checkpoints continuous_view deliveries files outbox outbox_transactions planned_batches progress push_segments rejected_rows topics', 'the tables');
 
 foreach my $table (sort keys %columns)
 {
@@ -170,6 +170,15 @@ ALTER EXTENSION streaming ADD TABLE streaming.outbox;
 DROP TABLE saved;
 SQL
 
+foreach my $plan ([ q('{0}', '{}'), qr/does not say what batch \d+ takes in/ ], [ q('{0}', '{garbage}'), qr/planned_batches" is of another stream/ ])
+{
+	damage("a plan of $plan->[0]", <<SQL, 'DELETE FROM streaming.planned_batches', $plan->[1]);
+ALTER VIEW tells SET (streaming.enabled = off);
+INSERT INTO streaming.planned_batches SELECT view, batch_id + 1, $plan->[0] FROM streaming.progress WHERE view = 'tells'::regclass;
+ALTER VIEW tells SET (streaming.enabled = on);
+SQL
+}
+
 # --- values -----------------------------------------------------------------
 
 my @regclasses = ('0', '4294967295', "'plain'::regclass", "'plain_pkey'::regclass", "'s'::regclass", "'sums'::regclass", "'pg_class'::regclass");
@@ -188,6 +197,7 @@ my %values = (
 	'double precision' => [ q('NaN'), q('-infinity') ],
 	uuid => [ q('00000000-0000-0000-0000-000000000000') ],
 	xid8 => [ q('0'), q('18446744073709551615') ],
+	pg_lsn => [ q('0/0'), q('FFFFFFFF/FFFFFFFF') ],
 	pg_snapshot => [ q('1:1:'), q('1:9223372036854775807:2,3') ],
 	bytea => [ q(''), q('\xff'), q('\x40ffffffff07'), q('\x80'), q('\x8805000000ff00') ]);
 push @{ $values{text} }, q('update'), q('complete'), q('memory'), q('console'), q('relation'), q('foreach'), q('foreach_batch');
@@ -214,10 +224,15 @@ CREATE INDEX ON streaming.files (stream, path);
 CREATE INDEX ON streaming.push_segments (stream);
 CREATE INDEX ON streaming.deliveries (stream);
 CREATE INDEX ON streaming.outbox (stream, xid, number);
+CREATE INDEX ON streaming.outbox_transactions (stream, place, xid);
+CREATE INDEX ON streaming.planned_batches (view);
 CREATE TABLE views_saved AS TABLE streaming.continuous_view;
 CREATE TABLE segments_saved AS TABLE streaming.push_segments;
-INSERT INTO streaming.outbox (stream, xid, number, messages, home, data)
-	SELECT stream, '3', 1, 1, home, '\x80' FROM streaming.deliveries LIMIT 1;
+INSERT INTO streaming.outbox (stream, xid, number, messages, data)
+	SELECT stream, '3', 1, 1, '\x80' FROM streaming.deliveries LIMIT 1;
+INSERT INTO streaming.outbox_transactions (stream, place, xid, home)
+	SELECT stream, '0/1', '3', home FROM streaming.deliveries LIMIT 1;
+INSERT INTO streaming.planned_batches SELECT view, batch_id + 1, '{}', '{}' FROM streaming.progress;
 SQL
 damage('an index that is not unique', 'SELECT', 'SELECT');
 
@@ -258,8 +273,8 @@ $node->safe_psql('postgres', <<'SQL');
 BEGIN;
 DELETE FROM streaming.continuous_view; INSERT INTO streaming.continuous_view TABLE views_saved;
 DELETE FROM streaming.push_segments; INSERT INTO streaming.push_segments TABLE segments_saved;
-DELETE FROM streaming.checkpoints; DELETE FROM streaming.progress;
-DELETE FROM streaming.outbox; DELETE FROM streaming.deliveries;
+DELETE FROM streaming.checkpoints; DELETE FROM streaming.progress; DELETE FROM streaming.planned_batches;
+DELETE FROM streaming.outbox; DELETE FROM streaming.outbox_transactions; DELETE FROM streaming.deliveries;
 COMMIT;
 SQL
 $node->restart;
