@@ -533,15 +533,24 @@ planned_positions(StreamingViewState *state, int i, char **partitions, char **po
 static void
 plan_inputs(StreamingViewState *state)
 {
+	int			known = 0;
+
 	for (int i = 0; state->planned && i < state->program->ninputs; i++)
 	{
 		char	  **partitions = palloc(sizeof(char *) * Max(state->planned->n, 1));
 		char	  **positions = palloc(sizeof(char *) * Max(state->planned->n, 1));
 		int			n = planned_positions(state, i, partitions, positions);
 
+		known += n;
 		if (n > 0)
 			streaming_input_plan(state->inputs[i], n, partitions, positions);
 	}
+	if (state->planned && known < state->planned->n)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of table \"%s.planned_batches\" is of another stream than continuous view \"%s\" reads",
+						STREAMING_SCHEMA, get_rel_name(state->view)),
+				 errhint("Delete the row to let the batch take what there is.")));
 }
 
 /*
