@@ -66,6 +66,7 @@ CALL ask('unselected_key', 'SELECT k + x AS y, k, count(*) FROM a GROUP BY ROLLU
 CALL ask('mode_of_constant', 'SELECT mode() WITHIN GROUP (ORDER BY ''ok''::text) AS m FROM a');
 CALL ask('min_of_constant', 'SELECT min(1) AS m, max(2) AS n FROM a');
 CALL ask('min_of_one', 'SELECT min(x) AS m FROM a WHERE x = 1');
+CALL ask('volatile_twice', 'SELECT p.m = q.m AS same FROM (SELECT k, max(random()) AS m FROM a GROUP BY k) p JOIN (SELECT k, max(random()) AS m FROM a GROUP BY k) q USING (k)');
 -- A side of an outer join that is named by a subquery beside it.
 CALL ask('lateral_side', 'SELECT a.id, p.id AS bid, c.id AS cid FROM a LEFT JOIN (LATERAL (SELECT b.id, b.k FROM b WHERE b.x = a.x) p JOIN c ON c.k = p.k) ON true');
 CALL ask('lateral_beside', 'SELECT a.id, l.z FROM (a LEFT JOIN (b JOIN c ON b.k = c.k) ON a.x = b.x), LATERAL (SELECT b.id + 1 AS z) l');
@@ -101,6 +102,9 @@ SELECT DISTINCT n, name FROM changed_table ORDER BY n, name;
 CREATE VIEW v WITH (streaming.trigger = 'manual') AS SELECT p.r, b.id FROM (SELECT k, random() AS r FROM (SELECT k, count(*) FROM a GROUP BY k) z) p JOIN b ON b.k = p.k;
 CREATE VIEW v WITH (streaming.trigger = 'manual') AS WITH w AS (SELECT id, random() AS r FROM a) SELECT p.id FROM w p JOIN w q ON p.r = q.r;
 CREATE VIEW v WITH (streaming.trigger = 'manual') AS SELECT k FROM a ORDER BY k LIMIT (random() * 2)::int;
+CREATE VIEW v WITH (streaming.trigger = 'manual') AS SELECT r, k, count(*) FROM (SELECT random() AS r, k FROM a) x GROUP BY ROLLUP (r, k);
+-- what no row of a stream has
+CREATE VIEW v WITH (streaming.trigger = 'manual') AS SELECT id FROM a WHERE EXISTS (SELECT FROM d WHERE d.k = a.x AND a.ctid IS NOT NULL);
 -- and what is evaluated once for each row as it comes is not
 CREATE VIEW v WITH (streaming.trigger = 'manual') AS WITH w AS (SELECT k, random() AS r FROM a) SELECT w.k, b.id, r FROM w JOIN b ON b.k = w.k;
 DROP FOREIGN TABLE a, b, c CASCADE;

@@ -165,9 +165,12 @@ streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte)
 {
 	Query	   *query = rte->subquery;
 	StreamingStage *stage = NULL;
-	int			i = streaming_list_position(compiler->done, (Node *) query);
+	int			i = -1;
 	List	   *columns = NIL;
 
+	/* what is written twice is evaluated twice */
+	if (!contain_volatile_functions((Node *) query))
+		i = streaming_list_position(compiler->done, (Node *) query);
 	if (i >= 0)
 		stage = &compiler->program->stages[list_nth_int(compiler->done_stages, i) - 1];
 	else

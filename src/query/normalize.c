@@ -632,9 +632,17 @@ expand_sets(Query *query)
 		branches = lappend(branches, one_set(query, &context));
 	}
 	if (list_length(branches) == 1)
+	{
 		*query = *linitial_node(Query, branches);
-	else
-		make_union(query, branches);
+		return;
+	}
+	/* each branch has its own copy of what it reads */
+	if (contain_volatile_functions((Node *) query))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support volatile functions in a query with several grouping sets"),
+				 errhint("Call them in a continuous view of its own and group that.")));
+	make_union(query, branches);
 }
 
 /* Without sets GROUPING() is 0. */
