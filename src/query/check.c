@@ -319,9 +319,15 @@ streaming_is_chain(Query *query)
 
 /* ---- What is refused ---- */
 
+typedef struct SystemSearch
+{
+	Query	   *query;
+	Index		level;			/* of the node, below query's */
+} SystemSearch;
+
 /* Those of any table; only tableoid means something to a row of a stream. */
 static bool
-names_system_column(Node *node, Query *query)
+names_system_column(Node *node, SystemSearch *search)
 {
 	if (node == NULL)
 		return false;
@@ -330,13 +336,22 @@ names_system_column(Node *node, Query *query)
 		Var		   *var = (Var *) node;
 		RangeTblEntry *rte;
 
-		if (var->varlevelsup > 0 || var->varattno >= 0 ||
+		if (var->varlevelsup != search->level || var->varattno >= 0 ||
 			var->varattno == TableOidAttributeNumber)
 			return false;
-		rte = rt_fetch(var->varno, query->rtable);
+		rte = rt_fetch(var->varno, search->query->rtable);
 		return rte->rtekind == RTE_RELATION && streaming_is_input(rte->relid);
 	}
-	return expression_tree_walker(node, names_system_column, query);
+	if (IsA(node, Query))
+	{
+		bool		result;
+
+		search->level++;
+		result = query_tree_walker((Query *) node, names_system_column, search, 0);
+		search->level--;
+		return result;
+	}
+	return expression_tree_walker(node, names_system_column, search);
 }
 
 /* Each query in node, at any depth. */
@@ -344,6 +359,7 @@ static bool
 check_walker(Node *node, void *context)
 {
 	Query	   *query = (Query *) node;
+	SystemSearch search = {0};
 	ListCell   *lc;
 
 	if (node == NULL)
@@ -354,9 +370,8 @@ check_walker(Node *node, void *context)
 		refuse("FOR UPDATE and FOR SHARE", "Leave the clause out.");
 	if (query->hasModifyingCTE || query->commandType != CMD_SELECT)
 		refuse("data-modifying statements", "Use SELECT.");
-	if (names_system_column((Node *) query->targetList, query) ||
-		names_system_column(query->havingQual, query) ||
-		names_system_column((Node *) query->jointree, query))
+	search.query = query;
+	if (query_tree_walker(query, names_system_column, &search, 0))
 		refuse("system columns of a stream, except tableoid",
 			   "For a record's place, add a column with the option \"metadata\" to the stream.");
 	foreach(lc, query->rtable)

@@ -165,9 +165,12 @@ streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte)
 {
 	Query	   *query = rte->subquery;
 	StreamingStage *stage = NULL;
-	int			i = streaming_list_position(compiler->done, (Node *) query);
+	int			i = -1;
 	List	   *columns = NIL;
 
+	/* what is written twice is evaluated twice */
+	if (!contain_volatile_functions((Node *) query))
+		i = streaming_list_position(compiler->done, (Node *) query);
 	if (i >= 0)
 		stage = &compiler->program->stages[list_nth_int(compiler->done_stages, i) - 1];
 	else
@@ -337,14 +340,15 @@ count_rows_sql(const char *sql, int nvalues, bool is_signed)
 	appendStringInfoString(&buf, "SELECT ");
 	for (int i = 0; i < nvalues; i++)
 		appendStringInfo(&buf, "v%d, ", i + 1);
-	appendStringInfo(&buf, "%s AS \"$count\" FROM (%s) v(",
+	appendStringInfo(&buf, "%s AS \"$count\" FROM (%s) v",
 					 is_signed ? "pg_catalog.sum(\"" STREAMING_SIGN_NAME "\")::pg_catalog.int8" :
 					 "pg_catalog.count(*)", sql);
 	for (int i = 0; i < nvalues; i++)
-		appendStringInfo(&buf, "%sv%d", i ? ", " : "", i + 1);
+		appendStringInfo(&buf, "%sv%d", i ? ", " : "(", i + 1);
 	if (is_signed)
-		appendStringInfo(&buf, "%s\"" STREAMING_SIGN_NAME "\"", nvalues ? ", " : "");
-	appendStringInfoChar(&buf, ')');
+		appendStringInfo(&buf, "%s\"" STREAMING_SIGN_NAME "\"", nvalues ? ", " : "(");
+	if (nvalues > 0 || is_signed)
+		appendStringInfoChar(&buf, ')');
 	for (int i = 0; i < nvalues; i++)
 		appendStringInfo(&buf, "%sv%d", i ? ", " : " GROUP BY ", i + 1);
 	appendStringInfo(&buf, " HAVING pg_catalog.count(*) > 0");
@@ -438,10 +442,20 @@ reads_more(Node *node, void *context)
 	return expression_tree_walker(node, reads_more, context);
 }
 
-static bool
-is_fixed(Query *query)
+bool
+streaming_is_fixed(Query *query)
 {
 	return !reads_more((Node *) query, NULL) && !contain_mutable_functions((Node *) query);
+}
+
+/* Rows of an aggregation are kept, also where they never disappear. */
+void
+streaming_refuse_mutable_input(StreamingCompiler *compiler, Query *query)
+{
+	StreamingStage *below = streaming_stage_below(compiler, query);
+
+	streaming_refuse_mutable(query, (below && streaming_has_groups(below)) ||
+							 streaming_make_edge(compiler, query, false).is_signed, compiler->mode);
 }
 
 /*
@@ -456,8 +470,8 @@ compile_linear(StreamingCompiler *compiler, Query *query)
 	StreamingStage *stage;
 
 	streaming_refuse_sessions((Node *) query);
-	streaming_refuse_mutable(query, edge.is_signed, compiler->mode);
-	if (edge.is_signed && !is_fixed(query))
+	streaming_refuse_mutable_input(compiler, query);
+	if (edge.is_signed && !streaming_is_fixed(query))
 		return streaming_compile_partition(compiler, query);
 	stage = streaming_add_stage(compiler);
 	streaming_fill_outputs(stage, query);
@@ -685,9 +699,10 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	ListCell   *lc;
 
 	distinct_to_group(query);
-	streaming_refuse_mutable(query, streaming_make_edge(compiler, query, false).is_signed,
-							 compiler->mode);
-	if (streaming_make_edge(compiler, query, false).is_signed && !is_fixed(query))
+	streaming_refuse_mutable_input(compiler, query);
+	session = streaming_take_session(query);
+	if (streaming_make_edge(compiler, query, false).is_signed && !session &&
+		!streaming_is_fixed(query))
 	{
 		streaming_split_from(query);
 		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
@@ -695,7 +710,6 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	below = streaming_stage_below(compiler, query);
 	stage = streaming_add_stage(compiler);
 	stage->signed_input = streaming_make_edge(compiler, query, false).is_signed;
-	session = streaming_take_session(query);
 	foreach(lc, query->groupClause)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
@@ -760,19 +774,23 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 
 /* ---- UNION ALL ---- */
 
-/* The subqueries of a tree of UNION ALL, each once; false: it has another operation. */
+/*
+ * The subqueries of a tree of UNION ALL, each once; false: it has another operation, or
+ * one whose columns have other types.
+ */
 static bool
 union_branches(Query *query, Node *node, List **branches)
 {
 	SetOperationStmt *stmt = (SetOperationStmt *) node;
+	SetOperationStmt *top = castNode(SetOperationStmt, query->setOperations);
 
 	if (IsA(node, RangeTblRef))
 	{
 		*branches = lappend(*branches, rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable));
 		return true;
 	}
-	return stmt->op == SETOP_UNION && stmt->all && union_branches(query, stmt->larg, branches) &&
-		union_branches(query, stmt->rarg, branches);
+	return stmt->op == SETOP_UNION && stmt->all && equal(stmt->colTypes, top->colTypes) &&
+		union_branches(query, stmt->larg, branches) && union_branches(query, stmt->rarg, branches);
 }
 
 /* SELECT <columns, as the output of query has them> FROM <branch> */
@@ -844,10 +862,9 @@ compile_union(StreamingCompiler *compiler, Query *query)
 		Query	   *branch = branch_query(query, lfirst(lc));
 
 		streaming_compile_below(compiler, branch);
-		streaming_refuse_mutable(branch, streaming_make_edge(compiler, branch, false).is_signed,
-								 compiler->mode);
+		streaming_refuse_mutable_input(compiler, branch);
 		is_signed |= streaming_make_edge(compiler, branch, false).is_signed;
-		fixed &= !streaming_make_edge(compiler, branch, false).is_signed || is_fixed(branch);
+		fixed &= !streaming_make_edge(compiler, branch, false).is_signed || streaming_is_fixed(branch);
 		queries = lappend(queries, branch);
 	}
 	/* what a row that is taken back has been must be remembered */
@@ -855,7 +872,7 @@ compile_union(StreamingCompiler *compiler, Query *query)
 	{
 		Query	   *branch = lfirst_node(Query, lc);
 
-		if (!fixed && streaming_make_edge(compiler, branch, false).is_signed && !is_fixed(branch))
+		if (!fixed && streaming_make_edge(compiler, branch, false).is_signed && !streaming_is_fixed(branch))
 			streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, branch->rtable));
 	}
 	stage = streaming_add_stage(compiler);
@@ -1116,6 +1133,7 @@ compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 	program->sink = *sink;
 	program->order_by = order_of(query);
 	open_inputs(program, streaming_query_check(query));
+	streaming_rename_ctes(query);
 	streaming_normalize(query);
 	/* the whole result, late rows and all, is what complete shows */
 	if (mode != STREAMING_OUTPUT_COMPLETE && streaming_is_chain(query) &&

@@ -57,6 +57,9 @@ extern bool streaming_is_chain(Query *query);
 
 /* in normalize.c */
 
+/* WITH queries that are named like the relations of a stage get other names. */
+extern void streaming_rename_ctes(Query *query);
+
 /*
  * Rewrites query, in place, such that of it and of the subqueries in FROM each
  * does one thing that keeps state: see normalize.c.
@@ -123,6 +126,12 @@ extern StreamingStage *streaming_stage_below(StreamingCompiler *compiler, Query 
 
 /* Compiles a query, normalized, into a stage, and those below it. */
 extern StreamingStage *streaming_compile_query(StreamingCompiler *compiler, Query *query);
+
+/* Does what a row becomes depend on the row alone, whenever it is looked at? */
+extern bool streaming_is_fixed(Query *query);
+
+/* streaming_refuse_mutable of a query whose input is bound. */
+extern void streaming_refuse_mutable_input(StreamingCompiler *compiler, Query *query);
 
 /* The number of a new stage. */
 extern StreamingStage *streaming_add_stage(StreamingCompiler *compiler);

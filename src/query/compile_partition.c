@@ -56,6 +56,14 @@ typedef struct Leaf
 	List	   *keys;			/* of Expr: likewise */
 } Leaf;
 
+/* The leaves whose rows a condition chooses: where it is not true, they are left out. */
+typedef struct Choice
+{
+	Bitmapset  *leaves;
+	Bitmapset  *others;			/* FULL JOIN: those of the other side; else NULL */
+	bool		outer;			/* an outer join's: what is not among them stays */
+} Choice;
+
 /* Expressions over leaves that are equal where rows of these meet. */
 typedef struct KeyNode
 {
@@ -74,7 +82,6 @@ typedef struct Partition
 	List	   *nodes;			/* of KeyNode */
 	bool		whole;
 	bool		inner;			/* all leaves are in the FROM of query, and joined */
-	List	   *params;			/* while a sublink with ANY is looked into: tlist */
 } Partition;
 
 static void collect_level(Partition *partition, Query *query, Level *above);
@@ -428,12 +435,72 @@ key_node(Partition *partition, int leaf, Node *expr, Oid collation)
 	return node;
 }
 
+/* The leaves of a level and of the levels within it; or of its relations alone. */
+static Bitmapset *
+leaves_of(Partition *partition, Level *level, Relids relations)
+{
+	Bitmapset  *result = NULL;
+	ListCell   *lc;
+
+	foreach(lc, partition->leaves)
+	{
+		Leaf	   *leaf = lfirst(lc);
+		Level	   *of = leaf->level;
+
+		while (relations == NULL && of && of != level)
+			of = of->above;
+		if (of == level && (relations == NULL || bms_is_member(leaf->rti, relations)))
+			result = bms_add_member(result, foreach_current_index(lc));
+	}
+	return result;
+}
+
+/* Has a set of equal expressions one of a leaf outside of leaves? */
+static bool
+reaches_out(Partition *partition, int class, Bitmapset *leaves)
+{
+	ListCell   *lc;
+
+	foreach(lc, partition->nodes)
+	{
+		KeyNode    *node = lfirst(lc);
+
+		if (node->class == class && !bms_is_member(node->leaf, leaves))
+			return true;
+	}
+	return false;
+}
+
+/* Does a condition that compares two leaves choose among the rows of one by the other? */
+static bool
+chooses(const Choice *choice, int *leaves)
+{
+	bool		left = bms_is_member(leaves[0], choice->leaves);
+	bool		right = bms_is_member(leaves[1], choice->leaves);
+
+	if (choice->others == NULL)
+		return left || right;
+	return (left && bms_is_member(leaves[1], choice->others)) ||
+		(right && bms_is_member(leaves[0], choice->others));
+}
+
+/*
+ * Two expressions are equal for the rows that a condition chooses.  It does not make
+ * equal what two other leaves have: where these differ, the rows that are compared
+ * with both are left out, and theirs are not.
+ */
 static void
-unite(Partition *partition, KeyNode *a, KeyNode *b)
+unite(Partition *partition, KeyNode *a, KeyNode *b, const Choice *choice)
 {
 	int			from = b->class;
 	ListCell   *lc;
 
+	if (reaches_out(partition, a->class, choice->leaves) &&
+		reaches_out(partition, from, choice->leaves))
+		return;
+	if (choice->others && reaches_out(partition, a->class, choice->others) &&
+		reaches_out(partition, from, choice->others))
+		return;
 	foreach(lc, partition->nodes)
 	{
 		KeyNode    *node = lfirst(lc);
@@ -443,44 +510,29 @@ unite(Partition *partition, KeyNode *a, KeyNode *b)
 	}
 }
 
-/* left = right, of which each is at its own level; may be of one leaf, or of none. */
-static bool
+/* left = right, each at its own level, where nothing but true counts. */
+static void
 add_equality(Partition *partition, OpExpr *op, Node *left, Level *left_level, Node *right,
-			 Level *right_level, int *leaves)
+			 Level *right_level, const Choice *choice)
 {
 	Node	   *keys[2];
+	int			leaves[2];
 
 	leaves[0] = leaf_of_expr(partition, left_level, left, &keys[0]);
 	leaves[1] = leaf_of_expr(partition, right_level, right, &keys[1]);
 	if (leaves[0] < 0 || leaves[1] < 0 || leaves[0] == leaves[1] ||
-		!hashes_alike(op->opno, left, right))
-		return false;
+		!chooses(choice, leaves) || !hashes_alike(op->opno, left, right))
+		return;
 	unite(partition, key_node(partition, leaves[0], keys[0], op->inputcollid),
-		  key_node(partition, leaves[1], keys[1], op->inputcollid));
-	return true;
+		  key_node(partition, leaves[1], keys[1], op->inputcollid), choice);
 }
 
-/* Are both sides in relations of level? */
-static bool
-both_within(Partition *partition, Level *level, Relids relations, OpExpr *op)
-{
-	ListCell   *lc;
-
-	foreach(lc, op->args)
-	{
-		Node	   *key;
-		int			i = leaf_of_expr(partition, level, lfirst(lc), &key);
-		Leaf	   *leaf = i < 0 ? NULL : list_nth(partition->leaves, i);
-
-		if (leaf == NULL || leaf->level != level || !bms_is_member(leaf->rti, relations))
-			return false;
-	}
-	return true;
-}
-
-/* expr = ANY (SELECT expr ...), where nothing but true counts */
+/*
+ * expr = ANY (SELECT expr ...).  Whether a row of the subquery is there must not depend
+ * on those of other values.
+ */
 static void
-add_any(Partition *partition, Level *level, SubLink *sublink)
+add_any(Partition *partition, Level *level, SubLink *sublink, const Choice *choice)
 {
 	Query	   *query = castNode(Query, sublink->subselect);
 	Level	   *below = NULL;
@@ -491,14 +543,14 @@ add_any(Partition *partition, Level *level, SubLink *sublink)
 		if (((Level *) lfirst(lc))->query == query)
 			below = lfirst(lc);
 	}
-	if (below == NULL || sublink->subLinkType != ANY_SUBLINK || query->setOperations)
+	if (below == NULL || sublink->subLinkType != ANY_SUBLINK || query->setOperations ||
+		query->limitCount || query->limitOffset || query->hasDistinctOn || query->hasWindowFuncs)
 		return;
 	foreach(lc, make_ands_implicit((Expr *) sublink->testexpr))
 	{
 		OpExpr	   *op = lfirst(lc);
 		Param	   *param;
 		Node	   *right;
-		int			leaves[2];
 
 		if (!IsA(op, OpExpr) || list_length(op->args) != 2)
 			continue;
@@ -510,34 +562,30 @@ add_any(Partition *partition, Level *level, SubLink *sublink)
 		param = (Param *) right;
 		right = (Node *) list_nth_node(TargetEntry, query->targetList, param->paramid - 1)->expr;
 		if (exprType(right) == exprType(lsecond(op->args)))
-			(void) add_equality(partition, op, linitial(op->args), level, right, below, leaves);
+			add_equality(partition, op, linitial(op->args), level, right, below, choice);
 	}
 }
 
-/* within: relations of which two are not told apart by the condition; NULL: none. */
 static void
-add_conditions(Partition *partition, Level *level, Node *quals, Relids within)
+add_conditions(Partition *partition, Level *level, Node *quals, const Choice *choice)
 {
 	ListCell   *lc;
 
 	foreach(lc, make_ands_implicit((Expr *) quals))
 	{
 		OpExpr	   *op = lfirst(lc);
-		int			leaves[2];
 
-		if (IsA(op, SubLink) && within == NULL)
-			add_any(partition, level, (SubLink *) op);
-		if (!IsA(op, OpExpr) || list_length(op->args) != 2)
-			continue;
-		if (!both_within(partition, level, within, op))
-			(void) add_equality(partition, op, linitial(op->args), level, lsecond(op->args),
-								level, leaves);
+		if (IsA(op, SubLink) && !choice->outer)
+			add_any(partition, level, (SubLink *) op, choice);
+		if (IsA(op, OpExpr) && list_length(op->args) == 2)
+			add_equality(partition, op, linitial(op->args), level, lsecond(op->args), level, choice);
 	}
 }
 
 static void
 find_equalities(Partition *partition, Level *level, Node *node)
 {
+	Choice		choice = {leaves_of(partition, level, NULL)};
 	ListCell   *lc;
 
 	if (node == NULL || IsA(node, RangeTblRef))
@@ -546,40 +594,24 @@ find_equalities(Partition *partition, Level *level, Node *node)
 	{
 		foreach(lc, ((FromExpr *) node)->fromlist)
 			find_equalities(partition, level, lfirst(lc));
-		add_conditions(partition, level, ((FromExpr *) node)->quals, NULL);
+		add_conditions(partition, level, ((FromExpr *) node)->quals, &choice);
 	}
 	else
 	{
 		JoinExpr   *join = (JoinExpr *) node;
-		Relids		left = streaming_relations_of(join->larg);
-		Relids		right = streaming_relations_of(join->rarg);
 
 		find_equalities(partition, level, join->larg);
 		find_equalities(partition, level, join->rarg);
-		switch (join->jointype)
-		{
-			case JOIN_INNER:
-				add_conditions(partition, level, join->quals, NULL);
-				break;
-			case JOIN_LEFT:
-				add_conditions(partition, level, join->quals, left);
-				break;
-			case JOIN_RIGHT:
-				add_conditions(partition, level, join->quals, right);
-				break;
-			default:			/* FULL: what is within a side tells nothing */
-				foreach(lc, make_ands_implicit((Expr *) join->quals))
-				{
-					OpExpr	   *op = lfirst(lc);
-					int			leaves[2];
-
-					if (IsA(op, OpExpr) && list_length(op->args) == 2 &&
-						!both_within(partition, level, left, op) &&
-						!both_within(partition, level, right, op))
-						(void) add_equality(partition, op, linitial(op->args), level,
-											lsecond(op->args), level, leaves);
-				}
-		}
+		choice.outer = join->jointype != JOIN_INNER;
+		if (choice.outer)
+			choice.leaves = leaves_of(partition, level,
+									  streaming_relations_of(join->jointype == JOIN_RIGHT ?
+															 join->larg : join->rarg));
+		if (join->jointype == JOIN_FULL)
+			choice.others = leaves_of(partition, level, streaming_relations_of(join->larg));
+		/* without inputs a side has no rows to choose */
+		if (choice.leaves != NULL && (join->jointype != JOIN_FULL || choice.others != NULL))
+			add_conditions(partition, level, join->quals, &choice);
 	}
 }
 
@@ -673,9 +705,19 @@ plain_key(Node *expr)
 	return node;
 }
 
+/* A key of the one leaf from an expression of PARTITION BY or DISTINCT ON. */
+static void
+add_key(Partition *partition, Leaf *leaf, Node *expr)
+{
+	Node	   *key;
+
+	if (leaf_of_expr(partition, linitial(partition->levels), expr, &key) >= 0)
+		leaf->keys = lappend(leaf->keys, plain_key(expr));
+}
+
 /* PARTITION BY: what all windows have in common. */
 static void
-keys_of_windows(Query *query, Leaf *leaf)
+keys_of_windows(Partition *partition, Query *query, Leaf *leaf)
 {
 	WindowClause *first = linitial_node(WindowClause, query->windowClause);
 	ListCell   *lc;
@@ -684,7 +726,7 @@ keys_of_windows(Query *query, Leaf *leaf)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
 		Node	   *expr = (Node *) get_sortgroupclause_tle(clause, query->targetList)->expr;
-		bool		common = !contain_mutable_functions(expr);
+		bool		common = true;
 		ListCell   *lw;
 
 		foreach(lw, query->windowClause)
@@ -698,23 +740,19 @@ keys_of_windows(Query *query, Leaf *leaf)
 			common &= found;
 		}
 		if (common)
-			leaf->keys = lappend(leaf->keys, plain_key(expr));
+			add_key(partition, leaf, expr);
 	}
 }
 
 static void
-keys_of_distinct(Query *query, Leaf *leaf)
+keys_of_distinct(Partition *partition, Query *query, Leaf *leaf)
 {
 	ListCell   *lc;
 
 	foreach(lc, query->distinctClause)
-	{
-		Node	   *expr = (Node *) get_sortgroupclause_tle(lfirst_node(SortGroupClause, lc),
-															query->targetList)->expr;
-
-		if (!contain_mutable_functions(expr))
-			leaf->keys = lappend(leaf->keys, plain_key(expr));
-	}
+		add_key(partition, leaf,
+				(Node *) get_sortgroupclause_tle(lfirst_node(SortGroupClause, lc),
+												 query->targetList)->expr);
 }
 
 /* INTERSECT, EXCEPT, UNION: equal rows meet. */
@@ -769,9 +807,9 @@ find_keys(Partition *partition)
 			 ((query->hasWindowFuncs || query->hasDistinctOn) && list_length(partition->leaves) > 1))
 		partition->whole = true;
 	else if (query->hasWindowFuncs)
-		keys_of_windows(query, first);
+		keys_of_windows(partition, query, first);
 	else if (query->hasDistinctOn)
-		keys_of_distinct(query, first);
+		keys_of_distinct(partition, query, first);
 	else if (!is_anchored(partition, linitial(partition->levels), (Node *) query->jointree))
 		partition->whole = true;
 	else if (list_length(partition->leaves) > 1)
@@ -891,9 +929,15 @@ make_edge(Partition *partition, Leaf *leaf)
 	Query	   *query = edge_query(leaf);
 	List	   *keys = NIL;
 	StreamingEdge edge;
+	bool		is_signed;
 	ListCell   *lc;
 
 	streaming_compile_below(compiler, query);
+	is_signed = streaming_make_edge(compiler, query, false).is_signed;
+	streaming_refuse_mutable_input(compiler, query);
+	/* what a row that is taken back has been must be remembered */
+	if (is_signed && !streaming_is_fixed(query))
+		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
 	foreach(lc, leaf->keys)
 		keys = lappend(keys, ((KeyNode *) lfirst(lc))->expr);
 	edge = streaming_make_edge(compiler, query, true);
