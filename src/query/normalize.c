@@ -63,8 +63,13 @@ subquery_rte(Query *subquery)
 	rte->eref = makeAlias("q", NIL);
 	rte->inFromCl = true;
 	foreach(lc, subquery->targetList)
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(pstrdup(lfirst_node(TargetEntry, lc)->resname)));
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		/* a key that is no column has no name */
+		if (!tle->resjunk)
+			rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup(tle->resname)));
+	}
 	return rte;
 }
 
