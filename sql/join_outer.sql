@@ -30,6 +30,11 @@ CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(20, 
 CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(15, 28) i');
 SELECT * FROM compare();
 
+-- begun anew, with what the streams still have
+SELECT streaming.reset('chain'), streaming.reset('full_using'), streaming.reset('of_table');
+SELECT count(*) FROM full_using;
+SELECT * FROM compare() WHERE view IN ('chain', 'full_using', 'of_table');
+
 SELECT * FROM left_on WHERE id < 4 ORDER BY id, "with";
 SELECT * FROM plan('left_on');
 SELECT * FROM plan('full_using');
