@@ -533,7 +533,8 @@ streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
 		StreamingWindow window = streaming_window_of(query, lfirst(lc), compiler->event_stream,
 													 compiler->event_attno);
 
-		if (window.kind == STREAMING_WINDOW_NONE)
+		/* WHERE cannot ask for the windows of a hop that is not in FROM */
+		if (window.kind == STREAMING_WINDOW_NONE || expression_returns_set(lfirst(lc)))
 			continue;
 		of_rows = lappend(of_rows, closes_of_row(&window, lfirst(lc)));
 		of_keys = lappend(of_keys,
