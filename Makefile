@@ -71,6 +71,7 @@ OBJS = \
 	src/kafka_property.o \
 	src/planned_batch.o \
 	src/push_scan.o \
+	src/query/bounds.o \
 	src/query/check.o \
 	src/query/compile.o \
 	src/query/compile_bag.o \

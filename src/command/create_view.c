@@ -66,6 +66,7 @@ static Oid	make_functions(StreamingViewOptions *options, StreamingView *view);
 static void make_change_streams(StreamingViewSpec *spec);
 static Oid	make_view(ViewStmt *stmt, Oid namespace, StreamingViewSpec *spec,
 					  ProcessUtilityContext context, QueryCompletion *qc);
+static void tell_growth(ViewStmt *stmt, StreamingViewSpec *spec);
 static List *names_of_relations(Oid definition, List *tables);
 
 void
@@ -143,6 +144,7 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 			streaming_input_initialize(&view, lfirst_oid(lc));
 	}
 	streaming_workers_notify();
+	tell_growth(stmt, spec);
 }
 
 /* ---------------------------------------------------------------------------
@@ -498,6 +500,16 @@ streaming_no_result(PG_FUNCTION_ARGS)
 			 errdetail("Its sink is a function or the server log, and its rows are kept nowhere else."),
 			 errhint("Read what the sink has made of them, or set streaming.output_mode to \"complete\".")));
 	return (Datum) 0;
+}
+
+static void
+tell_growth(ViewStmt *stmt, StreamingViewSpec *spec)
+{
+	if (spec->growth)
+		ereport(NOTICE,
+				(errmsg("nothing bounds the rows that continuous view \"%s\" keeps",
+						stmt->view->relname),
+				 errdetail("%s", spec->growth), errhint("%s", spec->growth_hint)));
 }
 
 /* Names of the relations that were made, with their indexes. */

@@ -299,6 +299,9 @@ open_program(StreamingViewState *state)
 		state->inputs[i] = streaming_input_open(state->definition, state->program->inputs[i].scan);
 	}
 	state->progress = streaming_progress_read(state->view);
+	state->progress.nstages = Min(state->program->nstages, STREAMING_COUNTED_STAGES);
+	for (int i = 0; i < state->progress.nstages; i++)
+		state->progress.stages[i].kind = streaming_stage_kind_name(state->program->stages[i].kind);
 	state->planned = calls_functions(state) ?
 		streaming_planned_batch_read(state->view, state->progress.batch_id + 1) : NULL;
 	plan_inputs(state);
@@ -653,6 +656,41 @@ end_input(StreamingViewState *state, bool input)
 		new_watermark(state, input);
 }
 
+/* Stage i, which began at start, has run: adds to its totals.  deltas: of those below. */
+static void
+count_stage(StreamingViewState *state, int i, StreamingDelta **deltas, instr_time start)
+{
+	StreamingStageExec *exec = state->stages[i];
+	StreamingStageTotals *totals = &state->progress.stages[i];
+
+	if (i >= state->progress.nstages)
+		return;
+	for (int k = 0; k < exec->stage->nedges; k++)
+	{
+		if (exec->stage->edges[k].stage)
+			totals->input_rows += deltas[exec->stage->edges[k].stage - 1]->nrows;
+	}
+	totals->output_rows += exec->stage->last ? exec->output_rows : exec->changes->nrows;
+	totals->state_rows += exec->rows_added;
+	totals->ms += since_ms(start);
+}
+
+/* So many rows of an input have been read, by each edge that reads it. */
+static void
+count_input(StreamingViewState *state, int input, int64 rows)
+{
+	for (int i = 0; i < state->progress.nstages; i++)
+	{
+		StreamingStage *stage = &state->program->stages[i];
+
+		for (int k = 0; k < stage->nedges; k++)
+		{
+			if (stage->edges[k].stage == 0 && stage->edges[k].input == input)
+				state->progress.stages[i].input_rows += rows;
+		}
+	}
+}
+
 /* Runs the stages one after the other.  input: the batch has some. */
 static void
 run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
@@ -670,7 +708,9 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 	{
 		StreamingStageExec *exec = state->stages[i];
 		bool		last = i == program->nstages - 1;
+		instr_time	start;
 
+		INSTR_TIME_SET_CURRENT(start);
 		exec->first = first;
 		prepare_edges(state, exec);
 		exec->changes = exec->writes = NULL;
@@ -693,6 +733,7 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 		result->merge_ms += INSTR_TIME_GET_MILLISEC(exec->merge_time);
 		if (exec->table)
 			state->progress.state_rows += exec->table->rows_added;
+		count_stage(state, i, deltas, start);
 		delta = deltas[i] = exec->changes;
 		if (last)
 		{
@@ -825,7 +866,10 @@ end_inputs(StreamingViewState *state, StreamingBatchResult *result)
 
 		if (state->has_input[i])
 		{
-			result->input_rows += streaming_input_end(input, &more);
+			int64		rows = streaming_input_end(input, &more);
+
+			result->input_rows += rows;
+			count_input(state, i, rows);
 			streaming_input_checkpoint(input, state->progress.batch_id + 1);
 			result->more |= more;
 			continue;

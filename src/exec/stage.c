@@ -502,7 +502,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 	exec->input = exec->other = NULL;
 	exec->touched = NULL;
 	exec->ntouched = exec->max_touched = 0;
-	exec->output_rows = 0;
+	exec->output_rows = exec->rows_added = 0;
 	INSTR_TIME_SET_ZERO(exec->merge_time);
 	exec->result = NULL;
 	exec->sessions = NULL;
@@ -521,7 +521,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 		streaming_session_merge(exec);
 	if (exec->bag)
 	{
-		streaming_state_close(exec->bag);
+		streaming_stage_close_table(exec, exec->bag);
 		exec->bag = NULL;
 		streaming_recompute_touched(exec);
 	}
@@ -544,15 +544,22 @@ streaming_stage_finish(StreamingStageExec *exec, TimestampTz from, TimestampTz u
 	if (exec->stage->closes && from < upto)
 		streaming_close_groups(exec, from, upto);
 	if (exec->table)
-		streaming_state_close(exec->table);
+		streaming_stage_close_table(exec, exec->table);
 	for (int i = 0; i < exec->stage->nedges; i++)
 	{
 		if (exec->edges[i].table)
-			streaming_state_close(exec->edges[i].table);
+			streaming_stage_close_table(exec, exec->edges[i].table);
 		exec->edges[i].table = NULL;
 	}
 	streaming_drop_input(exec);
 	MemoryContextDelete(exec->pending_context);
+}
+
+void
+streaming_stage_close_table(StreamingStageExec *exec, StreamingStateTable *table)
+{
+	streaming_state_close(table);
+	exec->rows_added += table->rows_added;
 }
 
 void

@@ -87,6 +87,7 @@ typedef struct StreamingStageExec
 	int			max_touched;
 	int64		ngroups;		/* rows of the statement */
 	int64		output_rows;	/* rows that changed in the result */
+	int64		rows_added;		/* to its tables, less those deleted */
 	instr_time	merge_time;		/* spent in merging, of the stage's run */
 } StreamingStageExec;
 
@@ -117,6 +118,9 @@ extern void streaming_stage_expect(StreamingStageExec *exec, int64 rows, int64 g
  */
 extern void streaming_stage_finish(StreamingStageExec *exec, TimestampTz from,
 								   TimestampTz upto);
+
+/* Closes one of its tables and counts what was added. */
+extern void streaming_stage_close_table(StreamingStageExec *exec, StreamingStateTable *table);
 
 /* Between batches, outside of a transaction: keeps the stage's tables small. */
 extern void streaming_stage_vacuum(StreamingStageExec *exec);
