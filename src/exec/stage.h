@@ -44,6 +44,7 @@ typedef struct StreamingStageExec
 	StreamingEdgeExec *edges;
 	StreamingStatement recompute;
 	StreamingStatement stored;	/* partition: what a partition was */
+	StreamingStatement prune;	/* partition: which rows go */
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *row_key; /* recompute: of keys and arguments; partition: of
 								 * the partition and the outputs */
@@ -213,6 +214,9 @@ extern void streaming_join_run(StreamingStageExec *exec);
 /* in partition.c */
 extern void streaming_partition_open(StreamingStageExec *exec);
 extern void streaming_compute_touched(StreamingStageExec *exec);
+
+/* in prune.c: removes rows that no longer matter from partitions, an array of their hashes */
+extern void streaming_prune(StreamingStageExec *exec, Datum partitions);
 
 /* Sorts touched, each once; returns how many there are. */
 extern int streaming_sort_touched(StreamingStageExec *exec);

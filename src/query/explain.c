@@ -115,6 +115,8 @@ explain_stage(List *lines, StreamingStage *stage)
 										stage->bag_table));
 	if (stage->recompute_sql)
 		lines = lappend(lines, psprintf("    Recompute: %s", trimmed(stage->recompute_sql)));
+	if (stage->prune_sql)
+		lines = lappend(lines, psprintf("    Rows that go: %s", trimmed(stage->prune_sql)));
 	return explain_aggregates(lines, stage);
 }
 
