@@ -47,9 +47,13 @@ stored_sql(StreamingStage *stage)
 		appendStringInfo(&buf, ", t.%s",
 						 quote_identifier(NameStr(TupleDescAttr(stage->table_desc,
 																stage->keys[i].attno - 1)->attname)));
-	appendStringInfo(&buf, ", - t.\"$count\" FROM %s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
-	if (!stage->whole)
-		appendStringInfoString(&buf, " WHERE t.\"$group\" OPERATOR(pg_catalog.=) ANY ($1)");
+	appendStringInfoString(&buf, ", - t.\"$count\" FROM ");
+	if (stage->whole)
+		appendStringInfo(&buf, "%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
+	else
+		appendStringInfo(&buf, "pg_catalog.unnest($1) g(\"$group\"), "
+						 "LATERAL (SELECT * FROM %s.%s t WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\" OFFSET 0) t",
+						 STREAMING_INTERNAL_SCHEMA, stage->table);
 	return buf.data;
 }
 

@@ -189,7 +189,10 @@ extern void streaming_edge_close(StreamingEdgeExec *exec);
 /* Opens the table of an edge for a batch. */
 extern StreamingStateTable *streaming_edge_table(StreamingEdgeExec *exec);
 
-/* What rows of the edge's statement wait by. */
+/*
+ * What rows of the edge's statement wait by: those that are found by their hash by
+ * that, others by their partition, whose rows and index entries are then together.
+ */
 extern int64 streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot);
 
 /*

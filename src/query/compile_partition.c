@@ -969,15 +969,21 @@ partition_sql(Partition *partition, StreamingStage *stage, const char *query)
 	return buf.data;
 }
 
-/* The rows of an edge whose partitions are in $1; all of them, if the stage is whole. */
+/*
+ * The rows of an edge whose partitions are in $1; all of them, if the stage is whole.
+ * Without statistics the planner takes partitions for large: it is not to read the
+ * whole table for some.
+ */
 static char *
 touched_rows(StreamingStage *stage, StreamingEdge *edge)
 {
-	return psprintf("%s%s.%s t%s%s",
-					stage->whole ? "" : "pg_catalog.unnest($1) g(\"$group\"), ",
-					STREAMING_INTERNAL_SCHEMA, edge->table,
-					edge->weighted ? ", pg_catalog.generate_series(1::pg_catalog.int8, t.\"$count\")" : "",
-					stage->whole ? "" : " WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\"");
+	char	   *rows = psprintf("%s.%s t%s", STREAMING_INTERNAL_SCHEMA, edge->table,
+								edge->weighted ? ", pg_catalog.generate_series(1::pg_catalog.int8, t.\"$count\")" : "");
+
+	return stage->whole ? rows :
+		psprintf("pg_catalog.unnest($1) g(\"$group\"), "
+				 "LATERAL (SELECT t.*, t.ctid FROM %s WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\" OFFSET 0) t",
+				 rows);
 }
 
 /* Does each level take its rows from one relation, and by partition? */
