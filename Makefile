@@ -45,6 +45,7 @@ OBJS = \
 	src/exec/merge_session.o \
 	src/exec/partition.o \
 	src/exec/progress.o \
+	src/exec/prune.o \
 	src/exec/recompute.o \
 	src/exec/result_index.o \
 	src/exec/stage.o \
@@ -80,6 +81,7 @@ OBJS = \
 	src/query/expand_views.o \
 	src/query/explain.o \
 	src/query/flatten_joins.o \
+	src/query/fold.o \
 	src/query/hash_order.o \
 	src/query/key_index.o \
 	src/query/layout.o \

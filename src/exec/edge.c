@@ -201,7 +201,8 @@ streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot)
 {
 	slot_getallattrs(slot);
 	return exec->edge->weighted ?
-		streaming_group_hash(exec->row, slot->tts_values, slot->tts_isnull) : 0;
+		streaming_group_hash(exec->row, slot->tts_values, slot->tts_isnull) :
+		partition_of(exec, slot);
 }
 
 /* Keeps the pending rows of the stage's current edge. */
@@ -230,7 +231,7 @@ streaming_merge_edge(StreamingStageExec *exec)
 		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
 		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
 		slot_getallattrs(exec->input);
-		group = partition_of(edge, exec->input);
+		group = edge->edge->weighted ? partition_of(edge, exec->input) : exec->pending[i].hash;
 		keep_row(edge, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
 				 weight, group);
 		streaming_touch_group(exec, group);

@@ -47,9 +47,13 @@ stored_sql(StreamingStage *stage)
 		appendStringInfo(&buf, ", t.%s",
 						 quote_identifier(NameStr(TupleDescAttr(stage->table_desc,
 																stage->keys[i].attno - 1)->attname)));
-	appendStringInfo(&buf, ", - t.\"$count\" FROM %s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
-	if (!stage->whole)
-		appendStringInfoString(&buf, " WHERE t.\"$group\" OPERATOR(pg_catalog.=) ANY ($1)");
+	appendStringInfoString(&buf, ", - t.\"$count\" FROM ");
+	if (stage->whole)
+		appendStringInfo(&buf, "%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
+	else
+		appendStringInfo(&buf, "pg_catalog.unnest($1) g(\"$group\"), "
+						 "LATERAL (SELECT * FROM %s.%s t WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\" OFFSET 0) t",
+						 STREAMING_INTERNAL_SCHEMA, stage->table);
 	return buf.data;
 }
 
@@ -69,10 +73,11 @@ streaming_partition_open(StreamingStageExec *exec)
 
 	exec->recompute.sql = computed_sql(stage);
 	exec->stored.sql = stored_sql(stage);
+	exec->prune.sql = stage->prune_sql;
 	if (!stage->whole)
 	{
-		exec->recompute.nparams = exec->stored.nparams = 1;
-		exec->recompute.param_types = exec->stored.param_types = param_types;
+		exec->recompute.nparams = exec->stored.nparams = exec->prune.nparams = 1;
+		exec->recompute.param_types = exec->stored.param_types = exec->prune.param_types = param_types;
 	}
 	exec->row_key = streaming_group_key(&group, 1, stage->keys, stage->nkeys);
 	exec->result_types = list_make1_oid(INT8OID);
@@ -183,8 +188,10 @@ compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	streaming_replan(exec, &exec->recompute);
 	streaming_replan(exec, &exec->stored);
-	exec->recompute.size = exec->stored.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
+	streaming_replan(exec, &exec->prune);
+	exec->recompute.size = exec->stored.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
 		STREAMING_SIZE_FEW;
+	streaming_prune(exec, param);
 	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
 	streaming_statement_run(&exec->recompute, NULL, &param, false, (DestReceiver *) &receiver);
 	streaming_sort_hashed(exec->pending, exec->npending);

@@ -171,6 +171,7 @@ streaming_stage_close(StreamingStageExec *exec)
 		streaming_edge_close(&exec->edges[i]);
 	streaming_statement_free(&exec->recompute);
 	streaming_statement_free(&exec->stored);
+	streaming_statement_free(&exec->prune);
 	if (exec->econtext)
 		FreeExprContext(exec->econtext, false);
 }

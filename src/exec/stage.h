@@ -44,6 +44,7 @@ typedef struct StreamingStageExec
 	StreamingEdgeExec *edges;
 	StreamingStatement recompute;
 	StreamingStatement stored;	/* partition: what a partition was */
+	StreamingStatement prune;	/* partition: which rows go */
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *row_key; /* recompute: of keys and arguments; partition: of
 								 * the partition and the outputs */
@@ -192,7 +193,10 @@ extern void streaming_edge_close(StreamingEdgeExec *exec);
 /* Opens the table of an edge for a batch. */
 extern StreamingStateTable *streaming_edge_table(StreamingEdgeExec *exec);
 
-/* What rows of the edge's statement wait by. */
+/*
+ * What rows of the edge's statement wait by: those that are found by their hash by
+ * that, others by their partition, whose rows and index entries are then together.
+ */
 extern int64 streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot);
 
 /*
@@ -217,6 +221,9 @@ extern void streaming_join_run(StreamingStageExec *exec);
 /* in partition.c */
 extern void streaming_partition_open(StreamingStageExec *exec);
 extern void streaming_compute_touched(StreamingStageExec *exec);
+
+/* in prune.c: removes rows that no longer matter from partitions, an array of their hashes */
+extern void streaming_prune(StreamingStageExec *exec, Datum partitions);
 
 /* Sorts touched, each once; returns how many there are. */
 extern int streaming_sort_touched(StreamingStageExec *exec);

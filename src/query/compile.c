@@ -196,7 +196,8 @@ streaming_compile_below(StreamingCompiler *compiler, Query *query)
 
 	if (rte->rtekind != RTE_SUBQUERY)
 		return;
-	if (streaming_is_plain(rte->subquery) && !streaming_is_aggregation(rte->subquery))
+	if (streaming_is_plain(rte->subquery) && !streaming_is_aggregation(rte->subquery) &&
+		streaming_folded_levels(rte->subquery) == 0)
 		streaming_compile_below(compiler, rte->subquery);
 	else
 		streaming_bind_subquery(compiler, rte);
@@ -904,11 +905,13 @@ streaming_compile_query(StreamingCompiler *compiler, Query *query)
 	check_stack_depth();
 	if (is_union_all(query))
 		return compile_union(compiler, query);
-	if (!streaming_is_plain(query))
+	if (!streaming_is_plain(query) || streaming_folded_levels(query) > 0)
 	{
 		streaming_refuse_sessions((Node *) query);
 		return streaming_compile_partition(compiler, query);
 	}
+	if (streaming_is_aggregation(query) && streaming_filters_partitions(query))
+		streaming_split_from(query);	/* the filter is computed with them */
 	streaming_compile_below(compiler, query);
 	if (streaming_is_aggregation(query))
 		return compile_aggregation(compiler, query);

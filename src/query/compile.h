@@ -148,6 +148,40 @@ extern void streaming_compile_below(StreamingCompiler *compiler, Query *query);
  */
 extern void streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte);
 
+/* in fold.c */
+
+/* Index of the relation that is all that FROM has, or 0. */
+extern int	streaming_only_relation(Query *query);
+
+/*
+ * How many levels of query, its own the first, are above one with window functions,
+ * DISTINCT ON or LIMIT, and can be computed with that by its partitions; 0: none.
+ */
+extern int	streaming_folded_levels(Query *query);
+
+/* Does query take some of the rows of such levels, but is not computed with them? */
+extern bool streaming_filters_partitions(Query *query);
+
+/*
+ * Expressions that rows must have in common to meet in a level: in all of its
+ * windows, or in its DISTINCT.  Their values do not change.
+ */
+extern List *streaming_window_keys(Query *query);
+extern List *streaming_distinct_keys(Query *query);
+
+/*
+ * query and its subqueries, depth of them, hand up a column more, that the lowest
+ * one's only relation gets: where rows meet, it is the same.  Returns its number.
+ */
+extern AttrNumber streaming_carry_column(Query *query, int depth, const char *name, Oid type);
+
+/*
+ * SELECT n FROM <query's relation>: n numbers the rows such that query and above, the
+ * level above it or NULL, do not depend on those with n > *most, nor will they when
+ * more rows have come.  NULL: there are no such rows.
+ */
+extern Query *streaming_rows_behind(Query *query, Query *above, int64 *most);
+
 /* in nest_joins.c */
 
 /* Relations below a node of a jointree. */

@@ -82,6 +82,8 @@ typedef struct Partition
 	List	   *nodes;			/* of KeyNode */
 	bool		whole;
 	bool		inner;			/* all leaves are in the FROM of query, and joined */
+	int			depth;			/* levels above the one with the leaf (fold.c) */
+	int			nlevels;		/* of these, collected so far */
 } Partition;
 
 static void collect_level(Partition *partition, Query *query, Level *above);
@@ -108,7 +110,12 @@ collect_relation(Partition *partition, Level *level, int rti, bool nullable)
 
 	if (!streaming_rte_contains_input(rte))
 		return;
-	if (rte->rtekind == RTE_RELATION || streaming_is_delta(rte) ||
+	if (partition->nlevels < partition->depth)
+	{
+		partition->nlevels++;
+		collect_level(partition, rte->subquery, level);
+	}
+	else if (rte->rtekind == RTE_RELATION || streaming_is_delta(rte) ||
 		(rte->rtekind == RTE_SUBQUERY && !streaming_is_correlated(rte->subquery)))
 		add_leaf(partition, level, rti, nullable);
 	else if (rte->rtekind == RTE_SUBQUERY)
@@ -705,54 +712,19 @@ plain_key(Node *expr)
 	return node;
 }
 
-/* A key of the one leaf from an expression of PARTITION BY or DISTINCT ON. */
+/* Keys of the one leaf from expressions of PARTITION BY or DISTINCT ON. */
 static void
-add_key(Partition *partition, Leaf *leaf, Node *expr)
+keys_of_exprs(Partition *partition, List *exprs, Leaf *leaf)
 {
-	Node	   *key;
-
-	if (leaf_of_expr(partition, linitial(partition->levels), expr, &key) >= 0)
-		leaf->keys = lappend(leaf->keys, plain_key(expr));
-}
-
-/* PARTITION BY: what all windows have in common. */
-static void
-keys_of_windows(Partition *partition, Query *query, Leaf *leaf)
-{
-	WindowClause *first = linitial_node(WindowClause, query->windowClause);
 	ListCell   *lc;
 
-	foreach(lc, first->partitionClause)
+	foreach(lc, exprs)
 	{
-		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
-		Node	   *expr = (Node *) get_sortgroupclause_tle(clause, query->targetList)->expr;
-		bool		common = true;
-		ListCell   *lw;
+		Node	   *key;
 
-		foreach(lw, query->windowClause)
-		{
-			bool		found = false;
-			ListCell   *lp;
-
-			foreach(lp, lfirst_node(WindowClause, lw)->partitionClause)
-				found |= equal(expr, get_sortgroupclause_tle(lfirst_node(SortGroupClause, lp),
-															 query->targetList)->expr);
-			common &= found;
-		}
-		if (common)
-			add_key(partition, leaf, expr);
+		if (leaf_of_expr(partition, leaf->level, lfirst(lc), &key) >= 0)
+			leaf->keys = lappend(leaf->keys, plain_key(lfirst(lc)));
 	}
-}
-
-static void
-keys_of_distinct(Partition *partition, Query *query, Leaf *leaf)
-{
-	ListCell   *lc;
-
-	foreach(lc, query->distinctClause)
-		add_key(partition, leaf,
-				(Node *) get_sortgroupclause_tle(lfirst_node(SortGroupClause, lc),
-												 query->targetList)->expr);
 }
 
 /* INTERSECT, EXCEPT, UNION: equal rows meet. */
@@ -797,8 +769,8 @@ keys_of_set_operation(Partition *partition, Query *query)
 static void
 find_keys(Partition *partition)
 {
-	Query	   *query = partition->query;
 	Leaf	   *first = linitial(partition->leaves);
+	Query	   *query = partition->depth > 0 ? first->level->query : partition->query;
 	ListCell   *lc;
 
 	if (query->setOperations)
@@ -807,9 +779,9 @@ find_keys(Partition *partition)
 			 ((query->hasWindowFuncs || query->hasDistinctOn) && list_length(partition->leaves) > 1))
 		partition->whole = true;
 	else if (query->hasWindowFuncs)
-		keys_of_windows(partition, query, first);
+		keys_of_exprs(partition, streaming_window_keys(query), first);
 	else if (query->hasDistinctOn)
-		keys_of_distinct(partition, query, first);
+		keys_of_exprs(partition, streaming_distinct_keys(query), first);
 	else if (!is_anchored(partition, linitial(partition->levels), (Node *) query->jointree))
 		partition->whole = true;
 	else if (list_length(partition->leaves) > 1)
@@ -981,15 +953,15 @@ leaf_name(Partition *partition, int i)
 
 /*
  * "$leaf_<i>"(<names>) AS (SELECT <columns> FROM <rows>): what the query reads as its
- * leaf.  Columns that it does not read are NULL.
+ * leaf.  Columns that it does not read are NULL.  more: nmore columns behind those.
  */
 static void
-append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, const char *rows)
+append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, int nmore, const char *rows)
 {
 	RangeTblEntry *rte = leaf_rte(leaf);
 	ListCell   *lc;
 	int			next = 0;
-	int			ncolumns = list_length(rte->eref->colnames) - (more ? 2 : 0);
+	int			ncolumns = list_length(rte->eref->colnames) - nmore;
 
 	appendStringInfo(buf, "%s\"$leaf_%d\"", i ? ", " : "WITH ", i + 1);
 	for (int k = 0; k < list_length(rte->eref->colnames); k++)
@@ -1007,7 +979,7 @@ append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, const char *row
 		else
 			appendStringInfoString(buf, "NULL::pg_catalog.text");
 	}
-	if (more)
+	if (nmore > 0)
 		appendStringInfo(buf, "%s%s", ncolumns ? ", " : "", more);
 	appendStringInfo(buf, " FROM %s)", rows);
 }
@@ -1035,9 +1007,88 @@ partition_sql(Partition *partition, StreamingStage *stage, const char *query)
 			appendStringInfoString(&rows, ", pg_catalog.generate_series(1::pg_catalog.int8, t.\"$count\")");
 		if (!stage->whole)
 			appendStringInfoString(&rows, " WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\"");
-		append_leaf(&buf, lfirst(lc), i, NULL, rows.data);
+		append_leaf(&buf, lfirst(lc), i, NULL, 0, rows.data);
 	}
 	appendStringInfo(&buf, " SELECT * FROM (%s) r) q", query);
+	return buf.data;
+}
+
+/*
+ * The rows of an edge whose partitions are in $1; all of them, if the stage is whole.
+ * Without statistics the planner takes partitions for large: it is not to read the
+ * whole table for some.
+ */
+static char *
+touched_rows(StreamingStage *stage, StreamingEdge *edge)
+{
+	char	   *rows = psprintf("%s.%s t%s", STREAMING_INTERNAL_SCHEMA, edge->table,
+								edge->weighted ? ", pg_catalog.generate_series(1::pg_catalog.int8, t.\"$count\")" : "");
+
+	return stage->whole ? rows :
+		psprintf("pg_catalog.unnest($1) g(\"$group\"), "
+				 "LATERAL (SELECT t.*, t.ctid FROM %s WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\" OFFSET 0) t",
+				 rows);
+}
+
+/* Does each level take its rows from one relation, and by partition? */
+static bool
+is_ordered(Partition *partition)
+{
+	Leaf	   *leaf = linitial(partition->leaves);
+	Query	   *query = leaf->level->query;
+
+	return list_length(partition->leaves) == 1 &&
+		list_length(partition->levels) == partition->depth + 1 &&
+		(query->hasWindowFuncs || query->hasDistinctOn) && streaming_only_relation(query) == leaf->rti;
+}
+
+/* All partitions at once: their rows have their partition behind them. */
+static char *
+ordered_sql(Partition *partition, StreamingStage *stage)
+{
+	StringInfoData buf;
+
+	streaming_carry_column(partition->query, partition->depth, "$group", INT8OID);
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT q.\"$group\"");
+	for (int i = 0; i < stage->noutputs; i++)
+		appendStringInfo(&buf, ", q.c%d", i + 1);
+	appendStringInfoString(&buf, " FROM (");
+	append_leaf(&buf, linitial(partition->leaves), 0, "t.\"$group\"", 1,
+				touched_rows(stage, &stage->edges[0]));
+	appendStringInfo(&buf, " %s) q(", streaming_deparse(partition->query));
+	for (int i = 0; i < stage->noutputs; i++)
+		appendStringInfo(&buf, "c%d, ", i + 1);
+	appendStringInfoString(&buf, "\"$group\")");
+	return buf.data;
+}
+
+/* The tids of rows that no longer matter; NULL: all do. */
+static char *
+prune_sql(Partition *partition, StreamingStage *stage)
+{
+	Leaf	   *leaf = linitial(partition->leaves);
+	Level	   *above = list_length(partition->levels) > 1 ?
+		list_nth(partition->levels, list_length(partition->levels) - 2) : NULL;
+	Level		level = *leaf->level;
+	Leaf		behind = *leaf;
+	StringInfoData buf;
+	int64		most;
+
+	if (list_length(partition->leaves) > 1 || stage->edges[0].is_signed ||
+		streaming_only_relation(level.query) != leaf->rti ||
+		list_length(partition->levels) != partition->depth + 1)
+		return NULL;
+	level.query = streaming_rows_behind(level.query, above ? above->query : NULL, &most);
+	if (level.query == NULL)
+		return NULL;
+	behind.level = &level;
+	(void) streaming_carry_column(level.query, 0, "$tid", TIDOID);
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT q.tid FROM (");
+	append_leaf(&buf, &behind, 0, "t.ctid", 1, touched_rows(stage, &stage->edges[0]));
+	appendStringInfo(&buf, " %s) q(n, tid) WHERE q.n OPERATOR(pg_catalog.>) (" INT64_FORMAT ")::pg_catalog.int8",
+					 streaming_deparse(level.query), most);
 	return buf.data;
 }
 
@@ -1053,7 +1104,7 @@ join_sql(Partition *partition, StreamingStage *stage, int edge, const char *quer
 	{
 		int			i = foreach_current_index(lc);
 
-		append_leaf(&buf, lfirst(lc), i, "t.\"$count\", t.\"$group\"",
+		append_leaf(&buf, lfirst(lc), i, "t.\"$count\", t.\"$group\"", 2,
 					i == edge ? "\"$edge\" t" :
 					psprintf("%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->edges[i].table));
 	}
@@ -1117,6 +1168,7 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	bool		joined;
 	char	   *sql;
 
+	partition.depth = streaming_folded_levels(query);
 	collect_level(&partition, query, NULL);
 	find_columns(&partition);
 	find_keys(&partition);
@@ -1148,7 +1200,10 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	{
 		streaming_keys_of_outputs(stage);
 		streaming_flatten_joins(query);
-		stage->recompute_sql = partition_sql(&partition, stage, streaming_deparse(query));
+		stage->prune_sql = prune_sql(&partition, stage);
+		stage->recompute_sql = !stage->whole && is_ordered(&partition) ?
+			ordered_sql(&partition, stage) :
+			partition_sql(&partition, stage, streaming_deparse(query));
 		return stage;
 	}
 	stage->only_appears = !stage->signed_input;

@@ -198,6 +198,8 @@ typedef struct StreamingStage
 #define STREAMING_BAG_HASH(stage) ((stage)->bag_natts)
 	char	   *recompute_sql;	/* recompute: reads "bag"; see exec/recompute.c.
 								 * partition: reads "$bag_<n>"; exec/partition.c */
+	char	   *prune_sql;		/* partition: of rows kept that no longer matter;
+								 * see exec/prune.c; or NULL */
 	AttrNumber	group_attno;	/* partition: hash of the partition */
 	bool		whole;			/* partition: there is one, the whole input */
 } StreamingStage;
