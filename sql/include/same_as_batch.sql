@@ -5,6 +5,8 @@
 CREATE SCHEMA live;
 CREATE SCHEMA batch;
 SET search_path = live;
+-- what keeps rows for ever says so
+SET client_min_messages = warning;
 
 -- A stream and its table.
 CREATE PROCEDURE stream(name text, columns text) LANGUAGE plpgsql AS $$
@@ -64,5 +66,5 @@ END $$;
 -- How a view is kept, without the statements.
 CREATE FUNCTION plan(view regclass) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT regexp_replace(line, '\m(result|state|bag|rows|changes)_\d+', '\1_N', 'g')
-	FROM streaming.explain(view) line WHERE line !~ '^ *(SQL|Recompute|First batch|Join)( \d+)?:'
+	FROM streaming.explain(view) line WHERE line !~ '^ *(SQL|Recompute|First batch|Join|Prune)( \d+)?:'
 $$;

@@ -51,7 +51,7 @@ stage_grows(StreamingProgram *program, StreamingStage *stage, Oid *stream)
 static bool
 keeps_stream(StreamingProgram *program, StreamingStage *stage, Oid *stream)
 {
-	if (stage->kind == STREAMING_STAGE_APPEND || stage->closes ||
+	if (stage->kind == STREAMING_STAGE_APPEND || stage->closes || stage->prune_sql ||
 		(streaming_has_groups(stage) && stage->bag_table == NULL))
 		return false;
 	return some_edge_grows(program, stage, stream);
@@ -120,8 +120,12 @@ streaming_stage_bound(StreamingProgram *program, StreamingStage *stage)
 				return psprintf("%srows of the groups that the watermark has not closed",
 								stage->evicts ? "" : "number of groups, ");
 			break;
-		case STREAMING_STAGE_MULTISET:
 		case STREAMING_STAGE_PARTITION:
+			if (stage->prune_sql)
+				return pstrdup(stage->whole ? "rows that can still be in the result" :
+							   "number of partitions, in each the rows that can still be in the result");
+			break;
+		case STREAMING_STAGE_MULTISET:
 		case STREAMING_STAGE_JOIN:
 			break;
 	}

@@ -125,7 +125,7 @@ explain_stage(List *lines, StreamingProgram *program, StreamingStage *stage)
 	if (stage->recompute_sql)
 		lines = lappend(lines, psprintf("    Recompute: %s", trimmed(stage->recompute_sql)));
 	if (stage->prune_sql)
-		lines = lappend(lines, psprintf("    Rows that go: %s", trimmed(stage->prune_sql)));
+		lines = lappend(lines, psprintf("    Prune: %s", trimmed(stage->prune_sql)));
 	lines = explain_aggregates(lines, stage);
 	lines = lappend(lines, psprintf("    Cost: %s", streaming_stage_cost(stage)));
 	return lappend(lines, psprintf("    Bounded by: %s", streaming_stage_bound(program, stage)));
