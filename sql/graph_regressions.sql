@@ -55,6 +55,9 @@ CALL ask('in_distinct_on', 'SELECT id FROM a WHERE x IN (SELECT DISTINCT ON (k) 
 CALL ask('in_window', 'SELECT id FROM a WHERE (x, 1) IN (SELECT x, rank() OVER (ORDER BY id, x) FROM c WHERE c.k = a.k)');
 -- Inputs in expressions alone.
 CALL ask('window_of_table', 'SELECT rank() OVER (ORDER BY k) AS r, (SELECT count(*) FROM a) AS n FROM d');
+CALL ask('window_of_with', 'WITH t AS (SELECT * FROM d) SELECT rank() OVER (ORDER BY k) AS r, (SELECT count(*) FROM a) AS n FROM t');
+CALL ask('limit_of_with', 'WITH t AS (SELECT * FROM d) SELECT k FROM t ORDER BY k LIMIT (SELECT count(*) FROM a WHERE x = 1)');
+CALL ask('recursive_with', 'WITH RECURSIVE t(k) AS (SELECT k FROM a UNION SELECT k + 1 FROM t WHERE k < 4) SELECT count(*), sum(k) FROM t');
 CALL ask('window_of_nothing', 'SELECT rank() OVER () AS r, (SELECT count(*) FROM a) AS n');
 CALL ask('limit_by_input', 'SELECT k FROM d ORDER BY k LIMIT (SELECT count(*) FROM a WHERE x = 1)');
 CALL ask('aggregate_of_input', 'SELECT count((SELECT max(x) FROM a)) AS n FROM d');
