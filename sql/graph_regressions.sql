@@ -55,6 +55,9 @@ CALL ask('in_distinct_on', 'SELECT id FROM a WHERE x IN (SELECT DISTINCT ON (k) 
 CALL ask('in_window', 'SELECT id FROM a WHERE (x, 1) IN (SELECT x, rank() OVER (ORDER BY id, x) FROM c WHERE c.k = a.k)');
 -- Inputs in expressions alone.
 CALL ask('window_of_table', 'SELECT rank() OVER (ORDER BY k) AS r, (SELECT count(*) FROM a) AS n FROM d');
+CALL ask('window_of_with', 'WITH t AS (SELECT * FROM d) SELECT rank() OVER (ORDER BY k) AS r, (SELECT count(*) FROM a) AS n FROM t');
+CALL ask('limit_of_with', 'WITH t AS (SELECT * FROM d) SELECT k FROM t ORDER BY k LIMIT (SELECT count(*) FROM a WHERE x = 1)');
+CALL ask('recursive_with', 'WITH RECURSIVE t(k) AS (SELECT k FROM a UNION SELECT k + 1 FROM t WHERE k < 4) SELECT count(*), sum(k) FROM t');
 CALL ask('window_of_nothing', 'SELECT rank() OVER () AS r, (SELECT count(*) FROM a) AS n');
 CALL ask('limit_by_input', 'SELECT k FROM d ORDER BY k LIMIT (SELECT count(*) FROM a WHERE x = 1)');
 CALL ask('aggregate_of_input', 'SELECT count((SELECT max(x) FROM a)) AS n FROM d');
@@ -67,6 +70,8 @@ CALL ask('mode_of_constant', 'SELECT mode() WITHIN GROUP (ORDER BY ''ok''::text)
 CALL ask('min_of_constant', 'SELECT min(1) AS m, max(2) AS n FROM a');
 CALL ask('min_of_one', 'SELECT min(x) AS m FROM a WHERE x = 1');
 CALL ask('volatile_twice', 'SELECT p.m = q.m AS same FROM (SELECT k, max(random()) AS m FROM a GROUP BY k) p JOIN (SELECT k, max(random()) AS m FROM a GROUP BY k) q USING (k)');
+CALL ask('one_row', 'SELECT 1 AS one FROM a GROUP BY ()');
+CALL ask('total_alone', 'SELECT grouping(k), (SELECT count(*) FROM b WHERE b.k = a.k) AS n, k FROM a GROUP BY CUBE (k)');
 -- A side of an outer join that is named by a subquery beside it.
 CALL ask('lateral_side', 'SELECT a.id, p.id AS bid, c.id AS cid FROM a LEFT JOIN (LATERAL (SELECT b.id, b.k FROM b WHERE b.x = a.x) p JOIN c ON c.k = p.k) ON true');
 CALL ask('lateral_beside', 'SELECT a.id, l.z FROM (a LEFT JOIN (b JOIN c ON b.k = c.k) ON a.x = b.x), LATERAL (SELECT b.id + 1 AS z) l');
@@ -76,6 +81,9 @@ CALL ask('changed_table', 'SELECT p.n, p.name, b.id FROM (SELECT z.k, z.n, d.nam
 CALL ask('named_delta', 'WITH delta_1 AS (SELECT * FROM d) SELECT q.k, delta_1.name FROM (SELECT DISTINCT k FROM a) q JOIN delta_1 USING (k)');
 CALL ask('named_leaf', 'WITH "$leaf_1" AS (SELECT * FROM d) SELECT a.id, b.id AS bid, l.name FROM a JOIN b USING (k) LEFT JOIN "$leaf_1" l USING (k)');
 CALL ask('named_count', 'SELECT p."$count" AS x, r."$count" AS z, p."$group" AS g FROM (SELECT k, id AS "$count", x AS "$group" FROM a) p JOIN (SELECT k, id AS "$count" FROM b) r USING (k)');
+
+-- of no rows
+SELECT name, n FROM (SELECT name, differences(name, query) AS n FROM asked OFFSET 0) x WHERE n <> 0;
 
 INSERT INTO rows.a VALUES (1, 1, 1, 'p'), (2, 1, 2, 'q'), (3, 2, 1, 'p'), (4, NULL, 3, NULL), (5, 3, NULL, 'r'), (1, 1, 1, 'p');
 INSERT INTO rows.b VALUES (1, 1, 1, 'p'), (2, 2, 2, 'u'), (3, 3, 1, 'w'), (6, NULL, 2, 'n');

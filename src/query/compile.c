@@ -685,6 +685,21 @@ compile_session(StreamingCompiler *compiler, StreamingStage *stage, Query *query
 	streaming_add_in_time(query, streaming_session_fits(time, stage->gap));
 }
 
+static Aggref *
+count_star(void)
+{
+	Aggref	   *aggref = makeNode(Aggref);
+
+	aggref->aggfnoid = F_COUNT_;
+	aggref->aggtype = INT8OID;
+	aggref->aggstar = true;
+	aggref->aggkind = AGGKIND_NORMAL;
+	aggref->aggsplit = AGGSPLIT_SIMPLE;
+	aggref->aggno = aggref->aggtransno = -1;
+	aggref->location = -1;
+	return aggref;
+}
+
 static StreamingStage *
 compile_aggregation(StreamingCompiler *compiler, Query *query)
 {
@@ -721,6 +736,9 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	}
 	collect_aggrefs((Node *) query->targetList, &aggrefs);
 	collect_aggrefs(query->havingQual, &aggrefs);
+	/* such as SELECT 1 ... HAVING true, which is one row whatever there is */
+	if (aggrefs == NIL && keys == NIL)
+		aggrefs = list_make1(count_star());
 
 	stage->grouped = query->groupClause != NIL;
 	stage->nkeys = list_length(keys);

@@ -942,7 +942,7 @@ split_level(Query *query)
 	bool		more = !streaming_has_plain_from(query) &&
 		(streaming_query_input(query) ||
 		 streaming_has_sublink_input((Node *) query->jointree, NULL) ||
-		 query->cteList != NIL);
+		 streaming_contains_input((Node *) query->cteList));
 
 	if (query->setOperations)
 	{
