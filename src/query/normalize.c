@@ -63,8 +63,13 @@ subquery_rte(Query *subquery)
 	rte->eref = makeAlias("q", NIL);
 	rte->inFromCl = true;
 	foreach(lc, subquery->targetList)
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(pstrdup(lfirst_node(TargetEntry, lc)->resname)));
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		/* a key of GROUP BY that is not selected has no name and is no column */
+		if (!tle->resjunk)
+			rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup(tle->resname)));
+	}
 	return rte;
 }
 
@@ -502,7 +507,7 @@ set_mutator(Node *node, SetContext *context)
 static Query *
 one_set(Query *query, SetContext *context)
 {
-	Query	   *result = copyObject(query);
+	Query	   *result = castNode(Query, streaming_copy((Node *) query));
 	List	   *clauses = NIL;
 	List	   *targets = NIL;
 	ListCell   *lc;
@@ -742,7 +747,7 @@ inline_walker(Node *node, CteContext *context)
 			(int) rte->ctelevelsup == context->level &&
 			strcmp(rte->ctename, context->cte->ctename) == 0)
 		{
-			Query	   *subquery = copyObject(castNode(Query, context->cte->ctequery));
+			Query	   *subquery = castNode(Query, streaming_copy(context->cte->ctequery));
 
 			if (rte->ctelevelsup > 0)
 				IncrementVarSublevelsUp((Node *) subquery, rte->ctelevelsup, 1);
