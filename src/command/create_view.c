@@ -46,6 +46,7 @@
 #include "streaming.h"
 #include "input.h"
 #include "query/query.h"
+#include "settings.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
@@ -223,6 +224,7 @@ expand_definition(Oid relid)
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_settings_write_exactly();
 	CommandCounterIncrement();
 	streaming_expand_views(query);
 	sql = pg_get_querydef(query, false);

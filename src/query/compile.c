@@ -1182,6 +1182,7 @@ streaming_compile(Query *query, Oid owner, int32 id, const StreamingSinkSpec *si
 
 	streaming_run_as_begin(&saved, owner, NIL);
 	streaming_settings_write_exactly(); /* constants */
+	streaming_copies_begin();
 	program = compile(query, id, sink, mode);
 	streaming_run_as_end(&saved);
 	return program;

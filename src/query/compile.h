@@ -55,6 +55,13 @@ extern bool streaming_is_plain(Query *query);
 /* Also the subqueries on the way to that input. */
 extern bool streaming_is_chain(Query *query);
 
+/*
+ * A copy of what is written out in several places.  Errors if all of them since the
+ * last streaming_copies_begin are too many to be kept, which may be exponentially many.
+ */
+extern Node *streaming_copy(Node *node);
+extern void streaming_copies_begin(void);
+
 /* in normalize.c */
 
 /* WITH queries that are named like the relations of a stage get other names. */

@@ -518,7 +518,7 @@ set_mutator(Node *node, SetContext *context)
 static Query *
 one_set(Query *query, SetContext *context)
 {
-	Query	   *result = copyObject(query);
+	Query	   *result = castNode(Query, streaming_copy((Node *) query));
 	List	   *clauses = NIL;
 	List	   *targets = NIL;
 	ListCell   *lc;
@@ -767,7 +767,7 @@ inline_walker(Node *node, CteContext *context)
 			(int) rte->ctelevelsup == context->level &&
 			strcmp(rte->ctename, context->cte->ctename) == 0)
 		{
-			Query	   *subquery = copyObject(castNode(Query, context->cte->ctequery));
+			Query	   *subquery = castNode(Query, streaming_copy(context->cte->ctequery));
 
 			if (rte->ctelevelsup > 0)
 				IncrementVarSublevelsUp((Node *) subquery, rte->ctelevelsup, 1);
