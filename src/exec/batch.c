@@ -644,6 +644,14 @@ end_input(StreamingViewState *state, bool input)
 		new_watermark(state, input);
 }
 
+/* Its temporary files would be missed at the commit. */
+static void
+end_delta(StreamingDelta *delta)
+{
+	if (delta)
+		tuplestore_end(delta->store);
+}
+
 /* Runs the stages one after the other.  input: the batch has some. */
 static void
 run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
@@ -699,8 +707,11 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 				streaming_memory_mark(program->id, state->progress.batch_id + 1);
 			if (delta && delta->nrows > 0)
 				streaming_write_changes(state->change_stream, &state->write_changes, delta);
+			end_delta(exec->writes);
 		}
 	}
+	for (int i = 0; i < program->nstages; i++)
+		end_delta(deltas[i]);
 }
 
 /*
