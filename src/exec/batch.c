@@ -890,7 +890,9 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	if (calls_functions(state))
 		streaming_planned_batch_delete(state->view);
 	PopActiveSnapshot();
+	streaming_stop_point("batch_written");
 	end_block();
+	streaming_stop_point("batch_committed");
 	MemoryContextSwitchTo(caller);
 	for (int i = 0; i < state->program->ninputs; i++)
 	{

@@ -328,6 +328,7 @@ streaming_join_run(StreamingStageExec *exec)
 	if (edge->rows->nrows > 0)
 	{
 		CommandCounterIncrement();
+		streaming_stop_point("edge_joining");
 		streaming_replan(exec, &edge->join);
 		streaming_statement_run(&edge->join, edge->rows, NULL, false, (DestReceiver *) &receiver);
 	}

@@ -178,6 +178,7 @@ compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 		STREAMING_SIZE_FEW;
 	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
 	streaming_statement_run(&exec->recompute, NULL, &param, false, (DestReceiver *) &receiver);
+	streaming_stop_point("partition_computed");
 	while (streaming_weigh_next(exec))
 	{
 		streaming_state_expect(exec->table, exec->lookups);
@@ -222,6 +223,7 @@ streaming_compute_touched(StreamingStageExec *exec)
 	if (exec->touched == NULL)
 		return;
 	CommandCounterIncrement();
+	streaming_stop_point("partition_touched");
 	hashes = palloc(sizeof(int64) * PARTITIONS_AT_ONCE);
 	while ((n = streaming_next_touched(exec, hashes, PARTITIONS_AT_ONCE)) > 0)
 		compute_partitions(exec, hashes, n);

@@ -571,7 +571,11 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 		exec->edges[i].table = stage->edges[i].table ? streaming_edge_table(&exec->edges[i]) : NULL;
 
 	for (int i = 0; i < stage->nedges; i++)
+	{
 		run_edge(exec, &exec->edges[i], deltas);
+		if (exec->edges[i].table)
+			streaming_stop_point("edge_kept");
+	}
 	merge_weighed(exec);
 	if (exec->sessions)
 		streaming_session_merge(exec);
