@@ -49,6 +49,7 @@ OBJS = \
 	src/exec/recompute.o \
 	src/exec/result_index.o \
 	src/exec/stage.o \
+	src/exec/weigh.o \
 	src/extension.o \
 	src/fdw.o \
 	src/format/convert.o \

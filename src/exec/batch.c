@@ -691,6 +691,14 @@ count_input(StreamingViewState *state, int input, int64 rows)
 	}
 }
 
+/* Its temporary files would be missed at the commit. */
+static void
+end_delta(StreamingDelta *delta)
+{
+	if (delta)
+		tuplestore_end(delta->store);
+}
+
 /* Runs the stages one after the other.  input: the batch has some. */
 static void
 run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
@@ -749,8 +757,11 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 				streaming_memory_mark(program->id, state->progress.batch_id + 1);
 			if (delta && delta->nrows > 0)
 				streaming_write_changes(state->change_stream, &state->write_changes, delta);
+			end_delta(exec->writes);
 		}
 	}
+	for (int i = 0; i < program->nstages; i++)
+		end_delta(deltas[i]);
 }
 
 /*
@@ -932,7 +943,9 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	if (calls_functions(state))
 		streaming_planned_batch_delete(state->view);
 	PopActiveSnapshot();
+	streaming_stop_point("batch_written");
 	end_block();
+	streaming_stop_point("batch_committed");
 	MemoryContextSwitchTo(caller);
 	for (int i = 0; i < state->program->ninputs; i++)
 	{

@@ -141,7 +141,8 @@ has_lost_position(StreamingView *view)
 			continue;
 		changes = get_relname_relid(streaming_change_stream_name(upstream->id),
 									streaming_internal_namespace());
-		return OidIsValid(changes) && streaming_checkpoint_read(view->view, changes) == NIL;
+		if (OidIsValid(changes) && streaming_checkpoint_read(view->view, changes) == NIL)
+			return true;
 	}
 	return false;
 }
