@@ -72,6 +72,9 @@ CALL ask('min_of_one', 'SELECT min(x) AS m FROM a WHERE x = 1');
 CALL ask('volatile_twice', 'SELECT p.m = q.m AS same FROM (SELECT k, max(random()) AS m FROM a GROUP BY k) p JOIN (SELECT k, max(random()) AS m FROM a GROUP BY k) q USING (k)');
 CALL ask('one_row', 'SELECT 1 AS one FROM a GROUP BY ()');
 CALL ask('total_alone', 'SELECT grouping(k), (SELECT count(*) FROM b WHERE b.k = a.k) AS n, k FROM a GROUP BY CUBE (k)');
+-- An output column that has the name of another one of the input.
+CALL ask('swapped_distinct', 'SELECT DISTINCT ON (q.x) q.k AS x, q.x AS k FROM a q ORDER BY q.x, q.k, q.id');
+CALL ask('swapped_limit', 'SELECT q.k AS x, q.x AS k FROM a q ORDER BY q.x, q.k LIMIT 2');
 -- A side of an outer join that is named by a subquery beside it.
 CALL ask('lateral_side', 'SELECT a.id, p.id AS bid, c.id AS cid FROM a LEFT JOIN (LATERAL (SELECT b.id, b.k FROM b WHERE b.x = a.x) p JOIN c ON c.k = p.k) ON true');
 CALL ask('lateral_beside', 'SELECT a.id, l.z FROM (a LEFT JOIN (b JOIN c ON b.k = c.k) ON a.x = b.x), LATERAL (SELECT b.id + 1 AS z) l');

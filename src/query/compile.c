@@ -265,6 +265,18 @@ bind_input(StreamingCompiler *compiler, Query *query, bool initial)
 char *
 streaming_deparse(Query *query)
 {
+	/*
+	 * In ORDER BY and DISTINCT ON a bare name is that of an output column first.  Where
+	 * there is more than one relation the deparser qualifies names.
+	 */
+	if (list_length(query->rtable) == 1 && (query->sortClause || query->hasDistinctOn))
+	{
+		RangeTblEntry *unused = makeNode(RangeTblEntry);
+
+		unused->rtekind = RTE_RESULT;
+		unused->eref = makeAlias("*unused*", NIL);
+		query->rtable = lappend(query->rtable, unused);
+	}
 	return pg_get_querydef(query, false);
 }
 
