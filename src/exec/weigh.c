@@ -215,7 +215,8 @@ streaming_weigh_next(StreamingStageExec *exec)
 		streaming_make_input(exec, weighing->sorted->tts_tupleDescriptor);
 		exec->lookups = weighing->nrows;
 	}
-	while (weighing->ahead && has_room(exec))
+	/* one at least, however little memory there is */
+	while (weighing->ahead && (exec->npending == 0 || has_room(exec)))
 		take_hash(exec);
 	if (exec->npending > 0)
 		return true;

@@ -599,6 +599,7 @@ ok(wait_for($node, q(SELECT last_error FROM streaming.views WHERE view = 'mallor
 do_as('mallory', 'DROP TRIGGER t ON grabbed');
 ran_as_mallory('refuse');
 is(join(' ', grep { /client backend/ } keys %{ seen()->{refuse} }), '', 'triggers of others do not run in the command');
+drain($node, 'bob.v');
 drain($node, 'mallory.over');
 is(do_as('mallory', 'SELECT * FROM grabbed ORDER BY n'), do_as('mallory', 'SELECT n, count(*) FROM bob.v GROUP BY n ORDER BY n'), 'the view over it is right again');
 do_as('mallory', 'DROP VIEW over');

@@ -41,6 +41,7 @@ sub is_kept
 {
 	my ($query, $name) = @_;
 	my $result = run_as('mallory', <<SQL);
+SET client_min_messages = warning;
 CREATE VIEW mallory.kept WITH (streaming.trigger = 'manual') AS $query;
 SELECT streaming.drain('mallory.kept') IS NOT NULL AS drained;
 SELECT 'missing ' || x::text FROM ($query EXCEPT ALL TABLE mallory.kept) x;

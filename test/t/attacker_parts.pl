@@ -253,7 +253,7 @@ same_as_batch($node, 'eve.sunk', $batch, 'until they are mended');
 
 # A view of another role's that is paused does not keep my changes for ever.
 my ($id) = $node->safe_psql('postgres', q(SELECT id FROM streaming.continuous_view WHERE view = 'bob.v'::regclass));
-my $size = qq(SELECT coalesce(sum(pg_relation_size(c.oid)), 0) FROM pg_class c WHERE relname ~ ('^push_' || 'streaming_internal.changes_$id'::regclass::oid || '_'));
+my $size = qq(SELECT coalesce(sum(pg_relation_size(c.oid)), 0) FROM pg_class c WHERE relname ~ ('^push_[0-9]+_' || 'streaming_internal.changes_$id'::regclass::oid || '_'));
 as_safe('eve', 'ALTER VIEW eve.above SET (streaming.enabled = off)');
 as_safe('eve', 'DROP VIEW eve.sunk');
 foreach my $round (1 .. 12)

@@ -15,7 +15,7 @@ CREATE VIEW per_round WITH (streaming.continuous) AS SELECT round, count(*) AS n
 CREATE VIEW drained WITH (streaming.trigger = 'manual') AS SELECT round, v FROM s;
 CREATE VIEW over WITH (streaming.continuous) AS SELECT n, count(*) AS rounds FROM per_round GROUP BY n;
 SQL
-is($node->safe_psql('postgres', q(SELECT string_agg(DISTINCT relpersistence::text, '') FROM pg_class WHERE relname ~ '^push_[0-9]+_[01]$' AND relname !~ (SELECT oid::text FROM pg_class WHERE relname LIKE 'changes_%'))),
+is($node->safe_psql('postgres', q(SELECT string_agg(DISTINCT relpersistence::text, '') FROM pg_class WHERE relname ~ '^push_[0-9]+_[0-9]+_[01]$' AND relname !~ (SELECT oid::text FROM pg_class WHERE relname LIKE 'changes_%'))),
 	'u', 'the rows are not logged');
 
 my $insert = 'INSERT INTO s SELECT %d, i FROM generate_series(1, %d) i';

@@ -136,7 +136,8 @@ while ($made < $wanted && $tries++ < 3 * $wanted)
 	next if $node->psql('postgres', "BEGIN; CREATE VIEW x AS @{[ $query =~ s/STREAM/plain/r ]}; ROLLBACK", stderr => \$err) != 0
 	  || $err ne '';
 	my $rc = $node->psql('postgres',
-		"CREATE VIEW $name WITH (streaming.trigger = 'manual') AS @{[ $query =~ s/STREAM/s/r ]}", stderr => \$err);
+		"SET client_min_messages = warning; CREATE VIEW $name WITH (streaming.trigger = 'manual') AS @{[ $query =~ s/STREAM/s/r ]}",
+		stderr => \$err);
 	if ($rc != 0 || $err ne '')
 	{
 		fail("kept: $query");
