@@ -28,6 +28,9 @@ CREATE VIEW v WITH (streaming.continuous) AS SELECT s.a FROM s JOIN s2 ON s.ctid
 CREATE VIEW v WITH (streaming.continuous) AS SELECT s, s2.a FROM s JOIN s2 USING (a); \echo :SQLSTATE
 CREATE VIEW v WITH (streaming.continuous) AS SELECT count(s2) FROM s LEFT JOIN s2 USING (a); \echo :SQLSTATE
 CREATE VIEW v WITH (streaming.continuous) AS SELECT s.tableoid::regclass AS stream FROM s JOIN s2 USING (a); \echo :SQLSTATE
+CREATE VIEW counted WITH (streaming.continuous) AS SELECT a, count(*) AS n FROM s GROUP BY a;
+CREATE VIEW v WITH (streaming.continuous) AS SELECT counted FROM counted; \echo :SQLSTATE
+DROP VIEW counted;
 
 -- subqueries over tables in the select list or HAVING of an aggregation
 CREATE VIEW v WITH (streaming.continuous) AS SELECT a, (SELECT max(t.a) FROM t) FROM s GROUP BY a; \echo :SQLSTATE
