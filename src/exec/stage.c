@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "utils/memutils.h"
 
+#include "exec/late.h"
 #include "exec/stage.h"
 #include "query/key_index.h"
 #include "streaming.h"
@@ -482,11 +483,13 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 		streaming_join_run(exec);
 	merge_waiting(exec);
 	merge_chunk(exec);
+	streaming_late_next();
 	edge->initial_load = false;
+	edge->ran = true;
 }
 
 void
-streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
+streaming_stage_begin(StreamingStageExec *exec)
 {
 	StreamingStage *stage = exec->stage;
 
@@ -513,10 +516,28 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 		streaming_state_open(stage->bag_table, stage->bag_desc, STREAMING_BAG_HASH(stage),
 							 exec->bag_kept) : NULL;
 	for (int i = 0; i < stage->nedges; i++)
+	{
 		exec->edges[i].table = stage->edges[i].table ? streaming_edge_table(&exec->edges[i]) : NULL;
+		exec->edges[i].ran = false;
+	}
+}
+
+bool
+streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
+{
+	StreamingStage *stage = exec->stage;
+	bool		waits = false;
 
 	for (int i = 0; i < stage->nedges; i++)
-		run_edge(exec, &exec->edges[i], deltas);
+	{
+		StreamingEdgeExec *edge = &exec->edges[i];
+
+		if (!edge->ran && (edge->edge->stage == 0 || deltas[edge->edge->stage - 1]))
+			run_edge(exec, edge, deltas);
+		waits |= !edge->ran;
+	}
+	if (waits)
+		return false;
 	if (exec->sessions)
 		streaming_session_merge(exec);
 	if (exec->bag)
@@ -527,6 +548,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 	}
 	if (stage->kind == STREAMING_STAGE_PARTITION)
 		streaming_compute_touched(exec);
+	return true;
 }
 
 void

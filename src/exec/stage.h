@@ -29,6 +29,7 @@ typedef struct StreamingEdgeExec
 	TupleDesc	rows_desc;
 
 	/* for one batch */
+	bool		ran;
 	bool		initial_load;	/* initial is to be run, not statement */
 	StreamingSize input_size;	/* of the stream bound */
 	StreamingStateTable *table;
@@ -98,11 +99,14 @@ extern void streaming_stage_close(StreamingStageExec *exec);
 
 /*
  * Runs a stage over its inputs, connected to SPI, in CurrentMemoryContext which
- * lives for the batch.  deltas: of the stages below, by their number less 1.
- * exec->first, exec->changes, exec->writes, exec->takes and, of edges that read an
- * input of the program, initial_load and input_size are set by the caller.
+ * lives for the batch: begin, then run until all inputs have been there.  deltas: of
+ * the stages below, by their number less 1; NULL: not complete yet.  run returns false
+ * if the stage waits for such.  exec->first, exec->changes, exec->writes,
+ * exec->takes and, of edges that read an input of the program, initial_load and
+ * input_size are set by the caller.
  */
-extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas);
+extern void streaming_stage_begin(StreamingStageExec *exec);
+extern bool streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas);
 
 /*
  * Tells what the next run's input is like: that of the run before, if not known

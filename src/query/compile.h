@@ -15,9 +15,6 @@ typedef struct StreamingCompiler
 {
 	StreamingProgram *program;
 	int			mode;			/* asked for, or -1 */
-	Oid			event_stream;	/* the stream whose watermark the view follows */
-	AttrNumber	event_attno;	/* its watermarked column, 0: none or of no
-								 * interest */
 	List	   *done;			/* of Query: subqueries that are stages */
 	List	   *done_stages;	/* of int: their numbers */
 	int			max_stages;
@@ -189,12 +186,31 @@ extern void streaming_hop_check(const Interval *slide, const Interval *size);
 /* The value of a constant expression of type interval; NULL: it is none. */
 extern Interval *streaming_constant_interval(Node *node);
 
+/* What window of event time an expression of query is; looks through plain columns. */
+extern StreamingWindow streaming_window_of(StreamingCompiler *compiler, Query *query, Node *expr);
+
+/* Which outputs of a stage are event time: those of query. */
+extern void streaming_outputs_event_time(StreamingCompiler *compiler, StreamingStage *stage,
+										 Query *query);
+
+/* The view's watermark is to be behind those of inputs. */
+extern void streaming_follow(StreamingCompiler *compiler, const Bitmapset *inputs);
+
+/* Of what is in both branches of a UNION ALL. */
+extern StreamingWindow streaming_window_of_both(const StreamingWindow *a, const StreamingWindow *b);
+
+/*
+ * Are late rows of an aggregation, if it is one by windows, told where the query's
+ * rows are joined or made more?  Such a statement could look at a row more than once.
+ */
+extern bool streaming_counts_late_twice(StreamingCompiler *compiler, Query *query);
+
 /*
  * When groups close, if one of the keys is a window of the event time: at the
- * earliest of its windows' ends.  The query of the first stage gets a filter that
- * drops the rows of closed groups.
+ * earliest of its windows' ends.  The query gets a filter that drops the rows of
+ * closed groups, if there may be some.
  */
 extern void streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
-										 StreamingStage *below, Query *query, List *keys);
+										 Query *query, List *keys);
 
 #endif							/* STREAMING_COMPILE_H */

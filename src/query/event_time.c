@@ -11,7 +11,8 @@
  *	streaming.session					upper(key) + 1 microsecond
  *
  * Every row of such a group has an event time before that moment, so once the
- * watermark has reached it, whatever comes for the group is late.  Strides and
+ * watermark has reached it, and what delay the rows may have more, whatever comes for
+ * the group is late.  Strides and
  * units are constants that the server's own functions make; the origin may be
  * anything, since it moves the key.
  *
@@ -42,9 +43,8 @@
 #include "query/compile.h"
 #include "streaming.h"
 
-static StreamingWindow window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno);
-static StreamingWindow window_of_call(Query *query, FuncExpr *call, Oid stream,
-									  AttrNumber attno);
+static StreamingWindow window_of_var(StreamingCompiler *compiler, Query *query, Var *var);
+static StreamingWindow window_of_call(StreamingCompiler *compiler, Query *query, FuncExpr *call);
 
 AttrNumber
 streaming_event_column(Oid stream, Interval **delay, char **name)
@@ -89,47 +89,69 @@ strip_relabel(Node *node)
 }
 
 StreamingWindow
-streaming_window_of(Query *query, Node *expr, Oid stream, AttrNumber attno)
+streaming_window_of(StreamingCompiler *compiler, Query *query, Node *expr)
 {
 	StreamingWindow none = {STREAMING_WINDOW_NONE};
 
 	expr = strip_relabel(expr);
 	if (expr && IsA(expr, Var))
-		return window_of_var(query, (Var *) expr, stream, attno);
+		return window_of_var(compiler, query, (Var *) expr);
 	if (expr && IsA(expr, FuncExpr))
-		return window_of_call(query, (FuncExpr *) expr, stream, attno);
+		return window_of_call(compiler, query, (FuncExpr *) expr);
 	return none;
 }
 
-/* A column: of the stream, of a subquery or a join, or of a function in FROM. */
+/* A column of a relation: the watermarked one of a stream? */
 static StreamingWindow
-window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno)
+window_of_column(StreamingCompiler *compiler, Oid relid, AttrNumber attno)
 {
+	StreamingProgram *program = compiler->program;
 	StreamingWindow result = {STREAMING_WINDOW_NONE};
+
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		if (program->inputs[i].relid != relid || program->inputs[i].event_attno != attno)
+			continue;
+		result.kind = STREAMING_WINDOW_TIME;
+		result.has_late = true;
+		result.inputs = bms_make_singleton(i);
+	}
+	return result;
+}
+
+/* A column: of a stream, of a stage, a subquery or a join, or of a function in FROM. */
+static StreamingWindow
+window_of_var(StreamingCompiler *compiler, Query *query, Var *var)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
 	RangeTblEntry *rte;
 
 	if (var->varlevelsup > 0 || var->varattno <= 0)
-		return result;
+		return none;
 	rte = rt_fetch(var->varno, query->rtable);
-	if (rte->rtekind == RTE_RELATION && rte->relid == stream && var->varattno == attno)
-		result.kind = STREAMING_WINDOW_TIME;
-	else if (rte->rtekind == RTE_JOIN)
-		return streaming_window_of(query, list_nth(rte->joinaliasvars, var->varattno - 1),
-								   stream, attno);
-	else if ((rte->rtekind == RTE_SUBQUERY || streaming_is_delta(rte)) && rte->subquery)
+	if (rte->rtekind == RTE_RELATION)
+		return window_of_column(compiler, rte->relid, var->varattno);
+	if (streaming_is_delta(rte))
+	{
+		StreamingStage *stage = &compiler->program->stages[rte->relid - 1];
+
+		return var->varattno <= stage->noutputs ? stage->outputs[var->varattno - 1].event : none;
+	}
+	if (rte->rtekind == RTE_JOIN)
+		return streaming_window_of(compiler, query, list_nth(rte->joinaliasvars, var->varattno - 1));
+	if (rte->rtekind == RTE_SUBQUERY)
 	{
 		TargetEntry *tle = list_nth(rte->subquery->targetList, var->varattno - 1);
 
-		return streaming_window_of(rte->subquery, (Node *) tle->expr, stream, attno);
+		return streaming_window_of(compiler, rte->subquery, (Node *) tle->expr);
 	}
-	else if (rte->rtekind == RTE_FUNCTION && var->varattno == 1 &&
-			 list_length(rte->functions) == 1)
+	if (rte->rtekind == RTE_FUNCTION && var->varattno == 1 && list_length(rte->functions) == 1)
 	{
 		RangeTblFunction *function = linitial_node(RangeTblFunction, rte->functions);
 
-		return streaming_window_of(query, function->funcexpr, stream, attno);
+		return streaming_window_of(compiler, query, function->funcexpr);
 	}
-	return result;
+	return none;
 }
 
 /* A check_function_callback: is it not one of the server's own? */
@@ -241,44 +263,81 @@ try_constants(FuncExpr *call, int time)
 }
 
 static StreamingWindow
-window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
+window_of_call(StreamingCompiler *compiler, Query *query, FuncExpr *call)
 {
-	StreamingWindow result = {STREAMING_WINDOW_NONE};
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
+	StreamingWindow result;
+	Interval   *length = NULL;
+	Node	   *zone = NULL;
 	int			time = 1;		/* which argument is the event time */
 
 	switch (call->funcid)
 	{
 		case F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP:
 		case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
-			result.length = streaming_constant_interval(linitial(call->args));
+			length = streaming_constant_interval(linitial(call->args));
 			refuse_months(list_make1(linitial(call->args)), "windows of date_bin");
 			break;
 		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
-			result.zone = (Node *) constant(lthird(call->args));
-			if (result.zone == NULL)
-				return result;
+			zone = (Node *) constant(lthird(call->args));
+			if (zone == NULL)
+				return none;
 			pg_fallthrough;
 		case F_DATE_TRUNC_TEXT_TIMESTAMP:
 		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
-			result.length = constant_unit(linitial(call->args));
+			length = constant_unit(linitial(call->args));
 			break;
 		default:
 			if (!streaming_is_our_function(call->funcid, "tumble") &&
 				!streaming_is_our_function(call->funcid, "hop") && !streaming_session_call((Node *) call))
-				return result;
+				return none;
 			if (!streaming_session_call((Node *) call))
 				refuse_months(list_copy_tail(call->args, 1), "windows of event time");
 			time = 0;
 	}
-	if (time == 1 && result.length == NULL)
-		return result;
-	if (streaming_window_of(query, list_nth(call->args, time), stream, attno).kind ==
-		STREAMING_WINDOW_TIME)
-		result.kind = time == 1 ? STREAMING_WINDOW_START :
-			streaming_session_call((Node *) call) ? STREAMING_WINDOW_SESSION :
-			STREAMING_WINDOW_RANGE;
-	if (result.kind == STREAMING_WINDOW_START || result.kind == STREAMING_WINDOW_RANGE)
+	if (time == 1 && length == NULL)
+		return none;
+	result = streaming_window_of(compiler, query, list_nth(call->args, time));
+	if (result.kind != STREAMING_WINDOW_TIME)
+		return none;
+	result.kind = time == 1 ? STREAMING_WINDOW_START :
+		streaming_session_call((Node *) call) ? STREAMING_WINDOW_SESSION :
+		STREAMING_WINDOW_RANGE;
+	result.length = length;
+	result.zone = zone;
+	if (result.kind != STREAMING_WINDOW_SESSION)
 		try_constants(call, time);
+	return result;
+}
+
+void
+streaming_outputs_event_time(StreamingCompiler *compiler, StreamingStage *stage, Query *query)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			stage->outputs[n++].event = streaming_window_of(compiler, query, (Node *) tle->expr);
+	}
+}
+
+StreamingWindow
+streaming_window_of_both(const StreamingWindow *a, const StreamingWindow *b)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
+	StreamingWindow result = *a;
+	bool		same_length = a->length == b->length ||
+		(a->length && b->length && memcmp(a->length, b->length, sizeof(Interval)) == 0);
+
+	if (a->kind != b->kind || !same_length || !equal(a->zone, b->zone))
+		return none;
+	result.delay = Max(a->delay, b->delay);
+	result.has_late |= b->has_late;
+	result.inputs = bms_union(a->inputs, b->inputs);
 	return result;
 }
 
@@ -311,8 +370,9 @@ window_end(Expr *start, const Interval *width, Node *zone)
 								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
-Expr *
-streaming_window_closes(const StreamingWindow *window, Node *key)
+/* When the window ends. */
+static Expr *
+end_of_window(const StreamingWindow *window, Node *key)
 {
 	static const Interval microsecond = {.time = 1};
 	Oid			type = getBaseType(exprType(key));
@@ -339,18 +399,35 @@ streaming_window_closes(const StreamingWindow *window, Node *key)
 	return window_end(result, window->length ? window->length : &microsecond, zone);
 }
 
+Expr *
+streaming_window_closes(const StreamingWindow *window, Node *key)
+{
+	Expr	   *end = end_of_window(window, key);
+	Interval	delay = {.time = window->delay};
+
+	return window->delay ? window_end(end, &delay, NULL) : end;
+}
+
+static char *
+interval_text(const Interval *interval)
+{
+	return DatumGetCString(DirectFunctionCall1(interval_out,
+											   IntervalPGetDatum(unconstify(Interval *, interval))));
+}
+
 char *
 streaming_window_closes_text(const StreamingWindow *window, const char *key)
 {
+	Interval	delay = {.time = window->delay};
+	const char *more = window->delay ? psprintf(" + %s", interval_text(&delay)) : "";
+
 	if (window->kind == STREAMING_WINDOW_RANGE)
-		return psprintf("at upper(%s)", key);
+		return psprintf("at upper(%s)%s", key, more);
 	if (window->kind == STREAMING_WINDOW_SESSION)
-		return psprintf("behind upper(%s)", key);
+		return psprintf("behind upper(%s)%s", key, more);
 	if (window->kind == STREAMING_WINDOW_TIME)
-		return psprintf("behind %s", key);
-	return psprintf("at %s + %s", key,
-					DatumGetCString(DirectFunctionCall1(interval_out,
-														IntervalPGetDatum(window->length))));
+		return psprintf("behind %s%s", key, more);
+	return psprintf("at %s + %s%s", key, interval_text(window->length), more);
 }
 
 Expr *
@@ -377,15 +454,16 @@ streaming_session_fits(Node *time, int64 gap)
 /* ---- Changes to the query ---- */
 
 void
-streaming_add_in_time(Query *query, Expr *closes)
+streaming_add_in_time(Query *query, Expr *closes, bool must_close)
 {
-	Oid			argtypes[1] = {TIMESTAMPTZOID};
+	Oid			argtypes[2] = {TIMESTAMPTZOID, BOOLOID};
 	Oid			function = LookupFuncName(list_make2(makeString(STREAMING_INTERNAL_SCHEMA),
 													 makeString("in_time")),
-										  1, argtypes, false);
+										  2, argtypes, false);
 	NullTest   *test = makeNode(NullTest);
 
-	test->arg = (Expr *) makeFuncExpr(function, BOOLOID, list_make1(closes),
+	test->arg = (Expr *) makeFuncExpr(function, BOOLOID,
+									  list_make2(closes, makeBoolConst(must_close, false)),
 									  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 	test->nulltesttype = IS_NOT_NULL;
 	test->location = -1;
@@ -504,51 +582,77 @@ least(List *times)
 static Expr *
 closes_of_row(const StreamingWindow *window, Node *expr)
 {
-	static const StreamingWindow time = {STREAMING_WINDOW_TIME};
+	StreamingWindow time = *window;
+	FuncExpr   *session = streaming_session_call(expr);
 
-	if (window->kind == STREAMING_WINDOW_SESSION)
+	if (session == NULL)
+		return streaming_window_closes(window, expr);
+	time.kind = STREAMING_WINDOW_TIME;
+	return streaming_window_closes(&time, linitial(session->args));
+}
+
+bool
+streaming_counts_late_twice(StreamingCompiler *compiler, Query *query)
+{
+	Node	   *from = linitial(query->jointree->fromlist);
+	ListCell   *lc;
+
+	/* the scan of a stream says when it begins anew */
+	if (streaming_stage_below(compiler, query) == NULL ||
+		(list_length(query->jointree->fromlist) == 1 && IsA(from, RangeTblRef) &&
+		 streaming_is_delta(rt_fetch(((RangeTblRef *) from)->rtindex, query->rtable))))
+		return false;
+	foreach(lc, query->groupClause)
 	{
-		FuncExpr   *call = streaming_session_call(expr);
+		TargetEntry *tle = get_sortgroupclause_tle(lfirst(lc), query->targetList);
 
-		return call ? streaming_window_closes(&time, linitial(call->args)) : NULL;
+		if (streaming_window_of(compiler, query, (Node *) tle->expr).has_late)
+			return true;
 	}
-	return streaming_window_closes(window, expr);
+	return false;
 }
 
 void
-streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
-							 StreamingStage *below, Query *query, List *keys)
+streaming_follow(StreamingCompiler *compiler, const Bitmapset *inputs)
 {
 	StreamingProgram *program = compiler->program;
+
+	for (int i = bms_next_member(inputs, -1); i >= 0; i = bms_next_member(inputs, i))
+		program->inputs[i].followed = program->has_watermark = true;
+}
+
+void
+streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage, Query *query,
+							 List *keys)
+{
 	List	   *of_rows = NIL;
 	List	   *of_keys = NIL;
 	ListCell   *lc;
 
-	if (compiler->event_attno == 0 || (below && below->closes == NULL))
-		return;
 	foreach(lc, keys)
 	{
 		int			i = foreach_current_index(lc);
 		StreamingValue *key = &stage->keys[i];
-		StreamingWindow window = streaming_window_of(query, lfirst(lc), compiler->event_stream,
-													 compiler->event_attno);
+		StreamingWindow window = streaming_window_of(compiler, query, lfirst(lc));
 
 		if (window.kind == STREAMING_WINDOW_NONE)
 			continue;
-		of_rows = lappend(of_rows, closes_of_row(&window, lfirst(lc)));
+		if (window.has_late)
+			of_rows = lappend(of_rows, closes_of_row(&window, lfirst(lc)));
 		of_keys = lappend(of_keys,
 						  streaming_window_closes(&window,
 												  (Node *) makeVar(1, i + 1, key->type, key->typmod,
 																   key->collation, 0)));
 		if (stage->closes_text == NULL)
 			stage->closes_text = streaming_window_closes_text(&window, key->name);
+		streaming_follow(compiler, window.inputs);
 	}
 	if (of_keys == NIL)
 		return;
+	streaming_outputs_event_time(compiler, stage, query);
+	for (int i = 0; i < stage->noutputs; i++)
+		stage->outputs[i].event.has_late = false;
 	stage->closes = least(of_keys);
-	if (below == NULL)
-	{
-		streaming_add_in_time(query, least(of_rows));
-		program->event_attno = compiler->event_attno;
-	}
+	if (of_rows)
+		streaming_add_in_time(query, least(of_rows), compiler->mode == STREAMING_OUTPUT_APPEND);
 }

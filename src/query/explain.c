@@ -159,11 +159,18 @@ streaming_query_explain(const StreamingView *view)
 		lines = lappend(lines, psprintf("Source: %s%s",
 										streaming_qualified_name(program->inputs[i].relid),
 										program->inputs[i].is_view ? " (changes of a continuous view)" : ""));
-	if (program->event_attno)
-		lines = lappend(lines, psprintf("Event time: column %s, watermark %s behind; late rows are dropped and counted",
-										quote_identifier(program->event_column),
-										DatumGetCString(DirectFunctionCall1(interval_out,
-																			IntervalPGetDatum(program->event_delay)))));
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		StreamingProgramInput *input = &program->inputs[i];
+
+		if (input->followed)
+			lines = lappend(lines, psprintf("Event time: column %s%s, watermark %s behind; late rows are dropped and counted",
+											quote_identifier(input->event_column),
+											program->ninputs == 1 ? "" :
+											psprintf(" of %s", streaming_qualified_name(input->relid)),
+											DatumGetCString(DirectFunctionCall1(interval_out,
+																				IntervalPGetDatum(input->event_delay)))));
+	}
 	for (int i = 0; i < program->nstages; i++)
 		lines = explain_stage(lines, &program->stages[i]);
 	lines = lappend(lines, psprintf("Sink: %s (%s)",
