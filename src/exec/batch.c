@@ -743,7 +743,7 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 		ran[i] = streaming_stage_run(exec, deltas);
 		if (!ran[i])
 			continue;
-		if (exec->stage->closes == NULL && !exec->stage->last)
+		if (exec->stage->closes == NULL && !exec->stage->evicts_rows && !exec->stage->last)
 		{
 			finish_stage(state, exec, deltas, result);
 			finished[i] = true;

@@ -565,6 +565,8 @@ streaming_stage_finish(StreamingStageExec *exec, TimestampTz from, TimestampTz u
 {
 	if (exec->stage->closes && from < upto)
 		streaming_close_groups(exec, from, upto);
+	if (exec->stage->evicts_rows && from < upto)
+		streaming_close_edges(exec, from, upto);
 	if (exec->table)
 		streaming_state_close(exec->table);
 	for (int i = 0; i < exec->stage->nedges; i++)

@@ -27,6 +27,7 @@ typedef struct StreamingEdgeExec
 	StreamingGroupKey *row;		/* of the columns */
 	StreamingStateKept *kept;
 	TupleDesc	rows_desc;
+	ExprState  *closes;			/* over the columns; NULL: rows do not go */
 
 	/* for one batch */
 	bool		ran;
@@ -155,6 +156,7 @@ extern void streaming_session_add(StreamingStageExec *exec, TupleTableSlot *slot
 extern void streaming_session_merge(StreamingStageExec *exec);
 
 /* in close.c */
+extern void streaming_close_edges(StreamingStageExec *exec, TimestampTz from, TimestampTz upto);
 extern void streaming_close_groups(StreamingStageExec *exec, TimestampTz from,
 								   TimestampTz upto);
 

@@ -1009,6 +1009,23 @@ refuse_append(StreamingCompiler *compiler)
 				 errmsg("output mode \"append\" is not supported for an aggregation without a watermark"),
 				 errdetail("%s", detail),
 				 errhint("Give the stream's event-time column the option \"watermark\" and group by a window of it, such as date_bin, or use streaming.output_mode = 'update'.")));
+	for (int i = 0; i < program->nstages; i++)
+	{
+		StreamingStage *stage = &program->stages[i];
+
+		if (stage->kind == STREAMING_STAGE_PARTITION)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("output mode \"append\" is not supported for outer joins, window functions, DISTINCT ON, LIMIT and what else is computed anew"),
+					 errdetail("A row can disappear after it has been written."),
+					 errhint("Use streaming.output_mode = 'update'.")));
+		if (stage->kind == STREAMING_STAGE_JOIN && !stage->evicts_rows)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("output mode \"append\" is not supported for an aggregation over a join of streams without a bound in event time"),
+					 errdetail("A row can be joined with any that comes later, and so change its group after that has been written."),
+					 errhint("Bound the watermarked columns of both sides by constants, as in \"a.at BETWEEN b.at - interval '1 hour' AND b.at\", or join by equal windows of them; or use streaming.output_mode = 'update'.")));
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("output mode \"append\" is not supported for an aggregation that is not grouped by a window of event time"),

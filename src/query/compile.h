@@ -11,12 +11,28 @@
 
 #define STREAMING_SIGN_NAME "$sign"
 
+/* Event time of an input of a join. */
+typedef struct StreamingLeafTime
+{
+	int			rti;			/* in the query of the join */
+	RangeTblEntry *rte;			/* ditto */
+	Query	   *query;			/* reads it as a relation 1 */
+
+	/* as of a relation 1 */
+	List	   *late;			/* of Expr: at the first of these times its rows are late */
+	List	   *closes;			/* of Expr: at the first of these they go */
+	List	   *exprs;			/* those that are event time in the output, and */
+	List	   *windows;		/* of StreamingWindow: what they are */
+} StreamingLeafTime;
+
 typedef struct StreamingCompiler
 {
 	StreamingProgram *program;
 	int			mode;			/* asked for, or -1 */
 	List	   *done;			/* of Query: subqueries that are stages */
 	List	   *done_stages;	/* of int: their numbers */
+	StreamingLeafTime *leaf_times;	/* of the join that is compiled; or NULL */
+	int			nleaf_times;
 	int			max_stages;
 } StreamingCompiler;
 
@@ -147,6 +163,22 @@ extern bool streaming_nest_joins(Query *query);
 /* in compile_partition.c: queries whose partitions are computed anew */
 extern StreamingStage *streaming_compile_partition(StreamingCompiler *compiler, Query *query);
 
+/* in time_bound.c */
+
+/*
+ * Tells of the leaves of an inner join, query, until when their rows can be joined;
+ * false: for ever, all of them.
+ */
+extern bool streaming_bound_times(StreamingCompiler *compiler, Query *query,
+								  StreamingLeafTime *leaves, int nleaves);
+
+/*
+ * Do the conditions of query, and what it makes of rows that may be taken back, call
+ * what is the same each time?  So is a time and a constant interval, since the view
+ * keeps its time zone; by days it is where rows are not taken back.
+ */
+extern bool streaming_is_fixed_join(Query *query, bool is_signed);
+
 extern bool streaming_is_aggregation(Query *query);
 
 /*
@@ -192,6 +224,9 @@ extern StreamingWindow streaming_window_of(StreamingCompiler *compiler, Query *q
 /* Which outputs of a stage are event time: those of query. */
 extern void streaming_outputs_event_time(StreamingCompiler *compiler, StreamingStage *stage,
 										 Query *query);
+
+/* The least of times. */
+extern Expr *streaming_least(List *times);
 
 /* The view's watermark is to be behind those of inputs. */
 extern void streaming_follow(StreamingCompiler *compiler, const Bitmapset *inputs);

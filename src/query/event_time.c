@@ -119,6 +119,28 @@ window_of_column(StreamingCompiler *compiler, Oid relid, AttrNumber attno)
 	return result;
 }
 
+/* A column of an input of the join that is compiled. */
+static StreamingWindow
+window_of_leaf(StreamingCompiler *compiler, RangeTblEntry *rte, AttrNumber attno)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
+
+	for (int i = 0; i < compiler->nleaf_times; i++)
+	{
+		StreamingLeafTime *leaf = &compiler->leaf_times[i];
+		ListCell   *lc;
+
+		foreach(lc, leaf->rte == rte ? leaf->exprs : NIL)
+		{
+			Var		   *var = lfirst(lc);
+
+			if (IsA(var, Var) && var->varattno == attno)
+				return *(StreamingWindow *) list_nth(leaf->windows, foreach_current_index(lc));
+		}
+	}
+	return none;
+}
+
 /* A column: of a stream, of a stage, a subquery or a join, or of a function in FROM. */
 static StreamingWindow
 window_of_var(StreamingCompiler *compiler, Query *query, Var *var)
@@ -137,6 +159,8 @@ window_of_var(StreamingCompiler *compiler, Query *query, Var *var)
 
 		return var->varattno <= stage->noutputs ? stage->outputs[var->varattno - 1].event : none;
 	}
+	if (rte->rtekind == RTE_CTE)
+		return window_of_leaf(compiler, rte, var->varattno);
 	if (rte->rtekind == RTE_JOIN)
 		return streaming_window_of(compiler, query, list_nth(rte->joinaliasvars, var->varattno - 1));
 	if (rte->rtekind == RTE_SUBQUERY)
@@ -560,9 +584,8 @@ streaming_lift_hops(Query *query)
 
 /* ---- Stages ---- */
 
-/* The least of times. */
-static Expr *
-least(List *times)
+Expr *
+streaming_least(List *times)
 {
 	MinMaxExpr *result = makeNode(MinMaxExpr);
 
@@ -652,7 +675,7 @@ streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
 	streaming_outputs_event_time(compiler, stage, query);
 	for (int i = 0; i < stage->noutputs; i++)
 		stage->outputs[i].event.has_late = false;
-	stage->closes = least(of_keys);
+	stage->closes = streaming_least(of_keys);
 	if (of_rows)
-		streaming_add_in_time(query, least(of_rows), compiler->mode == STREAMING_OUTPUT_APPEND);
+		streaming_add_in_time(query, streaming_least(of_rows), compiler->mode == STREAMING_OUTPUT_APPEND);
 }

@@ -76,6 +76,9 @@ explain_edge(List *lines, StreamingStage *stage, StreamingEdge *edge, int number
 		lines = lappend(lines, psprintf("    Rows%s: %s.%s%s", which, STREAMING_INTERNAL_SCHEMA,
 										edge->table, edge->nkeys == 0 ? "" :
 										psprintf(" (partition: %s)", names(edge->keys, edge->nkeys))));
+	if (edge->closes)
+		lines = lappend(lines, psprintf("    Rows%s go: when the watermark has passed what they can be joined with",
+										which));
 	if (edge->join_sql)
 		lines = lappend(lines, psprintf("    Join%s: %s", which, trimmed(edge->join_sql)));
 	return lines;

@@ -152,6 +152,9 @@ typedef struct StreamingEdge
 #define STREAMING_EDGE_GROUP(edge) ((edge)->ncolumns + 2)
 #define STREAMING_EDGE_HASH(edge) ((edge)->ncolumns + 3)
 	char	   *join_sql;		/* join: over "$edge" and the rows of the others */
+	Expr	   *closes;			/* join, of its columns, Vars of varno 1: when a row
+								 * can be joined no more and goes; NULL: never */
+	AttrNumber	closes_attno;	/* then */
 } StreamingEdge;
 
 typedef struct StreamingStage
@@ -187,6 +190,7 @@ typedef struct StreamingStage
 	bool		emits_closed;	/* hands groups up when they close */
 	bool		only_appears;	/* rows of its output never disappear */
 	bool		evicts;			/* rows of table go when the group closes */
+	bool		evicts_rows;	/* so do rows of edges, by their own times */
 
 	char	   *table;			/* state (and result) table, unqualified */
 	int			natts;			/* of table */
