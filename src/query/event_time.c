@@ -9,6 +9,7 @@
  *	date_trunc(unit, column[, zone])	key + unit
  *	streaming.tumble, streaming.hop		upper(key)
  *	streaming.session					upper(key) + 1 microsecond
+ *	lower, upper of tumble, hop			key + size, key
  *
  * Every row of such a group has an event time before that moment, so once the
  * watermark has reached it, and what delay the rows may have more, whatever comes for
@@ -27,6 +28,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "common/int.h"
 #include "foreign/foreign.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -45,6 +47,7 @@
 
 static StreamingWindow window_of_var(StreamingCompiler *compiler, Query *query, Var *var);
 static StreamingWindow window_of_call(StreamingCompiler *compiler, Query *query, FuncExpr *call);
+static StreamingWindow window_of_bound(StreamingCompiler *compiler, Query *query, FuncExpr *call);
 
 AttrNumber
 streaming_event_column(Oid stream, Interval **delay, char **name)
@@ -286,6 +289,73 @@ try_constants(FuncExpr *call, int time)
 		(void) evaluate_expr((Expr *) trial, trial->funcresulttype, -1, InvalidOid);
 }
 
+/* A constant interval without months as so many microseconds; NULL: it is none. */
+static Interval *
+fixed_length(Node *node)
+{
+	Interval   *interval = streaming_constant_interval(node);
+	Interval   *result;
+	int64		usecs;
+
+	if (interval == NULL || interval->month != 0 ||
+		pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &usecs) ||
+		pg_add_s64_overflow(usecs, interval->time, &usecs))
+		return NULL;
+	result = palloc0(sizeof(Interval));
+	result->time = usecs;
+	return result;
+}
+
+/*
+ * The starts of windows as times that are grouped again.  What begins in the outer
+ * window ends less than its length after that; not after it at all, if both follow each
+ * other from the epoch and the outer one, of length outer, has room for so many.
+ */
+static StreamingWindow
+time_of_start(const StreamingWindow *window, Oid type, const Interval *outer)
+{
+	StreamingWindow result = *window;
+	const Interval *length = window->length;
+	int64		usecs;
+
+	result.kind = STREAMING_WINDOW_NONE;
+	if (length == NULL || length->month != 0 || length->day > 1000 || length->day < 0)
+		return result;
+	usecs = length->day * USECS_PER_DAY + length->time;
+	if (usecs < 0 || usecs > 1000 * USECS_PER_DAY)
+		return result;
+	if (!(window->from_epoch && outer && usecs > 0 && outer->time % usecs == 0))
+		result.delay += usecs;
+	/* days, and hours by the clock of a zone, are longer where that is changed */
+	if (type != TIMESTAMPOID && (length->day != 0 || window->zone))
+		result.delay += USECS_PER_DAY;
+	result.kind = STREAMING_WINDOW_TIME;
+	result.length = NULL;
+	result.zone = NULL;
+	return result;
+}
+
+/* lower and upper of a window: upper begins one that has no length. */
+static StreamingWindow
+window_of_bound(StreamingCompiler *compiler, Query *query, FuncExpr *call)
+{
+	StreamingWindow result = streaming_window_of(compiler, query, linitial(call->args));
+
+	if (result.kind == STREAMING_WINDOW_SESSION && call->funcid == F_UPPER_ANYRANGE)
+		result.kind = STREAMING_WINDOW_TIME;
+	else if (result.kind == STREAMING_WINDOW_RANGE && call->funcid == F_UPPER_ANYRANGE)
+	{
+		result.kind = STREAMING_WINDOW_START;
+		result.length = palloc0(sizeof(Interval));
+		result.from_epoch = false;
+	}
+	else if (result.kind == STREAMING_WINDOW_RANGE && result.length)
+		result.kind = STREAMING_WINDOW_START;
+	else
+		result.kind = STREAMING_WINDOW_NONE;
+	return result;
+}
+
 static StreamingWindow
 window_of_call(StreamingCompiler *compiler, Query *query, FuncExpr *call)
 {
@@ -297,6 +367,9 @@ window_of_call(StreamingCompiler *compiler, Query *query, FuncExpr *call)
 
 	switch (call->funcid)
 	{
+		case F_LOWER_ANYRANGE:
+		case F_UPPER_ANYRANGE:
+			return window_of_bound(compiler, query, call);
 		case F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP:
 		case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
 			length = streaming_constant_interval(linitial(call->args));
@@ -321,9 +394,15 @@ window_of_call(StreamingCompiler *compiler, Query *query, FuncExpr *call)
 	}
 	if (time == 1 && length == NULL)
 		return none;
+	if (time == 0 && !streaming_session_call((Node *) call))
+		length = fixed_length(llast(call->args));
 	result = streaming_window_of(compiler, query, list_nth(call->args, time));
+	if (result.kind == STREAMING_WINDOW_START && !streaming_session_call((Node *) call))
+		result = time_of_start(&result, exprType(list_nth(call->args, time)),
+							   streaming_is_our_function(call->funcid, "tumble") ? length : NULL);
 	if (result.kind != STREAMING_WINDOW_TIME)
 		return none;
+	result.from_epoch = streaming_is_our_function(call->funcid, "tumble");
 	result.kind = time == 1 ? STREAMING_WINDOW_START :
 		streaming_session_call((Node *) call) ? STREAMING_WINDOW_SESSION :
 		STREAMING_WINDOW_RANGE;
@@ -357,8 +436,12 @@ streaming_window_of_both(const StreamingWindow *a, const StreamingWindow *b)
 	bool		same_length = a->length == b->length ||
 		(a->length && b->length && memcmp(a->length, b->length, sizeof(Interval)) == 0);
 
-	if (a->kind != b->kind || !same_length || !equal(a->zone, b->zone))
+	if (a->kind != b->kind || !equal(a->zone, b->zone) ||
+		(!same_length && a->kind != STREAMING_WINDOW_RANGE))
 		return none;
+	if (!same_length)
+		result.length = NULL;
+	result.from_epoch &= b->from_epoch;
 	result.delay = Max(a->delay, b->delay);
 	result.has_late |= b->has_late;
 	result.inputs = bms_union(a->inputs, b->inputs);

@@ -79,6 +79,7 @@ typedef struct StreamingWindow
 	Interval   *length;			/* START; RANGE: NULL if it is not known */
 	Node	   *zone;			/* the time zone that length is added in; NULL:
 								 * the session's */
+	bool		from_epoch;		/* windows follow each other from the Unix epoch */
 	int64		delay;			/* microseconds */
 	bool		has_late;		/* late rows are still among them */
 	Bitmapset  *inputs;			/* of the program, whose event time it is */
