@@ -45,9 +45,11 @@ OBJS = \
 	src/exec/merge_session.o \
 	src/exec/partition.o \
 	src/exec/progress.o \
+	src/exec/prune.o \
 	src/exec/recompute.o \
 	src/exec/result_index.o \
 	src/exec/stage.o \
+	src/exec/weigh.o \
 	src/extension.o \
 	src/fdw.o \
 	src/format/convert.o \
@@ -71,6 +73,7 @@ OBJS = \
 	src/kafka_property.o \
 	src/planned_batch.o \
 	src/push_scan.o \
+	src/query/bounds.o \
 	src/query/check.o \
 	src/query/compile.o \
 	src/query/compile_bag.o \
@@ -79,6 +82,7 @@ OBJS = \
 	src/query/expand_views.o \
 	src/query/explain.o \
 	src/query/flatten_joins.o \
+	src/query/fold.o \
 	src/query/hash_order.o \
 	src/query/key_index.o \
 	src/query/layout.o \

@@ -11,12 +11,12 @@ CREATE VIEW shown WITH (streaming.continuous) AS
     SELECT date_trunc('minute', at) AS minute, count(*) AS n FROM sent GROUP BY 1;
 
 INSERT INTO sent VALUES ('2024-01-01 12:00:30', 1), ('3000-01-01 00:00:00', 2), (now() + interval '2 hours', 3);
-SELECT FROM streaming.drain('per_minute'), streaming.drain('shown');
+SELECT FROM streaming.drain('per_minute') a, streaming.drain('shown') b;
 SELECT streaming.watermark('per_minute'), streaming.watermark('shown');
 
 -- what comes is not late, and closes what was before
 INSERT INTO sent VALUES ('2024-01-01 12:01:30', 4);
-SELECT FROM streaming.drain('per_minute'), streaming.drain('shown');
+SELECT FROM streaming.drain('per_minute') a, streaming.drain('shown') b;
 SELECT * FROM per_minute;
 SELECT sum(n), max(minute) FROM shown;
 SELECT view, late_rows FROM streaming.stat_views WHERE view::text IN ('per_minute', 'shown') ORDER BY view::text;

@@ -23,10 +23,11 @@ CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT date_trunc('day'
 CREATE VIEW counts WITH (streaming.trigger = 'manual') AS SELECT k, count(*) AS n FROM s GROUP BY k;
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT k, n FROM counts;
 DROP VIEW counts;
--- two functions that return sets
+-- windows in step with another function that returns a set, which are kept in output mode update
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS
     SELECT streaming.hop(at, '1 s', '2 s'), generate_series(1, 2), count(*) FROM s GROUP BY 1, 2;
-
+CREATE VIEW in_step WITH (streaming.trigger = 'manual') AS
+    SELECT lower(streaming.hop(at, '1 s', '2 s')) AS start, generate_series(1, 3) AS i, count(*) AS n FROM s GROUP BY 1, 2;
 -- rows that only appear need no window, and more than one level is fine
 CREATE VIEW keys WITH (streaming.trigger = 'manual', streaming.output_mode = 'append') AS SELECT DISTINCT k FROM s;
 CREATE VIEW key_groups WITH (streaming.trigger = 'manual', streaming.output_mode = 'append') AS SELECT k % 2 AS half FROM s GROUP BY 1;
@@ -34,6 +35,8 @@ INSERT INTO s VALUES (1, '2026-01-01'), (1, '2026-01-02'), (3, '2026-01-03');
 SELECT streaming.drain('keys'), streaming.drain('key_groups');
 SELECT * FROM keys ORDER BY k;
 SELECT * FROM key_groups ORDER BY half;
+SELECT streaming.drain('in_step');
+SELECT start AT TIME ZONE 'UTC' AS start, i, n FROM in_step WHERE start < '2026-01-02 00:00Z' ORDER BY start, i;
 
 -- nor widths that the functions refuse with the first row
 CREATE VIEW months WITH (streaming.output_mode = 'append') AS SELECT date_bin('1 month', at, 'epoch'), count(*) FROM s GROUP BY 1;

@@ -844,12 +844,19 @@ streaming_catalog_named(Oid view, Oid class)
 	return objects;
 }
 
-/* Streams and continuous views among them, through other ordinary views. */
+/*
+ * Streams and continuous views among them, through other ordinary views.  Those that
+ * have been looked into are in *seen: each may be named many times, also by itself.
+ */
 static List *
-add_inputs_of_rule(List *inputs, Oid view)
+add_inputs_of_rule(List *inputs, Oid view, List **seen)
 {
 	ListCell   *lc;
 
+	if (list_member_oid(*seen, view))
+		return inputs;
+	check_stack_depth();
+	*seen = lappend_oid(*seen, view);
 	foreach(lc, streaming_catalog_named(view, RelationRelationId))
 	{
 		Oid			relid = lfirst_oid(lc);
@@ -862,7 +869,7 @@ add_inputs_of_rule(List *inputs, Oid view)
 			if (streaming_catalog_has_view(relid))
 				inputs = list_append_unique_oid(inputs, relid);
 			else
-				inputs = add_inputs_of_rule(inputs, relid);
+				inputs = add_inputs_of_rule(inputs, relid, seen);
 		}
 	}
 	return inputs;
@@ -871,7 +878,9 @@ add_inputs_of_rule(List *inputs, Oid view)
 List *
 streaming_catalog_inputs(Oid definition)
 {
-	return add_inputs_of_rule(NIL, definition);
+	List	   *seen = NIL;
+
+	return add_inputs_of_rule(NIL, definition, &seen);
 }
 
 List *

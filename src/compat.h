@@ -278,4 +278,13 @@
 	(OidIsValid(streaming_scan_check_as_user(node)) ? \
 	 streaming_scan_check_as_user(node) : GetUserId())
 
+/* Whether a datum is copied is asked since 16. */
+#if PG_VERSION_NUM < 160000
+#define streaming_tuplesort_getdatum(state, value, isnull) \
+	tuplesort_getdatum(state, true, value, isnull, NULL)
+#else
+#define streaming_tuplesort_getdatum(state, value, isnull) \
+	tuplesort_getdatum(state, true, false, value, isnull, NULL)
+#endif
+
 #endif							/* STREAMING_COMPAT_H */

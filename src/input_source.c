@@ -186,6 +186,7 @@ streaming_source_begin_planned(StreamingInput *input)
 	StreamingSourceScan *scan = open_source(input);
 	StreamingPositions positions;
 
+	identify(input);
 	input->seek = true;
 	input->batch_rows = 0;
 	input->batch_more = true;

@@ -66,6 +66,7 @@ add_named_relations(List *relids, Oid view)
 {
 	ListCell   *lc;
 
+	check_stack_depth();
 	foreach(lc, streaming_catalog_named(view, RelationRelationId))
 	{
 		Oid			relid = lfirst_oid(lc);

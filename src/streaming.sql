@@ -87,9 +87,15 @@ CREATE TABLE progress (
     state_rows      bigint NOT NULL DEFAULT 0,
     watermark       timestamptz,
     last_batch_ms   float8,
-    last_batch_at   timestamptz
+    last_batch_at   timestamptz,
+    stage_input_rows  bigint[],
+    stage_output_rows bigint[],
+    stage_state_rows  bigint[],
+    stage_ms          float8[],
+    stage_kinds       text[]
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE progress IS 'running totals of each continuous view, written with each batch';
+COMMENT ON COLUMN progress.stage_kinds IS 'of its stages (32 at most), as the four before: see stat_operators';
 
 CREATE TABLE files (
     stream          regclass NOT NULL,
@@ -461,6 +467,28 @@ COMMENT ON COLUMN stat_views.watermark IS 'shown to who may read the view or has
 COMMENT ON COLUMN stat_views.state_bytes IS 'size of all tables of the view, its result included';
 COMMENT ON COLUMN stat_views.lag_rows IS 'records between the view''s checkpoint and the known end of its source; NULL if that is not known';
 
+CREATE VIEW stat_operators AS
+    SELECT v.view, s.stage::int AS stage, s.kind, s.input_rows, s.output_rows, s.state_rows,
+           streaming_internal.view_bytes(ARRAY(
+               SELECT r FROM unnest(v.relations) r
+               WHERE r ~ format('^(state|bag|rows)_%s_%s(_[0-9]+)?$', v.id, s.stage)
+                  OR (r = 'result_' || v.id AND s.stage = pg_catalog.cardinality(p.stage_kinds)))) AS state_bytes,
+           s.ms
+    FROM continuous_view v
+    JOIN pg_catalog.pg_class c ON c.oid = v.view
+    JOIN progress p USING (view)
+    CROSS JOIN LATERAL unnest(p.stage_kinds, p.stage_input_rows, p.stage_output_rows,
+                              p.stage_state_rows, p.stage_ms)
+        WITH ORDINALITY AS s(kind, input_rows, output_rows, state_rows, ms, stage);
+COMMENT ON VIEW stat_operators IS 'totals of the stages of each continuous view (see streaming.explain) since it was made or reset';
+COMMENT ON COLUMN stat_operators.stage IS 'from 1; the first 32 are shown';
+COMMENT ON COLUMN stat_operators.kind IS 'append, combine, multiset, recompute, session, partition or join';
+COMMENT ON COLUMN stat_operators.input_rows IS 'that have come to it, from sources and from the stages below; where it reads them twice they count twice';
+COMMENT ON COLUMN stat_operators.output_rows IS 'that it has handed up; of the last one, rows that changed in the result';
+COMMENT ON COLUMN stat_operators.state_rows IS 'rows of its tables, counted as they are written; those of the result are the last stage''s';
+COMMENT ON COLUMN stat_operators.state_bytes IS 'size of these tables, with indexes';
+COMMENT ON COLUMN stat_operators.ms IS 'time spent in it';
+
 CREATE VIEW stat_streams AS
     SELECT f.ftrelid::regclass AS stream, p.partition, p.position, p.end_position,
            p.lag_rows, p.rows_read, p.bytes_read, p.rejected_rows, p.absent_columns,
@@ -542,4 +570,4 @@ COMMENT ON COLUMN status.lag_rows IS 'as stat_views.lag_rows';
 COMMENT ON COLUMN status.lag_seconds IS 'how long the oldest of these has been waiting, at most; NULL if that is not known';
 COMMENT ON COLUMN status.rows_per_second IS 'input rows taken in the last minute, or since the oldest of the view''s batches in streaming.batches if that is less';
 
-GRANT SELECT ON views, stat_views, stat_streams, stat_sinks, indexes, batches, status TO PUBLIC;
+GRANT SELECT ON views, stat_views, stat_operators, stat_streams, stat_sinks, indexes, batches, status TO PUBLIC;

@@ -1,6 +1,7 @@
 /*
  * vacuum.c
- *		VACUUM of the extension's own tables by the workers that empty them.
+ *		VACUUM of the extension's own tables by the workers that empty them, and
+ *		ANALYZE of those that they look rows up in with SQL.
  *
  * Where rows go as fast as they come, space is needed again at once; autovacuum
  * comes once a minute, if it is on.
@@ -21,9 +22,18 @@
 #include "pgstat.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "streaming.h"
 #include "vacuum.h"
+
+typedef struct VacuumTask
+{
+	const char *schema;
+	const char *table;
+	const char *column;			/* to ANALYZE; NULL: VACUUM */
+	bool		truncate;
+} VacuumTask;
 
 static DefElem *
 option(const char *name, Node *value)
@@ -54,16 +64,35 @@ vacuum_statement(Oid relid, bool truncate)
 	return statement;
 }
 
+/* Of one column: those of users' types are none of the worker's business. */
+static VacuumStmt *
+analyze_statement(Oid relid, const char *column)
+{
+	VacuumStmt *statement = makeNode(VacuumStmt);
+
+	statement->options = list_make1(option("skip_locked", (Node *) makeBoolean(true)));
+	statement->rels = list_make1(makeVacuumRelation(NULL, relid,
+													list_make1(makeString(pstrdup(column)))));
+	return statement;
+}
+
 /* In a transaction, which VACUUM replaces by others. */
 static void
-vacuum_table(const char *schema, const char *table, bool truncate, MemoryContext context)
+run_statement(VacuumTask *task, MemoryContext context)
 {
-	Oid			relid = get_relname_relid(table, get_namespace_oid(schema, true));
+	Oid			relid = get_relname_relid(task->table, get_namespace_oid(task->schema, true));
 
 	if (!OidIsValid(relid))
 		return;
 	MemoryContextSwitchTo(context);
-	ExecVacuum(make_parsestate(NULL), vacuum_statement(relid, truncate), true);
+	if (task->column == NULL)
+	{
+		ExecVacuum(make_parsestate(NULL), vacuum_statement(relid, task->truncate), true);
+		return;
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ExecVacuum(make_parsestate(NULL), analyze_statement(relid, task->column), true);
+	PopActiveSnapshot();
 }
 
 static void
@@ -72,14 +101,15 @@ error_context(void *arg)
 	errcontext("%s", (char *) arg);
 }
 
-void
-streaming_vacuum(const char *schema, const char *table, bool truncate)
+static void
+run_task(VacuumTask *task)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "streaming vacuum",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	MemoryContext portal = PortalContext;
-	char	   *activity = psprintf("VACUUM %s.%s", schema, table);
+	char	   *activity = psprintf("%s %s.%s", task->column ? "ANALYZE" : "VACUUM",
+									task->schema, task->table);
 	ErrorContextCallback callback = {error_context_stack, error_context, activity};
 
 	error_context_stack = &callback;
@@ -89,7 +119,7 @@ streaming_vacuum(const char *schema, const char *table, bool truncate)
 	PG_TRY();
 	{
 		StartTransactionCommand();
-		vacuum_table(schema, table, truncate, context);
+		run_statement(task, context);
 		CommitTransactionCommand();
 	}
 	PG_CATCH();
@@ -107,4 +137,20 @@ streaming_vacuum(const char *schema, const char *table, bool truncate)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+void
+streaming_vacuum(const char *schema, const char *table, bool truncate)
+{
+	VacuumTask	task = {schema, table, NULL, truncate};
+
+	run_task(&task);
+}
+
+void
+streaming_analyze(const char *schema, const char *table, const char *column)
+{
+	VacuumTask	task = {schema, table, column, false};
+
+	run_task(&task);
 }

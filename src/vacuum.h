@@ -1,6 +1,6 @@
 /*
  * vacuum.h
- *		VACUUM of the extension's own tables by the workers that empty them.
+ *		VACUUM and ANALYZE of the extension's own tables by the workers that write them.
  */
 #ifndef STREAMING_VACUUM_H
 #define STREAMING_VACUUM_H
@@ -17,5 +17,8 @@
  * it may have to wait some seconds for those who read the table.
  */
 extern void streaming_vacuum(const char *schema, const char *table, bool truncate);
+
+/* Ditto, ANALYZEs one column of a table. */
+extern void streaming_analyze(const char *schema, const char *table, const char *column);
 
 #endif							/* STREAMING_VACUUM_H */

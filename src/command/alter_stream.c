@@ -26,31 +26,58 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
+#include "attempt.h"
 #include "catalog.h"
 #include "query/program.h"
 #include "source/source_push.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
+/* A streaming_attempt: do the tables of a view still fit? */
+typedef struct Fit
+{
+	StreamingView *view;
+	bool		fits;
+} Fit;
+
+static void
+check_fit(void *arg)
+{
+	Fit		   *fit = arg;
+	StreamingView *view = fit->view;
+	Relation	rel = relation_open(view->definition, AccessShareLock);
+	StreamingProgram *program = streaming_compile(get_view_query(rel), view->owner, view->id,
+												  &view->sink, view->output_mode);
+
+	relation_close(rel, NoLock);
+	fit->fits = streaming_layout_matches(program);
+}
+
 /*
  * The state of a view depends on what its stream has for a watermark, so that is
  * not changed below a view if the view's tables would have to be other ones.  A
- * view that could not be kept at all raises its own error.
+ * view that could not be kept at all raises its own error; but who does not own it
+ * is not kept from changing a stream by a view that could not be kept before either.
  */
 static void
 check_view(Oid view, Oid stream)
 {
-	StreamingView *definition = streaming_catalog_view(view, true);
-	StreamingProgram *program;
-	Relation	rel;
+	Fit			fit = {streaming_catalog_view(view, true), true};
+	ErrorData  *error;
 
-	if (definition == NULL || definition->restored)
+	if (fit.view == NULL || fit.view->restored)
 		return;
-	rel = relation_open(definition->definition, AccessShareLock);
-	program = streaming_compile(get_view_query(rel), definition->owner, definition->id,
-								&definition->sink, definition->output_mode);
-	relation_close(rel, NoLock);
-	if (!streaming_layout_matches(program))
+	if (has_privs_of_role(GetUserId(), fit.view->owner))
+		check_fit(&fit);
+	else if ((error = streaming_attempt(check_fit, &fit, CurrentMemoryContext)) != NULL)
+	{
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		ereport(WARNING,
+				(errmsg("continuous view \"%s\" cannot be kept: %s", get_rel_name(view),
+						error->message)));
+	}
+	if (!fit.fits)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("cannot change the watermark of stream \"%s\" because continuous view \"%s\" depends on it",

@@ -46,6 +46,7 @@
 #include "streaming.h"
 #include "input.h"
 #include "query/query.h"
+#include "settings.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
@@ -66,6 +67,7 @@ static Oid	make_functions(StreamingViewOptions *options, StreamingView *view);
 static void make_change_streams(StreamingViewSpec *spec);
 static Oid	make_view(ViewStmt *stmt, Oid namespace, StreamingViewSpec *spec,
 					  ProcessUtilityContext context, QueryCompletion *qc);
+static void tell_growth(ViewStmt *stmt, StreamingViewSpec *spec);
 static List *names_of_relations(Oid definition, List *tables);
 
 void
@@ -143,6 +145,7 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 			streaming_input_initialize(&view, lfirst_oid(lc));
 	}
 	streaming_workers_notify();
+	tell_growth(stmt, spec);
 }
 
 /* ---------------------------------------------------------------------------
@@ -221,6 +224,7 @@ expand_definition(Oid relid)
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	streaming_settings_write_exactly();
 	CommandCounterIncrement();
 	streaming_expand_views(query);
 	sql = pg_get_querydef(query, false);
@@ -498,6 +502,16 @@ streaming_no_result(PG_FUNCTION_ARGS)
 			 errdetail("Its sink is a function or the server log, and its rows are kept nowhere else."),
 			 errhint("Read what the sink has made of them, or set streaming.output_mode to \"complete\".")));
 	return (Datum) 0;
+}
+
+static void
+tell_growth(ViewStmt *stmt, StreamingViewSpec *spec)
+{
+	if (spec->growth)
+		ereport(NOTICE,
+				(errmsg("nothing bounds the rows that continuous view \"%s\" keeps",
+						stmt->view->relname),
+				 errdetail("%s", spec->growth), errhint("%s", spec->growth_hint)));
 }
 
 /* Names of the relations that were made, with their indexes. */

@@ -25,7 +25,9 @@
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -237,6 +239,34 @@ streaming_internal_share(Oid relid)
 	}
 }
 
+/*
+ * What the columns of a part are made of, the view is made of, too.  DROP ... CASCADE
+ * of that finds the newest first, and so the view with its parts, and not a column of
+ * a part, which it could not remove once the part is gone.
+ */
+static void
+depend_on_types(Oid relid, const ObjectAddress *view)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	ObjectAddresses *types = new_object_addresses();
+
+	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+		ObjectAddress object;
+
+		ObjectAddressSet(object, TypeRelationId, att->atttypid);
+		if (!att->attisdropped && att->atttypid >= FirstNormalObjectId)
+			add_exact_object_address(&object, types);
+		ObjectAddressSet(object, CollationRelationId, att->attcollation);
+		if (!att->attisdropped && att->attcollation >= FirstNormalObjectId)
+			add_exact_object_address(&object, types);
+	}
+	table_close(rel, NoLock);
+	record_object_address_dependencies(view, types, DEPENDENCY_NORMAL);
+	free_object_addresses(types);
+}
+
 void
 streaming_internal_adopt(Oid relid, Oid owner)
 {
@@ -246,7 +276,11 @@ streaming_internal_adopt(Oid relid, Oid owner)
 	ObjectAddressSet(part, RelationRelationId, relid);
 	ObjectAddressSet(whole, RelationRelationId, owner);
 	if (streaming_internal_whole(relid) != owner)
+	{
 		recordDependencyOn(&part, &whole, DEPENDENCY_INTERNAL);
+		if (get_rel_relkind(owner) == RELKIND_VIEW)
+			depend_on_types(relid, &whole);
+	}
 	if (streaming_relation_owner(relid, false) != streaming_catalog_owner())
 		ATExecChangeOwner(relid, streaming_catalog_owner(), true, AccessExclusiveLock);
 	CommandCounterIncrement();

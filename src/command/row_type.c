@@ -2,7 +2,7 @@
  * row_type.c
  *		Changes of the attributes of a row type whose values a view has as keys.
  *
- * A group is found by the hash of its keys.  That of a row is made of its
+ * A group, or a partition, is found by the hash of its keys.  That of a row is made of its
  * attributes, as many as it has, so with another one the hash that is stored is
  * not that of the same row any more: the group would be made a second time.
  * PostgreSQL refuses such a change where an index would be wrong after it; here it
@@ -37,7 +37,8 @@ table_of_relation(Oid relid)
 	if (get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE)
 		return table_of_type(get_rel_type_id(relid));
 	if (get_rel_namespace(relid) == streaming_internal_namespace() &&
-		get_attnum(relid, "$hash") != InvalidAttrNumber)
+		(get_attnum(relid, "$hash") != InvalidAttrNumber ||
+		 get_attnum(relid, "$group") != InvalidAttrNumber))
 		return relid;
 	return InvalidOid;
 }

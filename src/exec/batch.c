@@ -316,6 +316,9 @@ open_program(StreamingViewState *state)
 		state->inputs[i] = streaming_input_open(state->definition, state->program->inputs[i].scan);
 	}
 	state->progress = streaming_progress_read(state->view);
+	state->progress.nstages = Min(state->program->nstages, STREAMING_COUNTED_STAGES);
+	for (int i = 0; i < state->progress.nstages; i++)
+		state->progress.stages[i].kind = streaming_stage_kind_name(state->program->stages[i].kind);
 	state->planned = calls_functions(state) ?
 		streaming_planned_batch_read(state->view, state->progress.batch_id + 1) : NULL;
 	plan_inputs(state);
@@ -558,15 +561,24 @@ planned_positions(StreamingViewState *state, int i, char **partitions, char **po
 static void
 plan_inputs(StreamingViewState *state)
 {
+	int			known = 0;
+
 	for (int i = 0; state->planned && i < state->program->ninputs; i++)
 	{
 		char	  **partitions = palloc(sizeof(char *) * Max(state->planned->n, 1));
 		char	  **positions = palloc(sizeof(char *) * Max(state->planned->n, 1));
 		int			n = planned_positions(state, i, partitions, positions);
 
+		known += n;
 		if (n > 0)
 			streaming_input_plan(state->inputs[i], n, partitions, positions);
 	}
+	if (state->planned && known < state->planned->n)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of table \"%s.planned_batches\" is of another stream than continuous view \"%s\" reads",
+						STREAMING_SCHEMA, get_rel_name(state->view)),
+				 errhint("Delete the row to let the batch take what there is.")));
 }
 
 /*
@@ -668,6 +680,56 @@ end_input(StreamingViewState *state, bool input)
 		new_watermark(state, input);
 }
 
+/* Stage i is complete: adds its rows to its totals.  deltas: of those below. */
+static void
+count_stage(StreamingViewState *state, int i, StreamingDelta **deltas)
+{
+	StreamingStageExec *exec = state->stages[i];
+	StreamingStageTotals *totals = &state->progress.stages[i];
+
+	if (i >= state->progress.nstages)
+		return;
+	for (int k = 0; k < exec->stage->nedges; k++)
+	{
+		if (exec->stage->edges[k].stage)
+			totals->input_rows += deltas[exec->stage->edges[k].stage - 1]->nrows;
+	}
+	totals->output_rows += exec->stage->last ? exec->output_rows : exec->changes->nrows;
+	totals->state_rows += exec->rows_added;
+}
+
+/* Stage i has been run, or gone on, since start. */
+static void
+count_time(StreamingViewState *state, int i, instr_time start)
+{
+	if (i < state->progress.nstages)
+		state->progress.stages[i].ms += since_ms(start);
+}
+
+/* So many rows of an input have been read, by each edge that reads it. */
+static void
+count_input(StreamingViewState *state, int input, int64 rows)
+{
+	for (int i = 0; i < state->progress.nstages; i++)
+	{
+		StreamingStage *stage = &state->program->stages[i];
+
+		for (int k = 0; k < stage->nedges; k++)
+		{
+			if (stage->edges[k].stage == 0 && stage->edges[k].input == input)
+				state->progress.stages[i].input_rows += rows;
+		}
+	}
+}
+
+/* Its temporary files would be missed at the commit. */
+static void
+end_delta(StreamingDelta *delta)
+{
+	if (delta)
+		tuplestore_end(delta->store);
+}
+
 /* Makes a stage ready to run: what its inputs are like, and who is to have its rows. */
 static void
 begin_stage(StreamingViewState *state, StreamingStageExec *exec)
@@ -699,6 +761,7 @@ finish_stage(StreamingViewState *state, StreamingStageExec *exec, StreamingDelta
 	result->merge_ms += INSTR_TIME_GET_MILLISEC(exec->merge_time);
 	if (exec->table)
 		state->progress.state_rows += exec->table->rows_added;
+	count_stage(state, exec->stage->number - 1, deltas);
 	deltas[exec->stage->number - 1] = exec->changes;
 }
 
@@ -718,6 +781,7 @@ hand_out(StreamingViewState *state, StreamingStageExec *exec, StreamingBatchResu
 		streaming_memory_mark(state->program->id, state->progress.batch_id + 1);
 	if (exec->changes && exec->changes->nrows > 0)
 		streaming_write_changes(state->change_stream, &state->write_changes, exec->changes);
+	end_delta(exec->writes);
 }
 
 /*
@@ -738,31 +802,39 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 	for (int i = 0; i < n; i++)
 	{
 		StreamingStageExec *exec = state->stages[i];
+		instr_time	start;
 
+		INSTR_TIME_SET_CURRENT(start);
 		begin_stage(state, exec);
 		ran[i] = streaming_stage_run(exec, deltas);
-		if (!ran[i])
-			continue;
-		if (exec->stage->closes == NULL && !exec->stage->evicts_rows && !exec->stage->last)
+		if (ran[i] && exec->stage->closes == NULL && !exec->stage->evicts_rows &&
+			!exec->stage->last)
 		{
 			finish_stage(state, exec, deltas, result);
 			finished[i] = true;
 		}
-		else if (!exec->stage->emits_closed)
+		else if (ran[i] && !exec->stage->emits_closed)
 			deltas[i] = exec->changes;
+		count_time(state, i, start);
 	}
 	end_input(state, input);
 	for (int i = 0; i < n; i++)
 	{
 		StreamingStageExec *exec = state->stages[i];
+		instr_time	start;
 
+		if (finished[i])
+			continue;
+		INSTR_TIME_SET_CURRENT(start);
 		if (!ran[i] && !streaming_stage_run(exec, deltas))
 			elog(ERROR, "stage %d has not got its input", i + 1);
-		if (!finished[i])
-			finish_stage(state, exec, deltas, result);
+		finish_stage(state, exec, deltas, result);
+		count_time(state, i, start);
 	}
 	state->progress.late_rows += streaming_late_end();
 	hand_out(state, state->stages[n - 1], result);
+	for (int i = 0; i < n; i++)
+		end_delta(deltas[i]);
 }
 
 /*
@@ -878,7 +950,10 @@ end_inputs(StreamingViewState *state, StreamingBatchResult *result)
 
 		if (state->has_input[i])
 		{
-			result->input_rows += streaming_input_end(input, &more);
+			int64		rows = streaming_input_end(input, &more);
+
+			result->input_rows += rows;
+			count_input(state, i, rows);
 			streaming_input_checkpoint(input, state->progress.batch_id + 1);
 			result->more |= more;
 			continue;
@@ -941,7 +1016,9 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	if (calls_functions(state))
 		streaming_planned_batch_delete(state->view);
 	PopActiveSnapshot();
+	streaming_stop_point("batch_written");
 	end_block();
+	streaming_stop_point("batch_committed");
 	MemoryContextSwitchTo(caller);
 	for (int i = 0; i < state->program->ninputs; i++)
 	{

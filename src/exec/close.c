@@ -35,7 +35,7 @@ close_table(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 		MemoryContextSwitchTo(old);
 	}
 	if (exec->result)
-		streaming_state_close(exec->result);
+		streaming_stage_close_table(exec, exec->result);
 	exec->result = NULL;
 }
 
@@ -52,7 +52,7 @@ close_bag(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 		CHECK_FOR_INTERRUPTS();
 		streaming_state_delete(bag, bag->stored);
 	}
-	streaming_state_close(bag);
+	streaming_stage_close_table(exec, bag);
 }
 
 /* Rows that can be joined no more. */

@@ -2,8 +2,8 @@
  * edge.c
  *		The inputs of a stage, and what is kept of their rows.
  *
- * A stage has a statement for each input.  Its rows wait (stage.c), and those that
- * are equal are one row with the sum of their weights before a table is touched.
+ * A stage has a statement for each input.  Its rows wait (stage.c, weigh.c), and those
+ * that are equal are one row with the sum of their weights before a table is touched.
  *
  * A join keeps the rows of its inputs.  What has come to one input is joined with
  * what is kept of the others, and kept then itself, one input after the other:
@@ -73,7 +73,9 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 	exec->types = edge_types(edge);
 	exec->partition = streaming_group_key(edge->keys, edge->nkeys, NULL, 0);
 	exec->row = streaming_group_key(edge->columns, edge->ncolumns, NULL, 0);
+	exec->weighed = edge->weighted ? exec->row : NULL;
 	exec->kept = streaming_state_keep(view, edge->table, edge->weighted);
+	exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
 	exec->rows_desc = rows_desc(edge);
 	exec->join.sql = edge->join_sql;
 	if (edge->closes)
@@ -98,7 +100,7 @@ streaming_edge_table(StreamingEdgeExec *exec)
 
 /* ---- Equal rows ---- */
 
-int
+void
 streaming_collapse_pending(StreamingStageExec *exec, StreamingGroupKey *key, bool weighted)
 {
 	TupleTableSlot *one = exec->input;
@@ -140,7 +142,6 @@ streaming_collapse_pending(StreamingStageExec *exec, StreamingGroupKey *key, boo
 		}
 	}
 	exec->npending = n;
-	return n;
 }
 
 /* ---- Rows that are kept ---- */
@@ -206,8 +207,7 @@ int64
 streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot)
 {
 	slot_getallattrs(slot);
-	return exec->edge->weighted ?
-		streaming_group_hash(exec->row, slot->tts_values, slot->tts_isnull) : 0;
+	return partition_of(exec, slot);
 }
 
 /* When the row in exec->input goes, into the row that is to be written. */
@@ -224,37 +224,31 @@ set_closes(StreamingStageExec *exec, TupleTableSlot *row)
 											  &row->tts_isnull[attno - 1]);
 }
 
-/* Keeps the pending rows of the stage's current edge. */
 void
 streaming_merge_edge(StreamingStageExec *exec)
 {
 	StreamingEdgeExec *edge = exec->current;
 	MemoryContext old = CurrentMemoryContext;
-	int			n = exec->npending;
 
 	if (edge->edge->weighted)
-	{
-		n = streaming_collapse_pending(exec, edge->row, true);
-		streaming_state_expect(edge->table, n);
-	}
-	for (int i = 0; i < n; i++)
+		streaming_state_expect(edge->table, exec->lookups);
+	for (int i = 0; i < exec->npending; i++)
 	{
 		int64		weight = edge->edge->weighted ? exec->weights[i] : 1;
 		int64		group;
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (weight == 0)
-			continue;
 		ResetExprContext(exec->econtext);
 		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
 		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
 		slot_getallattrs(exec->input);
-		group = partition_of(edge, exec->input);
+		group = edge->edge->weighted ? partition_of(edge, exec->input) : exec->pending[i].hash;
 		set_closes(exec, edge->table->row);
 		keep_row(edge, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
 				 weight, group);
-		streaming_touch_group(exec, group);
+		if (exec->stage->kind == STREAMING_STAGE_PARTITION)
+			streaming_touch_group(exec, group);
 		MemoryContextSwitchTo(old);
 	}
 	streaming_state_settle(edge->table);	/* and the next may be of the same rows */
@@ -362,6 +356,7 @@ streaming_join_run(StreamingStageExec *exec)
 	if (edge->rows->nrows > 0)
 	{
 		CommandCounterIncrement();
+		streaming_stop_point("edge_joining");
 		streaming_replan(exec, &edge->join);
 		streaming_statement_run(&edge->join, edge->rows, NULL, false, (DestReceiver *) &receiver);
 	}

@@ -388,9 +388,7 @@ streaming_merge_pending(StreamingStageExec *exec)
 	MemoryContext old = CurrentMemoryContext;
 	bool		counted = exec->stage->kind == STREAMING_STAGE_MULTISET;
 
-	if (counted)
-		(void) streaming_collapse_pending(exec, exec->group_key, exec->current->edge->weighted);
-	streaming_state_expect(exec->table, exec->npending);
+	streaming_state_expect(exec->table, exec->lookups);
 	for (int i = 0; i < exec->npending; i++)
 	{
 		StreamingHashed *row = &exec->pending[i];

@@ -47,9 +47,13 @@ stored_sql(StreamingStage *stage)
 		appendStringInfo(&buf, ", t.%s",
 						 quote_identifier(NameStr(TupleDescAttr(stage->table_desc,
 																stage->keys[i].attno - 1)->attname)));
-	appendStringInfo(&buf, ", - t.\"$count\" FROM %s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
-	if (!stage->whole)
-		appendStringInfoString(&buf, " WHERE t.\"$group\" OPERATOR(pg_catalog.=) ANY ($1)");
+	appendStringInfoString(&buf, ", - t.\"$count\" FROM ");
+	if (stage->whole)
+		appendStringInfo(&buf, "%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
+	else
+		appendStringInfo(&buf, "pg_catalog.unnest($1) g(\"$group\"), "
+						 "LATERAL (SELECT * FROM %s.%s t WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\" OFFSET 0) t",
+						 STREAMING_INTERNAL_SCHEMA, stage->table);
 	return buf.data;
 }
 
@@ -69,10 +73,11 @@ streaming_partition_open(StreamingStageExec *exec)
 
 	exec->recompute.sql = computed_sql(stage);
 	exec->stored.sql = stored_sql(stage);
+	exec->prune.sql = stage->prune_sql;
 	if (!stage->whole)
 	{
-		exec->recompute.nparams = exec->stored.nparams = 1;
-		exec->recompute.param_types = exec->stored.param_types = param_types;
+		exec->recompute.nparams = exec->stored.nparams = exec->prune.nparams = 1;
+		exec->recompute.param_types = exec->stored.param_types = exec->prune.param_types = param_types;
 	}
 	exec->row_key = streaming_group_key(&group, 1, stage->keys, stage->nkeys);
 	exec->result_types = list_make1_oid(INT8OID);
@@ -86,9 +91,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	StreamingStageExec *exec = ((PartitionReceiver *) self)->exec;
 
-	slot_getallattrs(slot);
-	streaming_add_pending(exec, streaming_group_hash(exec->row_key, slot->tts_values,
-													 slot->tts_isnull), slot);
+	streaming_weigh(exec, exec->row_key, slot, true);
 	return true;
 }
 
@@ -98,7 +101,6 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 	StreamingStageExec *exec = ((PartitionReceiver *) self)->exec;
 
 	streaming_check_types(desc, exec->result_types);
-	streaming_make_input(exec, desc);
 }
 
 static void
@@ -172,81 +174,64 @@ compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 {
 	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
 	DestNone}, exec};
-	Datum	   *elements = palloc(sizeof(Datum) * n);
-	Datum		param;
+	Datum		param = streaming_int8_array(hashes, n);
 	MemoryContext old = CurrentMemoryContext;
-	int			nrows;
 
-	for (int i = 0; i < n; i++)
-		elements[i] = Int64GetDatum(hashes[i]);
-	param = PointerGetDatum(construct_array(elements, n, INT8OID, sizeof(int64),
-											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	streaming_replan(exec, &exec->recompute);
 	streaming_replan(exec, &exec->stored);
-	exec->recompute.size = exec->stored.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
+	streaming_replan(exec, &exec->prune);
+	exec->recompute.size = exec->stored.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
 		STREAMING_SIZE_FEW;
+	streaming_prune(exec, param);
 	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
 	streaming_statement_run(&exec->recompute, NULL, &param, false, (DestReceiver *) &receiver);
-	streaming_sort_hashed(exec->pending, exec->npending);
-	nrows = streaming_collapse_pending(exec, exec->row_key, true);
-	streaming_state_expect(exec->table, nrows);
-	for (int i = 0; i < nrows; i++)
+	streaming_stop_point("partition_computed");
+	while (streaming_weigh_next(exec))
 	{
-		if (i % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (exec->weights[i] == 0)
-			continue;
-		ResetExprContext(exec->econtext);
-		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
-		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
-		slot_getallattrs(exec->input);
-		put_row(exec, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
-				exec->weights[i]);
-		MemoryContextSwitchTo(old);
+		streaming_state_expect(exec->table, exec->lookups);
+		for (int i = 0; i < exec->npending; i++)
+		{
+			ResetExprContext(exec->econtext);
+			MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
+			ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
+			slot_getallattrs(exec->input);
+			put_row(exec, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
+					exec->weights[i]);
+			MemoryContextSwitchTo(old);
+		}
 	}
 	streaming_state_settle(exec->table);
-	exec->npending = 0;
-	MemoryContextReset(exec->pending_context);
+	pfree(DatumGetPointer(param));
 }
 
-static int
-compare_hashes(const void *a, const void *b)
+Datum
+streaming_int8_array(int64 *values, int n)
 {
-	int64		left = *(const int64 *) a;
-	int64		right = *(const int64 *) b;
+	Datum	   *elements = palloc(sizeof(Datum) * n);
+	ArrayType  *array;
 
-	return left < right ? -1 : left > right ? 1 : 0;
-}
-
-int
-streaming_sort_touched(StreamingStageExec *exec)
-{
-	int			n = 0;
-
-	qsort(exec->touched, exec->ntouched, sizeof(int64), compare_hashes);
-	for (int i = 0; i < exec->ntouched; i++)
-	{
-		if (n == 0 || exec->touched[n - 1] != exec->touched[i])
-			exec->touched[n++] = exec->touched[i];
-	}
-	return n;
+	for (int i = 0; i < n; i++)
+		elements[i] = Int64GetDatum(values[i]);
+	array = construct_array(elements, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+							TYPALIGN_DOUBLE);
+	pfree(elements);
+	return PointerGetDatum(array);
 }
 
 void
 streaming_compute_touched(StreamingStageExec *exec)
 {
+	int64	   *hashes;
 	int			n;
 
 	/* as a whole it may have rows for no input */
-	if (exec->stage->whole && (exec->ntouched > 0 || exec->first))
-	{
-		exec->ntouched = 0;
+	if (exec->stage->whole && exec->first && exec->touched == NULL)
 		streaming_touch_group(exec, 0);
-	}
-	if (exec->ntouched == 0)
+	if (exec->touched == NULL)
 		return;
 	CommandCounterIncrement();
-	n = streaming_sort_touched(exec);
-	for (int i = 0; i < n; i += PARTITIONS_AT_ONCE)
-		compute_partitions(exec, exec->touched + i, Min(PARTITIONS_AT_ONCE, n - i));
+	streaming_stop_point("partition_touched");
+	hashes = palloc(sizeof(int64) * PARTITIONS_AT_ONCE);
+	while ((n = streaming_next_touched(exec, hashes, PARTITIONS_AT_ONCE)) > 0)
+		compute_partitions(exec, hashes, n);
 }

@@ -14,6 +14,8 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -35,6 +37,11 @@ enum
 	Anum_progress_watermark,
 	Anum_progress_last_batch_ms,
 	Anum_progress_last_batch_at,
+	Anum_progress_stage_input_rows,
+	Anum_progress_stage_output_rows,
+	Anum_progress_stage_state_rows,
+	Anum_progress_stage_ms,
+	Anum_progress_stage_kinds,
 	_Anum_progress_max
 };
 #define Natts_progress (_Anum_progress_max - 1)
@@ -49,6 +56,11 @@ static const StreamingTableColumn columns[Natts_progress] = {
 	{"watermark", TIMESTAMPTZOID, true},
 	{"last_batch_ms", FLOAT8OID, true},
 	{"last_batch_at", TIMESTAMPTZOID, true},
+	{"stage_input_rows", INT8ARRAYOID, true},
+	{"stage_output_rows", INT8ARRAYOID, true},
+	{"stage_state_rows", INT8ARRAYOID, true},
+	{"stage_ms", FLOAT8ARRAYOID, true},
+	{"stage_kinds", TEXTARRAYOID, true},
 };
 
 static StreamingTableDef progress_table =
@@ -69,6 +81,79 @@ begin_scan(StreamingTable *table, Oid view, LOCKMODE lockmode, HeapTuple *tuple)
 	scan = streaming_table_scan(table, 0, SnapshotSelf, 1, &key);
 	*tuple = systable_getnext(scan);
 	return scan;
+}
+
+/*
+ * The elements of an array, those that are NULL or behind its end left as they
+ * are.
+ */
+static void
+read_array(Datum value, bool isnull, Oid type, Datum *elements)
+{
+	Datum	   *found;
+	bool	   *found_null;
+	int			n = 0;
+
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(value), type, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &found, &found_null, &n);
+	n = Min(n, STREAMING_COUNTED_STAGES);
+	for (int i = 0; i < n; i++)
+	{
+		if (!found_null[i])
+			elements[i] = found[i];
+	}
+}
+
+static void
+read_stages(StreamingProgress *progress, Datum *values, bool *isnull)
+{
+	Datum		elements[_Anum_progress_max][STREAMING_COUNTED_STAGES] = {0};
+
+	for (int attno = Anum_progress_stage_input_rows; attno <= Anum_progress_stage_ms; attno++)
+		read_array(values[attno - 1], isnull[attno - 1],
+				   attno == Anum_progress_stage_ms ? FLOAT8OID : INT8OID, elements[attno]);
+	for (int i = 0; i < STREAMING_COUNTED_STAGES; i++)
+	{
+		StreamingStageTotals *stage = &progress->stages[i];
+
+		stage->input_rows = DatumGetInt64(elements[Anum_progress_stage_input_rows][i]);
+		stage->output_rows = DatumGetInt64(elements[Anum_progress_stage_output_rows][i]);
+		stage->state_rows = DatumGetInt64(elements[Anum_progress_stage_state_rows][i]);
+		stage->ms = DatumGetFloat8(elements[Anum_progress_stage_ms][i]);
+	}
+}
+
+static Datum
+make_array(Datum *elements, int n, Oid type)
+{
+	return PointerGetDatum(construct_array(elements, n, type, sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
+
+static void
+write_stages(const StreamingProgress *progress, Datum *values)
+{
+	Datum		elements[_Anum_progress_max][STREAMING_COUNTED_STAGES];
+	int			n = progress->nstages;
+
+	for (int i = 0; i < n; i++)
+	{
+		const StreamingStageTotals *stage = &progress->stages[i];
+
+		elements[Anum_progress_stage_input_rows][i] = Int64GetDatum(stage->input_rows);
+		elements[Anum_progress_stage_output_rows][i] = Int64GetDatum(stage->output_rows);
+		elements[Anum_progress_stage_state_rows][i] = Int64GetDatum(stage->state_rows);
+		elements[Anum_progress_stage_ms][i] = Float8GetDatum(stage->ms);
+		elements[Anum_progress_stage_kinds][i] = CStringGetTextDatum(stage->kind);
+	}
+	for (int attno = Anum_progress_stage_input_rows; attno <= Anum_progress_stage_ms; attno++)
+		values[attno - 1] = make_array(elements[attno], n,
+									   attno == Anum_progress_stage_ms ? FLOAT8OID : INT8OID);
+	values[Anum_progress_stage_kinds - 1] =
+		PointerGetDatum(construct_array(elements[Anum_progress_stage_kinds], n, TEXTOID, -1,
+										false, TYPALIGN_INT));
 }
 
 StreamingProgress
@@ -92,6 +177,7 @@ streaming_progress_read(Oid view)
 		if (!isnull[Anum_progress_watermark - 1])
 			progress.watermark = DatumGetTimestampTz(values[Anum_progress_watermark - 1]);
 		progress.state_rows = DatumGetInt64(values[Anum_progress_state_rows - 1]);
+		read_stages(&progress, values, isnull);
 	}
 	systable_endscan(scan);
 	streaming_table_close(&table, AccessShareLock);
@@ -118,6 +204,7 @@ streaming_progress_write(Oid view, const StreamingProgress *progress,
 	isnull[Anum_progress_watermark - 1] = progress->watermark == DT_NOBEGIN;
 	values[Anum_progress_last_batch_ms - 1] = Float8GetDatum(batch_ms);
 	values[Anum_progress_last_batch_at - 1] = TimestampTzGetDatum(batch_at);
+	write_stages(progress, values);
 	streaming_table_write(&table, old, values, isnull);
 	systable_endscan(scan);
 	streaming_table_close(&table, RowExclusiveLock);

@@ -7,6 +7,18 @@
 
 #include "utils/timestamp.h"
 
+/* Of more stages of a view no totals are kept, so that the row stays small. */
+#define STREAMING_COUNTED_STAGES	32
+
+typedef struct StreamingStageTotals
+{
+	const char *kind;			/* not read */
+	int64		input_rows;
+	int64		output_rows;
+	int64		state_rows;		/* in its tables */
+	double		ms;
+} StreamingStageTotals;
+
 typedef struct StreamingProgress
 {
 	int64		batch_id;		/* of the last batch; 0: none yet */
@@ -15,6 +27,8 @@ typedef struct StreamingProgress
 	int64		late_rows;
 	int64		state_rows;
 	TimestampTz watermark;		/* DT_NOBEGIN: none yet */
+	int			nstages;		/* those that are counted; not read */
+	StreamingStageTotals stages[STREAMING_COUNTED_STAGES];	/* zeros behind them */
 } StreamingProgress;
 
 /* Reads view's totals; zeros if it has not run yet. */

@@ -60,21 +60,6 @@ streaming_recompute_statement(StreamingStage *stage)
 	return buf.data;
 }
 
-void
-streaming_touch_group(StreamingStageExec *exec, int64 hash)
-{
-	if (exec->ntouched > 0 && exec->touched[exec->ntouched - 1] == hash)
-		return;
-	if (exec->ntouched == exec->max_touched)
-	{
-		exec->max_touched = exec->max_touched ? exec->max_touched * 2 : 1024;
-		exec->touched = exec->touched == NULL ?
-			MemoryContextAllocHuge(exec->batch_context, sizeof(int64) * exec->max_touched) :
-			repalloc_huge(exec->touched, sizeof(int64) * exec->max_touched);
-	}
-	exec->touched[exec->ntouched++] = hash;
-}
-
 static bool
 find_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 {
@@ -131,17 +116,14 @@ put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64
 	streaming_touch_group(exec, group);
 }
 
-/* Merges the pending rows (keys, arguments, count) into the bag. */
+/* Merges the pending rows (keys, arguments), distinct, into the bag. */
 void
 streaming_merge_bag(StreamingStageExec *exec)
 {
 	MemoryContext old = CurrentMemoryContext;
 
-	bool		weighted = exec->current->edge->weighted;
-	int			n = streaming_collapse_pending(exec, exec->row_key, weighted);
-
-	streaming_state_expect(exec->bag, n);
-	for (int i = 0; i < n; i++)
+	streaming_state_expect(exec->bag, exec->lookups);
+	for (int i = 0; i < exec->npending; i++)
 	{
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -272,15 +254,10 @@ recompute_groups(StreamingStageExec *exec, int64 *hashes, int n)
 	ResultReceiver receiver = {{receive_result, result_startup, result_noop,
 	result_noop, DestNone}, exec};
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(exec->table->desc, &TTSOpsHeapTuple);
-	Datum	   *elements = palloc(sizeof(Datum) * n);
-	Datum		param;
+	Datum		param = streaming_int8_array(hashes, n);
 	int			next = 0;
 	MemoryContext old = CurrentMemoryContext;
 
-	for (int i = 0; i < n; i++)
-		elements[i] = Int64GetDatum(hashes[i]);
-	param = PointerGetDatum(construct_array(elements, n, INT8OID, sizeof(int64),
-											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	streaming_statement_run(&exec->recompute, NULL, &param, false,
 							(DestReceiver *) &receiver);
 	streaming_sort_hashed(exec->pending, exec->npending);
@@ -306,20 +283,22 @@ recompute_groups(StreamingStageExec *exec, int64 *hashes, int n)
 	ExecDropSingleTupleTableSlot(slot);
 	exec->npending = 0;
 	MemoryContextReset(exec->pending_context);
+	pfree(DatumGetPointer(param));
 }
 
 void
 streaming_recompute_touched(StreamingStageExec *exec)
 {
+	int64	   *hashes;
 	int			n;
 
 	streaming_drop_input(exec);
-	if (!exec->stage->grouped && exec->ntouched == 0)
+	if (!exec->stage->grouped && exec->touched == NULL)
 		streaming_touch_group(exec, streaming_group_hash(exec->group_key, NULL, NULL));
-	if (exec->ntouched == 0)
+	if (exec->touched == NULL)
 		return;
 	CommandCounterIncrement();
-	n = streaming_sort_touched(exec);
-	for (int i = 0; i < n; i += GROUPS_AT_ONCE)
-		recompute_groups(exec, exec->touched + i, Min(GROUPS_AT_ONCE, n - i));
+	hashes = palloc(sizeof(int64) * GROUPS_AT_ONCE);
+	while ((n = streaming_next_touched(exec, hashes, GROUPS_AT_ONCE)) > 0)
+		recompute_groups(exec, hashes, n);
 }

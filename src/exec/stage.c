@@ -105,6 +105,18 @@ open_results(StreamingStageExec *exec)
 		exec->closes = ExecInitExpr(expression_planner(copyObject(stage->closes)), NULL);
 }
 
+/* Rows that one input takes back another may bring again: those of all are weighed. */
+static void
+weigh_edges(StreamingStageExec *exec, StreamingGroupKey *key)
+{
+	bool		takes_back = false;
+
+	for (int i = 0; i < exec->stage->nedges; i++)
+		takes_back |= exec->stage->edges[i].is_signed;
+	for (int i = 0; takes_back && i < exec->stage->nedges; i++)
+		exec->edges[i].weighed = key;
+}
+
 StreamingStageExec *
 streaming_stage_open(Oid view, StreamingStage *stage)
 {
@@ -128,8 +140,13 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 	if (stage->table)
 		exec->kept = streaming_state_keep(view, stage->table, stage->hash_attno != 0 &&
 										  stage->kind != STREAMING_STAGE_SESSION);
+	if (stage->group_attno && !stage->whole)
+		exec->kept->group_attno = stage->group_attno;
 	if (stage->bag_table)
+	{
 		exec->bag_kept = streaming_state_keep(view, stage->bag_table, true);
+		exec->bag_kept->group_attno = STREAMING_BAG_GROUP(stage);
+	}
 	if (stage->result_table)
 	{
 		exec->result_kept = streaming_state_keep(view, stage->result_table, false);
@@ -162,6 +179,8 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 		for (int i = 0; i < stage->naggs; i++)
 			exec->result_types = lappend_oid(exec->result_types, stage->aggs[i].statetype);
 	}
+	if (stage->kind == STREAMING_STAGE_MULTISET || stage->kind == STREAMING_STAGE_RECOMPUTE)
+		weigh_edges(exec, exec->row_key ? exec->row_key : exec->group_key);
 	return exec;
 }
 
@@ -172,6 +191,7 @@ streaming_stage_close(StreamingStageExec *exec)
 		streaming_edge_close(&exec->edges[i]);
 	streaming_statement_free(&exec->recompute);
 	streaming_statement_free(&exec->stored);
+	streaming_statement_free(&exec->prune);
 	if (exec->econtext)
 		FreeExprContext(exec->econtext, false);
 }
@@ -256,6 +276,17 @@ append_row(StreamingStageExec *exec, TupleTableSlot *slot)
 }
 
 static void
+merge_rows(StreamingStageExec *exec)
+{
+	if (exec->current->table)
+		streaming_merge_edge(exec);
+	else if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
+		streaming_merge_bag(exec);
+	else
+		streaming_merge_pending(exec);
+}
+
+static void
 merge_chunk(StreamingStageExec *exec)
 {
 	instr_time	start;
@@ -268,16 +299,34 @@ merge_chunk(StreamingStageExec *exec)
 	INSTR_TIME_SET_CURRENT(start);
 	if (!exec->in_order)
 		streaming_sort_hashed(exec->pending, exec->npending);
-	if (exec->current->table)
-		streaming_merge_edge(exec);
-	else if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
-		streaming_merge_bag(exec);
-	else
-		streaming_merge_pending(exec);
+	if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
+		streaming_collapse_pending(exec, exec->row_key, exec->current->edge->weighted);
+	else if (exec->stage->kind == STREAMING_STAGE_MULTISET)
+		streaming_collapse_pending(exec, exec->group_key, exec->current->edge->weighted);
+	exec->lookups = exec->npending;
+	merge_rows(exec);
 	exec->npending = 0;
 	exec->keeps_order = exec->in_order;
 	exec->in_order = true;
 	MemoryContextReset(exec->pending_context);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_ACCUM_DIFF(exec->merge_time, end, start);
+}
+
+/* Rows with weights: all have come. */
+static void
+merge_weighed(StreamingStageExec *exec)
+{
+	instr_time	start;
+	instr_time	end;
+
+	INSTR_TIME_SET_CURRENT(start);
+	while (streaming_weigh_next(exec))
+	{
+		if (!PostmasterIsAlive())
+			proc_exit(1);
+		merge_rows(exec);
+	}
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_ACCUM_DIFF(exec->merge_time, end, start);
 }
@@ -378,6 +427,9 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		append_row(receiver->exec, slot);
 	else if (receiver->exec->stage->kind == STREAMING_STAGE_SESSION)
 		streaming_session_add(receiver->exec, slot);
+	else if (receiver->exec->current->weighed)
+		streaming_weigh(receiver->exec, receiver->exec->current->weighed, slot,
+						receiver->exec->current->edge->weighted);
 	else if (IsInParallelMode() && chunk_is_full(receiver->exec))
 		add_waiting(receiver->exec, slot);
 	else
@@ -483,6 +535,8 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 		streaming_join_run(exec);
 	merge_waiting(exec);
 	merge_chunk(exec);
+	if (edge->table)
+		merge_weighed(exec);
 	streaming_late_next();
 	edge->initial_load = false;
 	edge->ran = true;
@@ -503,9 +557,11 @@ streaming_stage_begin(StreamingStageExec *exec)
 	exec->keeps_order = false;
 	exec->waiting = NULL;
 	exec->input = exec->other = NULL;
+	exec->weights = NULL;
+	exec->max_weights = 0;
+	exec->weighing = NULL;
 	exec->touched = NULL;
-	exec->ntouched = exec->max_touched = 0;
-	exec->output_rows = 0;
+	exec->output_rows = exec->rows_added = 0;
 	INSTR_TIME_SET_ZERO(exec->merge_time);
 	exec->result = NULL;
 	exec->sessions = NULL;
@@ -533,16 +589,21 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 		StreamingEdgeExec *edge = &exec->edges[i];
 
 		if (!edge->ran && (edge->edge->stage == 0 || deltas[edge->edge->stage - 1]))
+		{
 			run_edge(exec, edge, deltas);
+			if (edge->table)
+				streaming_stop_point("edge_kept");
+		}
 		waits |= !edge->ran;
 	}
 	if (waits)
 		return false;
+	merge_weighed(exec);
 	if (exec->sessions)
 		streaming_session_merge(exec);
 	if (exec->bag)
 	{
-		streaming_state_close(exec->bag);
+		streaming_stage_close_table(exec, exec->bag);
 		exec->bag = NULL;
 		streaming_recompute_touched(exec);
 	}
@@ -568,15 +629,22 @@ streaming_stage_finish(StreamingStageExec *exec, TimestampTz from, TimestampTz u
 	if (exec->stage->evicts_rows && from < upto)
 		streaming_close_edges(exec, from, upto);
 	if (exec->table)
-		streaming_state_close(exec->table);
+		streaming_stage_close_table(exec, exec->table);
 	for (int i = 0; i < exec->stage->nedges; i++)
 	{
 		if (exec->edges[i].table)
-			streaming_state_close(exec->edges[i].table);
+			streaming_stage_close_table(exec, exec->edges[i].table);
 		exec->edges[i].table = NULL;
 	}
 	streaming_drop_input(exec);
 	MemoryContextDelete(exec->pending_context);
+}
+
+void
+streaming_stage_close_table(StreamingStageExec *exec, StreamingStateTable *table)
+{
+	streaming_state_close(table);
+	exec->rows_added += table->rows_added;
 }
 
 void

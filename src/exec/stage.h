@@ -11,6 +11,9 @@
 #include "state/group_key.h"
 #include "state/state_table.h"
 #include "statement.h"
+#include "utils/tuplesort.h"
+
+typedef struct StreamingWeighing StreamingWeighing;
 
 /* One of the inputs of a stage. */
 typedef struct StreamingEdgeExec
@@ -20,6 +23,8 @@ typedef struct StreamingEdgeExec
 	StreamingStatement statement;
 	StreamingStatement initial;
 	StreamingStatement join;
+	StreamingGroupKey *weighed; /* what its rows are equal by that wait for all
+								 * (weigh.c); NULL: they are merged in chunks */
 
 	/* where its rows are kept */
 	List	   *types;			/* of Oid: of the statement's columns */
@@ -46,6 +51,7 @@ typedef struct StreamingStageExec
 	StreamingEdgeExec *edges;
 	StreamingStatement recompute;
 	StreamingStatement stored;	/* partition: what a partition was */
+	StreamingStatement prune;	/* partition: which rows go */
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *row_key; /* recompute: of keys and arguments; partition: of
 								 * the partition and the outputs */
@@ -82,13 +88,17 @@ typedef struct StreamingStageExec
 	Tuplestorestate *waiting;	/* rows that come after those; NULL: none */
 	TupleTableSlot *input;		/* a pending row */
 	TupleTableSlot *other;		/* another one */
-	int64	   *weights;		/* of pending rows, once collapsed */
+	int64	   *weights;		/* of pending rows that are distinct */
+	int			max_weights;
+	int64		lookups;		/* that merging pending rows begins or goes on */
+	StreamingWeighing *weighing;	/* rows with weights; NULL: none */
 	struct StreamingSessionMerge *sessions; /* session */
-	int64	   *touched;		/* recompute: hashes of groups */
-	int			ntouched;
-	int			max_touched;
+	Tuplesortstate *touched;	/* recompute, partition: hashes of groups; NULL: none */
+	int64		last_touched;
+	bool		touched_sorted;
 	int64		ngroups;		/* rows of the statement */
 	int64		output_rows;	/* rows that changed in the result */
+	int64		rows_added;		/* to its tables, less those deleted */
 	instr_time	merge_time;		/* spent in merging, of the stage's run */
 } StreamingStageExec;
 
@@ -122,6 +132,9 @@ extern void streaming_stage_expect(StreamingStageExec *exec, int64 rows, int64 g
  */
 extern void streaming_stage_finish(StreamingStageExec *exec, TimestampTz from,
 								   TimestampTz upto);
+
+/* Closes one of its tables and counts what was added. */
+extern void streaming_stage_close_table(StreamingStageExec *exec, StreamingStateTable *table);
 
 /* Between batches, outside of a transaction: keeps the stage's tables small. */
 extern void streaming_stage_vacuum(StreamingStageExec *exec);
@@ -194,18 +207,24 @@ extern void streaming_edge_close(StreamingEdgeExec *exec);
 /* Opens the table of an edge for a batch. */
 extern StreamingStateTable *streaming_edge_table(StreamingEdgeExec *exec);
 
-/* What rows of the edge's statement wait by. */
+/*
+ * What rows that only appear wait by: their partition, whose rows and index entries
+ * are then together.
+ */
 extern int64 streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot);
 
 /*
  * Lets the pending rows, sorted by hash, be distinct by their first columns, those
  * of key.  weighted: their last column is a weight, else it is 1; the sums are in
- * exec->weights.  Returns how many rows there are.
+ * exec->weights.
  */
-extern int streaming_collapse_pending(StreamingStageExec *exec, StreamingGroupKey *key,
-									  bool weighted);
+extern void streaming_collapse_pending(StreamingStageExec *exec, StreamingGroupKey *key,
+									   bool weighted);
 
-/* Keeps the pending rows of the current edge and touches their partitions. */
+/*
+ * Keeps the pending rows of the current edge, distinct if it is weighted, and
+ * touches their partitions.
+ */
 extern void streaming_merge_edge(StreamingStageExec *exec);
 
 /* Of a statement over tables of the stage: is planned anew if they have grown. */
@@ -220,11 +239,32 @@ extern void streaming_join_run(StreamingStageExec *exec);
 extern void streaming_partition_open(StreamingStageExec *exec);
 extern void streaming_compute_touched(StreamingStageExec *exec);
 
-/* Sorts touched, each once; returns how many there are. */
-extern int streaming_sort_touched(StreamingStageExec *exec);
+/* in prune.c: removes rows that no longer matter from partitions, an array of their hashes */
+extern void streaming_prune(StreamingStageExec *exec, Datum partitions);
 
-/* in recompute.c */
+/* in partition.c: an array of them, in CurrentMemoryContext */
+extern Datum streaming_int8_array(int64 *values, int n);
+
+/* in weigh.c */
+
+/*
+ * A row waits until all have come.  Rows that are equal by key, of the first columns,
+ * are one.  weighted: the last column is a weight, else it is 1.
+ */
+extern void streaming_weigh(StreamingStageExec *exec, StreamingGroupKey *key,
+							TupleTableSlot *slot, bool weighted);
+
+/*
+ * Lets the pending rows be some of those, each once and with a weight that is not 0
+ * in exec->weights, in the order of their hashes.  False: there are no more.
+ */
+extern bool streaming_weigh_next(StreamingStageExec *exec);
+
+/* A group or partition is to be computed anew. */
 extern void streaming_touch_group(StreamingStageExec *exec, int64 hash);
+
+/* The next of them in order, each once, at most max; returns how many, 0 at the end. */
+extern int streaming_next_touched(StreamingStageExec *exec, int64 *hashes, int max);
 
 /* in stage.c: slots of pending rows, of desc, for the batch */
 extern void streaming_make_input(StreamingStageExec *exec, TupleDesc desc);

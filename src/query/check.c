@@ -12,6 +12,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
@@ -26,6 +27,7 @@ typedef struct InputSearch
 	List	   *relids;			/* of Oid: inputs found, each once */
 	int			count;			/* how often they are named */
 	char	   *hidden_in;		/* an ordinary view that hides one */
+	List	   *views;			/* of Oid: ordinary views that were looked into */
 	List	   *rtable;			/* of the query being walked */
 } InputSearch;
 
@@ -59,13 +61,15 @@ search_relation(Oid relid, InputSearch *search)
 		search->count++;
 		search->relids = list_append_unique_oid(search->relids, relid);
 	}
-	else if (get_rel_relkind(relid) == RELKIND_VIEW)
+	else if (get_rel_relkind(relid) == RELKIND_VIEW && !list_member_oid(search->views, relid))
 	{
 		Relation	rel = table_open(relid, AccessShareLock);
-		bool		hides = streaming_contains_input((Node *) get_view_query(rel));
+		InputSearch inner = {.views = lappend_oid(search->views, relid)};
 
+		search_walker((Node *) get_view_query(rel), &inner);
 		table_close(rel, NoLock);
-		if (hides && search->hidden_in == NULL)
+		search->views = inner.views;
+		if (search->hidden_in == NULL && (inner.count > 0 || inner.hidden_in))
 			search->hidden_in = get_rel_name(relid);
 	}
 }
@@ -107,6 +111,42 @@ search_inputs(Node *node)
 
 	search_walker(node, &search);
 	return search;
+}
+
+/* ---- How much is written out ---- */
+
+/* Nodes of a tree that are copied in all.  What is within it fits into memory. */
+#define MAX_COPIED	50000
+
+static int	ncopied;
+
+void
+streaming_copies_begin(void)
+{
+	ncopied = 0;
+}
+
+static bool
+count_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (++ncopied > MAX_COPIED)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("query is too complex for a continuous view"),
+				 errdetail("WITH queries and ordinary views over streams are written out wherever they are named, and so is an aggregation for each of its grouping sets."),
+				 errhint("Make a continuous view of what is named several times, and let this one read that.")));
+	return IsA(node, Query) ? query_tree_walker((Query *) node, count_walker, context, 0) :
+		expression_tree_walker(node, count_walker, context);
+}
+
+Node *
+streaming_copy(Node *node)
+{
+	CHECK_FOR_INTERRUPTS();
+	(void) count_walker(node, NULL);
+	return copyObject(node);
 }
 
 bool
@@ -319,24 +359,48 @@ streaming_is_chain(Query *query)
 
 /* ---- What is refused ---- */
 
-/* Those of any table; only tableoid means something to a row of a stream. */
-static bool
-names_system_column(Node *node, Query *query)
+typedef struct ColumnCheck
 {
+	Query	   *query;			/* whose relations */
+	Index		level;			/* of the node within it */
+} ColumnCheck;
+
+/*
+ * What a row of an input does not have: columns of any table, of which only tableoid
+ * means something, and of a continuous view also itself as a whole, since its rows come
+ * with their signs.
+ */
+static bool
+check_columns(Node *node, void *context)
+{
+	ColumnCheck *check = context;
+	bool		result;
+
 	if (node == NULL)
 		return false;
-	if (IsA(node, Var))
+	if (IsA(node, Query))
 	{
-		Var		   *var = (Var *) node;
-		RangeTblEntry *rte;
-
-		if (var->varlevelsup > 0 || var->varattno >= 0 ||
-			var->varattno == TableOidAttributeNumber)
-			return false;
-		rte = rt_fetch(var->varno, query->rtable);
-		return rte->rtekind == RTE_RELATION && streaming_is_input(rte->relid);
+		check->level++;
+		result = query_tree_walker((Query *) node, check_columns, context, 0);
+		check->level--;
+		return result;
 	}
-	return expression_tree_walker(node, names_system_column, query);
+	if (IsA(node, Var) && ((Var *) node)->varlevelsup == check->level &&
+		((Var *) node)->varattno <= 0 && ((Var *) node)->varattno != TableOidAttributeNumber)
+	{
+		RangeTblEntry *rte = rt_fetch(((Var *) node)->varno, check->query->rtable);
+		bool		whole = ((Var *) node)->varattno == 0;
+
+		if (rte->rtekind != RTE_RELATION || !streaming_is_input(rte->relid))
+			return false;
+		if (!whole)
+			refuse("system columns of a stream, except tableoid",
+				   "For a record's place, add a column with the option \"metadata\" to the stream.");
+		if (rte->relkind == RELKIND_VIEW)
+			refuse("a whole row of a continuous view", "Name the columns themselves.");
+		return false;
+	}
+	return expression_tree_walker(node, check_columns, context);
 }
 
 /* Each query in node, at any depth. */
@@ -344,6 +408,7 @@ static bool
 check_walker(Node *node, void *context)
 {
 	Query	   *query = (Query *) node;
+	ColumnCheck columns = {query, 0};
 	ListCell   *lc;
 
 	if (node == NULL)
@@ -354,17 +419,21 @@ check_walker(Node *node, void *context)
 		refuse("FOR UPDATE and FOR SHARE", "Leave the clause out.");
 	if (query->hasModifyingCTE || query->commandType != CMD_SELECT)
 		refuse("data-modifying statements", "Use SELECT.");
-	if (names_system_column((Node *) query->targetList, query) ||
-		names_system_column(query->havingQual, query) ||
-		names_system_column((Node *) query->jointree, query))
-		refuse("system columns of a stream, except tableoid",
-			   "For a record's place, add a column with the option \"metadata\" to the stream.");
+	(void) query_tree_walker(query, check_columns, &columns, 0);
 	foreach(lc, query->rtable)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
 		if (rte->tablesample && rte->rtekind == RTE_RELATION && streaming_is_input(rte->relid))
 			refuse("TABLESAMPLE of a stream", "Filter with WHERE.");
+	}
+	foreach(lc, query->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		/* it would hide what the statements of stages read by such names */
+		if (cte->ctename[0] == '$')
+			refuse(psprintf("a WITH query named \"%s\"", cte->ctename), "Give it another name.");
 	}
 	return query_tree_walker(query, check_walker, context, 0);
 }

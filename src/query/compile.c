@@ -165,9 +165,12 @@ streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte)
 {
 	Query	   *query = rte->subquery;
 	StreamingStage *stage = NULL;
-	int			i = streaming_list_position(compiler->done, (Node *) query);
+	int			i = -1;
 	List	   *columns = NIL;
 
+	/* what is written twice is evaluated twice */
+	if (!contain_volatile_functions((Node *) query))
+		i = streaming_list_position(compiler->done, (Node *) query);
 	if (i >= 0)
 		stage = &compiler->program->stages[list_nth_int(compiler->done_stages, i) - 1];
 	else
@@ -193,7 +196,8 @@ streaming_compile_below(StreamingCompiler *compiler, Query *query)
 
 	if (rte->rtekind != RTE_SUBQUERY)
 		return;
-	if (streaming_is_plain(rte->subquery) && !streaming_is_aggregation(rte->subquery))
+	if (streaming_is_plain(rte->subquery) && !streaming_is_aggregation(rte->subquery) &&
+		streaming_folded_levels(rte->subquery) == 0)
 		streaming_compile_below(compiler, rte->subquery);
 	else
 		streaming_bind_subquery(compiler, rte);
@@ -261,6 +265,18 @@ bind_input(StreamingCompiler *compiler, Query *query, bool initial)
 char *
 streaming_deparse(Query *query)
 {
+	/*
+	 * In ORDER BY and DISTINCT ON a bare name is that of an output column first.  Where
+	 * there is more than one relation the deparser qualifies names.
+	 */
+	if (list_length(query->rtable) == 1 && (query->sortClause || query->hasDistinctOn))
+	{
+		RangeTblEntry *unused = makeNode(RangeTblEntry);
+
+		unused->rtekind = RTE_RESULT;
+		unused->eref = makeAlias("*unused*", NIL);
+		query->rtable = lappend(query->rtable, unused);
+	}
 	return pg_get_querydef(query, false);
 }
 
@@ -337,14 +353,15 @@ count_rows_sql(const char *sql, int nvalues, bool is_signed)
 	appendStringInfoString(&buf, "SELECT ");
 	for (int i = 0; i < nvalues; i++)
 		appendStringInfo(&buf, "v%d, ", i + 1);
-	appendStringInfo(&buf, "%s AS \"$count\" FROM (%s) v(",
+	appendStringInfo(&buf, "%s AS \"$count\" FROM (%s) v",
 					 is_signed ? "pg_catalog.sum(\"" STREAMING_SIGN_NAME "\")::pg_catalog.int8" :
 					 "pg_catalog.count(*)", sql);
 	for (int i = 0; i < nvalues; i++)
-		appendStringInfo(&buf, "%sv%d", i ? ", " : "", i + 1);
+		appendStringInfo(&buf, "%sv%d", i ? ", " : "(", i + 1);
 	if (is_signed)
-		appendStringInfo(&buf, "%s\"" STREAMING_SIGN_NAME "\"", nvalues ? ", " : "");
-	appendStringInfoChar(&buf, ')');
+		appendStringInfo(&buf, "%s\"" STREAMING_SIGN_NAME "\"", nvalues ? ", " : "(");
+	if (nvalues > 0 || is_signed)
+		appendStringInfoChar(&buf, ')');
 	for (int i = 0; i < nvalues; i++)
 		appendStringInfo(&buf, "%sv%d", i ? ", " : " GROUP BY ", i + 1);
 	appendStringInfo(&buf, " HAVING pg_catalog.count(*) > 0");
@@ -438,10 +455,20 @@ reads_more(Node *node, void *context)
 	return expression_tree_walker(node, reads_more, context);
 }
 
-static bool
-is_fixed(Query *query)
+bool
+streaming_is_fixed(Query *query)
 {
 	return !reads_more((Node *) query, NULL) && !contain_mutable_functions((Node *) query);
+}
+
+/* Rows of an aggregation are kept, also where they never disappear. */
+void
+streaming_refuse_mutable_input(StreamingCompiler *compiler, Query *query)
+{
+	StreamingStage *below = streaming_stage_below(compiler, query);
+
+	streaming_refuse_mutable(query, (below && streaming_has_groups(below)) ||
+							 streaming_make_edge(compiler, query, false).is_signed, compiler->mode);
 }
 
 /*
@@ -456,8 +483,8 @@ compile_linear(StreamingCompiler *compiler, Query *query)
 	StreamingStage *stage;
 
 	streaming_refuse_sessions((Node *) query);
-	streaming_refuse_mutable(query, edge.is_signed, compiler->mode);
-	if (edge.is_signed && !is_fixed(query))
+	streaming_refuse_mutable_input(compiler, query);
+	if (edge.is_signed && !streaming_is_fixed(query))
 		return streaming_compile_partition(compiler, query);
 	stage = streaming_add_stage(compiler);
 	streaming_fill_outputs(stage, query);
@@ -671,6 +698,21 @@ compile_session(StreamingCompiler *compiler, StreamingStage *stage, Query *query
 	streaming_add_in_time(query, streaming_session_fits(time, stage->gap), true);
 }
 
+static Aggref *
+count_star(void)
+{
+	Aggref	   *aggref = makeNode(Aggref);
+
+	aggref->aggfnoid = F_COUNT_;
+	aggref->aggtype = INT8OID;
+	aggref->aggstar = true;
+	aggref->aggkind = AGGKIND_NORMAL;
+	aggref->aggsplit = AGGSPLIT_SIMPLE;
+	aggref->aggno = aggref->aggtransno = -1;
+	aggref->location = -1;
+	return aggref;
+}
+
 static StreamingStage *
 compile_aggregation(StreamingCompiler *compiler, Query *query)
 {
@@ -686,9 +728,10 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	ListCell   *lc;
 
 	distinct_to_group(query);
-	streaming_refuse_mutable(query, streaming_make_edge(compiler, query, false).is_signed,
-							 compiler->mode);
-	if (streaming_make_edge(compiler, query, false).is_signed && !is_fixed(query))
+	streaming_refuse_mutable_input(compiler, query);
+	session = streaming_take_session(query);
+	if (streaming_make_edge(compiler, query, false).is_signed && !session &&
+		!streaming_is_fixed(query))
 	{
 		streaming_split_from(query);
 		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
@@ -701,7 +744,6 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	below = streaming_stage_below(compiler, query);
 	stage = streaming_add_stage(compiler);
 	stage->signed_input = streaming_make_edge(compiler, query, false).is_signed;
-	session = streaming_take_session(query);
 	foreach(lc, query->groupClause)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
@@ -712,6 +754,9 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	}
 	collect_aggrefs((Node *) query->targetList, &aggrefs);
 	collect_aggrefs(query->havingQual, &aggrefs);
+	/* such as SELECT 1 ... HAVING true, which is one row whatever there is */
+	if (aggrefs == NIL && keys == NIL)
+		aggrefs = list_make1(count_star());
 
 	stage->grouped = query->groupClause != NIL;
 	stage->nkeys = list_length(keys);
@@ -766,19 +811,23 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 
 /* ---- UNION ALL ---- */
 
-/* The subqueries of a tree of UNION ALL, each once; false: it has another operation. */
+/*
+ * The subqueries of a tree of UNION ALL, each once; false: it has another operation, or
+ * one whose columns have other types.
+ */
 static bool
 union_branches(Query *query, Node *node, List **branches)
 {
 	SetOperationStmt *stmt = (SetOperationStmt *) node;
+	SetOperationStmt *top = castNode(SetOperationStmt, query->setOperations);
 
 	if (IsA(node, RangeTblRef))
 	{
 		*branches = lappend(*branches, rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable));
 		return true;
 	}
-	return stmt->op == SETOP_UNION && stmt->all && union_branches(query, stmt->larg, branches) &&
-		union_branches(query, stmt->rarg, branches);
+	return stmt->op == SETOP_UNION && stmt->all && equal(stmt->colTypes, top->colTypes) &&
+		union_branches(query, stmt->larg, branches) && union_branches(query, stmt->rarg, branches);
 }
 
 /* SELECT <columns, as the output of query has them> FROM <branch> */
@@ -866,10 +915,9 @@ compile_union(StreamingCompiler *compiler, Query *query)
 		Query	   *branch = branch_query(query, lfirst(lc));
 
 		streaming_compile_below(compiler, branch);
-		streaming_refuse_mutable(branch, streaming_make_edge(compiler, branch, false).is_signed,
-								 compiler->mode);
+		streaming_refuse_mutable_input(compiler, branch);
 		is_signed |= streaming_make_edge(compiler, branch, false).is_signed;
-		fixed &= !streaming_make_edge(compiler, branch, false).is_signed || is_fixed(branch);
+		fixed &= !streaming_make_edge(compiler, branch, false).is_signed || streaming_is_fixed(branch);
 		queries = lappend(queries, branch);
 	}
 	/* what a row that is taken back has been must be remembered */
@@ -877,7 +925,7 @@ compile_union(StreamingCompiler *compiler, Query *query)
 	{
 		Query	   *branch = lfirst_node(Query, lc);
 
-		if (!fixed && streaming_make_edge(compiler, branch, false).is_signed && !is_fixed(branch))
+		if (!fixed && streaming_make_edge(compiler, branch, false).is_signed && !streaming_is_fixed(branch))
 			streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, branch->rtable));
 	}
 	stage = streaming_add_stage(compiler);
@@ -912,11 +960,13 @@ streaming_compile_query(StreamingCompiler *compiler, Query *query)
 	check_stack_depth();
 	if (is_union_all(query))
 		return compile_union(compiler, query);
-	if (!streaming_is_plain(query))
+	if (!streaming_is_plain(query) || streaming_folded_levels(query) > 0)
 	{
 		streaming_refuse_sessions((Node *) query);
 		return streaming_compile_partition(compiler, query);
 	}
+	if (streaming_is_aggregation(query) && streaming_filters_partitions(query))
+		streaming_split_from(query);	/* the filter is computed with them */
 	streaming_compile_below(compiler, query);
 	if (streaming_is_aggregation(query))
 		return compile_aggregation(compiler, query);
@@ -1168,6 +1218,7 @@ compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 	program->sink = *sink;
 	program->order_by = order_of(query);
 	open_inputs(program, streaming_query_check(query), mode);
+	streaming_rename_ctes(query);
 	streaming_normalize(query);
 	(void) count_nodes((Node *) query, &compiler.max_stages);
 	program->stages = palloc0(sizeof(StreamingStage) * compiler.max_stages);
@@ -1187,6 +1238,7 @@ streaming_compile(Query *query, Oid owner, int32 id, const StreamingSinkSpec *si
 
 	streaming_run_as_begin(&saved, owner, NIL);
 	streaming_settings_write_exactly(); /* constants */
+	streaming_copies_begin();
 	program = compile(query, id, sink, mode);
 	streaming_run_as_end(&saved);
 	return program;

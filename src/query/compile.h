@@ -68,7 +68,17 @@ extern bool streaming_is_plain(Query *query);
 /* Also the subqueries on the way to that input. */
 extern bool streaming_is_chain(Query *query);
 
+/*
+ * A copy of what is written out in several places.  Errors if all of them since the
+ * last streaming_copies_begin are too many to be kept, which may be exponentially many.
+ */
+extern Node *streaming_copy(Node *node);
+extern void streaming_copies_begin(void);
+
 /* in normalize.c */
+
+/* WITH queries that are named like the relations of a stage get other names. */
+extern void streaming_rename_ctes(Query *query);
 
 /*
  * Rewrites query, in place, such that of it and of the subqueries in FROM each
@@ -137,6 +147,12 @@ extern StreamingStage *streaming_stage_below(StreamingCompiler *compiler, Query 
 /* Compiles a query, normalized, into a stage, and those below it. */
 extern StreamingStage *streaming_compile_query(StreamingCompiler *compiler, Query *query);
 
+/* Does what a row becomes depend on the row alone, whenever it is looked at? */
+extern bool streaming_is_fixed(Query *query);
+
+/* streaming_refuse_mutable of a query whose input is bound. */
+extern void streaming_refuse_mutable_input(StreamingCompiler *compiler, Query *query);
+
 /* The number of a new stage. */
 extern StreamingStage *streaming_add_stage(StreamingCompiler *compiler);
 
@@ -151,6 +167,40 @@ extern void streaming_compile_below(StreamingCompiler *compiler, Query *query);
  * it first.
  */
 extern void streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte);
+
+/* in fold.c */
+
+/* Index of the relation that is all that FROM has, or 0. */
+extern int	streaming_only_relation(Query *query);
+
+/*
+ * How many levels of query, its own the first, are above one with window functions,
+ * DISTINCT ON or LIMIT, and can be computed with that by its partitions; 0: none.
+ */
+extern int	streaming_folded_levels(Query *query);
+
+/* Does query take some of the rows of such levels, but is not computed with them? */
+extern bool streaming_filters_partitions(Query *query);
+
+/*
+ * Expressions that rows must have in common to meet in a level: in all of its
+ * windows, or in its DISTINCT.  Their values do not change.
+ */
+extern List *streaming_window_keys(Query *query);
+extern List *streaming_distinct_keys(Query *query);
+
+/*
+ * query and its subqueries, depth of them, hand up a column more, that the lowest
+ * one's only relation gets: where rows meet, it is the same.  Returns its number.
+ */
+extern AttrNumber streaming_carry_column(Query *query, int depth, const char *name, Oid type);
+
+/*
+ * SELECT n FROM <query's relation>: n numbers the rows such that query and above, the
+ * level above it or NULL, do not depend on those with n > *most, nor will they when
+ * more rows have come.  NULL: there are no such rows.
+ */
+extern Query *streaming_rows_behind(Query *query, Query *above, int64 *most);
 
 /* in nest_joins.c */
 

@@ -57,6 +57,14 @@ typedef struct Leaf
 	Query	   *query;			/* SELECT <columns>, <keys> FROM leaf */
 } Leaf;
 
+/* The leaves whose rows a condition chooses: where it is not true, they are left out. */
+typedef struct Choice
+{
+	Bitmapset  *leaves;
+	Bitmapset  *others;			/* FULL JOIN: those of the other side; else NULL */
+	bool		outer;			/* an outer join's: what is not among them stays */
+} Choice;
+
 /* Expressions over leaves that are equal where rows of these meet. */
 typedef struct KeyNode
 {
@@ -75,7 +83,8 @@ typedef struct Partition
 	List	   *nodes;			/* of KeyNode */
 	bool		whole;
 	bool		inner;			/* all leaves are in the FROM of query, and joined */
-	List	   *params;			/* while a sublink with ANY is looked into: tlist */
+	int			depth;			/* levels above the one with the leaf (fold.c) */
+	int			nlevels;		/* of these, collected so far */
 } Partition;
 
 static void collect_level(Partition *partition, Query *query, Level *above);
@@ -102,7 +111,12 @@ collect_relation(Partition *partition, Level *level, int rti, bool nullable)
 
 	if (!streaming_rte_contains_input(rte))
 		return;
-	if (rte->rtekind == RTE_RELATION || streaming_is_delta(rte) ||
+	if (partition->nlevels < partition->depth)
+	{
+		partition->nlevels++;
+		collect_level(partition, rte->subquery, level);
+	}
+	else if (rte->rtekind == RTE_RELATION || streaming_is_delta(rte) ||
 		(rte->rtekind == RTE_SUBQUERY && !streaming_is_correlated(rte->subquery)))
 		add_leaf(partition, level, rti, nullable);
 	else if (rte->rtekind == RTE_SUBQUERY)
@@ -429,12 +443,72 @@ key_node(Partition *partition, int leaf, Node *expr, Oid collation)
 	return node;
 }
 
+/* The leaves of a level and of the levels within it; or of its relations alone. */
+static Bitmapset *
+leaves_of(Partition *partition, Level *level, Relids relations)
+{
+	Bitmapset  *result = NULL;
+	ListCell   *lc;
+
+	foreach(lc, partition->leaves)
+	{
+		Leaf	   *leaf = lfirst(lc);
+		Level	   *of = leaf->level;
+
+		while (relations == NULL && of && of != level)
+			of = of->above;
+		if (of == level && (relations == NULL || bms_is_member(leaf->rti, relations)))
+			result = bms_add_member(result, foreach_current_index(lc));
+	}
+	return result;
+}
+
+/* Has a set of equal expressions one of a leaf outside of leaves? */
+static bool
+reaches_out(Partition *partition, int class, Bitmapset *leaves)
+{
+	ListCell   *lc;
+
+	foreach(lc, partition->nodes)
+	{
+		KeyNode    *node = lfirst(lc);
+
+		if (node->class == class && !bms_is_member(node->leaf, leaves))
+			return true;
+	}
+	return false;
+}
+
+/* Does a condition that compares two leaves choose among the rows of one by the other? */
+static bool
+chooses(const Choice *choice, int *leaves)
+{
+	bool		left = bms_is_member(leaves[0], choice->leaves);
+	bool		right = bms_is_member(leaves[1], choice->leaves);
+
+	if (choice->others == NULL)
+		return left || right;
+	return (left && bms_is_member(leaves[1], choice->others)) ||
+		(right && bms_is_member(leaves[0], choice->others));
+}
+
+/*
+ * Two expressions are equal for the rows that a condition chooses.  It does not make
+ * equal what two other leaves have: where these differ, the rows that are compared
+ * with both are left out, and theirs are not.
+ */
 static void
-unite(Partition *partition, KeyNode *a, KeyNode *b)
+unite(Partition *partition, KeyNode *a, KeyNode *b, const Choice *choice)
 {
 	int			from = b->class;
 	ListCell   *lc;
 
+	if (reaches_out(partition, a->class, choice->leaves) &&
+		reaches_out(partition, from, choice->leaves))
+		return;
+	if (choice->others && reaches_out(partition, a->class, choice->others) &&
+		reaches_out(partition, from, choice->others))
+		return;
 	foreach(lc, partition->nodes)
 	{
 		KeyNode    *node = lfirst(lc);
@@ -444,44 +518,29 @@ unite(Partition *partition, KeyNode *a, KeyNode *b)
 	}
 }
 
-/* left = right, of which each is at its own level; may be of one leaf, or of none. */
-static bool
+/* left = right, each at its own level, where nothing but true counts. */
+static void
 add_equality(Partition *partition, OpExpr *op, Node *left, Level *left_level, Node *right,
-			 Level *right_level, int *leaves)
+			 Level *right_level, const Choice *choice)
 {
 	Node	   *keys[2];
+	int			leaves[2];
 
 	leaves[0] = leaf_of_expr(partition, left_level, left, &keys[0]);
 	leaves[1] = leaf_of_expr(partition, right_level, right, &keys[1]);
 	if (leaves[0] < 0 || leaves[1] < 0 || leaves[0] == leaves[1] ||
-		!hashes_alike(op->opno, left, right))
-		return false;
+		!chooses(choice, leaves) || !hashes_alike(op->opno, left, right))
+		return;
 	unite(partition, key_node(partition, leaves[0], keys[0], op->inputcollid),
-		  key_node(partition, leaves[1], keys[1], op->inputcollid));
-	return true;
+		  key_node(partition, leaves[1], keys[1], op->inputcollid), choice);
 }
 
-/* Are both sides in relations of level? */
-static bool
-both_within(Partition *partition, Level *level, Relids relations, OpExpr *op)
-{
-	ListCell   *lc;
-
-	foreach(lc, op->args)
-	{
-		Node	   *key;
-		int			i = leaf_of_expr(partition, level, lfirst(lc), &key);
-		Leaf	   *leaf = i < 0 ? NULL : list_nth(partition->leaves, i);
-
-		if (leaf == NULL || leaf->level != level || !bms_is_member(leaf->rti, relations))
-			return false;
-	}
-	return true;
-}
-
-/* expr = ANY (SELECT expr ...), where nothing but true counts */
+/*
+ * expr = ANY (SELECT expr ...).  Whether a row of the subquery is there must not depend
+ * on those of other values.
+ */
 static void
-add_any(Partition *partition, Level *level, SubLink *sublink)
+add_any(Partition *partition, Level *level, SubLink *sublink, const Choice *choice)
 {
 	Query	   *query = castNode(Query, sublink->subselect);
 	Level	   *below = NULL;
@@ -492,14 +551,14 @@ add_any(Partition *partition, Level *level, SubLink *sublink)
 		if (((Level *) lfirst(lc))->query == query)
 			below = lfirst(lc);
 	}
-	if (below == NULL || sublink->subLinkType != ANY_SUBLINK || query->setOperations)
+	if (below == NULL || sublink->subLinkType != ANY_SUBLINK || query->setOperations ||
+		query->limitCount || query->limitOffset || query->hasDistinctOn || query->hasWindowFuncs)
 		return;
 	foreach(lc, make_ands_implicit((Expr *) sublink->testexpr))
 	{
 		OpExpr	   *op = lfirst(lc);
 		Param	   *param;
 		Node	   *right;
-		int			leaves[2];
 
 		if (!IsA(op, OpExpr) || list_length(op->args) != 2)
 			continue;
@@ -511,34 +570,30 @@ add_any(Partition *partition, Level *level, SubLink *sublink)
 		param = (Param *) right;
 		right = (Node *) list_nth_node(TargetEntry, query->targetList, param->paramid - 1)->expr;
 		if (exprType(right) == exprType(lsecond(op->args)))
-			(void) add_equality(partition, op, linitial(op->args), level, right, below, leaves);
+			add_equality(partition, op, linitial(op->args), level, right, below, choice);
 	}
 }
 
-/* within: relations of which two are not told apart by the condition; NULL: none. */
 static void
-add_conditions(Partition *partition, Level *level, Node *quals, Relids within)
+add_conditions(Partition *partition, Level *level, Node *quals, const Choice *choice)
 {
 	ListCell   *lc;
 
 	foreach(lc, make_ands_implicit((Expr *) quals))
 	{
 		OpExpr	   *op = lfirst(lc);
-		int			leaves[2];
 
-		if (IsA(op, SubLink) && within == NULL)
-			add_any(partition, level, (SubLink *) op);
-		if (!IsA(op, OpExpr) || list_length(op->args) != 2)
-			continue;
-		if (!both_within(partition, level, within, op))
-			(void) add_equality(partition, op, linitial(op->args), level, lsecond(op->args),
-								level, leaves);
+		if (IsA(op, SubLink) && !choice->outer)
+			add_any(partition, level, (SubLink *) op, choice);
+		if (IsA(op, OpExpr) && list_length(op->args) == 2)
+			add_equality(partition, op, linitial(op->args), level, lsecond(op->args), level, choice);
 	}
 }
 
 static void
 find_equalities(Partition *partition, Level *level, Node *node)
 {
+	Choice		choice = {leaves_of(partition, level, NULL)};
 	ListCell   *lc;
 
 	if (node == NULL || IsA(node, RangeTblRef))
@@ -547,40 +602,24 @@ find_equalities(Partition *partition, Level *level, Node *node)
 	{
 		foreach(lc, ((FromExpr *) node)->fromlist)
 			find_equalities(partition, level, lfirst(lc));
-		add_conditions(partition, level, ((FromExpr *) node)->quals, NULL);
+		add_conditions(partition, level, ((FromExpr *) node)->quals, &choice);
 	}
 	else
 	{
 		JoinExpr   *join = (JoinExpr *) node;
-		Relids		left = streaming_relations_of(join->larg);
-		Relids		right = streaming_relations_of(join->rarg);
 
 		find_equalities(partition, level, join->larg);
 		find_equalities(partition, level, join->rarg);
-		switch (join->jointype)
-		{
-			case JOIN_INNER:
-				add_conditions(partition, level, join->quals, NULL);
-				break;
-			case JOIN_LEFT:
-				add_conditions(partition, level, join->quals, left);
-				break;
-			case JOIN_RIGHT:
-				add_conditions(partition, level, join->quals, right);
-				break;
-			default:			/* FULL: what is within a side tells nothing */
-				foreach(lc, make_ands_implicit((Expr *) join->quals))
-				{
-					OpExpr	   *op = lfirst(lc);
-					int			leaves[2];
-
-					if (IsA(op, OpExpr) && list_length(op->args) == 2 &&
-						!both_within(partition, level, left, op) &&
-						!both_within(partition, level, right, op))
-						(void) add_equality(partition, op, linitial(op->args), level,
-											lsecond(op->args), level, leaves);
-				}
-		}
+		choice.outer = join->jointype != JOIN_INNER;
+		if (choice.outer)
+			choice.leaves = leaves_of(partition, level,
+									  streaming_relations_of(join->jointype == JOIN_RIGHT ?
+															 join->larg : join->rarg));
+		if (join->jointype == JOIN_FULL)
+			choice.others = leaves_of(partition, level, streaming_relations_of(join->larg));
+		/* without inputs a side has no rows to choose */
+		if (choice.leaves != NULL && (join->jointype != JOIN_FULL || choice.others != NULL))
+			add_conditions(partition, level, join->quals, &choice);
 	}
 }
 
@@ -674,47 +713,18 @@ plain_key(Node *expr)
 	return node;
 }
 
-/* PARTITION BY: what all windows have in common. */
+/* Keys of the one leaf from expressions of PARTITION BY or DISTINCT ON. */
 static void
-keys_of_windows(Query *query, Leaf *leaf)
-{
-	WindowClause *first = linitial_node(WindowClause, query->windowClause);
-	ListCell   *lc;
-
-	foreach(lc, first->partitionClause)
-	{
-		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
-		Node	   *expr = (Node *) get_sortgroupclause_tle(clause, query->targetList)->expr;
-		bool		common = !contain_mutable_functions(expr);
-		ListCell   *lw;
-
-		foreach(lw, query->windowClause)
-		{
-			bool		found = false;
-			ListCell   *lp;
-
-			foreach(lp, lfirst_node(WindowClause, lw)->partitionClause)
-				found |= equal(expr, get_sortgroupclause_tle(lfirst_node(SortGroupClause, lp),
-															 query->targetList)->expr);
-			common &= found;
-		}
-		if (common)
-			leaf->keys = lappend(leaf->keys, plain_key(expr));
-	}
-}
-
-static void
-keys_of_distinct(Query *query, Leaf *leaf)
+keys_of_exprs(Partition *partition, List *exprs, Leaf *leaf)
 {
 	ListCell   *lc;
 
-	foreach(lc, query->distinctClause)
+	foreach(lc, exprs)
 	{
-		Node	   *expr = (Node *) get_sortgroupclause_tle(lfirst_node(SortGroupClause, lc),
-															query->targetList)->expr;
+		Node	   *key;
 
-		if (!contain_mutable_functions(expr))
-			leaf->keys = lappend(leaf->keys, plain_key(expr));
+		if (leaf_of_expr(partition, leaf->level, lfirst(lc), &key) >= 0)
+			leaf->keys = lappend(leaf->keys, plain_key(lfirst(lc)));
 	}
 }
 
@@ -760,8 +770,8 @@ keys_of_set_operation(Partition *partition, Query *query)
 static void
 find_keys(Partition *partition)
 {
-	Query	   *query = partition->query;
 	Leaf	   *first = linitial(partition->leaves);
+	Query	   *query = partition->depth > 0 ? first->level->query : partition->query;
 	ListCell   *lc;
 
 	if (query->setOperations)
@@ -770,9 +780,9 @@ find_keys(Partition *partition)
 			 ((query->hasWindowFuncs || query->hasDistinctOn) && list_length(partition->leaves) > 1))
 		partition->whole = true;
 	else if (query->hasWindowFuncs)
-		keys_of_windows(query, first);
+		keys_of_exprs(partition, streaming_window_keys(query), first);
 	else if (query->hasDistinctOn)
-		keys_of_distinct(query, first);
+		keys_of_exprs(partition, streaming_distinct_keys(query), first);
 	else if (!is_anchored(partition, linitial(partition->levels), (Node *) query->jointree))
 		partition->whole = true;
 	else if (list_length(partition->leaves) > 1)
@@ -905,6 +915,19 @@ edge_query(Leaf *leaf)
 	return query;
 }
 
+/* Sets the leaf's query, over what is below. */
+static void
+compile_leaf(StreamingCompiler *compiler, Leaf *leaf)
+{
+	Query	   *query = leaf->query = edge_query(leaf);
+
+	streaming_compile_below(compiler, query);
+	streaming_refuse_mutable_input(compiler, query);
+	/* what a row that is taken back has been must be remembered */
+	if (streaming_make_edge(compiler, query, false).is_signed && !streaming_is_fixed(query))
+		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
+}
+
 static StreamingEdge
 make_edge(Partition *partition, Leaf *leaf)
 {
@@ -1022,15 +1045,15 @@ leaf_name(Partition *partition, int i)
 
 /*
  * "$leaf_<i>"(<names>) AS (SELECT <columns> FROM <rows>): what the query reads as its
- * leaf.  Columns that it does not read are NULL.
+ * leaf.  Columns that it does not read are NULL.  more: nmore columns behind those.
  */
 static void
-append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, const char *rows)
+append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, int nmore, const char *rows)
 {
 	RangeTblEntry *rte = leaf_rte(leaf);
 	ListCell   *lc;
 	int			next = 0;
-	int			ncolumns = list_length(rte->eref->colnames) - (more ? 2 : 0);
+	int			ncolumns = list_length(rte->eref->colnames) - nmore;
 
 	appendStringInfo(buf, "%s\"$leaf_%d\"", i ? ", " : "WITH ", i + 1);
 	for (int k = 0; k < list_length(rte->eref->colnames); k++)
@@ -1048,7 +1071,7 @@ append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, const char *row
 		else
 			appendStringInfoString(buf, "NULL::pg_catalog.text");
 	}
-	if (more)
+	if (nmore > 0)
 		appendStringInfo(buf, "%s%s", ncolumns ? ", " : "", more);
 	appendStringInfo(buf, " FROM %s)", rows);
 }
@@ -1076,9 +1099,88 @@ partition_sql(Partition *partition, StreamingStage *stage, const char *query)
 			appendStringInfoString(&rows, ", pg_catalog.generate_series(1::pg_catalog.int8, t.\"$count\")");
 		if (!stage->whole)
 			appendStringInfoString(&rows, " WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\"");
-		append_leaf(&buf, lfirst(lc), i, NULL, rows.data);
+		append_leaf(&buf, lfirst(lc), i, NULL, 0, rows.data);
 	}
 	appendStringInfo(&buf, " SELECT * FROM (%s) r) q", query);
+	return buf.data;
+}
+
+/*
+ * The rows of an edge whose partitions are in $1; all of them, if the stage is whole.
+ * Without statistics the planner takes partitions for large: it is not to read the
+ * whole table for some.
+ */
+static char *
+touched_rows(StreamingStage *stage, StreamingEdge *edge)
+{
+	char	   *rows = psprintf("%s.%s t%s", STREAMING_INTERNAL_SCHEMA, edge->table,
+								edge->weighted ? ", pg_catalog.generate_series(1::pg_catalog.int8, t.\"$count\")" : "");
+
+	return stage->whole ? rows :
+		psprintf("pg_catalog.unnest($1) g(\"$group\"), "
+				 "LATERAL (SELECT t.*, t.ctid FROM %s WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\" OFFSET 0) t",
+				 rows);
+}
+
+/* Does each level take its rows from one relation, and by partition? */
+static bool
+is_ordered(Partition *partition)
+{
+	Leaf	   *leaf = linitial(partition->leaves);
+	Query	   *query = leaf->level->query;
+
+	return list_length(partition->leaves) == 1 &&
+		list_length(partition->levels) == partition->depth + 1 &&
+		(query->hasWindowFuncs || query->hasDistinctOn) && streaming_only_relation(query) == leaf->rti;
+}
+
+/* All partitions at once: their rows have their partition behind them. */
+static char *
+ordered_sql(Partition *partition, StreamingStage *stage)
+{
+	StringInfoData buf;
+
+	streaming_carry_column(partition->query, partition->depth, "$group", INT8OID);
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT q.\"$group\"");
+	for (int i = 0; i < stage->noutputs; i++)
+		appendStringInfo(&buf, ", q.c%d", i + 1);
+	appendStringInfoString(&buf, " FROM (");
+	append_leaf(&buf, linitial(partition->leaves), 0, "t.\"$group\"", 1,
+				touched_rows(stage, &stage->edges[0]));
+	appendStringInfo(&buf, " %s) q(", streaming_deparse(partition->query));
+	for (int i = 0; i < stage->noutputs; i++)
+		appendStringInfo(&buf, "c%d, ", i + 1);
+	appendStringInfoString(&buf, "\"$group\")");
+	return buf.data;
+}
+
+/* The tids of rows that no longer matter; NULL: all do. */
+static char *
+prune_sql(Partition *partition, StreamingStage *stage)
+{
+	Leaf	   *leaf = linitial(partition->leaves);
+	Level	   *above = list_length(partition->levels) > 1 ?
+		list_nth(partition->levels, list_length(partition->levels) - 2) : NULL;
+	Level		level = *leaf->level;
+	Leaf		behind = *leaf;
+	StringInfoData buf;
+	int64		most;
+
+	if (list_length(partition->leaves) > 1 || stage->edges[0].is_signed ||
+		streaming_only_relation(level.query) != leaf->rti ||
+		list_length(partition->levels) != partition->depth + 1)
+		return NULL;
+	level.query = streaming_rows_behind(level.query, above ? above->query : NULL, &most);
+	if (level.query == NULL)
+		return NULL;
+	behind.level = &level;
+	(void) streaming_carry_column(level.query, 0, "$tid", TIDOID);
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT q.tid FROM (");
+	append_leaf(&buf, &behind, 0, "t.ctid", 1, touched_rows(stage, &stage->edges[0]));
+	appendStringInfo(&buf, " %s) q(n, tid) WHERE q.n OPERATOR(pg_catalog.>) (" INT64_FORMAT ")::pg_catalog.int8",
+					 streaming_deparse(level.query), most);
 	return buf.data;
 }
 
@@ -1094,7 +1196,7 @@ join_sql(Partition *partition, StreamingStage *stage, int edge, const char *quer
 	{
 		int			i = foreach_current_index(lc);
 
-		append_leaf(&buf, lfirst(lc), i, "t.\"$count\", t.\"$group\"",
+		append_leaf(&buf, lfirst(lc), i, "t.\"$count\", t.\"$group\"", 2,
 					i == edge ? "\"$edge\" t" :
 					psprintf("%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->edges[i].table));
 	}
@@ -1158,6 +1260,7 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	bool		joined;
 	char	   *sql;
 
+	partition.depth = streaming_folded_levels(query);
 	collect_level(&partition, query, NULL);
 	find_columns(&partition);
 	find_keys(&partition);
@@ -1166,12 +1269,7 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		return streaming_compile_query(compiler, nested);
 	n = list_length(partition.leaves);
 	for (int i = 0; i < n; i++)
-	{
-		Leaf	   *leaf = list_nth(partition.leaves, i);
-
-		leaf->query = edge_query(leaf);
-		streaming_compile_below(compiler, leaf->query);
-	}
+		compile_leaf(compiler, list_nth(partition.leaves, i));
 	joined = is_join(&partition);
 	if (joined)
 		bound_leaves(&partition);
@@ -1198,7 +1296,10 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	{
 		streaming_keys_of_outputs(stage);
 		streaming_flatten_joins(query);
-		stage->recompute_sql = partition_sql(&partition, stage, streaming_deparse(query));
+		stage->prune_sql = prune_sql(&partition, stage);
+		stage->recompute_sql = !stage->whole && is_ordered(&partition) ?
+			ordered_sql(&partition, stage) :
+			partition_sql(&partition, stage, streaming_deparse(query));
 		return stage;
 	}
 	stage->only_appears = !stage->signed_input;

@@ -741,7 +741,8 @@ streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
 		StreamingValue *key = &stage->keys[i];
 		StreamingWindow window = streaming_window_of(compiler, query, lfirst(lc));
 
-		if (window.kind == STREAMING_WINDOW_NONE)
+		/* WHERE cannot ask for the windows of a hop that is not in FROM */
+		if (window.kind == STREAMING_WINDOW_NONE || expression_returns_set(lfirst(lc)))
 			continue;
 		if (window.has_late)
 			of_rows = lappend(of_rows, closes_of_row(&window, lfirst(lc)));

@@ -37,7 +37,7 @@ view_query(Oid relid)
 		return NULL;
 	rel = table_open(relid, AccessShareLock);
 	if (streaming_contains_input((Node *) get_view_query(rel)))
-		query = copyObject(get_view_query(rel));
+		query = castNode(Query, streaming_copy((Node *) get_view_query(rel)));
 	table_close(rel, NoLock);
 	return query;
 }
@@ -98,5 +98,6 @@ streaming_expand_views(Query *query)
 {
 	List	   *rtable = NIL;
 
+	streaming_copies_begin();
 	(void) expand_walker((Node *) query, &rtable);
 }

@@ -64,10 +64,12 @@ explain_aggregates(List *lines, StreamingStage *stage)
 
 /* A statement over an input, and what is kept of its rows. */
 static List *
-explain_edge(List *lines, StreamingStage *stage, StreamingEdge *edge, int number)
+explain_edge(List *lines, StreamingProgram *program, StreamingStage *stage, int number)
 {
+	StreamingEdge *edge = &stage->edges[number - 1];
 	const char *which = stage->nedges > 1 ? psprintf(" %d", number) : "";
 
+	lines = lappend(lines, psprintf("    Reads%s: %s", which, streaming_edge_source(program, edge)));
 	lines = lappend(lines, psprintf("    SQL%s: %s", which,
 									edge->sql ? trimmed(edge->sql) : "(none yet)"));
 	if (edge->initial_sql)
@@ -84,18 +86,25 @@ explain_edge(List *lines, StreamingStage *stage, StreamingEdge *edge, int number
 	return lines;
 }
 
-static List *
-explain_stage(List *lines, StreamingStage *stage)
+const char *
+streaming_stage_kind_name(StreamingStageKind kind)
 {
 	static const char *const kinds[] = {"append", "combine", "multiset", "recompute", "session",
 	"partition", "join"};
 
-	lines = lappend(lines, psprintf("Stage %d: %s", stage->number, kinds[stage->kind]));
+	return kinds[kind];
+}
+
+static List *
+explain_stage(List *lines, StreamingProgram *program, StreamingStage *stage)
+{
+	lines = lappend(lines, psprintf("Stage %d: %s", stage->number,
+									streaming_stage_kind_name(stage->kind)));
 	lines = lappend(lines, psprintf("    Input: %s",
 									stage->signed_input ? "rows that appear and disappear" :
 									"rows that appear"));
 	for (int i = 0; i < stage->nedges; i++)
-		lines = explain_edge(lines, stage, &stage->edges[i], i + 1);
+		lines = explain_edge(lines, program, stage, i + 1);
 	if (stage->table && stage->kind != STREAMING_STAGE_APPEND)
 		lines = lappend(lines, psprintf("    State: %s.%s (key: %s)", STREAMING_INTERNAL_SCHEMA,
 										stage->table, names(stage->keys, stage->nkeys)));
@@ -118,7 +127,11 @@ explain_stage(List *lines, StreamingStage *stage)
 										stage->bag_table));
 	if (stage->recompute_sql)
 		lines = lappend(lines, psprintf("    Recompute: %s", trimmed(stage->recompute_sql)));
-	return explain_aggregates(lines, stage);
+	if (stage->prune_sql)
+		lines = lappend(lines, psprintf("    Prune: %s", trimmed(stage->prune_sql)));
+	lines = explain_aggregates(lines, stage);
+	lines = lappend(lines, psprintf("    Cost: %s", streaming_stage_cost(stage)));
+	return lappend(lines, psprintf("    Bounded by: %s", streaming_stage_bound(program, stage)));
 }
 
 static const char *
@@ -175,7 +188,7 @@ streaming_query_explain(const StreamingView *view)
 																				IntervalPGetDatum(input->event_delay)))));
 	}
 	for (int i = 0; i < program->nstages; i++)
-		lines = explain_stage(lines, &program->stages[i]);
+		lines = explain_stage(lines, program, &program->stages[i]);
 	lines = lappend(lines, psprintf("Sink: %s (%s)",
 									sink_name(program),
 									streaming_output_mode_name(program->output_mode)));

@@ -697,6 +697,7 @@ streaming_query_spec(Query *query, int32 id, const StreamingSinkSpec *sink, int 
 		spec->change_stream_names = lappend(spec->change_stream_names,
 											streaming_change_stream_name(upstream->id));
 	}
+	(void) streaming_program_grows(program, &spec->growth, &spec->growth_hint);
 	spec->view_query = streaming_layout_view_query(program);
 	return spec;
 }

@@ -87,9 +87,7 @@ check_all(Query *query, const char *place)
 	int			input = streaming_query_input(query);
 	ListCell   *lc;
 
-	(void) mutable_walker((Node *) query->targetList, &search);
-	(void) mutable_walker((Node *) query->jointree, &search);
-	(void) mutable_walker(query->havingQual, &search);
+	(void) query_tree_walker(query, mutable_walker, &search, QTW_IGNORE_RANGE_TABLE);
 	foreach(lc, query->rtable)
 	{
 		if (foreach_current_index(lc) + 1 != input)

@@ -209,8 +209,6 @@ nest_items(Query *query)
 		}
 	}
 	both = bms_union(streaming_relations_of(best[0]), streaming_relations_of(best[1]));
-	if (is_lateral(query, streaming_relations_of((Node *) query->jointree)))
-		return false;
 	items = list_delete_ptr(list_delete_ptr(items, best[0]), best[1]);
 	foreach(lc, quals)
 	{
@@ -235,7 +233,8 @@ bool
 streaming_nest_joins(Query *query)
 {
 	if (query->setOperations || query->hasWindowFuncs || query->hasDistinctOn ||
-		query->limitCount || query->limitOffset || query->cteList != NIL)
+		query->limitCount || query->limitOffset || query->cteList != NIL ||
+		is_lateral(query, streaming_relations_of((Node *) query->jointree)))
 		return false;
 	streaming_flatten_joins(query);
 	return nest_sides(query, (Node **) &query->jointree) || nest_items(query);

@@ -63,8 +63,13 @@ subquery_rte(Query *subquery)
 	rte->eref = makeAlias("q", NIL);
 	rte->inFromCl = true;
 	foreach(lc, subquery->targetList)
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(pstrdup(lfirst_node(TargetEntry, lc)->resname)));
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		/* a key that is not selected has no name and is no column */
+		if (!tle->resjunk)
+			rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup(tle->resname)));
+	}
 	return rte;
 }
 
@@ -111,6 +116,7 @@ typedef struct ColumnContext
 	int			level;
 	Relids		relids;			/* raise_columns: whose columns; NULL: of all */
 	Index		varno;			/* of the subquery, 0: 1 */
+	bool		sublinks;		/* from_mutator: those over inputs are handed up */
 } ColumnContext;
 
 static Node *
@@ -118,6 +124,31 @@ column(ColumnContext *context, Node *expr, int i)
 {
 	return (Node *) makeVar(Max(context->varno, 1), i + 1, exprType(expr), exprTypmod(expr),
 							exprCollation(expr), context->level);
+}
+
+static Node *
+lowered(Node *node, int level)
+{
+	Node	   *copy = copyObject(node);
+
+	if (level > 0)
+		IncrementVarSublevelsUp(copy, -level, level);
+	return copy;
+}
+
+/* Index of an expression that the lower query hands up; adds it. */
+static Node *
+hand_up(ColumnContext *context, Node *node)
+{
+	Node	   *copy = lowered(node, context->level);
+	int			i = streaming_list_position(context->exprs, copy);
+
+	if (i < 0)
+	{
+		i = list_length(context->exprs);
+		context->exprs = lappend(context->exprs, copy);
+	}
+	return column(context, copy, i);
 }
 
 /* Vars of the query are columns of its subquery. */
@@ -137,9 +168,9 @@ from_mutator(Node *node, ColumnContext *context)
 			return (Node *) copyObject(var);
 		foreach(lc, context->exprs)
 		{
-			Var		   *known = lfirst_node(Var, lc);
+			Var		   *known = lfirst(lc);
 
-			if (known->varno == var->varno && known->varattno == var->varattno)
+			if (IsA(known, Var) && known->varno == var->varno && known->varattno == var->varattno)
 				return column(context, (Node *) known, foreach_current_index(lc));
 		}
 		copy = copyObject(var);
@@ -147,6 +178,9 @@ from_mutator(Node *node, ColumnContext *context)
 		context->exprs = lappend(context->exprs, copy);
 		return column(context, (Node *) copy, list_length(context->exprs) - 1);
 	}
+	if (IsA(node, SubLink) && context->sublinks && context->level == 0 &&
+		streaming_has_sublink_input(node, NULL))
+		return hand_up(context, node);
 	if (IsA(node, Query))
 	{
 		Query	   *result;
@@ -160,17 +194,17 @@ from_mutator(Node *node, ColumnContext *context)
 }
 
 static List *
-from_targets(Query *lower, List *vars)
+from_targets(Query *lower, List *exprs)
 {
 	List	   *targets = NIL;
 	ListCell   *lc;
 
-	foreach(lc, vars)
+	foreach(lc, exprs)
 	{
-		Var		   *var = lfirst_node(Var, lc);
-		RangeTblEntry *rte = rt_fetch(var->varno, lower->rtable);
-		char	   *name = var->varattno > 0 ? get_rte_attribute_name(rte, var->varattno) :
-			rte->eref->aliasname;
+		Var		   *var = lfirst(lc);
+		RangeTblEntry *rte = IsA(var, Var) ? rt_fetch(var->varno, lower->rtable) : NULL;
+		char	   *name = rte == NULL ? "c" :
+			var->varattno > 0 ? get_rte_attribute_name(rte, var->varattno) : rte->eref->aliasname;
 
 		targets = lappend(targets, makeTargetEntry((Expr *) copyObject(var), list_length(targets) + 1,
 												   unique_name(targets, name[0] == '$' ? "c" : name),
@@ -193,10 +227,11 @@ keep_from(Query *query)
 	query->groupDistinct = false;
 }
 
-void
-streaming_split_from(Query *query)
+/* sublinks: also those over inputs, in aggregates and group keys. */
+static void
+split_from(Query *query, bool sublinks)
 {
-	ColumnContext context = {NIL, 0, 0};
+	ColumnContext context = {.sublinks = sublinks};
 	Query	   *lower;
 
 	streaming_flatten_joins(query);
@@ -208,6 +243,12 @@ streaming_split_from(Query *query)
 	keep_from(lower);
 	lower->targetList = from_targets(lower, context.exprs);
 	read_subquery(query, lower);
+}
+
+void
+streaming_split_from(Query *query)
+{
+	split_from(query, false);
 }
 
 /* Relations and joins below a node of a jointree. */
@@ -265,31 +306,6 @@ streaming_raise_columns(Query *query, Query *lower, Relids relids)
 }
 
 /* ---- Aggregation ---- */
-
-static Node *
-lowered(Node *node, int level)
-{
-	Node	   *copy = copyObject(node);
-
-	if (level > 0)
-		IncrementVarSublevelsUp(copy, -level, level);
-	return copy;
-}
-
-/* Index of an expression that the lower query hands up; adds it. */
-static Node *
-hand_up(ColumnContext *context, Node *node)
-{
-	Node	   *copy = lowered(node, context->level);
-	int			i = streaming_list_position(context->exprs, copy);
-
-	if (i < 0)
-	{
-		i = list_length(context->exprs);
-		context->exprs = lappend(context->exprs, copy);
-	}
-	return column(context, copy, i);
-}
 
 /* Group keys and aggregates are columns of the subquery that has them. */
 static Node *
@@ -502,7 +518,7 @@ set_mutator(Node *node, SetContext *context)
 static Query *
 one_set(Query *query, SetContext *context)
 {
-	Query	   *result = copyObject(query);
+	Query	   *result = castNode(Query, streaming_copy((Node *) query));
 	List	   *clauses = NIL;
 	List	   *targets = NIL;
 	ListCell   *lc;
@@ -616,9 +632,17 @@ expand_sets(Query *query)
 		branches = lappend(branches, one_set(query, &context));
 	}
 	if (list_length(branches) == 1)
+	{
 		*query = *linitial_node(Query, branches);
-	else
-		make_union(query, branches);
+		return;
+	}
+	/* each branch has its own copy of what it reads */
+	if (contain_volatile_functions((Node *) query))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support volatile functions in a query with several grouping sets"),
+				 errhint("Call them in a continuous view of its own and group that.")));
+	make_union(query, branches);
 }
 
 /* Without sets GROUPING() is 0. */
@@ -727,6 +751,7 @@ typedef struct CteContext
 {
 	CommonTableExpr *cte;
 	int			level;
+	char	   *name;			/* it is to have */
 } CteContext;
 
 static bool
@@ -742,7 +767,7 @@ inline_walker(Node *node, CteContext *context)
 			(int) rte->ctelevelsup == context->level &&
 			strcmp(rte->ctename, context->cte->ctename) == 0)
 		{
-			Query	   *subquery = copyObject(castNode(Query, context->cte->ctequery));
+			Query	   *subquery = castNode(Query, streaming_copy(context->cte->ctequery));
 
 			if (rte->ctelevelsup > 0)
 				IncrementVarSublevelsUp((Node *) subquery, rte->ctelevelsup, 1);
@@ -769,6 +794,80 @@ inline_walker(Node *node, CteContext *context)
 	return expression_tree_walker(node, inline_walker, context);
 }
 
+/* Do statements give this name to what is not of the user's query? */
+static bool
+is_taken(const char *name)
+{
+	return name[0] == '$' || strncmp(name, "delta_", 6) == 0 || strcmp(name, "bag") == 0;
+}
+
+static bool
+rename_walker(Node *node, CteContext *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_CTE && (int) rte->ctelevelsup == context->level &&
+			strcmp(rte->ctename, context->cte->ctename) == 0)
+			rte->ctename = pstrdup(context->name);
+		return false;
+	}
+	if (IsA(node, Query))
+	{
+		context->level++;
+		(void) query_tree_walker((Query *) node, rename_walker, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+		context->level--;
+		return false;
+	}
+	return expression_tree_walker(node, rename_walker, context);
+}
+
+static bool
+rename_ctes(Node *node, void *count)
+{
+	ListCell   *lc;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, rename_ctes, count);
+	foreach(lc, ((Query *) node)->cteList)
+	{
+		CteContext	context = {lfirst_node(CommonTableExpr, lc), -1};
+
+		if (!is_taken(context.cte->ctename))
+			continue;
+		context.name = psprintf("with_%d_%s", ++*(int *) count, context.cte->ctename);
+		(void) rename_walker(node, &context);
+		context.cte->ctename = context.name;
+	}
+	return query_tree_walker((Query *) node, rename_ctes, count, 0);
+}
+
+void
+streaming_rename_ctes(Query *query)
+{
+	int			count = 0;
+
+	(void) rename_ctes((Node *) query, &count);
+}
+
+/* What is written twice is evaluated twice. */
+static void
+refuse_volatile(CommonTableExpr *cte)
+{
+	if (cte->cterefcount > 1 && contain_volatile_functions(cte->ctequery))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support a WITH query that calls volatile functions and is named more than once"),
+				 errdetail("WITH query \"%s\" is evaluated where it is named.", cte->ctename),
+				 errhint("Make it a continuous view of its own and read that.")));
+}
+
 /* WITH queries over streams are written where they are named. */
 static void
 inline_ctes(Query *query)
@@ -783,7 +882,10 @@ inline_ctes(Query *query)
 		if (context.cte->cterecursive || !streaming_contains_input(context.cte->ctequery))
 			left = lappend(left, context.cte);
 		else
+		{
+			refuse_volatile(context.cte);
 			(void) inline_walker((Node *) query, &context);
+		}
 	}
 	query->cteList = left;
 }
@@ -812,6 +914,17 @@ normalize_below(Query *query)
 	}
 }
 
+/* Is there a sublink over an input outside of aggregates and of the keys? */
+static bool
+has_sublink_above(Node *node, List *keys)
+{
+	if (node == NULL || IsA(node, Aggref) || streaming_list_position(keys, node) >= 0)
+		return false;
+	if (IsA(node, SubLink) && streaming_contains_input(((SubLink *) node)->subselect))
+		return true;
+	return expression_tree_walker(node, has_sublink_above, keys);
+}
+
 /* Splits query once; false: there is nothing to be split off. */
 static bool
 split_level(Query *query)
@@ -819,9 +932,17 @@ split_level(Query *query)
 	bool		limit = query->limitCount || query->limitOffset;
 	bool		distinct = query->distinctClause != NIL;
 	bool		windows = query->hasWindowFuncs;
-	bool		sublinks = streaming_has_sublink_input((Node *) query->targetList, NULL);
+	List	   *keys = get_sortgrouplist_exprs(query->groupClause, query->targetList);
+	bool		above = has_sublink_above((Node *) query->targetList, keys) ||
+		has_sublink_above(query->havingQual, keys);
+	bool		sublinks = streaming_has_sublink_input((Node *) query->targetList, NULL) ||
+		streaming_has_sublink_input(query->havingQual, NULL);
 	bool		sets = query->hasTargetSRFs || sublinks;
-	bool		plain = streaming_has_plain_from(query);
+	/* an input in FROM or WHERE that does not make it plain */
+	bool		more = !streaming_has_plain_from(query) &&
+		(streaming_query_input(query) ||
+		 streaming_has_sublink_input((Node *) query->jointree, NULL) ||
+		 streaming_contains_input((Node *) query->cteList));
 
 	if (query->setOperations)
 	{
@@ -829,16 +950,17 @@ split_level(Query *query)
 			streaming_split_final(query, false);
 		return limit || split_union(query);
 	}
-	if (limit && (distinct || aggregates(query) || windows || sets || !plain))
+	if (limit && (distinct || aggregates(query) || windows || sets || more))
 		streaming_split_final(query, false);
-	else if (distinct && (aggregates(query) || windows || sets || !plain))
+	else if (distinct && (aggregates(query) || windows || sets || more))
 		streaming_split_final(query, true);
-	else if (aggregates(query) &&
-			 (windows || sets || streaming_has_sublink_input(query->havingQual, NULL)))
+	else if (aggregates(query) && (windows || query->hasTargetSRFs || above))
 		split_aggregation(query);
-	else if ((aggregates(query) || windows) && !plain)
+	else if (aggregates(query) && sublinks)
+		split_from(query, true);
+	else if ((aggregates(query) || windows) && more)
 		streaming_split_from(query);
-	else if ((windows || limit || query->hasDistinctOn) &&
+	else if ((windows || limit || query->hasDistinctOn) && streaming_query_input(query) &&
 			 (list_length(query->rtable) > 1 || query->jointree->quals ||
 			  linitial_node(RangeTblEntry, query->rtable)->rtekind != RTE_SUBQUERY))
 		streaming_split_from(query);

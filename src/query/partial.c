@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
 #include "optimizer/cost.h"
 #include "optimizer/planner.h"
@@ -56,6 +57,25 @@ split_aggregation(PlannedStmt *stmt)
 		aggref->aggsplit = AGGSPLIT_SIMPLE; /* as mark_partial_aggref wants it */
 		mark_partial_aggref(aggref, split);
 	}
+}
+
+/*
+ * The planner takes min and max of a whole input from the ends of an order, which has
+ * no halves; but not in a query that has a WITH clause.
+ */
+static void
+avoid_minmax(Query *query)
+{
+	CommonTableExpr *unused = makeNode(CommonTableExpr);
+	Query	   *nothing = makeNode(Query);
+
+	if (query->groupClause != NIL || !query->hasAggs || query->cteList != NIL)
+		return;
+	nothing->commandType = CMD_SELECT;
+	nothing->jointree = makeFromExpr(NIL, NULL);
+	unused->ctename = pstrdup("$unused");
+	unused->ctequery = (Node *) nothing;
+	query->cteList = list_make1(unused);
 }
 
 /* If the planner has found another way to the groups, it is as well. */
@@ -118,6 +138,8 @@ streaming_planner(STREAMING_PLANNER_PARAMETERS)
 	PlannedStmt *stmt;
 
 	cursor_options &= ~(STREAMING_CURSOR_OPT_PARTIAL | STREAMING_CURSOR_OPT_ORDERED);
+	if (partial)
+		avoid_minmax(parse);
 	stmt = plan_with(!ordered, STREAMING_PLANNER_ARGUMENTS);
 	if (partial)
 		split_aggregation(stmt);

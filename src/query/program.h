@@ -219,6 +219,8 @@ typedef struct StreamingStage
 #define STREAMING_BAG_HASH(stage) ((stage)->bag_natts)
 	char	   *recompute_sql;	/* recompute: reads "bag"; see exec/recompute.c.
 								 * partition: reads "$bag_<n>"; exec/partition.c */
+	char	   *prune_sql;		/* partition: of rows kept that no longer matter;
+								 * see exec/prune.c; or NULL */
 	AttrNumber	group_attno;	/* partition: hash of the partition */
 	bool		whole;			/* partition: there is one, the whole input */
 } StreamingStage;
@@ -324,6 +326,21 @@ extern char *streaming_layout_temporary_ddl(StreamingProgram *program, const cha
 extern char *streaming_change_stream_ddl(StreamingView *upstream);
 extern char *streaming_change_stream_name(int32 id);
 extern char *streaming_memory_table(int32 id);
+
+/* in explain.c */
+extern const char *streaming_stage_kind_name(StreamingStageKind kind);
+
+/* in bounds.c: for people */
+
+/* What an edge reads: "stage <n>", or a relation's name. */
+extern char *streaming_edge_source(StreamingProgram *program, StreamingEdge *edge);
+
+/* What the time that a batch takes grows with, and what the rows of state do. */
+extern const char *streaming_stage_cost(StreamingStage *stage);
+extern char *streaming_stage_bound(StreamingProgram *program, StreamingStage *stage);
+
+/* Does a stage keep rows of a stream that nothing bounds?  Which, and what would. */
+extern bool streaming_program_grows(StreamingProgram *program, char **detail, char **hint);
 
 /* in partial.c: planner hook for aggregations of marked statements */
 #define STREAMING_CURSOR_OPT_PARTIAL 0x10000000 /* hands out states */

@@ -28,6 +28,8 @@ typedef struct StreamingViewSpec
 								 * that carries the changes to the readers.  Run
 								 * like tables, but it belongs to the upstream */
 	List	   *change_stream_names;	/* of char *, one for each: unqualified */
+	char	   *growth;			/* why nothing bounds the rows it keeps; or NULL */
+	char	   *growth_hint;
 	char	   *view_query;		/* SELECT the users' view is made with, all
 								 * names qualified */
 } StreamingViewSpec;

@@ -42,6 +42,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "catalog.h"
 #include "command/command.h"
@@ -73,6 +74,9 @@
  */
 #define VACUUM_ROWS				10000
 #define VACUUM_ROWS_PER_PAGE	10
+
+/* A table of fewer pages need not be known to the planner. */
+#define ANALYZE_PAGES			64
 
 /* Look-ups between one step of preparing for a look-up and the next. */
 #define PREFETCH_STEP	(STREAMING_PREFETCH_DISTANCE / 3)
@@ -768,6 +772,23 @@ pages_to_vacuum(StreamingStateTable *table)
 	return pages;
 }
 
+/*
+ * Without statistics the planner takes any group for a two-hundredth of the table,
+ * which it then reads as a whole.  Autovacuum would come after a minute.
+ */
+static bool
+needs_analyze(StreamingStateTable *table)
+{
+	BlockNumber pages = RelationGetNumberOfBlocks(table->rel);
+	BlockNumber known = Max(table->rel->rd_rel->relpages, 0);
+
+	if (table->kept->group_attno == 0 || pages < ANALYZE_PAGES)
+		return false;
+	return pages >= (uint64) known * 2 ||
+		!SearchSysCacheExists3(STATRELATTINH, ObjectIdGetDatum(RelationGetRelid(table->rel)),
+							   Int16GetDatum(table->kept->group_attno), BoolGetDatum(false));
+}
+
 void
 streaming_state_close(StreamingStateTable *table)
 {
@@ -776,6 +797,7 @@ streaming_state_close(StreamingStateTable *table)
 	{
 		table->kept->pages = RelationGetNumberOfBlocks(table->rel);
 		table->kept->rows_added = table->rows_added;
+		table->kept->needs_analyze = needs_analyze(table);
 		table->kept->needs_vacuum = table->kept->dead_rows >= VACUUM_ROWS &&
 			table->kept->dead_rows >= (int64) pages_to_vacuum(table) * VACUUM_ROWS_PER_PAGE;
 	}
@@ -804,9 +826,12 @@ streaming_state_close(StreamingStateTable *table)
 void
 streaming_state_vacuum(StreamingStateKept *kept)
 {
-	if (!kept->needs_vacuum)
-		return;
-	kept->dead_rows = 0;
-	kept->needs_vacuum = false;
-	streaming_vacuum(STREAMING_INTERNAL_SCHEMA, kept->table, false);
+	if (kept->needs_vacuum)
+	{
+		kept->dead_rows = 0;
+		streaming_vacuum(STREAMING_INTERNAL_SCHEMA, kept->table, false);
+	}
+	if (kept->needs_analyze)
+		streaming_analyze(STREAMING_INTERNAL_SCHEMA, kept->table, "$group");
+	kept->needs_vacuum = kept->needs_analyze = false;
 }

@@ -42,6 +42,8 @@ typedef struct StreamingStateKept
 	StreamingRowMap *map;		/* where the rows are; NULL: the index is asked */
 	int64		dead_rows;		/* deleted, or moved to new entries of the indexes */
 	bool		needs_vacuum;	/* they are many */
+	AttrNumber	group_attno;	/* statements look rows up by it; 0: by none */
+	bool		needs_analyze;	/* they cannot be planned well */
 	BlockNumber pages;			/* of the table, and */
 	int64		rows_added;		/* inserted less deleted, in the last batch */
 } StreamingStateKept;
@@ -167,8 +169,9 @@ extern void streaming_state_settle(StreamingStateTable *table);
 extern void streaming_state_close(StreamingStateTable *table);
 
 /*
- * VACUUMs the table and begins to count anew, if there is much to remove.  To be
- * called outside of a transaction, after the commit of a batch.
+ * VACUUMs the table and begins to count anew, if there is much to remove; ANALYZEs it
+ * if statements need that.  To be called outside of a transaction, after the commit
+ * of a batch.
  */
 extern void streaming_state_vacuum(StreamingStateKept *kept);
 

@@ -63,14 +63,16 @@ static List *own_tables(StreamingView *view);
 static char *sink_sql(StreamingView *view);
 
 /*
- * Counts the rows that view has taken from a pushed stream and that the stream does
- * not have any more, by its totals: those would be missing afterwards.
+ * Counts the rows that view has taken from pushed streams and that these do not have
+ * any more, by its totals: those would be missing afterwards.  Rows of other inputs are
+ * in the totals, too: beside a pushed stream they count as if they were gone.
  */
 static void
 refuse_loss(Oid relid)
 {
 	StreamingView *view = streaming_catalog_view(relid, false);
-	int64		taken = streaming_progress_read(relid).input_rows;
+	int64		gone = streaming_progress_read(relid).input_rows;
+	List	   *pushed = NIL;
 	ListCell   *lc;
 
 	/* "latest" is now, whatever there was before */
@@ -80,21 +82,24 @@ refuse_loss(Oid relid)
 	{
 		Oid			stream = lfirst_oid(lc);
 		StreamingSourceKind kind;
-		int64		gone;
 
 		if (!streaming_is_stream(stream, &kind) || kind != STREAMING_SOURCE_PUSH)
 			continue;
-		gone = taken + streaming_input_push_lag(relid, stream) -
-			streaming_input_push_rest(stream, NULL);
-		if (gone > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg_plural("cannot reset continuous view \"%s\" because stream \"%s\" no longer has %lld row that the view has taken",
-								   "cannot reset continuous view \"%s\" because stream \"%s\" no longer has %lld rows that the view has taken",
-								   gone, get_rel_name(relid), get_rel_name(stream), (long long) gone),
-					 errdetail("Rows that all views have taken are removed after the stream's \"retention\"."),
-					 errhint("Call streaming.reset with \"force => true\" to begin again without them.")));
+		pushed = lappend_oid(pushed, stream);
+		gone += streaming_input_push_lag(relid, stream) - streaming_input_push_rest(stream, NULL);
 	}
+	if (pushed == NIL || gone <= 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg_plural("cannot reset continuous view \"%s\" because %s %lld row that the view has taken",
+						   "cannot reset continuous view \"%s\" because %s %lld rows that the view has taken",
+						   gone, get_rel_name(relid),
+						   list_length(pushed) > 1 ? "its streams no longer have" :
+						   psprintf("stream \"%s\" no longer has", get_rel_name(linitial_oid(pushed))),
+						   (long long) gone),
+			 errdetail("Rows that all views have taken are removed after the stream's \"retention\"."),
+			 errhint("Call streaming.reset with \"force => true\" to begin again without them.")));
 }
 
 /* streaming.reset(view regclass, force boolean) */
@@ -136,7 +141,8 @@ has_lost_position(StreamingView *view)
 			continue;
 		changes = get_relname_relid(streaming_change_stream_name(upstream->id),
 									streaming_internal_namespace());
-		return OidIsValid(changes) && streaming_checkpoint_read(view->view, changes) == NIL;
+		if (OidIsValid(changes) && streaming_checkpoint_read(view->view, changes) == NIL)
+			return true;
 	}
 	return false;
 }

@@ -587,7 +587,8 @@ sub sub_condition
 	my $rel = $g->{on}{sub_stream} ? relation($g, 0, undef) : _table($g);
 	my $inner = { relations => [$rel], outer => $scope, g => $g };
 	my $equality = _equality($scope, $rel);
-	my @where = ($equality ? $equality : (), chance(0.3) ? condition($inner, 1) : ());
+	my $other = chance(0.4) ? _equality($scope, $rel) : undef;
+	my @where = ($equality ? $equality : (), $other ? $other : (), chance(0.3) ? condition($inner, 1) : ());
 	my $where = list(' AND ', \@where, before => ' WHERE ');
 	my $uncorrelated = list(' AND ', [ chance(0.6) ? condition({ %$inner, outer => undef }, 1) : () ], before => ' WHERE ');
 	my $pair = pick(_pairs($scope, $rel));
@@ -598,7 +599,10 @@ sub sub_condition
 	$g->{tags}{"sub_$kind"} = 1;
 	return seq(pick('', 'NOT ') . 'EXISTS (SELECT FROM ', $rel->{text}, $where, ')') if $kind =~ /exists/;
 	my ($l, $r) = map { _column_text(@$_) } @$pair;
-	return seq("$l " . ($kind eq 'in' ? 'IN' : 'NOT IN') . " (SELECT $r FROM ", $rel->{text}, $uncorrelated, ')') if $kind =~ /in$/;
+	# the first rows, which depend on those of other values
+	my $first = chance(0.3) ? optional(' ORDER BY ', sub { _order_of($rel) }, ' LIMIT ' . pick(1 .. 3)) : '';
+	$uncorrelated = $where if chance(0.25);
+	return seq("$l " . ($kind eq 'in' ? 'IN' : 'NOT IN') . " (SELECT $r FROM ", $rel->{text}, $uncorrelated, $first, ')') if $kind =~ /in$/;
 	return seq("($l, $l) IN (SELECT $r, $r FROM ", $rel->{text}, $uncorrelated, ')') if $kind eq 'row';
 	return seq("$l " . pick('=', '<', '>=', '<>') . ' ' . uc($kind) . " (SELECT $r FROM ", $rel->{text}, $uncorrelated, ')') if $kind =~ /^(any|all)$/;
 	return seq('(SELECT count(*) FROM ', $rel->{text}, $where, ') ' . pick('> 1', '= 0', '< 3'));
@@ -772,6 +776,12 @@ sub aggregate_query
 			$node = { of => [ 'coalesce(', $node, ', ', $other, ')' ], alt => [ $node, $other ] };
 		}
 		push @exprs, $node;
+	}
+	if (!$want{columns} && $on->{sub_select} && chance(0.6))
+	{
+		my ($t, $node) = sub_scalar($g, $scope);
+		push @columns, { type => $type{$t}{minmax} ? $t : 'bigint' };
+		push @exprs, seq($type{$t}{minmax} ? 'max(' : 'count(', $node, ')');
 	}
 	if (!$want{columns} && $on->{window_agg} && chance(0.7))
 	{

@@ -51,7 +51,7 @@ SELECT is_empty('SELECT * FROM streaming.progress', 'no totals');
 SELECT is_empty('SELECT * FROM relations', 'no relation');
 
 -- a failed CREATE VIEW leaves nothing
-SELECT throws_ok('CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM s UNION SELECT 1', '0A000');
+SELECT throws_ok('CREATE VIEW v WITH (streaming.continuous) AS SELECT a FROM s FOR UPDATE', '0A000');
 SELECT throws_ok('CREATE VIEW v WITH (streaming.continuous, streaming.sink = ''nothing'') AS SELECT a FROM s', '42P01');
 SELECT is_empty('SELECT * FROM relations', 'no relation is left of a failed CREATE VIEW');
 SELECT hasnt_view('v');

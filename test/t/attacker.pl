@@ -374,14 +374,6 @@ nobody_got_in('types');
 
 # --- functions beside aggregates -----------------------------------------------
 
-do_as('mallory', <<'SQL');
-CREATE VIEW reader WITH (streaming.continuous) AS SELECT count(*) || pg_read_file('postgresql.conf') AS c FROM s;
-SQL
-$node->safe_psql('postgres', 'REVOKE pg_read_server_files FROM mallory');
-ok(wait_for($node, status_of('mallory.reader'), qr/^retrying\|permission denied for function pg_read_file/),
-	'the right to execute a function of the output is asked for');
-do_as('mallory', 'DROP VIEW reader');
-
 do_as('bob', <<'SQL');
 GRANT USAGE ON SCHEMA bob TO mallory;
 CREATE FUNCTION plus(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 + 1; END';

@@ -311,7 +311,7 @@ my $errors = '';
 my $looks = 0;
 while ($done !~ /DONE/ && $changing->pumpable)
 {
-	foreach my $shown (qw(status views stat_views stat_streams stat_sinks batches checkpoints))
+	foreach my $shown (qw(status views stat_views stat_operators stat_streams stat_sinks batches checkpoints))
 	{
 		$node->psql('postgres', "SELECT count(v::text) FROM streaming.$shown v;" x 5, stderr => \$err);
 		$errors .= $err;

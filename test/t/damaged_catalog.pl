@@ -56,7 +56,7 @@ SET statement_timeout = '5s';
 INSERT INTO s VALUES ($n % 5, $n, now());
 UPDATE streaming.continuous_view SET generation = generation + 1;
 SELECT * FROM streaming.views; SELECT * FROM streaming.stat_views; SELECT * FROM streaming.stat_streams;
-SELECT * FROM streaming.stat_sinks; SELECT * FROM streaming.batches;
+SELECT * FROM streaming.stat_operators; SELECT * FROM streaming.stat_sinks; SELECT * FROM streaming.batches;
 SELECT count(*) FROM s; SELECT count(*) FROM f;
 SELECT streaming.drain('over', '100 ms'); SELECT streaming.drain('of_files', '100 ms'); SELECT streaming.drain('writes', '100 ms');
 SELECT streaming.explain('over'); SELECT streaming.watermark('minutes');
@@ -194,6 +194,8 @@ my %values = (
 	'text[]' => [ q('{}'), q('{NULL}'), q('{{a,b},{c,d}}'), q('{result_1,state_1_1,nosuch}'), q('[5:6]={pg_class,definition_1}') ],
 	boolean => [qw(true false)],
 	'timestamp with time zone' => [ q('infinity'), q('-infinity'), q('epoch') ],
+	'bigint[]' => [ q('{}'), q('{NULL,NULL}'), q('{{1,2},{3,4}}'), q('[5:6]={-9223372036854775808,9223372036854775807}'), q((SELECT array_agg(i) FROM generate_series(1, 100) i)) ],
+	'double precision[]' => [ q('{}'), q('{NULL,NaN}'), q('{{1,2},{3,-Infinity}}') ],
 	'double precision' => [ q('NaN'), q('-infinity') ],
 	uuid => [ q('00000000-0000-0000-0000-000000000000') ],
 	xid8 => [ q('0'), q('18446744073709551615') ],

@@ -1,0 +1,38 @@
+-- Inner joins of streams: rows that come meet those that are kept.
+\getenv source PG_ABS_SRCDIR
+\set ECHO none
+\set include :source '/sql/include/same_as_batch.sql'
+\i :include
+\set ECHO all
+CALL stream('a', 'id int, k int, x numeric');
+CALL stream('b', 'id int, k int, y int');
+CREATE TABLE names (k int PRIMARY KEY, name text);
+INSERT INTO names VALUES (1, 'one'), (2, 'two'), (5, 'five');
+
+CALL keep('equal', 'SELECT a.id, b.id AS with, x + y AS sum FROM a JOIN b USING (k)');
+CALL keep('two_keys', 'SELECT a.id, b.id AS with FROM a JOIN b ON a.k = b.k AND a.x = b.y');
+CALL keep('same_stream', 'SELECT p.id, q.id AS with FROM a p JOIN a q ON p.k = q.k AND p.id < q.id');
+CALL keep('three', 'SELECT a.id, b.id AS b, c.id AS c FROM a, b, a AS c WHERE a.k = b.k AND c.x = b.y');
+CALL keep('less', 'SELECT a.id, b.id AS with FROM a JOIN b ON a.id < b.y');
+CALL keep('every', 'SELECT a.k, b.k AS bk FROM a CROSS JOIN b WHERE a.x > 3 AND b.y > 3');
+CALL keep('counted', 'SELECT k, count(*) AS n, sum(x) AS x FROM a JOIN b USING (k) GROUP BY k');
+CALL keep('with_table', 'SELECT name, a.id, b.id AS with FROM a JOIN b USING (k) JOIN names USING (k)');
+CALL keep('same_rows', 'SELECT DISTINCT a.k, b.y FROM a JOIN b USING (k)');
+
+CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(1, 25) i');
+SELECT * FROM compare();
+CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(1, 20) i');
+SELECT * FROM compare();
+-- rows that are there already, and others
+CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(20, 32) i');
+CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(15, 28) i');
+SELECT * FROM compare();
+
+SELECT * FROM plan('equal');
+SELECT * FROM plan('three');
+SELECT * FROM plan('less');
+SELECT * FROM plan('counted');
+SELECT * FROM plan('with_table');
+
+\set include :source '/sql/include/done.sql'
+\i :include

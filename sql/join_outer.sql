@@ -1,0 +1,46 @@
+-- Outer joins: what is filled up is taken back when a match comes.
+\getenv source PG_ABS_SRCDIR
+\set ECHO none
+\set include :source '/sql/include/same_as_batch.sql'
+\i :include
+\set ECHO all
+CALL stream('a', 'id int, k int, x numeric');
+CALL stream('b', 'id int, k int, y int');
+CREATE TABLE names (k int PRIMARY KEY, name text);
+INSERT INTO names VALUES (1, 'one'), (2, 'two'), (9, 'nine');
+
+CALL keep('left_on', 'SELECT a.id, b.id AS with FROM a LEFT JOIN b ON a.k = b.k AND b.y > 2');
+CALL keep('right_on', 'SELECT a.id, b.id AS with FROM a RIGHT JOIN b ON a.k = b.k AND b.y > 2');
+CALL keep('full_using', 'SELECT k, a.id, b.id AS with FROM a FULL JOIN b USING (k)');
+CALL keep('only_one_side', 'SELECT a.id, b.id AS with FROM a LEFT JOIN b ON a.k = b.k AND a.x > 2');
+CALL keep('unmatched', 'SELECT a.id FROM a LEFT JOIN b USING (k) WHERE b.id IS NULL');
+CALL keep('chain', 'SELECT a.id, b.id AS b, c.id AS c FROM a LEFT JOIN b ON a.k = b.k LEFT JOIN a c ON c.id = b.id');
+CALL keep('less', 'SELECT a.id, b.id AS with FROM a LEFT JOIN b ON a.id < b.y');
+CALL keep('counted', 'SELECT a.k, count(*) AS n, count(b.y) AS matches FROM a LEFT JOIN b ON a.k = b.k GROUP BY a.k');
+-- a table on the side that keeps its rows
+CALL keep('of_table', 'SELECT name, a.id FROM names LEFT JOIN a USING (k)');
+CALL keep('full_with_table', 'SELECT name, a.id FROM a FULL JOIN names USING (k)');
+
+CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(1, 25) i');
+SELECT * FROM compare();
+CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(1, 20) i');
+SELECT * FROM compare();
+-- rows that are there already, and others
+CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(20, 32) i');
+CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(15, 28) i');
+SELECT * FROM compare();
+
+-- begun anew, with what the streams still have
+SELECT streaming.reset('chain'), streaming.reset('full_using'), streaming.reset('of_table');
+SELECT count(*) FROM full_using;
+SELECT * FROM compare() WHERE view IN ('chain', 'full_using', 'of_table');
+
+SELECT * FROM left_on WHERE id < 4 ORDER BY id, "with";
+SELECT * FROM plan('left_on');
+SELECT * FROM plan('full_using');
+SELECT * FROM plan('chain');
+SELECT * FROM plan('less');
+SELECT * FROM plan('of_table');
+
+\set include :source '/sql/include/done.sql'
+\i :include

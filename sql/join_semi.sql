@@ -1,0 +1,40 @@
+-- EXISTS, IN, NOT EXISTS, NOT IN, ANY and ALL over streams.
+\getenv source PG_ABS_SRCDIR
+\set ECHO none
+\set include :source '/sql/include/same_as_batch.sql'
+\i :include
+\set ECHO all
+CALL stream('a', 'id int, k int, x numeric');
+CALL stream('b', 'id int, k int, y int');
+
+CALL keep('semi', 'SELECT id, k FROM a WHERE EXISTS (SELECT FROM b WHERE b.k = a.k AND b.y > 2)');
+CALL keep('anti', 'SELECT id, k FROM a WHERE NOT EXISTS (SELECT FROM b WHERE b.k = a.k AND b.y > 2)');
+CALL keep('within', 'SELECT id FROM a WHERE k IN (SELECT k FROM b WHERE y > 2)');
+CALL keep('two_columns', 'SELECT id FROM a WHERE (k, x::int) IN (SELECT k, y FROM b)');
+-- one NULL in b and nothing is left
+CALL keep('not_within', 'SELECT id FROM a WHERE k NOT IN (SELECT k FROM b WHERE y > 3)');
+CALL keep('not_within_known', 'SELECT id FROM a WHERE k NOT IN (SELECT k FROM b WHERE y > 3 AND k IS NOT NULL)');
+CALL keep('above_all', 'SELECT id FROM a WHERE id > ALL (SELECT y FROM b WHERE b.k = a.k AND y IS NOT NULL)');
+CALL keep('above_any', 'SELECT id FROM a WHERE x < ANY (SELECT y FROM b)');
+CALL keep('either', 'SELECT id FROM a WHERE x > 3 OR EXISTS (SELECT FROM b WHERE b.k = a.k)');
+CALL keep('as_column', 'SELECT id, k IN (SELECT k FROM b) AS is_there FROM a');
+CALL keep('in_itself', 'SELECT id FROM a WHERE NOT EXISTS (SELECT FROM a later WHERE later.k = a.k AND later.id > a.id)');
+CALL keep('counted', 'SELECT k, count(*) AS n FROM a WHERE EXISTS (SELECT FROM b WHERE b.k = a.k) GROUP BY k');
+
+CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(1, 25) i');
+SELECT * FROM compare();
+CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(1, 20) i');
+SELECT * FROM compare();
+-- rows that are there already, and others
+CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(20, 32) i');
+CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(15, 28) i');
+SELECT * FROM compare();
+
+SELECT * FROM plan('semi');
+SELECT * FROM plan('anti');
+SELECT * FROM plan('within');
+SELECT * FROM plan('not_within');
+SELECT * FROM plan('counted');
+
+\set include :source '/sql/include/done.sql'
+\i :include

@@ -1,0 +1,36 @@
+-- ORDER BY with LIMIT, OFFSET and WITH TIES.
+\getenv source PG_ABS_SRCDIR
+\set ECHO none
+\set include :source '/sql/include/same_as_batch.sql'
+\i :include
+\set ECHO all
+CALL stream('a', 'id int, k int, x numeric, t text');
+
+CALL keep('highest', 'SELECT id, x FROM a ORDER BY x DESC NULLS LAST, id, t LIMIT 3');
+CALL keep('with_nulls', 'SELECT id, x FROM a ORDER BY x DESC, id, t LIMIT 5');
+CALL keep('next', 'SELECT id, x FROM a ORDER BY x, id, t LIMIT 4 OFFSET 2');
+CALL keep('rest', 'SELECT id, x FROM a ORDER BY x, id, t OFFSET 20');
+CALL keep('ties', 'SELECT id, x FROM a ORDER BY x DESC NULLS LAST FETCH FIRST 2 ROWS WITH TIES');
+CALL keep('most', 'SELECT k, count(*) AS n FROM a GROUP BY k ORDER BY n DESC, k LIMIT 2');
+CALL keep('different', 'SELECT DISTINCT k, t FROM a ORDER BY k, t LIMIT 4');
+CALL keep('of_top', 'SELECT k, count(*) AS n FROM (SELECT k FROM a ORDER BY x DESC, id, t LIMIT 10) top GROUP BY k');
+CALL keep('none', 'SELECT id FROM a LIMIT 0');
+CALL keep('all_rows', 'SELECT id FROM a LIMIT ALL');
+
+CALL feed('a', 'SELECT i, pick(i, 1, 5), pick(i, 2, 7), chr(97 + pick(i, 3, 4)) FROM generate_series(1, 25) i');
+SELECT * FROM compare();
+-- the groups that are there, and others
+CALL feed('a', 'SELECT i, pick(i, 1, 8), pick(i, 2, 7), chr(97 + pick(i, 3, 4)) FROM generate_series(20, 45) i');
+SELECT * FROM compare();
+CALL feed('a', 'SELECT i, 7, -1, NULL FROM generate_series(46, 47) i');
+SELECT * FROM compare();
+
+SELECT * FROM highest;
+SELECT * FROM most;
+SELECT * FROM plan('highest');
+SELECT * FROM plan('most');
+SELECT * FROM plan('of_top');
+SELECT * FROM plan('all_rows');
+
+\set include :source '/sql/include/done.sql'
+\i :include
