@@ -91,6 +91,7 @@ OBJS = \
 	src/query/normalize.o \
 	src/query/partial.o \
 	src/query/session.o \
+	src/query/time_bound.o \
 	src/read_columns.o \
 	src/reject.o \
 	src/relation_locks.o \

@@ -18,8 +18,6 @@ CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT extract(hour FRO
 -- at one level only
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS
     SELECT n, count(*) FROM (SELECT date_trunc('day', at) AS day, count(*) AS n FROM s GROUP BY 1) d GROUP BY n;
-CREATE VIEW v WITH (streaming.output_mode = 'append') AS
-    SELECT date_trunc('month', day), sum(n) FROM (SELECT date_trunc('day', at) AS day, count(*) AS n FROM s GROUP BY 1) d GROUP BY 1;
 -- another view's rows
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS SELECT date_trunc('day', at), count(*) FROM upstream GROUP BY 1;
 CREATE VIEW counts WITH (streaming.trigger = 'manual') AS SELECT k, count(*) AS n FROM s GROUP BY k;

@@ -348,9 +348,9 @@ CREATE FUNCTION streaming_internal.window_end(start timestamptz, width interval,
     LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_window_end';
 COMMENT ON FUNCTION streaming_internal.window_end(timestamptz, interval, text) IS 'the end of a window by the clock of a time zone (NULL: of the session); infinity: beyond the range of timestamps';
 
-CREATE FUNCTION streaming_internal.in_time(closes timestamptz) RETURNS boolean
+CREATE FUNCTION streaming_internal.in_time(closes timestamptz, must_close boolean) RETURNS boolean
     LANGUAGE C VOLATILE COST 1000 AS 'MODULE_PATHNAME', 'streaming_in_time';
-COMMENT ON FUNCTION streaming_internal.in_time(timestamptz) IS 'true; NULL for rows of a batch whose group has closed, which are counted';
+COMMENT ON FUNCTION streaming_internal.in_time(timestamptz, boolean) IS 'true; NULL for rows of a batch whose group has closed, which are counted';
 
 CREATE FUNCTION drain(view regclass, timeout interval DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_drain';

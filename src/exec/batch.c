@@ -7,8 +7,8 @@
  *		─▶ sink, change stream ─▶ checkpoint, progress ─▶ commit
  *
  * Where the view depends on a watermark, rows are late by that of the beginning
- * of the batch; when the first stage has read them all the new one is known, and
- * each stage closes its groups by it before the next stage runs.  A batch may
+ * of the batch; when all inputs have been read the new one is known, and
+ * each stage closes its groups by it before those run that read them.  A batch may
  * have no rows, and only move the watermark.
  *
  * The transaction is a real transaction block (distributed tables look at
@@ -254,6 +254,23 @@ calls_functions(StreamingViewState *state)
 	return state->sink && state->sink->routine->calls_functions;
 }
 
+/* Event times, and late rows: of sessions these are counted without a watermark, too. */
+static void
+track_inputs(StreamingViewState *state)
+{
+	StreamingProgram *program = state->program;
+	bool		counts = program->has_watermark;
+
+	for (int i = 0; i < program->nstages; i++)
+		counts |= program->stages[i].kind == STREAMING_STAGE_SESSION;
+	for (int i = 0; counts && i < program->ninputs; i++)
+	{
+		if (!program->inputs[i].is_view)
+			streaming_input_track(state->inputs[i], program->inputs[i].followed ?
+								  program->inputs[i].event_attno : 0, streaming_late_rescan);
+	}
+}
+
 /*
  * Compiles the view as the catalogs describe it now.  Statements are text, so
  * what has another name by now must be known before the server plans them anew.
@@ -307,11 +324,7 @@ open_program(StreamingViewState *state)
 	plan_inputs(state);
 	state->closed = DT_NOBEGIN;
 	state->due_timeout = streaming_idle_partition_timeout;
-	/* late rows are counted of a session by any time */
-	if (state->program->event_attno ||
-		state->program->stages[0].kind == STREAMING_STAGE_SESSION)
-		streaming_input_track(state->inputs[0], state->program->event_attno,
-							  streaming_late_rescan);
+	track_inputs(state);
 	MemoryContextSwitchTo(old);
 }
 
@@ -444,28 +457,40 @@ streaming_view_is_urgent(StreamingViewState *state)
 StreamingTime
 streaming_view_due(StreamingViewState *state)
 {
-	if (state->program && state->program->event_attno &&
+	if (state->program && state->program->has_watermark &&
 		state->due_timeout != streaming_idle_partition_timeout)
 		return 0;
 	return state->due;
 }
 
 /*
- * The watermark as the input allows it now, never less than it was.  Notes when
- * to look again.
+ * The watermark as the inputs allow it now, the least of theirs, never less than it
+ * was.  Notes when to look again.
  */
 static TimestampTz
 new_watermark(StreamingViewState *state, bool in_batch)
 {
 	StreamingProgram *program = state->program;
-	TimestampTz time;
+	StreamingTime now = streaming_now();
+	TimestampTz least = DT_NOEND;
 
-	if (program->event_attno == 0)
+	if (!program->has_watermark)
 		return state->progress.watermark;
 	state->due_timeout = streaming_idle_partition_timeout;
-	time = streaming_input_event_time(state->inputs[0], in_batch, streaming_now(),
-									  &state->due);
-	return Max(streaming_time_less(time, program->event_delay), state->progress.watermark);
+	state->due = STREAMING_TIME_NEVER;
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		StreamingTime due;
+		TimestampTz time;
+
+		if (!program->inputs[i].followed)
+			continue;
+		time = streaming_input_event_time(state->inputs[i], in_batch && state->has_input[i], now,
+										  &due);
+		least = Min(least, streaming_time_less(time, program->inputs[i].event_delay));
+		state->due = Min(state->due, due);
+	}
+	return Max(least, state->progress.watermark);
 }
 
 /*
@@ -642,11 +667,10 @@ prepare_edges(StreamingViewState *state, StreamingStageExec *exec)
 	}
 }
 
-/* The stages that read inputs have run: the watermark that follows is known. */
+/* All inputs have been read: the watermark that follows is known. */
 static void
 end_input(StreamingViewState *state, bool input)
 {
-	state->progress.late_rows += streaming_late_end();
 	for (int i = 0; i < state->program->ninputs; i++)
 	{
 		if (state->has_input[i])
@@ -656,9 +680,9 @@ end_input(StreamingViewState *state, bool input)
 		new_watermark(state, input);
 }
 
-/* Stage i, which began at start, has run: adds to its totals.  deltas: of those below. */
+/* Stage i is complete: adds its rows to its totals.  deltas: of those below. */
 static void
-count_stage(StreamingViewState *state, int i, StreamingDelta **deltas, instr_time start)
+count_stage(StreamingViewState *state, int i, StreamingDelta **deltas)
 {
 	StreamingStageExec *exec = state->stages[i];
 	StreamingStageTotals *totals = &state->progress.stages[i];
@@ -672,7 +696,14 @@ count_stage(StreamingViewState *state, int i, StreamingDelta **deltas, instr_tim
 	}
 	totals->output_rows += exec->stage->last ? exec->output_rows : exec->changes->nrows;
 	totals->state_rows += exec->rows_added;
-	totals->ms += since_ms(start);
+}
+
+/* Stage i has been run, or gone on, since start. */
+static void
+count_time(StreamingViewState *state, int i, instr_time start)
+{
+	if (i < state->progress.nstages)
+		state->progress.stages[i].ms += since_ms(start);
 }
 
 /* So many rows of an input have been read, by each edge that reads it. */
@@ -699,68 +730,110 @@ end_delta(StreamingDelta *delta)
 		tuplestore_end(delta->store);
 }
 
-/* Runs the stages one after the other.  input: the batch has some. */
+/* Makes a stage ready to run: what its inputs are like, and who is to have its rows. */
+static void
+begin_stage(StreamingViewState *state, StreamingStageExec *exec)
+{
+	StreamingProgram *program = state->program;
+	bool		last = exec->stage->last;
+
+	exec->first = state->progress.batch_id == 0;
+	prepare_edges(state, exec);
+	exec->changes = exec->writes = NULL;
+	exec->takes = NULL;
+	if (!last)
+		exec->changes = streaming_delta_make(exec, psprintf("delta_%d", exec->stage->number));
+	else if (OidIsValid(state->change_stream))
+		exec->changes = streaming_delta_make(exec, "changes");
+	if (last && sink_takes_rows(state))
+		exec->takes = state->sink;
+	else if (last && state->sink && program->output_mode != STREAMING_OUTPUT_COMPLETE)
+		exec->writes = streaming_delta_make(exec, "changes");
+	streaming_stage_begin(exec);
+}
+
+/* Closes the groups of a stage that has run: its output is complete. */
+static void
+finish_stage(StreamingViewState *state, StreamingStageExec *exec, StreamingDelta **deltas,
+			 StreamingBatchResult *result)
+{
+	streaming_stage_finish(exec, state->closed, state->progress.watermark);
+	result->merge_ms += INSTR_TIME_GET_MILLISEC(exec->merge_time);
+	if (exec->table)
+		state->progress.state_rows += exec->table->rows_added;
+	count_stage(state, exec->stage->number - 1, deltas);
+	deltas[exec->stage->number - 1] = exec->changes;
+}
+
+/* What the last stage has handed up goes where it is to go. */
+static void
+hand_out(StreamingViewState *state, StreamingStageExec *exec, StreamingBatchResult *result)
+{
+	result->output_rows = exec->output_rows;
+	if (exec->takes)
+		state->sink->routine->end_take(state->sink);
+	else if (state->sink)
+	{
+		plan_batch(state);
+		write_sink(state, exec->writes, result);
+	}
+	if (exec->first && state->program->sink.kind == STREAMING_SINK_MEMORY)
+		streaming_memory_mark(state->program->id, state->progress.batch_id + 1);
+	if (exec->changes && exec->changes->nrows > 0)
+		streaming_write_changes(state->change_stream, &state->write_changes, exec->changes);
+	end_delta(exec->writes);
+}
+
+/*
+ * Runs the stages.  First, in their order, those that need not wait for groups to
+ * close, and of the others what reads inputs; then, with the new watermark, what is
+ * left.  input: the batch has some.
+ */
 static void
 run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 {
 	StreamingProgram *program = state->program;
-	StreamingDelta **deltas = palloc0(sizeof(StreamingDelta *) * program->nstages);
-	StreamingDelta *delta = NULL;
-	bool		first = state->progress.batch_id == 0;
+	int			n = program->nstages;
+	StreamingDelta **deltas = palloc0(sizeof(StreamingDelta *) * n);
+	bool	   *ran = palloc0(sizeof(bool) * n);
+	bool	   *finished = palloc0(sizeof(bool) * n);
 
-	streaming_late_begin(state->progress.watermark,
-						 program->output_mode == STREAMING_OUTPUT_APPEND ||
-						 program->stages[0].kind == STREAMING_STAGE_SESSION);
-
-	for (int i = 0; i < program->nstages; i++)
+	streaming_late_begin(state->progress.watermark);
+	for (int i = 0; i < n; i++)
 	{
 		StreamingStageExec *exec = state->stages[i];
-		bool		last = i == program->nstages - 1;
 		instr_time	start;
 
 		INSTR_TIME_SET_CURRENT(start);
-		exec->first = first;
-		prepare_edges(state, exec);
-		exec->changes = exec->writes = NULL;
-		exec->takes = NULL;
-		if (!last)
-			exec->changes = streaming_delta_make(exec, psprintf("delta_%d", i + 1));
-		else if (OidIsValid(state->change_stream))
-			exec->changes = streaming_delta_make(exec, "changes");
-		if (last && sink_takes_rows(state))
-			exec->takes = state->sink;
-		else if (last && state->sink && program->output_mode != STREAMING_OUTPUT_COMPLETE)
-			exec->writes = streaming_delta_make(exec, "changes");
-
-		streaming_stage_run(exec, deltas);
-		if (i == 0 && program->event_attno)
-			end_input(state, input);
-		else if (last && !program->event_attno)
-			end_input(state, input);
-		streaming_stage_finish(exec, state->closed, state->progress.watermark);
-		result->merge_ms += INSTR_TIME_GET_MILLISEC(exec->merge_time);
-		if (exec->table)
-			state->progress.state_rows += exec->table->rows_added;
-		count_stage(state, i, deltas, start);
-		delta = deltas[i] = exec->changes;
-		if (last)
+		begin_stage(state, exec);
+		ran[i] = streaming_stage_run(exec, deltas);
+		if (ran[i] && exec->stage->closes == NULL && !exec->stage->evicts_rows &&
+			!exec->stage->last)
 		{
-			result->output_rows = exec->output_rows;
-			if (exec->takes)
-				state->sink->routine->end_take(state->sink);
-			else if (state->sink)
-			{
-				plan_batch(state);
-				write_sink(state, exec->writes, result);
-			}
-			if (first && program->sink.kind == STREAMING_SINK_MEMORY)
-				streaming_memory_mark(program->id, state->progress.batch_id + 1);
-			if (delta && delta->nrows > 0)
-				streaming_write_changes(state->change_stream, &state->write_changes, delta);
-			end_delta(exec->writes);
+			finish_stage(state, exec, deltas, result);
+			finished[i] = true;
 		}
+		else if (ran[i] && !exec->stage->emits_closed)
+			deltas[i] = exec->changes;
+		count_time(state, i, start);
 	}
-	for (int i = 0; i < program->nstages; i++)
+	end_input(state, input);
+	for (int i = 0; i < n; i++)
+	{
+		StreamingStageExec *exec = state->stages[i];
+		instr_time	start;
+
+		if (finished[i])
+			continue;
+		INSTR_TIME_SET_CURRENT(start);
+		if (!ran[i] && !streaming_stage_run(exec, deltas))
+			elog(ERROR, "stage %d has not got its input", i + 1);
+		finish_stage(state, exec, deltas, result);
+		count_time(state, i, start);
+	}
+	state->progress.late_rows += streaming_late_end();
+	hand_out(state, state->stages[n - 1], result);
+	for (int i = 0; i < n; i++)
 		end_delta(deltas[i]);
 }
 

@@ -1,6 +1,7 @@
 /*
  * close.c
- *		Groups that the watermark has passed: hands them up, removes their state.
+ *		Groups that the watermark has passed: hands them up, removes their state; and
+ *		rows of joins.
  *
  * They are found by the index on "$closes", in its order, from where the last
  * batch stopped to the new watermark; so it costs what has closed, and passes
@@ -52,6 +53,27 @@ close_bag(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 		streaming_state_delete(bag, bag->stored);
 	}
 	streaming_stage_close_table(exec, bag);
+}
+
+/* Rows that can be joined no more. */
+void
+streaming_close_edges(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
+{
+	for (int i = 0; i < exec->stage->nedges; i++)
+	{
+		StreamingEdgeExec *edge = &exec->edges[i];
+
+		if (edge->closes == NULL)
+			continue;
+		streaming_state_flush(edge->table);
+		CommandCounterIncrement();
+		streaming_state_find_until(edge->table, edge->edge->closes_attno, from, upto);
+		while (streaming_state_next_until(edge->table))
+		{
+			CHECK_FOR_INTERRUPTS();
+			streaming_state_delete(edge->table, edge->table->stored);
+		}
+	}
 }
 
 void

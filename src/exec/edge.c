@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
@@ -77,6 +78,8 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 	exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
 	exec->rows_desc = rows_desc(edge);
 	exec->join.sql = edge->join_sql;
+	if (edge->closes)
+		exec->closes = ExecInitExpr(expression_planner(copyObject(edge->closes)), NULL);
 }
 
 void
@@ -173,12 +176,15 @@ keep_row(StreamingEdgeExec *exec, int64 hash, Datum *values, bool *isnull, int64
 	ExecClearTuple(row);
 	memcpy(row->tts_values, values, sizeof(Datum) * edge->ncolumns);
 	memcpy(row->tts_isnull, isnull, sizeof(bool) * edge->ncolumns);
-	for (int i = edge->ncolumns; i < edge->desc->natts; i++)
-		row->tts_isnull[i] = false;
+	row->tts_isnull[STREAMING_EDGE_COUNT(edge) - 1] = false;
+	row->tts_isnull[STREAMING_EDGE_GROUP(edge) - 1] = false;
 	row->tts_values[STREAMING_EDGE_COUNT(edge) - 1] = Int64GetDatum(weight);
 	row->tts_values[STREAMING_EDGE_GROUP(edge) - 1] = Int64GetDatum(group);
 	if (edge->weighted)
+	{
 		row->tts_values[STREAMING_EDGE_HASH(edge) - 1] = Int64GetDatum(hash);
+		row->tts_isnull[STREAMING_EDGE_HASH(edge) - 1] = false;
+	}
 	ExecStoreVirtualTuple(row);
 	if (!found)
 		streaming_state_insert(table, row);
@@ -204,6 +210,20 @@ streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot)
 	return partition_of(exec, slot);
 }
 
+/* When the row in exec->input goes, into the row that is to be written. */
+static void
+set_closes(StreamingStageExec *exec, TupleTableSlot *row)
+{
+	StreamingEdgeExec *edge = exec->current;
+	AttrNumber	attno = edge->edge->closes_attno;
+
+	if (edge->closes == NULL)
+		return;
+	exec->econtext->ecxt_scantuple = exec->input;
+	row->tts_values[attno - 1] = ExecEvalExpr(edge->closes, exec->econtext,
+											  &row->tts_isnull[attno - 1]);
+}
+
 void
 streaming_merge_edge(StreamingStageExec *exec)
 {
@@ -224,6 +244,7 @@ streaming_merge_edge(StreamingStageExec *exec)
 		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
 		slot_getallattrs(exec->input);
 		group = edge->edge->weighted ? partition_of(edge, exec->input) : exec->pending[i].hash;
+		set_closes(exec, edge->table->row);
 		keep_row(edge, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
 				 weight, group);
 		if (exec->stage->kind == STREAMING_STAGE_PARTITION)

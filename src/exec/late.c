@@ -2,9 +2,9 @@
  * late.c
  *		Rows that come after their group has closed.
  *
- * The first stage of a view that depends on a watermark asks
+ * Where rows of a stream are grouped by a window, the statement asks
  *
- *		WHERE streaming_internal.in_time(<time at which the row's group closes>)
+ *		WHERE streaming_internal.in_time(<time at which the row's group closes>, ...)
  *			  IS NOT NULL
  *
  * which the planner puts on the scan, behind the query's other conditions: the
@@ -25,17 +25,16 @@ PG_FUNCTION_INFO_V1(streaming_in_time);
 
 static bool running = false;
 static TimestampTz closed_until;
-static bool drop_open;			/* groups that never close */
-static int64 late_rows;			/* of this pass through the batch */
-static int64 most_late_rows;	/* of a pass */
+static int64 late_rows;			/* of this pass of a statement through its input */
+static int64 most_late_rows;	/* of its passes */
+static int64 all_late_rows;		/* of the statements before */
 
 void
-streaming_late_begin(TimestampTz watermark, bool only_closing)
+streaming_late_begin(TimestampTz watermark)
 {
 	running = true;
 	closed_until = watermark;
-	drop_open = only_closing;
-	late_rows = most_late_rows = 0;
+	late_rows = most_late_rows = all_late_rows = 0;
 }
 
 void
@@ -45,15 +44,27 @@ streaming_late_rescan(void)
 	late_rows = 0;
 }
 
+void
+streaming_late_next(void)
+{
+	streaming_late_rescan();
+	all_late_rows += most_late_rows;
+	most_late_rows = 0;
+}
+
 int64
 streaming_late_end(void)
 {
-	streaming_late_rescan();
+	streaming_late_next();
 	running = false;
-	return most_late_rows;
+	return all_late_rows;
 }
 
-/* streaming_internal.in_time(closes timestamptz) returns boolean */
+/*
+ * streaming_internal.in_time(closes timestamptz, must_close boolean) returns boolean:
+ * groups that never close, which are those of times that are NULL or infinite, are
+ * dropped where they must close (append; sessions).
+ */
 Datum
 streaming_in_time(PG_FUNCTION_ARGS)
 {
@@ -63,7 +74,7 @@ streaming_in_time(PG_FUNCTION_ARGS)
 	if (!running)
 		PG_RETURN_BOOL(true);
 	if (TIMESTAMP_NOT_FINITE(closes))
-		late = drop_open;
+		late = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	else
 		late = closes <= closed_until;
 	if (late)

@@ -10,13 +10,14 @@
 /*
  * From now on, streaming_internal.in_time is NULL, and counts, in this process for
  * groups that close at or before watermark (DT_NOBEGIN: for none).
- * only_closing: also for groups that never close, which are those of times that
- * are NULL or infinite (append; sessions).
  */
-extern void streaming_late_begin(TimestampTz watermark, bool only_closing);
+extern void streaming_late_begin(TimestampTz watermark);
 
 /* A scan of the batch begins anew: its rows will be looked at again. */
 extern void streaming_late_rescan(void);
+
+/* A statement has ended: what the next one counts are other rows. */
+extern void streaming_late_next(void);
 
 /* The time that is delay before; DT_NOBEGIN: there is none. */
 extern TimestampTz streaming_time_less(TimestampTz time, const Interval *delay);

@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "utils/memutils.h"
 
+#include "exec/late.h"
 #include "exec/stage.h"
 #include "query/key_index.h"
 #include "streaming.h"
@@ -536,11 +537,13 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 	merge_chunk(exec);
 	if (edge->table)
 		merge_weighed(exec);
+	streaming_late_next();
 	edge->initial_load = false;
+	edge->ran = true;
 }
 
 void
-streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
+streaming_stage_begin(StreamingStageExec *exec)
 {
 	StreamingStage *stage = exec->stage;
 
@@ -569,14 +572,32 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 		streaming_state_open(stage->bag_table, stage->bag_desc, STREAMING_BAG_HASH(stage),
 							 exec->bag_kept) : NULL;
 	for (int i = 0; i < stage->nedges; i++)
+	{
 		exec->edges[i].table = stage->edges[i].table ? streaming_edge_table(&exec->edges[i]) : NULL;
+		exec->edges[i].ran = false;
+	}
+}
+
+bool
+streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
+{
+	StreamingStage *stage = exec->stage;
+	bool		waits = false;
 
 	for (int i = 0; i < stage->nedges; i++)
 	{
-		run_edge(exec, &exec->edges[i], deltas);
-		if (exec->edges[i].table)
-			streaming_stop_point("edge_kept");
+		StreamingEdgeExec *edge = &exec->edges[i];
+
+		if (!edge->ran && (edge->edge->stage == 0 || deltas[edge->edge->stage - 1]))
+		{
+			run_edge(exec, edge, deltas);
+			if (edge->table)
+				streaming_stop_point("edge_kept");
+		}
+		waits |= !edge->ran;
 	}
+	if (waits)
+		return false;
 	merge_weighed(exec);
 	if (exec->sessions)
 		streaming_session_merge(exec);
@@ -588,6 +609,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 	}
 	if (stage->kind == STREAMING_STAGE_PARTITION)
 		streaming_compute_touched(exec);
+	return true;
 }
 
 void
@@ -604,6 +626,8 @@ streaming_stage_finish(StreamingStageExec *exec, TimestampTz from, TimestampTz u
 {
 	if (exec->stage->closes && from < upto)
 		streaming_close_groups(exec, from, upto);
+	if (exec->stage->evicts_rows && from < upto)
+		streaming_close_edges(exec, from, upto);
 	if (exec->table)
 		streaming_stage_close_table(exec, exec->table);
 	for (int i = 0; i < exec->stage->nedges; i++)

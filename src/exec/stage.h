@@ -32,8 +32,10 @@ typedef struct StreamingEdgeExec
 	StreamingGroupKey *row;		/* of the columns */
 	StreamingStateKept *kept;
 	TupleDesc	rows_desc;
+	ExprState  *closes;			/* over the columns; NULL: rows do not go */
 
 	/* for one batch */
+	bool		ran;
 	bool		initial_load;	/* initial is to be run, not statement */
 	StreamingSize input_size;	/* of the stream bound */
 	StreamingStateTable *table;
@@ -108,11 +110,14 @@ extern void streaming_stage_close(StreamingStageExec *exec);
 
 /*
  * Runs a stage over its inputs, connected to SPI, in CurrentMemoryContext which
- * lives for the batch.  deltas: of the stages below, by their number less 1.
- * exec->first, exec->changes, exec->writes, exec->takes and, of edges that read an
- * input of the program, initial_load and input_size are set by the caller.
+ * lives for the batch: begin, then run until all inputs have been there.  deltas: of
+ * the stages below, by their number less 1; NULL: not complete yet.  run returns false
+ * if the stage waits for such.  exec->first, exec->changes, exec->writes,
+ * exec->takes and, of edges that read an input of the program, initial_load and
+ * input_size are set by the caller.
  */
-extern void streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas);
+extern void streaming_stage_begin(StreamingStageExec *exec);
+extern bool streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas);
 
 /*
  * Tells what the next run's input is like: that of the run before, if not known
@@ -164,6 +169,7 @@ extern void streaming_session_add(StreamingStageExec *exec, TupleTableSlot *slot
 extern void streaming_session_merge(StreamingStageExec *exec);
 
 /* in close.c */
+extern void streaming_close_edges(StreamingStageExec *exec, TimestampTz from, TimestampTz upto);
 extern void streaming_close_groups(StreamingStageExec *exec, TimestampTz from,
 								   TimestampTz upto);
 

@@ -5,7 +5,8 @@
  * Groups are taken for few: who groups by what never comes twice has a result that
  * grows as well, and knows it.  Rows are not: a stage that keeps those of a stream
  * as they are (join, partition, recompute) grows as long as the stream does, however
- * small its result is.  Filters are not looked at.
+ * small its result is, unless a watermark tells when they go.  Filters are not looked
+ * at.
  */
 #include "postgres.h"
 
@@ -54,7 +55,12 @@ keeps_stream(StreamingProgram *program, StreamingStage *stage, Oid *stream)
 	if (stage->kind == STREAMING_STAGE_APPEND || stage->closes || stage->prune_sql ||
 		(streaming_has_groups(stage) && stage->bag_table == NULL))
 		return false;
-	return some_edge_grows(program, stage, stream);
+	for (int i = 0; i < stage->nedges; i++)
+	{
+		if (stage->edges[i].closes == NULL && edge_grows(program, &stage->edges[i], stream))
+			return true;
+	}
+	return false;
 }
 
 char *
@@ -125,14 +131,18 @@ streaming_stage_bound(StreamingProgram *program, StreamingStage *stage)
 				return pstrdup(stage->whole ? "rows that can still be in the result" :
 							   "number of partitions, in each the rows that can still be in the result");
 			break;
-		case STREAMING_STAGE_MULTISET:
 		case STREAMING_STAGE_JOIN:
+			if (stage->evicts_rows)
+				return psprintf("rows of %s that the watermark has not passed",
+								sources(program, stage));
+			break;
+		case STREAMING_STAGE_MULTISET:
 			break;
 	}
 	return psprintf("rows of %s", sources(program, stage));
 }
 
-/* Can the query follow a watermark? */
+/* Is it a query over one stream, stage upon stage? */
 static bool
 is_chain(StreamingProgram *program)
 {
@@ -142,6 +152,17 @@ is_chain(StreamingProgram *program)
 			return false;
 	}
 	return program->ninputs == 1 && !program->inputs[0].is_view;
+}
+
+static bool
+has_event_times(StreamingProgram *program)
+{
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		if (program->inputs[i].event_attno == 0)
+			return false;
+	}
+	return true;
 }
 
 bool
@@ -165,6 +186,8 @@ streaming_program_grows(StreamingProgram *program, char **detail, char **hint)
 	{
 		case STREAMING_STAGE_JOIN:
 			*detail = psprintf("A join keeps all rows of \"%s\".", name);
+			if (has_event_times(program))
+				*hint = pstrdup("Bound the event times of its sides by each other, such as with BETWEEN: then rows go when the watermark has passed them.");
 			break;
 		case STREAMING_STAGE_RECOMPUTE:
 			*detail = psprintf("Aggregates that cannot be combined keep all distinct values that they read of \"%s\".",

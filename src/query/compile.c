@@ -488,6 +488,7 @@ compile_linear(StreamingCompiler *compiler, Query *query)
 		return streaming_compile_partition(compiler, query);
 	stage = streaming_add_stage(compiler);
 	streaming_fill_outputs(stage, query);
+	streaming_outputs_event_time(compiler, stage, query);
 	if (!edge.is_signed)
 	{
 		stage->kind = STREAMING_STAGE_APPEND;
@@ -694,7 +695,7 @@ compile_session(StreamingCompiler *compiler, StreamingStage *stage, Query *query
 		stage->closes = streaming_window_closes(&window,
 												(Node *) makeVar(1, stage->nkeys, value->type, -1,
 																 InvalidOid, 0));
-	streaming_add_in_time(query, streaming_session_fits(time, stage->gap));
+	streaming_add_in_time(query, streaming_session_fits(time, stage->gap), true);
 }
 
 static Aggref *
@@ -731,6 +732,11 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	session = streaming_take_session(query);
 	if (streaming_make_edge(compiler, query, false).is_signed && !session &&
 		!streaming_is_fixed(query))
+	{
+		streaming_split_from(query);
+		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
+	}
+	else if (streaming_counts_late_twice(compiler, query))
 	{
 		streaming_split_from(query);
 		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
@@ -777,7 +783,7 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	compile_results(stage, query, keys, aggrefs);
 	streaming_refuse_sessions((Node *) stage->output_exprs);
 	streaming_refuse_sessions((Node *) stage->having);
-	streaming_compile_event_time(compiler, stage, below, query, keys);
+	streaming_compile_event_time(compiler, stage, query, keys);
 	if (session)
 		compile_session(compiler, stage, query, session);
 	/* groups without aggregates are there or not, and come to stay */
@@ -876,6 +882,22 @@ is_union_all(Query *query)
 	return true;
 }
 
+/* A column is event time if it is that in all branches. */
+static void
+add_branch_event_time(StreamingCompiler *compiler, StreamingStage *stage, Query *branch)
+{
+	ListCell   *lc;
+
+	foreach(lc, branch->targetList)
+	{
+		StreamingWindow *event = &stage->outputs[foreach_current_index(lc)].event;
+		StreamingWindow other = streaming_window_of(compiler, branch,
+													(Node *) lfirst_node(TargetEntry, lc)->expr);
+
+		*event = streaming_window_of_both(event, &other);
+	}
+}
+
 /* Several inputs whose rows are the output of one stage. */
 static StreamingStage *
 compile_union(StreamingCompiler *compiler, Query *query)
@@ -910,6 +932,9 @@ compile_union(StreamingCompiler *compiler, Query *query)
 	stage->kind = STREAMING_STAGE_APPEND;
 	stage->only_appears = !is_signed;
 	streaming_fill_outputs(stage, query);
+	streaming_outputs_event_time(compiler, stage, linitial(queries));
+	for_each_from(lc, queries, 1)
+		add_branch_event_time(compiler, stage, lfirst(lc));
 	foreach(lc, queries)
 		add_edge(stage, streaming_make_edge(compiler, lfirst(lc), true));
 	return stage;
@@ -1010,7 +1035,13 @@ refuse_append(StreamingCompiler *compiler)
 {
 	StreamingProgram *program = compiler->program;
 	const char *detail = "A group can change after it has been written.";
+	char	   *event_column = NULL;
 
+	for (int i = program->ninputs - 1; i >= 0; i--)
+	{
+		if (program->inputs[i].event_attno)
+			event_column = program->inputs[i].event_column;
+	}
 	if (program->nstages == 1 && program->stages[0].kind == STREAMING_STAGE_MULTISET)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -1022,18 +1053,35 @@ refuse_append(StreamingCompiler *compiler)
 				 errmsg("output mode \"append\" is not supported for an aggregation over a continuous view"),
 				 errdetail("%s", detail),
 				 errhint("Aggregate the stream itself, by a window of its watermarked column, or use streaming.output_mode = 'update'.")));
-	if (compiler->event_attno == 0)
+	if (event_column == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("output mode \"append\" is not supported for an aggregation without a watermark"),
 				 errdetail("%s", detail),
 				 errhint("Give the stream's event-time column the option \"watermark\" and group by a window of it, such as date_bin, or use streaming.output_mode = 'update'.")));
+	for (int i = 0; i < program->nstages; i++)
+	{
+		StreamingStage *stage = &program->stages[i];
+
+		if (stage->kind == STREAMING_STAGE_PARTITION)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("output mode \"append\" is not supported for outer joins, window functions, DISTINCT ON, LIMIT and what else is computed anew"),
+					 errdetail("A row can disappear after it has been written."),
+					 errhint("Use streaming.output_mode = 'update'.")));
+		if (stage->kind == STREAMING_STAGE_JOIN && !stage->evicts_rows)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("output mode \"append\" is not supported for an aggregation over a join of streams without a bound in event time"),
+					 errdetail("A row can be joined with any that comes later, and so change its group after that has been written."),
+					 errhint("Bound the watermarked columns of both sides by constants, as in \"a.at BETWEEN b.at - interval '1 hour' AND b.at\", or join by equal windows of them; or use streaming.output_mode = 'update'.")));
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("output mode \"append\" is not supported for an aggregation that is not grouped by a window of event time"),
 			 errdetail("%s", detail),
 			 errhint("Group, at each level, by column \"%s\" or by date_bin, date_trunc, streaming.tumble, streaming.hop or streaming.session of it, with a constant width; or use streaming.output_mode = 'update'.",
-					 program->event_column)));
+					 event_column)));
 }
 
 /* Chooses the output mode and refuses those that cannot be kept. */
@@ -1078,7 +1126,7 @@ keeps_result(StreamingProgram *program)
 
 /* The relations that the query reads. */
 static void
-open_inputs(StreamingProgram *program, List *relids)
+open_inputs(StreamingProgram *program, List *relids, int mode)
 {
 	ListCell   *lc;
 
@@ -1091,6 +1139,10 @@ open_inputs(StreamingProgram *program, List *relids)
 
 		input->relid = input->scan = lfirst_oid(lc);
 		input->is_view = get_rel_relkind(input->relid) == RELKIND_VIEW;
+		/* the whole result, late rows and all, is what complete shows */
+		if (!input->is_view && mode != STREAMING_OUTPUT_COMPLETE)
+			input->event_attno = streaming_event_column(input->relid, &input->event_delay,
+														&input->event_column);
 		if (!input->is_view)
 			continue;
 		upstream = streaming_catalog_view(input->relid, false);
@@ -1165,17 +1217,9 @@ compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 	program->id = id;
 	program->sink = *sink;
 	program->order_by = order_of(query);
-	open_inputs(program, streaming_query_check(query));
+	open_inputs(program, streaming_query_check(query), mode);
 	streaming_rename_ctes(query);
 	streaming_normalize(query);
-	/* the whole result, late rows and all, is what complete shows */
-	if (mode != STREAMING_OUTPUT_COMPLETE && streaming_is_chain(query) &&
-		!program->inputs[0].is_view)
-	{
-		compiler.event_stream = program->inputs[0].relid;
-		compiler.event_attno = streaming_event_column(compiler.event_stream, &program->event_delay,
-													  &program->event_column);
-	}
 	(void) count_nodes((Node *) query, &compiler.max_stages);
 	program->stages = palloc0(sizeof(StreamingStage) * compiler.max_stages);
 	compile_top(&compiler, query);

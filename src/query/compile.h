@@ -11,15 +11,28 @@
 
 #define STREAMING_SIGN_NAME "$sign"
 
+/* Event time of an input of a join. */
+typedef struct StreamingLeafTime
+{
+	int			rti;			/* in the query of the join */
+	RangeTblEntry *rte;			/* ditto */
+	Query	   *query;			/* reads it as a relation 1 */
+
+	/* as of a relation 1 */
+	List	   *late;			/* of Expr: at the first of these times its rows are late */
+	List	   *closes;			/* of Expr: at the first of these they go */
+	List	   *exprs;			/* those that are event time in the output, and */
+	List	   *windows;		/* of StreamingWindow: what they are */
+} StreamingLeafTime;
+
 typedef struct StreamingCompiler
 {
 	StreamingProgram *program;
 	int			mode;			/* asked for, or -1 */
-	Oid			event_stream;	/* the stream whose watermark the view follows */
-	AttrNumber	event_attno;	/* its watermarked column, 0: none or of no
-								 * interest */
 	List	   *done;			/* of Query: subqueries that are stages */
 	List	   *done_stages;	/* of int: their numbers */
+	StreamingLeafTime *leaf_times;	/* of the join that is compiled; or NULL */
+	int			nleaf_times;
 	int			max_stages;
 } StreamingCompiler;
 
@@ -200,6 +213,22 @@ extern bool streaming_nest_joins(Query *query);
 /* in compile_partition.c: queries whose partitions are computed anew */
 extern StreamingStage *streaming_compile_partition(StreamingCompiler *compiler, Query *query);
 
+/* in time_bound.c */
+
+/*
+ * Tells of the leaves of an inner join, query, until when their rows can be joined;
+ * false: for ever, all of them.
+ */
+extern bool streaming_bound_times(StreamingCompiler *compiler, Query *query,
+								  StreamingLeafTime *leaves, int nleaves);
+
+/*
+ * Do the conditions of query, and what it makes of rows that may be taken back, call
+ * what is the same each time?  So is a time and a constant interval, since the view
+ * keeps its time zone; by days it is where rows are not taken back.
+ */
+extern bool streaming_is_fixed_join(Query *query, bool is_signed);
+
 extern bool streaming_is_aggregation(Query *query);
 
 /*
@@ -239,12 +268,34 @@ extern void streaming_hop_check(const Interval *slide, const Interval *size);
 /* The value of a constant expression of type interval; NULL: it is none. */
 extern Interval *streaming_constant_interval(Node *node);
 
+/* What window of event time an expression of query is; looks through plain columns. */
+extern StreamingWindow streaming_window_of(StreamingCompiler *compiler, Query *query, Node *expr);
+
+/* Which outputs of a stage are event time: those of query. */
+extern void streaming_outputs_event_time(StreamingCompiler *compiler, StreamingStage *stage,
+										 Query *query);
+
+/* The least of times. */
+extern Expr *streaming_least(List *times);
+
+/* The view's watermark is to be behind those of inputs. */
+extern void streaming_follow(StreamingCompiler *compiler, const Bitmapset *inputs);
+
+/* Of what is in both branches of a UNION ALL. */
+extern StreamingWindow streaming_window_of_both(const StreamingWindow *a, const StreamingWindow *b);
+
+/*
+ * Are late rows of an aggregation, if it is one by windows, told where the query's
+ * rows are joined or made more?  Such a statement could look at a row more than once.
+ */
+extern bool streaming_counts_late_twice(StreamingCompiler *compiler, Query *query);
+
 /*
  * When groups close, if one of the keys is a window of the event time: at the
- * earliest of its windows' ends.  The query of the first stage gets a filter that
- * drops the rows of closed groups.
+ * earliest of its windows' ends.  The query gets a filter that drops the rows of
+ * closed groups, if there may be some.
  */
 extern void streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
-										 StreamingStage *below, Query *query, List *keys);
+										 Query *query, List *keys);
 
 #endif							/* STREAMING_COMPILE_H */

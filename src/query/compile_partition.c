@@ -54,6 +54,7 @@ typedef struct Leaf
 	bool		nullable;		/* an outer join may fill it with NULLs */
 	List	   *columns;		/* of Var: what the query reads of it, as of a relation 1 */
 	List	   *keys;			/* of Expr: likewise */
+	Query	   *query;			/* SELECT <columns>, <keys> FROM leaf */
 } Leaf;
 
 /* The leaves whose rows a condition chooses: where it is not true, they are left out. */
@@ -825,6 +826,26 @@ only_inner(Node *node)
 	return true;
 }
 
+/* Does it compute the same whenever rows come or go? */
+static bool
+is_fixed(Partition *partition)
+{
+	bool		is_signed = false;
+	ListCell   *lc;
+
+	foreach(lc, partition->leaves)
+	{
+		Query	   *query = ((Leaf *) lfirst(lc))->query;
+
+		if (!streaming_make_edge(partition->compiler, query, false).is_signed)
+			continue;
+		is_signed = true;
+		if (contain_mutable_functions((Node *) query))
+			return false;
+	}
+	return streaming_is_fixed_join(partition->query, is_signed);
+}
+
 /* Can the rows that come be joined with those that are kept? */
 static bool
 is_join(Partition *partition)
@@ -836,7 +857,7 @@ is_join(Partition *partition)
 		!query->setOperations && !query->hasWindowFuncs && !query->hasDistinctOn &&
 		!query->limitCount && !query->limitOffset && query->cteList == NIL &&
 		members == list_length(partition->leaves) && !query->hasSubLinks &&
-		only_inner((Node *) query->jointree) && !contain_mutable_functions((Node *) query);
+		only_inner((Node *) query->jointree) && is_fixed(partition);
 }
 
 /* ---- Edges ---- */
@@ -894,25 +915,30 @@ edge_query(Leaf *leaf)
 	return query;
 }
 
+/* Sets the leaf's query, over what is below. */
+static void
+compile_leaf(StreamingCompiler *compiler, Leaf *leaf)
+{
+	Query	   *query = leaf->query = edge_query(leaf);
+
+	streaming_compile_below(compiler, query);
+	streaming_refuse_mutable_input(compiler, query);
+	/* what a row that is taken back has been must be remembered */
+	if (streaming_make_edge(compiler, query, false).is_signed && !streaming_is_fixed(query))
+		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
+}
+
 static StreamingEdge
 make_edge(Partition *partition, Leaf *leaf)
 {
 	StreamingCompiler *compiler = partition->compiler;
-	Query	   *query = edge_query(leaf);
 	List	   *keys = NIL;
 	StreamingEdge edge;
-	bool		is_signed;
 	ListCell   *lc;
 
-	streaming_compile_below(compiler, query);
-	is_signed = streaming_make_edge(compiler, query, false).is_signed;
-	streaming_refuse_mutable_input(compiler, query);
-	/* what a row that is taken back has been must be remembered */
-	if (is_signed && !streaming_is_fixed(query))
-		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
 	foreach(lc, leaf->keys)
 		keys = lappend(keys, ((KeyNode *) lfirst(lc))->expr);
-	edge = streaming_make_edge(compiler, query, true);
+	edge = streaming_make_edge(compiler, leaf->query, true);
 	edge.weighted = edge.is_signed;
 	edge.ncolumns = list_length(leaf->columns);
 	edge.columns = fill_values(leaf->columns, "c");
@@ -928,6 +954,72 @@ make_edge(Partition *partition, Leaf *leaf)
 			value->eqop = lookup_type_cache(value->type, TYPECACHE_EQ_OPR)->eq_opr;
 	}
 	return edge;
+}
+
+/* ---- Event time ---- */
+
+/* Columns of a leaf as columns of its edge. */
+static Node *
+edge_column_mutator(Node *node, Leaf *leaf)
+{
+	ListCell   *lc;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, Var))
+		return expression_tree_mutator(node, edge_column_mutator, leaf);
+	foreach(lc, leaf->columns)
+	{
+		if (lfirst_node(Var, lc)->varattno == ((Var *) node)->varattno)
+		{
+			Var		   *var = (Var *) copyObject(node);
+
+			var->varattno = foreach_current_index(lc) + 1;
+			return (Node *) var;
+		}
+	}
+	elog(ERROR, "a condition reads a column that is none of its leaf");
+}
+
+/* Late rows are counted once: a stage hands them up for a statement without joins. */
+static void
+add_late_filter(Partition *partition, Leaf *leaf, List *times)
+{
+	RangeTblEntry *rte = linitial_node(RangeTblEntry, leaf->query->rtable);
+
+	if (streaming_stage_below(partition->compiler, leaf->query) && !streaming_is_delta(rte))
+		streaming_bind_subquery(partition->compiler, rte);
+	streaming_add_in_time(leaf->query, streaming_least(times),
+						  partition->compiler->mode == STREAMING_OUTPUT_APPEND);
+}
+
+/*
+ * Where a join has a bound in event time, late rows are told before they are kept.
+ * Sets the compiler's leaf_times.
+ */
+static void
+bound_leaves(Partition *partition)
+{
+	StreamingCompiler *compiler = partition->compiler;
+	int			n = list_length(partition->leaves);
+	StreamingLeafTime *times = palloc0(sizeof(StreamingLeafTime) * n);
+
+	for (int i = 0; i < n; i++)
+	{
+		Leaf	   *leaf = list_nth(partition->leaves, i);
+
+		times[i].rti = leaf->rti;
+		times[i].rte = leaf_rte(leaf);
+		times[i].query = leaf->query;
+	}
+	(void) streaming_bound_times(compiler, partition->query, times, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (times[i].late)
+			add_late_filter(partition, list_nth(partition->leaves, i), times[i].late);
+	}
+	compiler->leaf_times = times;
+	compiler->nleaf_times = n;
 }
 
 /* ---- The statement ---- */
@@ -1175,8 +1267,12 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	nested = copyObject(query);
 	if (partition.whole && streaming_nest_joins(nested))
 		return streaming_compile_query(compiler, nested);
-	joined = is_join(&partition);
 	n = list_length(partition.leaves);
+	for (int i = 0; i < n; i++)
+		compile_leaf(compiler, list_nth(partition.leaves, i));
+	joined = is_join(&partition);
+	if (joined)
+		bound_leaves(&partition);
 	edges = palloc0(sizeof(StreamingEdge) * n);
 	for (int i = 0; i < n; i++)
 		edges[i] = make_edge(&partition, list_nth(partition.leaves, i));
@@ -1207,6 +1303,16 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		return stage;
 	}
 	stage->only_appears = !stage->signed_input;
+	streaming_outputs_event_time(compiler, stage, query);
+	for (int i = 0; i < n; i++)
+	{
+		if (compiler->leaf_times[i].closes == NIL)
+			continue;
+		edges[i].closes = (Expr *) edge_column_mutator((Node *) streaming_least(compiler->leaf_times[i].closes),
+													   list_nth(partition.leaves, i));
+		stage->evicts_rows = true;
+	}
+	compiler->nleaf_times = 0;
 	add_weight(&partition);
 	sql = streaming_deparse(query);
 	for (int i = 0; i < n; i++)

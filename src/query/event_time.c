@@ -9,9 +9,11 @@
  *	date_trunc(unit, column[, zone])	key + unit
  *	streaming.tumble, streaming.hop		upper(key)
  *	streaming.session					upper(key) + 1 microsecond
+ *	lower, upper of tumble, hop			key + size, key
  *
  * Every row of such a group has an event time before that moment, so once the
- * watermark has reached it, whatever comes for the group is late.  Strides and
+ * watermark has reached it, and what delay the rows may have more, whatever comes for
+ * the group is late.  Strides and
  * units are constants that the server's own functions make; the origin may be
  * anything, since it moves the key.
  *
@@ -26,6 +28,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "common/int.h"
 #include "foreign/foreign.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -42,9 +45,9 @@
 #include "query/compile.h"
 #include "streaming.h"
 
-static StreamingWindow window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno);
-static StreamingWindow window_of_call(Query *query, FuncExpr *call, Oid stream,
-									  AttrNumber attno);
+static StreamingWindow window_of_var(StreamingCompiler *compiler, Query *query, Var *var);
+static StreamingWindow window_of_call(StreamingCompiler *compiler, Query *query, FuncExpr *call);
+static StreamingWindow window_of_bound(StreamingCompiler *compiler, Query *query, FuncExpr *call);
 
 AttrNumber
 streaming_event_column(Oid stream, Interval **delay, char **name)
@@ -89,47 +92,93 @@ strip_relabel(Node *node)
 }
 
 StreamingWindow
-streaming_window_of(Query *query, Node *expr, Oid stream, AttrNumber attno)
+streaming_window_of(StreamingCompiler *compiler, Query *query, Node *expr)
 {
 	StreamingWindow none = {STREAMING_WINDOW_NONE};
 
 	expr = strip_relabel(expr);
 	if (expr && IsA(expr, Var))
-		return window_of_var(query, (Var *) expr, stream, attno);
+		return window_of_var(compiler, query, (Var *) expr);
 	if (expr && IsA(expr, FuncExpr))
-		return window_of_call(query, (FuncExpr *) expr, stream, attno);
+		return window_of_call(compiler, query, (FuncExpr *) expr);
 	return none;
 }
 
-/* A column: of the stream, of a subquery or a join, or of a function in FROM. */
+/* A column of a relation: the watermarked one of a stream? */
 static StreamingWindow
-window_of_var(Query *query, Var *var, Oid stream, AttrNumber attno)
+window_of_column(StreamingCompiler *compiler, Oid relid, AttrNumber attno)
 {
+	StreamingProgram *program = compiler->program;
 	StreamingWindow result = {STREAMING_WINDOW_NONE};
+
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		if (program->inputs[i].relid != relid || program->inputs[i].event_attno != attno)
+			continue;
+		result.kind = STREAMING_WINDOW_TIME;
+		result.has_late = true;
+		result.inputs = bms_make_singleton(i);
+	}
+	return result;
+}
+
+/* A column of an input of the join that is compiled. */
+static StreamingWindow
+window_of_leaf(StreamingCompiler *compiler, RangeTblEntry *rte, AttrNumber attno)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
+
+	for (int i = 0; i < compiler->nleaf_times; i++)
+	{
+		StreamingLeafTime *leaf = &compiler->leaf_times[i];
+		ListCell   *lc;
+
+		foreach(lc, leaf->rte == rte ? leaf->exprs : NIL)
+		{
+			Var		   *var = lfirst(lc);
+
+			if (IsA(var, Var) && var->varattno == attno)
+				return *(StreamingWindow *) list_nth(leaf->windows, foreach_current_index(lc));
+		}
+	}
+	return none;
+}
+
+/* A column: of a stream, of a stage, a subquery or a join, or of a function in FROM. */
+static StreamingWindow
+window_of_var(StreamingCompiler *compiler, Query *query, Var *var)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
 	RangeTblEntry *rte;
 
 	if (var->varlevelsup > 0 || var->varattno <= 0)
-		return result;
+		return none;
 	rte = rt_fetch(var->varno, query->rtable);
-	if (rte->rtekind == RTE_RELATION && rte->relid == stream && var->varattno == attno)
-		result.kind = STREAMING_WINDOW_TIME;
-	else if (rte->rtekind == RTE_JOIN)
-		return streaming_window_of(query, list_nth(rte->joinaliasvars, var->varattno - 1),
-								   stream, attno);
-	else if ((rte->rtekind == RTE_SUBQUERY || streaming_is_delta(rte)) && rte->subquery)
+	if (rte->rtekind == RTE_RELATION)
+		return window_of_column(compiler, rte->relid, var->varattno);
+	if (streaming_is_delta(rte))
+	{
+		StreamingStage *stage = &compiler->program->stages[rte->relid - 1];
+
+		return var->varattno <= stage->noutputs ? stage->outputs[var->varattno - 1].event : none;
+	}
+	if (rte->rtekind == RTE_CTE)
+		return window_of_leaf(compiler, rte, var->varattno);
+	if (rte->rtekind == RTE_JOIN)
+		return streaming_window_of(compiler, query, list_nth(rte->joinaliasvars, var->varattno - 1));
+	if (rte->rtekind == RTE_SUBQUERY)
 	{
 		TargetEntry *tle = list_nth(rte->subquery->targetList, var->varattno - 1);
 
-		return streaming_window_of(rte->subquery, (Node *) tle->expr, stream, attno);
+		return streaming_window_of(compiler, rte->subquery, (Node *) tle->expr);
 	}
-	else if (rte->rtekind == RTE_FUNCTION && var->varattno == 1 &&
-			 list_length(rte->functions) == 1)
+	if (rte->rtekind == RTE_FUNCTION && var->varattno == 1 && list_length(rte->functions) == 1)
 	{
 		RangeTblFunction *function = linitial_node(RangeTblFunction, rte->functions);
 
-		return streaming_window_of(query, function->funcexpr, stream, attno);
+		return streaming_window_of(compiler, query, function->funcexpr);
 	}
-	return result;
+	return none;
 }
 
 /* A check_function_callback: is it not one of the server's own? */
@@ -240,45 +289,162 @@ try_constants(FuncExpr *call, int time)
 		(void) evaluate_expr((Expr *) trial, trial->funcresulttype, -1, InvalidOid);
 }
 
-static StreamingWindow
-window_of_call(Query *query, FuncExpr *call, Oid stream, AttrNumber attno)
+/* A constant interval without months as so many microseconds; NULL: it is none. */
+static Interval *
+fixed_length(Node *node)
 {
-	StreamingWindow result = {STREAMING_WINDOW_NONE};
+	Interval   *interval = streaming_constant_interval(node);
+	Interval   *result;
+	int64		usecs;
+
+	if (interval == NULL || interval->month != 0 ||
+		pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &usecs) ||
+		pg_add_s64_overflow(usecs, interval->time, &usecs))
+		return NULL;
+	result = palloc0(sizeof(Interval));
+	result->time = usecs;
+	return result;
+}
+
+/*
+ * The starts of windows as times that are grouped again.  What begins in the outer
+ * window ends less than its length after that; not after it at all, if both follow each
+ * other from the epoch and the outer one, of length outer, has room for so many.
+ */
+static StreamingWindow
+time_of_start(const StreamingWindow *window, Oid type, const Interval *outer)
+{
+	StreamingWindow result = *window;
+	const Interval *length = window->length;
+	int64		usecs;
+
+	result.kind = STREAMING_WINDOW_NONE;
+	if (length == NULL || length->month != 0 || length->day > 1000 || length->day < 0)
+		return result;
+	usecs = length->day * USECS_PER_DAY + length->time;
+	if (usecs < 0 || usecs > 1000 * USECS_PER_DAY)
+		return result;
+	if (!(window->from_epoch && outer && usecs > 0 && outer->time % usecs == 0))
+		result.delay += usecs;
+	/* days, and hours by the clock of a zone, are longer where that is changed */
+	if (type != TIMESTAMPOID && (length->day != 0 || window->zone))
+		result.delay += USECS_PER_DAY;
+	result.kind = STREAMING_WINDOW_TIME;
+	result.length = NULL;
+	result.zone = NULL;
+	return result;
+}
+
+/* lower and upper of a window: upper begins one that has no length. */
+static StreamingWindow
+window_of_bound(StreamingCompiler *compiler, Query *query, FuncExpr *call)
+{
+	StreamingWindow result = streaming_window_of(compiler, query, linitial(call->args));
+
+	if (result.kind == STREAMING_WINDOW_SESSION && call->funcid == F_UPPER_ANYRANGE)
+		result.kind = STREAMING_WINDOW_TIME;
+	else if (result.kind == STREAMING_WINDOW_RANGE && call->funcid == F_UPPER_ANYRANGE)
+	{
+		result.kind = STREAMING_WINDOW_START;
+		result.length = palloc0(sizeof(Interval));
+		result.from_epoch = false;
+	}
+	else if (result.kind == STREAMING_WINDOW_RANGE && result.length)
+		result.kind = STREAMING_WINDOW_START;
+	else
+		result.kind = STREAMING_WINDOW_NONE;
+	return result;
+}
+
+static StreamingWindow
+window_of_call(StreamingCompiler *compiler, Query *query, FuncExpr *call)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
+	StreamingWindow result;
+	Interval   *length = NULL;
+	Node	   *zone = NULL;
 	int			time = 1;		/* which argument is the event time */
 
 	switch (call->funcid)
 	{
+		case F_LOWER_ANYRANGE:
+		case F_UPPER_ANYRANGE:
+			return window_of_bound(compiler, query, call);
 		case F_DATE_BIN_INTERVAL_TIMESTAMP_TIMESTAMP:
 		case F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ:
-			result.length = streaming_constant_interval(linitial(call->args));
+			length = streaming_constant_interval(linitial(call->args));
 			refuse_months(list_make1(linitial(call->args)), "windows of date_bin");
 			break;
 		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT:
-			result.zone = (Node *) constant(lthird(call->args));
-			if (result.zone == NULL)
-				return result;
+			zone = (Node *) constant(lthird(call->args));
+			if (zone == NULL)
+				return none;
 			pg_fallthrough;
 		case F_DATE_TRUNC_TEXT_TIMESTAMP:
 		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
-			result.length = constant_unit(linitial(call->args));
+			length = constant_unit(linitial(call->args));
 			break;
 		default:
 			if (!streaming_is_our_function(call->funcid, "tumble") &&
 				!streaming_is_our_function(call->funcid, "hop") && !streaming_session_call((Node *) call))
-				return result;
+				return none;
 			if (!streaming_session_call((Node *) call))
 				refuse_months(list_copy_tail(call->args, 1), "windows of event time");
 			time = 0;
 	}
-	if (time == 1 && result.length == NULL)
-		return result;
-	if (streaming_window_of(query, list_nth(call->args, time), stream, attno).kind ==
-		STREAMING_WINDOW_TIME)
-		result.kind = time == 1 ? STREAMING_WINDOW_START :
-			streaming_session_call((Node *) call) ? STREAMING_WINDOW_SESSION :
-			STREAMING_WINDOW_RANGE;
-	if (result.kind == STREAMING_WINDOW_START || result.kind == STREAMING_WINDOW_RANGE)
+	if (time == 1 && length == NULL)
+		return none;
+	if (time == 0 && !streaming_session_call((Node *) call))
+		length = fixed_length(llast(call->args));
+	result = streaming_window_of(compiler, query, list_nth(call->args, time));
+	if (result.kind == STREAMING_WINDOW_START && !streaming_session_call((Node *) call))
+		result = time_of_start(&result, exprType(list_nth(call->args, time)),
+							   streaming_is_our_function(call->funcid, "tumble") ? length : NULL);
+	if (result.kind != STREAMING_WINDOW_TIME)
+		return none;
+	result.from_epoch = streaming_is_our_function(call->funcid, "tumble");
+	result.kind = time == 1 ? STREAMING_WINDOW_START :
+		streaming_session_call((Node *) call) ? STREAMING_WINDOW_SESSION :
+		STREAMING_WINDOW_RANGE;
+	result.length = length;
+	result.zone = zone;
+	if (result.kind != STREAMING_WINDOW_SESSION)
 		try_constants(call, time);
+	return result;
+}
+
+void
+streaming_outputs_event_time(StreamingCompiler *compiler, StreamingStage *stage, Query *query)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			stage->outputs[n++].event = streaming_window_of(compiler, query, (Node *) tle->expr);
+	}
+}
+
+StreamingWindow
+streaming_window_of_both(const StreamingWindow *a, const StreamingWindow *b)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
+	StreamingWindow result = *a;
+	bool		same_length = a->length == b->length ||
+		(a->length && b->length && memcmp(a->length, b->length, sizeof(Interval)) == 0);
+
+	if (a->kind != b->kind || !equal(a->zone, b->zone) ||
+		(!same_length && a->kind != STREAMING_WINDOW_RANGE))
+		return none;
+	if (!same_length)
+		result.length = NULL;
+	result.from_epoch &= b->from_epoch;
+	result.delay = Max(a->delay, b->delay);
+	result.has_late |= b->has_late;
+	result.inputs = bms_union(a->inputs, b->inputs);
 	return result;
 }
 
@@ -311,8 +477,9 @@ window_end(Expr *start, const Interval *width, Node *zone)
 								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
-Expr *
-streaming_window_closes(const StreamingWindow *window, Node *key)
+/* When the window ends. */
+static Expr *
+end_of_window(const StreamingWindow *window, Node *key)
 {
 	static const Interval microsecond = {.time = 1};
 	Oid			type = getBaseType(exprType(key));
@@ -339,18 +506,35 @@ streaming_window_closes(const StreamingWindow *window, Node *key)
 	return window_end(result, window->length ? window->length : &microsecond, zone);
 }
 
+Expr *
+streaming_window_closes(const StreamingWindow *window, Node *key)
+{
+	Expr	   *end = end_of_window(window, key);
+	Interval	delay = {.time = window->delay};
+
+	return window->delay ? window_end(end, &delay, NULL) : end;
+}
+
+static char *
+interval_text(const Interval *interval)
+{
+	return DatumGetCString(DirectFunctionCall1(interval_out,
+											   IntervalPGetDatum(unconstify(Interval *, interval))));
+}
+
 char *
 streaming_window_closes_text(const StreamingWindow *window, const char *key)
 {
+	Interval	delay = {.time = window->delay};
+	const char *more = window->delay ? psprintf(" + %s", interval_text(&delay)) : "";
+
 	if (window->kind == STREAMING_WINDOW_RANGE)
-		return psprintf("at upper(%s)", key);
+		return psprintf("at upper(%s)%s", key, more);
 	if (window->kind == STREAMING_WINDOW_SESSION)
-		return psprintf("behind upper(%s)", key);
+		return psprintf("behind upper(%s)%s", key, more);
 	if (window->kind == STREAMING_WINDOW_TIME)
-		return psprintf("behind %s", key);
-	return psprintf("at %s + %s", key,
-					DatumGetCString(DirectFunctionCall1(interval_out,
-														IntervalPGetDatum(window->length))));
+		return psprintf("behind %s%s", key, more);
+	return psprintf("at %s + %s%s", key, interval_text(window->length), more);
 }
 
 Expr *
@@ -377,15 +561,16 @@ streaming_session_fits(Node *time, int64 gap)
 /* ---- Changes to the query ---- */
 
 void
-streaming_add_in_time(Query *query, Expr *closes)
+streaming_add_in_time(Query *query, Expr *closes, bool must_close)
 {
-	Oid			argtypes[1] = {TIMESTAMPTZOID};
+	Oid			argtypes[2] = {TIMESTAMPTZOID, BOOLOID};
 	Oid			function = LookupFuncName(list_make2(makeString(STREAMING_INTERNAL_SCHEMA),
 													 makeString("in_time")),
-										  1, argtypes, false);
+										  2, argtypes, false);
 	NullTest   *test = makeNode(NullTest);
 
-	test->arg = (Expr *) makeFuncExpr(function, BOOLOID, list_make1(closes),
+	test->arg = (Expr *) makeFuncExpr(function, BOOLOID,
+									  list_make2(closes, makeBoolConst(must_close, false)),
 									  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 	test->nulltesttype = IS_NOT_NULL;
 	test->location = -1;
@@ -482,9 +667,8 @@ streaming_lift_hops(Query *query)
 
 /* ---- Stages ---- */
 
-/* The least of times. */
-static Expr *
-least(List *times)
+Expr *
+streaming_least(List *times)
 {
 	MinMaxExpr *result = makeNode(MinMaxExpr);
 
@@ -504,52 +688,78 @@ least(List *times)
 static Expr *
 closes_of_row(const StreamingWindow *window, Node *expr)
 {
-	static const StreamingWindow time = {STREAMING_WINDOW_TIME};
+	StreamingWindow time = *window;
+	FuncExpr   *session = streaming_session_call(expr);
 
-	if (window->kind == STREAMING_WINDOW_SESSION)
+	if (session == NULL)
+		return streaming_window_closes(window, expr);
+	time.kind = STREAMING_WINDOW_TIME;
+	return streaming_window_closes(&time, linitial(session->args));
+}
+
+bool
+streaming_counts_late_twice(StreamingCompiler *compiler, Query *query)
+{
+	Node	   *from = linitial(query->jointree->fromlist);
+	ListCell   *lc;
+
+	/* the scan of a stream says when it begins anew */
+	if (streaming_stage_below(compiler, query) == NULL ||
+		(list_length(query->jointree->fromlist) == 1 && IsA(from, RangeTblRef) &&
+		 streaming_is_delta(rt_fetch(((RangeTblRef *) from)->rtindex, query->rtable))))
+		return false;
+	foreach(lc, query->groupClause)
 	{
-		FuncExpr   *call = streaming_session_call(expr);
+		TargetEntry *tle = get_sortgroupclause_tle(lfirst(lc), query->targetList);
 
-		return call ? streaming_window_closes(&time, linitial(call->args)) : NULL;
+		if (streaming_window_of(compiler, query, (Node *) tle->expr).has_late)
+			return true;
 	}
-	return streaming_window_closes(window, expr);
+	return false;
 }
 
 void
-streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage,
-							 StreamingStage *below, Query *query, List *keys)
+streaming_follow(StreamingCompiler *compiler, const Bitmapset *inputs)
 {
 	StreamingProgram *program = compiler->program;
+
+	for (int i = bms_next_member(inputs, -1); i >= 0; i = bms_next_member(inputs, i))
+		program->inputs[i].followed = program->has_watermark = true;
+}
+
+void
+streaming_compile_event_time(StreamingCompiler *compiler, StreamingStage *stage, Query *query,
+							 List *keys)
+{
 	List	   *of_rows = NIL;
 	List	   *of_keys = NIL;
 	ListCell   *lc;
 
-	if (compiler->event_attno == 0 || (below && below->closes == NULL))
-		return;
 	foreach(lc, keys)
 	{
 		int			i = foreach_current_index(lc);
 		StreamingValue *key = &stage->keys[i];
-		StreamingWindow window = streaming_window_of(query, lfirst(lc), compiler->event_stream,
-													 compiler->event_attno);
+		StreamingWindow window = streaming_window_of(compiler, query, lfirst(lc));
 
 		/* WHERE cannot ask for the windows of a hop that is not in FROM */
 		if (window.kind == STREAMING_WINDOW_NONE || expression_returns_set(lfirst(lc)))
 			continue;
-		of_rows = lappend(of_rows, closes_of_row(&window, lfirst(lc)));
+		if (window.has_late)
+			of_rows = lappend(of_rows, closes_of_row(&window, lfirst(lc)));
 		of_keys = lappend(of_keys,
 						  streaming_window_closes(&window,
 												  (Node *) makeVar(1, i + 1, key->type, key->typmod,
 																   key->collation, 0)));
 		if (stage->closes_text == NULL)
 			stage->closes_text = streaming_window_closes_text(&window, key->name);
+		streaming_follow(compiler, window.inputs);
 	}
 	if (of_keys == NIL)
 		return;
-	stage->closes = least(of_keys);
-	if (below == NULL)
-	{
-		streaming_add_in_time(query, least(of_rows));
-		program->event_attno = compiler->event_attno;
-	}
+	streaming_outputs_event_time(compiler, stage, query);
+	for (int i = 0; i < stage->noutputs; i++)
+		stage->outputs[i].event.has_late = false;
+	stage->closes = streaming_least(of_keys);
+	if (of_rows)
+		streaming_add_in_time(query, streaming_least(of_rows), compiler->mode == STREAMING_OUTPUT_APPEND);
 }

@@ -78,6 +78,9 @@ explain_edge(List *lines, StreamingProgram *program, StreamingStage *stage, int 
 		lines = lappend(lines, psprintf("    Rows%s: %s.%s%s", which, STREAMING_INTERNAL_SCHEMA,
 										edge->table, edge->nkeys == 0 ? "" :
 										psprintf(" (partition: %s)", names(edge->keys, edge->nkeys))));
+	if (edge->closes)
+		lines = lappend(lines, psprintf("    Rows%s go: when the watermark has passed what they can be joined with",
+										which));
 	if (edge->join_sql)
 		lines = lappend(lines, psprintf("    Join%s: %s", which, trimmed(edge->join_sql)));
 	return lines;
@@ -172,11 +175,18 @@ streaming_query_explain(const StreamingView *view)
 		lines = lappend(lines, psprintf("Source: %s%s",
 										streaming_qualified_name(program->inputs[i].relid),
 										program->inputs[i].is_view ? " (changes of a continuous view)" : ""));
-	if (program->event_attno)
-		lines = lappend(lines, psprintf("Event time: column %s, watermark %s behind; late rows are dropped and counted",
-										quote_identifier(program->event_column),
-										DatumGetCString(DirectFunctionCall1(interval_out,
-																			IntervalPGetDatum(program->event_delay)))));
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		StreamingProgramInput *input = &program->inputs[i];
+
+		if (input->followed)
+			lines = lappend(lines, psprintf("Event time: column %s%s, watermark %s behind; late rows are dropped and counted",
+											quote_identifier(input->event_column),
+											program->ninputs == 1 ? "" :
+											psprintf(" of %s", streaming_qualified_name(input->relid)),
+											DatumGetCString(DirectFunctionCall1(interval_out,
+																				IntervalPGetDatum(input->event_delay)))));
+	}
 	for (int i = 0; i < program->nstages; i++)
 		lines = explain_stage(lines, program, &program->stages[i]);
 	lines = lappend(lines, psprintf("Sink: %s (%s)",

@@ -18,7 +18,8 @@
  *					 "$group" (hash of the partition) and, if they may disappear,
  *					 "$hash" (of the row)
  *
- * Where rows go when their group closes, "$closes" is that time, with an index.
+ * Where rows go when their group closes, or when they can be joined no more, "$closes"
+ * is that time, with an index.
  * It is a function of the keys, so that updates of a row leave the index alone.
  * Sessions always have it, behind "$hash" in its index: of the sessions of one
  * hash, those that may still grow are found without reading the others.
@@ -131,8 +132,12 @@ table_layout(StreamingStage *stage)
 static TupleDesc
 edge_layout(StreamingEdge *edge)
 {
-	TupleDesc	desc = CreateTemplateTupleDesc(edge->weighted ? STREAMING_EDGE_HASH(edge) :
-											   STREAMING_EDGE_GROUP(edge));
+	int			natts = edge->weighted ? STREAMING_EDGE_HASH(edge) : STREAMING_EDGE_GROUP(edge);
+	TupleDesc	desc;
+
+	if (edge->closes)
+		edge->closes_attno = ++natts;
+	desc = CreateTemplateTupleDesc(natts);
 
 	for (int i = 0; i < edge->ncolumns; i++)
 	{
@@ -143,6 +148,8 @@ edge_layout(StreamingEdge *edge)
 	TupleDescInitEntry(desc, STREAMING_EDGE_GROUP(edge), "$group", INT8OID, -1, 0);
 	if (edge->weighted)
 		TupleDescInitEntry(desc, STREAMING_EDGE_HASH(edge), "$hash", INT8OID, -1, 0);
+	if (edge->closes)
+		TupleDescInitEntry(desc, edge->closes_attno, "$closes", TIMESTAMPTZOID, -1, 0);
 	TupleDescFinalize(desc);
 	return desc;
 }
@@ -495,10 +502,12 @@ edges_ddl(List *ddl, StreamingStage *stage)
 	for (int i = 0; i < stage->nedges; i++)
 	{
 		StreamingEdge *edge = &stage->edges[i];
+		List	   *indexed = stage->whole ? NIL : list_make1("$group");
 
+		if (edge->closes)
+			indexed = lappend(indexed, "$closes");
 		if (edge->table)
-			ddl = table_ddl(ddl, edge->table, edge->desc, edge->weighted,
-							stage->whole ? NIL : list_make1("$group"));
+			ddl = table_ddl(ddl, edge->table, edge->desc, edge->weighted, indexed);
 	}
 	return ddl;
 }

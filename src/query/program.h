@@ -29,13 +29,17 @@
  * "recompute" takes any aggregate and any sign; "combine" is for input that
  * only appears and aggregates that can be combined.
  *
- * Event time: where an aggregation groups by a window of the stream's watermarked
+ * Event time: where an aggregation groups by a window of a stream's watermarked
  * column, each of its groups closes at some time, a function of its keys.  Once
- * the watermark has passed it, rows of the group are late: the statement of the
- * first stage drops and counts them (streaming_internal.in_time).  So a closed
+ * the watermark has passed it, rows of the group are late: a statement
+ * drops and counts them (streaming_internal.in_time).  So a closed
  * group never changes again.  In output mode append such a stage hands its
  * groups up when they close, and not before; their state goes, as it does
  * wherever it is not the result itself.
+ *
+ * Each stage says which of its outputs are event time (StreamingValue.event), and
+ * how long after the watermark rows of it may still come.  The watermark is one for
+ * the view, the least of its inputs'; so it is behind each of theirs.
  */
 #ifndef STREAMING_PROGRAM_H
 #define STREAMING_PROGRAM_H
@@ -55,6 +59,32 @@ typedef enum StreamingStageKind
 	STREAMING_STAGE_JOIN
 } StreamingStageKind;
 
+/* How the time at which a group closes follows from one of its keys. */
+typedef enum StreamingWindowKind
+{
+	STREAMING_WINDOW_NONE,
+	STREAMING_WINDOW_TIME,		/* the key is the event time itself */
+	STREAMING_WINDOW_START,		/* begins a window: key + length */
+	STREAMING_WINDOW_RANGE,		/* upper(key) */
+	STREAMING_WINDOW_SESSION	/* behind upper(key): who comes then joins no more */
+} StreamingWindowKind;
+
+/*
+ * A column that is event time, or a window of it.  Rows that come or go after the
+ * watermark has passed the end of their window, and delay more, are late.
+ */
+typedef struct StreamingWindow
+{
+	StreamingWindowKind kind;
+	Interval   *length;			/* START; RANGE: NULL if it is not known */
+	Node	   *zone;			/* the time zone that length is added in; NULL:
+								 * the session's */
+	bool		from_epoch;		/* windows follow each other from the Unix epoch */
+	int64		delay;			/* microseconds */
+	bool		has_late;		/* late rows are still among them */
+	Bitmapset  *inputs;			/* of the program, whose event time it is */
+} StreamingWindow;
+
 /* A value with a type: a group key, an aggregate's argument, an output column. */
 typedef struct StreamingValue
 {
@@ -67,6 +97,7 @@ typedef struct StreamingValue
 	AttrNumber	attno;			/* where its table keeps it; 0: nowhere */
 	int			key;			/* output column: the key it is, or -1 */
 	int			aggregate;		/* output column: the aggregate it is, or -1 */
+	StreamingWindow event;		/* output column: the event time that it is */
 } StreamingValue;
 
 typedef struct StreamingAggregate
@@ -83,24 +114,6 @@ typedef struct StreamingAggregate
 	AttrNumber	attno;			/* where the state table keeps the state */
 } StreamingAggregate;
 
-/* How the time at which a group closes follows from one of its keys. */
-typedef enum StreamingWindowKind
-{
-	STREAMING_WINDOW_NONE,
-	STREAMING_WINDOW_TIME,		/* the key is the event time itself */
-	STREAMING_WINDOW_START,		/* begins a window: key + length */
-	STREAMING_WINDOW_RANGE,		/* upper(key) */
-	STREAMING_WINDOW_SESSION	/* behind upper(key): who comes then joins no more */
-} StreamingWindowKind;
-
-typedef struct StreamingWindow
-{
-	StreamingWindowKind kind;
-	Interval   *length;			/* STREAMING_WINDOW_START */
-	Node	   *zone;			/* the time zone that length is added in; NULL:
-								 * the session's */
-} StreamingWindow;
-
 /* What a program reads. */
 typedef struct StreamingProgramInput
 {
@@ -110,6 +123,10 @@ typedef struct StreamingProgramInput
 	Oid			scan;			/* the relation that is scanned: the stream, or the
 								 * upstream view's change stream (Invalid while it
 								 * does not exist yet) */
+	AttrNumber	event_attno;	/* watermarked column; 0: none or of no interest */
+	char	   *event_column;
+	Interval   *event_delay;
+	bool		followed;		/* the view's watermark is the least of such */
 } StreamingProgramInput;
 
 /* One of a stage's inputs: a statement over what is below. */
@@ -136,6 +153,9 @@ typedef struct StreamingEdge
 #define STREAMING_EDGE_GROUP(edge) ((edge)->ncolumns + 2)
 #define STREAMING_EDGE_HASH(edge) ((edge)->ncolumns + 3)
 	char	   *join_sql;		/* join: over "$edge" and the rows of the others */
+	Expr	   *closes;			/* join, of its columns, Vars of varno 1: when a row
+								 * can be joined no more and goes; NULL: never */
+	AttrNumber	closes_attno;	/* then */
 } StreamingEdge;
 
 typedef struct StreamingStage
@@ -171,6 +191,7 @@ typedef struct StreamingStage
 	bool		emits_closed;	/* hands groups up when they close */
 	bool		only_appears;	/* rows of its output never disappear */
 	bool		evicts;			/* rows of table go when the group closes */
+	bool		evicts_rows;	/* so do rows of edges, by their own times */
 
 	char	   *table;			/* state (and result) table, unqualified */
 	int			natts;			/* of table */
@@ -212,10 +233,7 @@ typedef struct StreamingProgram
 	char	   *order_by;		/* clause that the result is read by; or NULL */
 	int			nstages;
 	StreamingStage *stages;
-	AttrNumber	event_attno;	/* column of the one input that the watermark
-								 * follows; 0: the view does not depend on one */
-	char	   *event_column;
-	Interval   *event_delay;
+	bool		has_watermark;	/* an input is followed */
 	StreamingOutputMode output_mode;
 	StreamingSinkSpec sink;
 	bool		keeps_result;	/* the last stage's rows are in result_<id> */
@@ -245,13 +263,6 @@ extern int	streaming_query_input(Query *query);
  */
 extern AttrNumber streaming_event_column(Oid stream, Interval **delay, char **name);
 
-/*
- * What window of the stream's column attno an expression of query is; looks
- * through plain columns of subqueries.
- */
-extern StreamingWindow streaming_window_of(Query *query, Node *expr, Oid stream,
-										   AttrNumber attno);
-
 /* The time, timestamptz, at which the group of key closes. */
 extern Expr *streaming_window_closes(const StreamingWindow *window, Node *key);
 extern char *streaming_window_closes_text(const StreamingWindow *window, const char *key);
@@ -262,8 +273,11 @@ extern char *streaming_window_closes_text(const StreamingWindow *window, const c
  */
 extern Expr *streaming_session_fits(Node *time, int64 gap);
 
-/* Adds "streaming_internal.in_time(closes) IS NOT NULL" to the query's WHERE. */
-extern void streaming_add_in_time(Query *query, Expr *closes);
+/*
+ * Adds "streaming_internal.in_time(closes, must_close) IS NOT NULL" to the query's
+ * WHERE.  must_close: rows of groups that never close are late, too.
+ */
+extern void streaming_add_in_time(Query *query, Expr *closes, bool must_close);
 
 /*
  * GROUP BY streaming.hop(...) of the select list: moves the function into FROM.
