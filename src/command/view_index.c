@@ -431,7 +431,7 @@ check_expression(Node *node, void *context)
 		case T_Var:
 			if (((Var *) node)->varattno <= 0)
 				refuse_code("whole rows");
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case T_Const:
 		case T_FuncExpr:
 		case T_OpExpr:

@@ -207,7 +207,8 @@ side_of(BoundSearch *search, Node *expr)
 	side = side_of(search, time);
 	side.least += sign > 0 ? least : -most;
 	side.most += sign > 0 ? most : -least;
-	if (Max(Abs(side.least), Abs(side.most)) > MAX_BOUND / 4)
+	if (side.least < -MAX_BOUND / 4 || side.least > MAX_BOUND / 4 ||
+		side.most < -MAX_BOUND / 4 || side.most > MAX_BOUND / 4)
 		side.node = NULL;
 	return side;
 }
