@@ -94,8 +94,13 @@ sub attempts
 # Each view makes two more attempts.
 sub try_again
 {
-	my ($when) = @_;
-	my $count = sub { my $of = $_[0]->{ $_[1] }; my $n = 0; $n += @$_ foreach values %$of; $n };
+	my ($when, $with_rows) = @_;
+	my $count = sub {
+		my $of = $_[0]->{ $_[1] };
+		my $n = 0;
+		$n += grep { $_ ne '' || !$with_rows } @$_ foreach values %$of;
+		$n;
+	};
 	my $before = attempts();
 
 	ok(wait_until(sub { my $now = attempts(); !grep { $count->($now, $_) < $count->($before, $_) + 2 } @views }), "they are tried $when")
@@ -183,10 +188,11 @@ sub tick { return $kafka->produce($idle, $_[0], [ map { qq({"at": "2026-01-01T$_
 tick(0, '00:00', '00:03');
 tick(1, '00:00');
 $node->safe_psql('postgres', 'ALTER VIEW of_idle SET (streaming.enabled = on)');
-try_again('when a partition is idle');
+# with rows: what comes before the partition is idle closes nothing
+try_again('when a partition is idle', 1);
 tick(0, '00:04', '00:09');
 tick(1, '00:06');
-try_again('when it has gone on');
+try_again('when it has gone on', 1);
 $node->safe_psql('postgres', 'TRUNCATE broken');
 drain($node, 'of_idle');
 ok(wait_until(sub { rows_of('of_idle') =~ /00:06/ }), 'of_idle: goes on');
