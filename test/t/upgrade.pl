@@ -60,7 +60,7 @@ SQL
 put_file($dir, 'a.json', qq({"k": 1, "v": 1}\n{"k": 2, "v": 2}\n));
 drain($old, $_) foreach qw(app.sums over files sleeping remembers lights sinks);
 # what nobody has taken, or not all
-$old->safe_psql('postgres', 'INSERT INTO app.s VALUES (7, 70), (7, 71)', 'INSERT INTO app.unread VALUES (1)');
+$old->safe_psql('postgres', 'INSERT INTO app.s VALUES (7, 70), (7, 71); INSERT INTO app.unread VALUES (1)');
 drain($old, $_) foreach qw(app.sums over remembers sinks);
 my @shown = ('SELECT * FROM app.sums ORDER BY 1', 'SELECT * FROM over ORDER BY 1', 'SELECT * FROM files ORDER BY 1', 'SELECT * FROM remembers ORDER BY 1',
 	'SELECT * FROM sunk ORDER BY 1', 'SELECT * FROM sleeping', 'SELECT * FROM lights', 'SELECT * FROM app.s ORDER BY 1, 2', 'SELECT * FROM app.unread');
