@@ -1206,6 +1206,18 @@ order_of(Query *query)
 	return buf.len ? buf.data : NULL;
 }
 
+/* Writes grouping expressions where they are used, in each query below node. */
+static bool
+flatten_groups(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, flatten_groups, context);
+	streaming_flatten_group_exprs((Query *) node);
+	return query_tree_walker((Query *) node, flatten_groups, context, 0);
+}
+
 static StreamingProgram *
 compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 {
@@ -1213,6 +1225,7 @@ compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 	StreamingCompiler	compiler = {program, mode};
 
 	query = copyObject(query);
+	(void) flatten_groups((Node *) query, NULL);
 	streaming_lift_hops(query);
 	program->id = id;
 	program->sink = *sink;
