@@ -394,21 +394,6 @@ add_edge(StreamingStage *stage, StreamingEdge edge)
 	stage->signed_input |= edge.is_signed;
 }
 
-/* The equality operator of a type, for rows that are told apart. */
-Oid
-streaming_equality_of(Oid type, const char *what)
-{
-	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
-
-	if (!OidIsValid(entry->eq_opr))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("continuous views do not support %s of type %s, which has no equality operator",
-						what, format_type_be(type)),
-				 errhint("Cast it to a type that has one, such as text or jsonb.")));
-	return entry->eq_opr;
-}
-
 void
 streaming_fill_outputs(StreamingStage *stage, Query *query)
 {

@@ -107,9 +107,6 @@ extern void streaming_split_final(Query *query, bool distinct);
 /* Type, typmod and collation of expr; of no key and no aggregate. */
 extern void streaming_fill_value(StreamingValue *value, char *name, Node *expr);
 
-/* The equality operator of a type, for rows that are told apart. */
-extern Oid	streaming_equality_of(Oid type, const char *what);
-
 /* Index of an equal node, or -1. */
 extern int	streaming_list_position(List *list, Node *node);
 

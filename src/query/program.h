@@ -2,13 +2,14 @@
  * program.h
  *		A compiled continuous query: the stages that rows pass through.
  *
- *	stream ──▶ [stage 1] ──delta_1──▶ [stage 2] ──delta_2──▶ ... ──▶ sink
+ *	stream ──▶ [stage 1] ──delta_1──┐
+ *	view ─────▶ [stage 2] ──delta_2──┴─▶ [stage 3] ──▶ ... ──▶ sink
  *
- * A stage is one SQL statement over its input, and for aggregations a state
- * table into which the statement's groups are merged.  What leaves a stage is a
- * set of rows with a sign ("$sign": 1 for a row that appears, -1 for a row that
- * disappears).  The next stage's statement reads them under the name
- * delta_<n>.
+ * A stage has one or more inputs, its edges: streams, changes of views, and stages
+ * below.  Each is a SQL statement; what becomes of its rows is the stage's kind.
+ * What leaves a stage is a set of rows with a weight ("$sign": above 0 for a row that
+ * appears so often, below for one that disappears).  Statements of stages above read
+ * them under the name delta_<n>.
  *
  * Kinds of stages:
  *
@@ -25,6 +26,11 @@
  *				the time; sessions that come to touch each other are combined.
  *				The session, a range, is the last key; in the statement's rows
  *				the time stands in its place
+ *
+ *	partition	the rows of all inputs are kept; the query is computed anew over the
+ *				partitions that have been touched, and what they were is taken back
+ *	join		the rows of all inputs are kept; what comes to one is joined with what
+ *				is kept of the others
  *
  * "recompute" takes any aggregate and any sign; "combine" is for input that
  * only appears and aggregates that can be combined.
