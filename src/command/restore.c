@@ -121,19 +121,26 @@ streaming_restore_is_marker(const RangeVar *name)
 		strcmp(name->relname, MARKER) == 0;
 }
 
+/* A relation's row of pg_class, copied; false: there is none. */
+static bool
+read_class(Oid relid, FormData_pg_class *form)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	memcpy(form, GETSTRUCT(tuple), CLASS_TUPLE_SIZE);
+	ReleaseSysCache(tuple);
+	return true;
+}
+
 /* Another one whenever it is refreshed. */
 static Oid
 marker_file(void)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(marker()));
-	Oid			file = InvalidOid;
+	FormData_pg_class form;
 
-	if (HeapTupleIsValid(tuple))
-	{
-		file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
-		ReleaseSysCache(tuple);
-	}
-	return file;
+	return read_class(marker(), &form) ? form.relfilenode : InvalidOid;
 }
 
 /*
@@ -161,30 +168,18 @@ check_may_restore(Oid relid)
 static bool
 is_populated(Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	bool		populated = false;
+	FormData_pg_class form;
 
-	if (HeapTupleIsValid(tuple))
-	{
-		populated = ((Form_pg_class) GETSTRUCT(tuple))->relispopulated;
-		ReleaseSysCache(tuple);
-	}
-	return populated;
+	return read_class(relid, &form) && form.relispopulated;
 }
 
 /* Those come late in a dump. */
 static bool
 has_triggers(Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	bool		result = false;
+	FormData_pg_class form;
 
-	if (HeapTupleIsValid(tuple))
-	{
-		result = ((Form_pg_class) GETSTRUCT(tuple))->relhastriggers;
-		ReleaseSysCache(tuple);
-	}
-	return result;
+	return read_class(relid, &form) && form.relhastriggers;
 }
 
 bool

@@ -297,16 +297,25 @@ bound_sql(StreamingCompiler *compiler, Query *query, bool initial, bool with_sig
 	return streaming_deparse(copy);
 }
 
+bool
+streaming_input_is_signed(StreamingCompiler *compiler, Query *query)
+{
+	RangeTblEntry *rte = relation_below(query);
+
+	return streaming_is_delta(rte) ? !compiler->program->stages[rte->relid - 1].only_appears :
+		find_input(compiler, rte->relid)->is_signed;
+}
+
 StreamingEdge
 streaming_make_edge(StreamingCompiler *compiler, Query *query, bool with_sign)
 {
 	RangeTblEntry *rte = relation_below(query);
 	StreamingEdge edge = {-1};
 
+	edge.is_signed = streaming_input_is_signed(compiler, query);
 	if (streaming_is_delta(rte))
 	{
 		edge.stage = rte->relid;
-		edge.is_signed = !compiler->program->stages[rte->relid - 1].only_appears;
 		edge.sql = bound_sql(compiler, query, false, with_sign);
 	}
 	else
@@ -314,7 +323,6 @@ streaming_make_edge(StreamingCompiler *compiler, Query *query, bool with_sign)
 		StreamingProgramInput *input = find_input(compiler, rte->relid);
 
 		edge.input = input - compiler->program->inputs;
-		edge.is_signed = input->is_signed;
 		if (OidIsValid(input->scan))
 			edge.sql = bound_sql(compiler, query, false, with_sign);
 		if (input->is_view)
@@ -453,7 +461,7 @@ streaming_refuse_mutable_input(StreamingCompiler *compiler, Query *query)
 	StreamingStage *below = streaming_stage_below(compiler, query);
 
 	streaming_refuse_mutable(query, (below && streaming_has_groups(below)) ||
-							 streaming_make_edge(compiler, query, false).is_signed, compiler->mode);
+							 streaming_input_is_signed(compiler, query), compiler->mode);
 }
 
 /*
@@ -715,20 +723,15 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	distinct_to_group(query);
 	streaming_refuse_mutable_input(compiler, query);
 	session = streaming_take_session(query);
-	if (streaming_make_edge(compiler, query, false).is_signed && !session &&
-		!streaming_is_fixed(query))
-	{
-		streaming_split_from(query);
-		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
-	}
-	else if (streaming_counts_late_twice(compiler, query))
+	if ((streaming_input_is_signed(compiler, query) && !session && !streaming_is_fixed(query)) ||
+		streaming_counts_late_twice(compiler, query))
 	{
 		streaming_split_from(query);
 		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
 	}
 	below = streaming_stage_below(compiler, query);
 	stage = streaming_add_stage(compiler);
-	stage->signed_input = streaming_make_edge(compiler, query, false).is_signed;
+	stage->signed_input = streaming_input_is_signed(compiler, query);
 	foreach(lc, query->groupClause)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
@@ -892,7 +895,6 @@ compile_union(StreamingCompiler *compiler, Query *query)
 	ListCell   *lc;
 	StreamingStage *stage;
 	bool		is_signed = false;
-	bool		fixed = true;
 
 	(void) union_branches(query, query->setOperations, &branches);
 	foreach(lc, branches)
@@ -901,8 +903,7 @@ compile_union(StreamingCompiler *compiler, Query *query)
 
 		streaming_compile_below(compiler, branch);
 		streaming_refuse_mutable_input(compiler, branch);
-		is_signed |= streaming_make_edge(compiler, branch, false).is_signed;
-		fixed &= !streaming_make_edge(compiler, branch, false).is_signed || streaming_is_fixed(branch);
+		is_signed |= streaming_input_is_signed(compiler, branch);
 		queries = lappend(queries, branch);
 	}
 	/* what a row that is taken back has been must be remembered */
@@ -910,7 +911,7 @@ compile_union(StreamingCompiler *compiler, Query *query)
 	{
 		Query	   *branch = lfirst_node(Query, lc);
 
-		if (!fixed && streaming_make_edge(compiler, branch, false).is_signed && !streaming_is_fixed(branch))
+		if (streaming_input_is_signed(compiler, branch) && !streaming_is_fixed(branch))
 			streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, branch->rtable));
 	}
 	stage = streaming_add_stage(compiler);

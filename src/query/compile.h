@@ -121,6 +121,9 @@ extern void streaming_flatten_joins(Query *query);
 /* Lets rte be printed as a relation that is known by name only. */
 extern void streaming_name_relation(RangeTblEntry *rte, const char *name, List *columns);
 
+/* May rows of the one input of query disappear? */
+extern bool streaming_input_is_signed(StreamingCompiler *compiler, Query *query);
+
 /*
  * The edge of a stage over the one input of query.  with_sign: the rows have their
  * sign behind them if they may disappear.

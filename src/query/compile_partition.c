@@ -82,7 +82,6 @@ typedef struct Partition
 	List	   *leaves;			/* of Leaf */
 	List	   *nodes;			/* of KeyNode */
 	bool		whole;
-	bool		inner;			/* all leaves are in the FROM of query, and joined */
 	int			depth;			/* levels above the one with the leaf (fold.c) */
 	int			nlevels;		/* of these, collected so far */
 } Partition;
@@ -924,7 +923,7 @@ compile_leaf(StreamingCompiler *compiler, Leaf *leaf)
 	streaming_compile_below(compiler, query);
 	streaming_refuse_mutable_input(compiler, query);
 	/* what a row that is taken back has been must be remembered */
-	if (streaming_make_edge(compiler, query, false).is_signed && !streaming_is_fixed(query))
+	if (streaming_input_is_signed(compiler, query) && !streaming_is_fixed(query))
 		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
 }
 
