@@ -721,10 +721,15 @@ wait_for_more(StreamingDeliveryAttempt *attempt, long timeout)
 	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
 
 	bool		idle = timeout < 0 && streaming_delivery_idle_timeout > 0;
+	long		stats_timeout = streaming_worker_report_stats();
 
-	(void) pgstat_report_stat(false);
 	if (idle)
 		timeout = streaming_delivery_idle_timeout;
+	if (stats_timeout >= 0 && (timeout < 0 || stats_timeout < timeout))
+	{
+		timeout = stats_timeout;
+		idle = false;
+	}
 	if (timeout >= 0)
 		events |= WL_TIMEOUT;
 	if (delivery->routine->fd)

@@ -887,14 +887,14 @@ static void
 wait_for_more(StreamingIngest *ingest)
 {
 	int			fd = ingest->source->routine->wait_fd(ingest->source);
-	long		timeout = pgstat_report_stat(false);
+	long		timeout = streaming_worker_report_stats();
 	WaitEvent	event;
 
 	if (streaming_time_passed(stats_at, streaming_now(), STATS_INTERVAL))
 		show_state(ingest);
-	else if (timeout == 0 || timeout > STATS_INTERVAL)
+	else if (timeout < 0 || timeout > STATS_INTERVAL)
 		timeout = STATS_INTERVAL;	/* show it when nothing more comes */
-	if (fd < 0 && (timeout == 0 || timeout > streaming_scan_interval))
+	if (fd < 0 && (timeout < 0 || timeout > streaming_scan_interval))
 		timeout = streaming_scan_interval;
 
 	if (wait_set == NULL || fd != wait_set_fd)
@@ -907,8 +907,7 @@ wait_for_more(StreamingIngest *ingest)
 		if (fd >= 0)
 			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fd, NULL, NULL);
 	}
-	(void) WaitEventSetWait(wait_set, timeout > 0 ? timeout : -1, &event, 1,
-							PG_WAIT_EXTENSION);
+	(void) WaitEventSetWait(wait_set, timeout, &event, 1, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 }
 

@@ -142,7 +142,6 @@ static uint64 seen_assignments = 0;
 static MemoryContext loop_context;
 static TimeoutId batch_timeout;
 static volatile sig_atomic_t timed_out = false; /* the batch has taken too long */
-static long stats_timeout = -1; /* ms until statistics are to be reported */
 
 /* The process */
 static void query_worker_connect(Oid dboid);
@@ -193,12 +192,14 @@ streaming_query_main(Datum arg)
 	for (;;)
 	{
 		long		timeout;
+		long		stats_timeout;
 
 		query_worker_interrupts();
 		MemoryContextReset(loop_context);
 		MemoryContextSwitchTo(loop_context);
 		take_assignments();
 		timeout = run_due_views();
+		stats_timeout = streaming_worker_report_stats();
 
 		if (timeout != 0)
 		{
@@ -267,10 +268,6 @@ query_worker_interrupts(void)
 		ProcessConfigFile(PGC_SIGHUP);
 		set_session_settings();
 	}
-	if (stats_timeout >= 0)
-		stats_timeout = pgstat_report_stat(false);
-	if (stats_timeout == 0)
-		stats_timeout = -1;
 }
 
 /* Timeout handler: streaming.batch_timeout has passed. */
@@ -577,7 +574,6 @@ run_view(Run *run)
 	streaming_worker_end();
 	QueryCancelPending = false;
 	MemoryContextSwitchTo(loop_context);
-	stats_timeout = pgstat_report_stat(false);
 }
 
 static void

@@ -43,6 +43,13 @@ extern void streaming_reset_later(Oid view);
 extern void streaming_worker_set_session(void);
 
 /*
+ * Between transactions, before a worker waits: hands over what it has counted.
+ * Returns after how many ms it wants to be called again, which is once what the
+ * last transactions counted has waited for long; -1 if nothing waits.
+ */
+extern long streaming_worker_report_stats(void);
+
+/*
  * Between transactions: exits if it is to, reloads the configuration, after
  * which set_session is called.
  */

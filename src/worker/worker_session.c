@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
@@ -12,6 +13,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "run_as.h"
 #include "worker/slots.h"
 #include "worker/worker.h"
@@ -43,6 +45,25 @@ streaming_worker_set_session(void)
 	for (int i = 0; i < lengthof(settings); i++)
 		if (GetConfigOption(settings[i].name, true, false))
 			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * pgstat_report_stat measures from the end of the last transaction, so a process
+ * without a new one would be told to wait for ever: it has to be forced then, as
+ * PostgresMain does.
+ */
+long
+streaming_worker_report_stats(void)
+{
+	static StreamingTime due = STREAMING_TIME_NEVER;
+	StreamingTime now = streaming_now();
+	long		timeout = pgstat_report_stat(now >= due);
+
+	if (timeout <= 0)
+		due = STREAMING_TIME_NEVER;
+	else
+		due = Min(due, streaming_time_plus(now, timeout));
+	return due == STREAMING_TIME_NEVER ? -1 : streaming_ms_until(now, due);
 }
 
 /*
