@@ -91,7 +91,9 @@ CREATE INDEX ON indexed.others (page) TABLESPACE pg_global;
 CREATE INDEX ON indexed.others (none);
 CREATE INDEX ON indexed.others ("$hash");
 CREATE INDEX ON indexed.others USING none (page);
+\set VERBOSITY terse
 CREATE INDEX ON indexed.others (random());
+\set VERBOSITY default
 CREATE INDEX ON indexed.others ((SELECT 1));
 CREATE INDEX ON indexed.others ((others));
 CREATE FUNCTION indexed.f(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1';
