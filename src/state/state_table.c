@@ -661,7 +661,14 @@ streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row)
 	{
 		MemoryContext old = MemoryContextSwitchTo(table->context);
 
-		table->pending[table->nslots++] = table_slot_create(table->rel, NULL);
+		/*
+		 * A descriptor of our own is not counted.  Of the relation's, the resource
+		 * owner would walk past all that it has noted before, for each of the slots.
+		 */
+		if (table->nslots == 0)
+			table->pending_desc = CreateTupleDescCopy(table->desc);
+		table->pending[table->nslots++] =
+			MakeSingleTupleTableSlot(table->pending_desc, table_slot_callbacks(table->rel));
 		MemoryContextSwitchTo(old);
 	}
 	slot = table->pending[table->npending++];

@@ -82,6 +82,7 @@ typedef struct StreamingStateTable
 	Size		row_size;		/* of the last row found, or a guess */
 	Size		room;			/* a page with less free space is pruned */
 	TupleTableSlot **pending;	/* rows to insert */
+	TupleDesc	pending_desc;	/* of these; once there are any */
 	int			npending;
 	int			nslots;
 	Size		pending_size;
