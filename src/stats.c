@@ -44,16 +44,16 @@
 #include "utils/lsyscache.h"
 
 #include "streaming.h"
-#include "catalog.h"
-#include "checkpoint.h"
-#include "input.h"
+#include "catalog/view.h"
+#include "catalog/checkpoint.h"
+#include "input/input.h"
 #include "query/program.h"
-#include "read_columns.h"
-#include "shmem.h"
+#include "catalog/read_columns.h"
+#include "shared/shmem.h"
 #include "sink/outbox.h"
-#include "sink/sink_slots.h"
+#include "shared/sink_slots.h"
 #include "source/source.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
 
 /* Records rejected one after the other that are trouble, where there were good ones before. */
 #define MANY_REJECTED	100

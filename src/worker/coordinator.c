@@ -47,13 +47,12 @@
 #include "utils/wait_event.h"
 
 #include "streaming.h"
-#include "stream.h"
-#include "command/command.h"
+#include "catalog/stream.h"
 #include "sink/outbox_table.h"
-#include "sink/sink_slots.h"
-#include "source/source_push.h"
+#include "shared/sink_slots.h"
+#include "push/source_push.h"
 #include "worker/crew.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
 #include "worker/worker.h"
 
 #define RESTART_DELAY_MIN	100		/* ms, doubled up to */

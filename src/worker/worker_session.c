@@ -12,8 +12,8 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-#include "run_as.h"
-#include "worker/slots.h"
+#include "catalog/run_as.h"
+#include "shared/slots.h"
 #include "worker/worker.h"
 
 #define LONG_RUN_CHECK		1000	/* ms */
