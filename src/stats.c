@@ -5,7 +5,7 @@
  *
  * Anybody may call them, as anybody may look at PostgreSQL's own statistics:
  * counts and positions are for all.  Messages can have data in them, and are shown
- * to who may monitor the view or the stream (catalog.h).  What is shown may be
+ * to who may monitor the view or the stream (catalog/view.h).  What is shown may be
  * dropped at this moment; then there is nothing to tell, and that is no error.
  *
  * What is counted in the transactions of batches (streaming.progress, with the

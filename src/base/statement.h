@@ -16,7 +16,7 @@
  * up what it joins with) is a bad one for a million (read all that it joins
  * with), and the other way round.  So there are several; more rows than this are
  * many.  If they are expected to be of many groups, they are better ordered than put
- * into a hash table (query/hash_order.c).  For bulk, which only a pushed stream tells
+ * into a hash table (exec/hash_order.c).  For bulk, which only a pushed stream tells
  * apart, parallel workers are worth being started.
  */
 #define STREAMING_FEW_ROWS	1000

@@ -56,7 +56,6 @@
 #include "shared/sink_slots.h"
 #include "shared/slots.h"
 #include "shared/notify.h"
-#include "worker/worker.h"
 
 /* What a background worker is given in bgw_extra; the two oids come first. */
 typedef struct WorkerExtra

@@ -23,7 +23,7 @@
  * A worker that is busy for long with one thing wakes it each second; then it looks
  * for who waits (watch.c, assign.c).
  *
- * It also forgets pushed rows that all views have taken (source/push_trim.c).
+ * It also forgets pushed rows that all views have taken (push/push_trim.c).
  *
  * It stays as long as the database has the extension.  If not, it terminates
  * its workers, frees the slots of the views, tells the launcher that it is not
