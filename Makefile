@@ -173,10 +173,11 @@ endif
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=streaming
 
-EXTRA_CLEAN = test/kafka/kafka_admin
+EXTRA_CLEAN = test/kafka/kafka_admin $(OBJS:.o=.d)
 
+# -MMD notes which headers an object is made of, which Debian's PGXS does not.
+PG_CPPFLAGS = -Isrc -MMD -MP
 # The server's own headers are not clean under the three that are switched off.
-PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -Wextra
 SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lz -lzstd
@@ -192,8 +193,8 @@ $(error $(PG_CONFIG) does not run: install postgresql-server-dev for your server
 endif
 include $(PGXS)
 
-# Debian's PGXS tracks no dependencies, so every object depends on every header.
-$(OBJS): $(wildcard src/*.h src/*/*.h) Makefile
+$(OBJS): Makefile
+-include $(OBJS:.o=.d)
 
 streaming--1.0.sql: src/streaming.sql
 	cp $< $@
