@@ -11,23 +11,38 @@ DATA_built = streaming--1.0.sql
 PGFILEDESC = "streaming - continuous views over streams"
 
 OBJS = \
-	src/attempt.o \
-	src/beneath.o \
-	src/buffer.o \
-	src/buffer_page.o \
-	src/buffer_table.o \
-	src/catalog.o \
-	src/catalog_table.o \
-	src/checkpoint.o \
-	src/closest_match.o \
+	src/base/attempt.o \
+	src/base/closest_match.o \
+	src/base/column_set.o \
+	src/base/index_lookup.o \
+	src/base/settings.o \
+	src/base/statement.o \
+	src/base/stop_point.o \
+	src/base/vacuum.o \
+	src/buffer/buffer.o \
+	src/buffer/buffer_page.o \
+	src/buffer/buffer_table.o \
+	src/buffer/shift_slot.o \
+	src/catalog/catalog_table.o \
+	src/catalog/checkpoint.o \
+	src/catalog/extension.o \
+	src/catalog/internal.o \
+	src/catalog/object_name.o \
+	src/catalog/planned_batch.o \
+	src/catalog/position.o \
+	src/catalog/progress.o \
+	src/catalog/read_columns.o \
+	src/catalog/relation_locks.o \
+	src/catalog/run_as.o \
+	src/catalog/stream.o \
+	src/catalog/view.o \
 	src/command/alter_stream.o \
 	src/command/alter_view.o \
 	src/command/create_view.o \
 	src/command/drop.o \
-	src/command/internal.o \
+	src/command/explain.o \
 	src/command/parts.o \
 	src/command/reachable.o \
-	src/command/restore.o \
 	src/command/row_type.o \
 	src/command/stream_options.o \
 	src/command/utility.o \
@@ -39,19 +54,20 @@ OBJS = \
 	src/exec/batch.o \
 	src/exec/change_stream.o \
 	src/exec/close.o \
-	src/exec/group.o \
-	src/exec/late.o \
 	src/exec/edge.o \
+	src/exec/group.o \
+	src/exec/hash_order.o \
+	src/exec/late.o \
 	src/exec/merge_session.o \
+	src/exec/partial.o \
 	src/exec/partition.o \
-	src/exec/progress.o \
 	src/exec/prune.o \
 	src/exec/recompute.o \
 	src/exec/result_index.o \
 	src/exec/stage.o \
 	src/exec/weigh.o \
-	src/extension.o \
 	src/fdw.o \
+	src/format/compression.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
 	src/format/decoder.o \
@@ -61,18 +77,21 @@ OBJS = \
 	src/format/format_json.o \
 	src/format/format_text.o \
 	src/format/json_reader.o \
+	src/format/reject.o \
 	src/format/split.o \
 	src/guc.o \
-	src/index_lookup.o \
-	src/input.o \
-	src/input_buffer.o \
-	src/input_event_time.o \
-	src/input_snapshot.o \
-	src/input_source.o \
+	src/input/input.o \
+	src/input/input_buffer.o \
+	src/input/input_event_time.o \
+	src/input/input_snapshot.o \
+	src/input/input_source.o \
 	src/kafka.o \
 	src/kafka_property.o \
-	src/planned_batch.o \
-	src/push_scan.o \
+	src/push/push_position.o \
+	src/push/push_scan.o \
+	src/push/push_tables.o \
+	src/push/push_trim.o \
+	src/push/source_push.o \
 	src/query/bounds.o \
 	src/query/check.o \
 	src/query/compile.o \
@@ -80,25 +99,20 @@ OBJS = \
 	src/query/compile_partition.o \
 	src/query/event_time.o \
 	src/query/expand_views.o \
-	src/query/explain.o \
 	src/query/flatten_joins.o \
 	src/query/fold.o \
-	src/query/hash_order.o \
 	src/query/key_index.o \
 	src/query/layout.o \
 	src/query/mutable.o \
 	src/query/nest_joins.o \
 	src/query/normalize.o \
-	src/query/partial.o \
 	src/query/session.o \
 	src/query/time_bound.o \
-	src/read_columns.o \
-	src/reject.o \
-	src/relation_locks.o \
-	src/run_as.o \
-	src/settings.o \
-	src/shift_slot.o \
-	src/shmem.o \
+	src/query/windows.o \
+	src/shared/shmem.o \
+	src/shared/sink_slots.o \
+	src/shared/slots.o \
+	src/shared/view_slots.o \
 	src/sink/delivery_directory.o \
 	src/sink/delivery_kafka.o \
 	src/sink/file_place.o \
@@ -115,11 +129,11 @@ OBJS = \
 	src/sink/sink_kafka.o \
 	src/sink/sink_memory.o \
 	src/sink/sink_rows.o \
-	src/sink/sink_slots.o \
 	src/sink/sink_stream.o \
 	src/sink/sink_table.o \
 	src/sink/sink_table_sql.o \
 	src/sink/stream_writer.o \
+	src/source/beneath.o \
 	src/source/directory_files.o \
 	src/source/directory_numbers.o \
 	src/source/directory_reader.o \
@@ -128,23 +142,15 @@ OBJS = \
 	src/source/kafka_identity.o \
 	src/source/kafka_marks.o \
 	src/source/kafka_topic.o \
-	src/source/push_tables.o \
-	src/source/push_trim.o \
 	src/source/source.o \
 	src/source/source_directory.o \
 	src/source/source_kafka.o \
-	src/source/source_push.o \
 	src/source/source_scan.o \
 	src/state/group_key.o \
 	src/state/row_map.o \
 	src/state/state_table.o \
-	src/statement.o \
 	src/stats.o \
-	src/stop_point.o \
-	src/stream.o \
 	src/streaming.o \
-	src/vacuum.o \
-	src/windows.o \
 	src/worker/assign.o \
 	src/worker/coordinator.o \
 	src/worker/delivery_start.o \
@@ -155,8 +161,7 @@ OBJS = \
 	src/worker/launcher.o \
 	src/worker/query_worker.o \
 	src/worker/reset.o \
-	src/worker/slots.o \
-	src/worker/view_slots.o \
+	src/worker/restore.o \
 	src/worker/watch.o \
 	src/worker/worker_session.o
 
@@ -168,10 +173,11 @@ endif
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=streaming
 
-EXTRA_CLEAN = test/kafka/kafka_admin
+EXTRA_CLEAN = test/kafka/kafka_admin $(OBJS:.o=.d)
 
+# -MMD notes which headers an object is made of, which Debian's PGXS does not.
+PG_CPPFLAGS = -Isrc -MMD -MP
 # The server's own headers are not clean under the three that are switched off.
-PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -Wextra
 SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lz -lzstd
@@ -187,8 +193,8 @@ $(error $(PG_CONFIG) does not run: install postgresql-server-dev for your server
 endif
 include $(PGXS)
 
-# Debian's PGXS tracks no dependencies, so every object depends on every header.
-$(OBJS): $(wildcard src/*.h src/*/*.h) Makefile
+$(OBJS): Makefile
+-include $(OBJS:.o=.d)
 
 streaming--1.0.sql: src/streaming.sql
 	cp $< $@

@@ -49,11 +49,11 @@
 #include "utils/snapmgr.h"
 
 #include "command/command.h"
-#include "input_internal.h"
-#include "shift_slot.h"
+#include "input/input_internal.h"
+#include "buffer/shift_slot.h"
 #include "sink/file_place.h"
 #include "sink/outbox.h"
-#include "source/source_push.h"
+#include "push/source_push.h"
 
 /* Rows of a source that nobody has counted. */
 #define UNKNOWN_ROWS	100000

@@ -23,7 +23,7 @@
 
 #include "streaming.h"
 
-#include "closest_match.h"
+#include "base/closest_match.h"
 #include "kafka.h"
 
 /* Longest value, but for certificates and keys. */

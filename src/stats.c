@@ -5,7 +5,7 @@
  *
  * Anybody may call them, as anybody may look at PostgreSQL's own statistics:
  * counts and positions are for all.  Messages can have data in them, and are shown
- * to who may monitor the view or the stream (catalog.h).  What is shown may be
+ * to who may monitor the view or the stream (catalog/view.h).  What is shown may be
  * dropped at this moment; then there is nothing to tell, and that is no error.
  *
  * What is counted in the transactions of batches (streaming.progress, with the
@@ -44,16 +44,16 @@
 #include "utils/lsyscache.h"
 
 #include "streaming.h"
-#include "catalog.h"
-#include "checkpoint.h"
-#include "input.h"
+#include "catalog/view.h"
+#include "catalog/checkpoint.h"
+#include "input/input.h"
 #include "query/program.h"
-#include "read_columns.h"
-#include "shmem.h"
+#include "catalog/read_columns.h"
+#include "shared/shmem.h"
 #include "sink/outbox.h"
-#include "sink/sink_slots.h"
+#include "shared/sink_slots.h"
 #include "source/source.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
 
 /* Records rejected one after the other that are trouble, where there were good ones before. */
 #define MANY_REJECTED	100

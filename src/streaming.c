@@ -13,10 +13,10 @@
 
 #include "streaming.h"
 #include "command/command.h"
-#include "query/program.h"
-#include "shmem.h"
-#include "sink/sink_slots.h"
-#include "worker/slots.h"
+#include "exec/exec.h"
+#include "shared/shmem.h"
+#include "shared/sink_slots.h"
+#include "shared/slots.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;

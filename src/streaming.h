@@ -2,9 +2,8 @@
  * streaming.h
  *		What every file of the extension may rely on: names, limits, settings.
  *
- * Include it right after postgres.h.  Folders depend on each other only along
- * the way of a record (source, format -> buffer -> query, exec, state, sink ->
- * checkpoint); this header depends on none of them.
+ * Include it right after postgres.h.  Folders depend on each other only in the
+ * order that README has them in; this header depends on none of them.
  *
  * Vocabulary (the README of this folder explains it):
  *

@@ -26,11 +26,11 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
-#include "attempt.h"
-#include "catalog.h"
+#include "base/attempt.h"
+#include "catalog/view.h"
 #include "query/program.h"
-#include "source/source_push.h"
-#include "worker/worker.h"
+#include "push/source_push.h"
+#include "shared/notify.h"
 #include "command/command.h"
 
 /* A streaming_attempt: do the tables of a view still fit? */

@@ -16,7 +16,8 @@
 #include "utils/lsyscache.h"
 
 #include "streaming.h"
-#include "planned_batch.h"
+#include "catalog/planned_batch.h"
+#include "shared/notify.h"
 #include "worker/worker.h"
 #include "command/command.h"
 

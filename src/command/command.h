@@ -12,9 +12,10 @@
 #define STREAMING_COMMAND_H
 
 #include "access/tupdesc.h"
-#include "catalog.h"
+#include "catalog/internal.h"
+#include "catalog/view.h"
 #include "nodes/parsenodes.h"
-#include "stream.h"
+#include "catalog/stream.h"
 #include "tcop/utility.h"
 
 /* Options of a continuous view, as in WITH (streaming.xxx = ...). */
@@ -125,70 +126,6 @@ extern void streaming_check_view_reachable(Oid relid);
 /* in drop.c */
 extern void streaming_relation_dropped(Oid relid);
 
-/* in internal.c: relations in streaming_internal belong to a view or stream */
-
-/* What code that runs with the rights of the extension's owner must restore. */
-typedef struct StreamingOwnerRights
-{
-	Oid			userid;
-	int			security_context;
-	int			guc_level;
-} StreamingOwnerRights;
-
-/*
- * Between the two the current user is the extension's owner and search_path
- * holds nothing but the system's objects.  An error restores all by itself.
- */
-extern void streaming_owner_rights_begin(StreamingOwnerRights *saved);
-extern void streaming_owner_rights_end(const StreamingOwnerRights *saved);
-
-/* Runs one statement through SPI. */
-extern void streaming_run_sql(const char *sql);
-
-/*
- * relid, in streaming_internal, is from now on a part of owner: dropped with
- * it, never alone.  It belongs to the extension's owner.
- */
-extern void streaming_internal_adopt(Oid relid, Oid owner);
-
-/* Relations that are parts of owner, and the relation that relid is part of. */
-extern List *streaming_internal_parts(Oid owner);	/* of Oid */
-extern Oid	streaming_internal_whole(Oid relid);	/* Invalid: none */
-
-/*
- * What users know of relid, a part or a part of a part or an index of one: a view
- * or a stream.  Invalid: it is no part.
- */
-extern Oid	streaming_internal_root(Oid relid);
-
-/*
- * Nothing of a table that is a part is analyzed where that calls a function of a
- * user's, as the subtype_diff of a range type: ANALYZE runs as the table's owner,
- * which is the extension's.  For one that is adopted; again when columns are added.
- */
-extern void streaming_internal_skip_statistics(Oid relid);
-
-/* Lets who owns the root read a part, if it is a table, and nobody else. */
-extern void streaming_internal_share(Oid relid);
-
-/* After the owner of relid, or of any (Invalid), has changed: ditto of its parts, and theirs. */
-extern void streaming_internal_owner_changed(Oid relid);
-
-/* Gives a view or a table the trigger that keeps everybody from writing to it. */
-extern void streaming_internal_make_read_only(Oid relid);
-
-/* Empties tables that are parts. */
-extern void streaming_internal_truncate(List *relids);
-
-/* Drops a part alone, with what others have made depend on it. */
-extern void streaming_internal_drop(Oid relid);
-
-/*
- * Errors if relid is part of something: it is not to be altered alone.  hint:
- * what to do; NULL: alter the root.
- */
-extern void streaming_refuse_internal(Oid relid, const char *hint);
-
 /* in parts.c */
 
 /*
@@ -209,36 +146,5 @@ extern void streaming_check_publication(Node *stmt);
 extern PlannedStmt *streaming_run_on_indexes(PlannedStmt *pstmt, const char *sql,
 											 ProcessUtilityContext context,
 											 QueryCompletion *qc);
-
-/* in restore.c */
-
-/*
- * Views that came from a dump or from another database begin to run when all
- * that belongs to them is there: what pg_dump does not know of is made good.
- * Rows of views that are no more go.
- * For the coordinator, in a transaction, before it reads the catalog.  Does not wait
- * for who has a view locked: true, if it is to be called again for that.
- */
-extern bool streaming_restore_views(void);
-
-/*
- * Makes what tells, in a dump that is restored, that all is there; called when
- * a user makes a continuous view.
- */
-extern void streaming_restore_make_marker(void);
-extern bool streaming_restore_is_marker(const RangeVar *name);
-
-/* A statement makes the relation of that name.  True: it need not, all is done. */
-extern bool streaming_restore_begin(const RangeVar *name);
-
-/*
- * The row of view in streaming.continuous_view is new, or has changed: writes it down
- * for dumps without data, in options_<id>.
- */
-extern void streaming_restore_keep(Oid view);
-extern char *streaming_options_name(int32 id);
-
-/* Is all there of a view that comes from a dump?  Then it is about to run. */
-extern bool streaming_restore_is_complete(const StreamingView *view);
 
 #endif							/* STREAMING_COMMAND_H */

@@ -44,9 +44,11 @@
 #include "utils/ruleutils.h"
 
 #include "streaming.h"
-#include "input.h"
+#include "input/input.h"
+#include "catalog/object_name.h"
 #include "query/query.h"
-#include "settings.h"
+#include "base/settings.h"
+#include "shared/notify.h"
 #include "worker/worker.h"
 #include "command/command.h"
 

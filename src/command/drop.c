@@ -11,7 +11,7 @@
 #include "utils/lsyscache.h"
 
 #include "streaming.h"
-#include "worker/worker.h"
+#include "shared/notify.h"
 #include "command/command.h"
 
 void

@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
+#include "catalog/object_name.h"
 #include "command/command.h"
 #include "sink/sink.h"
 

@@ -25,10 +25,10 @@
 #include "storage/lmgr.h"
 
 #include "streaming.h"
-#include "attempt.h"
-#include "beneath.h"
-#include "catalog.h"
-#include "clock.h"
+#include "base/attempt.h"
+#include "source/beneath.h"
+#include "catalog/view.h"
+#include "base/clock.h"
 #include "kafka.h"
 #include "command/command.h"
 

@@ -31,10 +31,10 @@
 #include "utils/varlena.h"
 
 #include "streaming.h"
-#include "closest_match.h"
+#include "base/closest_match.h"
 #include "kafka.h"
-#include "settings.h"
-#include "stream.h"
+#include "base/settings.h"
+#include "catalog/stream.h"
 #include "command/command.h"
 
 PG_FUNCTION_INFO_V1(kafka_fdw_validator);

@@ -28,6 +28,7 @@
 #include "utils/syscache.h"
 
 #include "streaming.h"
+#include "shared/notify.h"
 #include "worker/worker.h"
 #include "command/command.h"
 

@@ -25,8 +25,9 @@
 #include "utils/syscache.h"
 
 #include "streaming.h"
+#include "catalog/object_name.h"
 #include "query/program.h"
-#include "settings.h"
+#include "base/settings.h"
 #include "sink/sink_rows.h"
 #include "command/command.h"
 

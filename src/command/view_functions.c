@@ -23,6 +23,7 @@
 #include "utils/typcache.h"
 
 #include "streaming.h"
+#include "catalog/object_name.h"
 #include "command/command.h"
 #include "sink/sink_rows.h"
 

@@ -10,8 +10,8 @@
 #include "utils/timestamp.h"
 
 #include "streaming.h"
-#include "closest_match.h"
-#include "settings.h"
+#include "base/closest_match.h"
+#include "base/settings.h"
 #include "command/command.h"
 
 typedef struct ViewOption

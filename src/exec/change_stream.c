@@ -17,7 +17,7 @@
 #include "utils/rel.h"
 
 #include "exec/stage.h"
-#include "source/source_push.h"
+#include "push/source_push.h"
 
 typedef struct ChangeReceiver
 {

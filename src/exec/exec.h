@@ -5,8 +5,9 @@
 #ifndef STREAMING_EXEC_H
 #define STREAMING_EXEC_H
 
-#include "catalog.h"
-#include "clock.h"
+#include "catalog/view.h"
+#include "base/clock.h"
+#include "shared/batch_result.h"
 #include "utils/timestamp.h"
 
 /*
@@ -15,20 +16,6 @@
  * its own below the one it was opened in.
  */
 typedef struct StreamingViewState StreamingViewState;
-
-typedef struct StreamingBatchResult
-{
-	int64		batch_id;		/* of the batch that was committed */
-	int64		input_rows;
-	int64		output_rows;
-	bool		more;			/* a limit ended the batch: run again at once */
-	TimestampTz started_at;
-	double		duration_ms;
-	double		read_ms,		/* phases: parts of duration_ms */
-				merge_ms,
-				write_ms,
-				commit_ms;
-} StreamingBatchResult;
 
 /* in batch.c */
 
@@ -89,5 +76,8 @@ extern void streaming_view_aborted(StreamingViewState *state);
  * (result_index.c).  Must be called outside a transaction; throws no error.
  */
 extern void streaming_view_vacuum(StreamingViewState *state);
+
+/* in partial.c: planner hook for aggregations of marked statements */
+extern void streaming_query_init(void);	/* from _PG_init */
 
 #endif							/* STREAMING_EXEC_H */

@@ -23,7 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "command/command.h"
+#include "catalog/internal.h"
 #include "exec/stage.h"
 #include "query/key_index.h"
 #include "streaming.h"

@@ -6,7 +6,7 @@
  * stage without state are passed on at once.  Others wait until a chunk is
  * full, are sorted by the hash of their key and merged, so that the state
  * table's pages are visited in order; memory is bounded by the chunk.  Rows that
- * arrive in that order already (query/hash_order.c) need not wait for long.
+ * arrive in that order already (exec/hash_order.c) need not wait for long.
  */
 #include "postgres.h"
 

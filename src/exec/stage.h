@@ -10,7 +10,7 @@
 #include "sink/sink.h"
 #include "state/group_key.h"
 #include "state/state_table.h"
-#include "statement.h"
+#include "base/statement.h"
 #include "utils/tuplesort.h"
 
 typedef struct StreamingWeighing StreamingWeighing;

@@ -39,7 +39,8 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "run_as.h"
+#include "catalog/position.h"
+#include "catalog/run_as.h"
 
 /* Bytes of a message that are kept; input functions repeat the whole value. */
 #define MAX_MESSAGE		1000
@@ -121,7 +122,7 @@ streaming_format_by_name(const char *name)
 }
 
 StreamingDecoder *
-streaming_decoder_open(StreamingStream *stream, StreamingSource *source, Bitmapset *needed)
+streaming_decoder_open(StreamingStream *stream, Bitmapset *needed)
 {
 	StreamingDecoder *decoder;
 	const StreamingFormatRoutine *routine = streaming_format_by_name(stream->format);
@@ -140,7 +141,6 @@ streaming_decoder_open(StreamingStream *stream, StreamingSource *source, Bitmaps
 	decoder = palloc0(sizeof(StreamingDecoder));
 	decoder->routine = routine;
 	decoder->stream = stream;
-	decoder->source = source;
 	decoder->needed = needed;
 	decoder->utf8 = true;
 	decoder->context = context;
@@ -397,8 +397,7 @@ metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 			break;
 
 		case STREAMING_META_HEADERS:
-			token = decoder->source == NULL ? NULL :
-				decoder->source->routine->headers_json(decoder->source, record);
+			token = record->headers == NULL ? NULL : record->headers_json(record);
 			if (token == NULL)
 				return false;
 			kind = STREAMING_TOKEN_JSON;

@@ -28,7 +28,7 @@
 #include "format/format.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "settings.h"
+#include "base/settings.h"
 #include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"

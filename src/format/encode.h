@@ -10,7 +10,7 @@
 #define STREAMING_ENCODE_H
 
 #include "lib/stringinfo.h"
-#include "stream.h"
+#include "catalog/stream.h"
 
 typedef struct StreamingEncoder StreamingEncoder;
 

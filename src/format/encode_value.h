@@ -6,7 +6,7 @@
 #define STREAMING_ENCODE_VALUE_H
 
 #include "lib/stringinfo.h"
-#include "stream.h"
+#include "catalog/stream.h"
 
 typedef struct StreamingValueEncoder StreamingValueEncoder;
 

@@ -7,7 +7,8 @@
 
 #include "executor/tuptable.h"
 #include "nodes/bitmapset.h"
-#include "source/source.h"
+#include "catalog/stream.h"
+#include "format/record.h"
 
 typedef struct StreamingDecoder StreamingDecoder;
 
@@ -74,7 +75,6 @@ struct StreamingDecoder
 {
 	const StreamingFormatRoutine *routine;
 	StreamingStream *stream;
-	StreamingSource *source;	/* for headers; may be NULL */
 	Bitmapset  *needed;			/* attribute numbers wanted; NULL: all */
 	MemoryContext context;		/* what lives as long as the decoder */
 	void	   *state;			/* the format's own */
@@ -145,12 +145,10 @@ typedef struct StreamingReject
  * is reset.  Reads no catalog, so that a source can use it to split files.
  * needed: the columns somebody reads (1-based attribute numbers; a set that
  * has only the member 0 means none), others become NULL, though what is no value
- * of theirs makes a record a bad one, too; NULL means all.  The set, the stream
- * and the source must outlive the decoder.
+ * of theirs makes a record a bad one, too; NULL means all.  The set and the
+ * stream must outlive the decoder.
  */
-extern StreamingDecoder *streaming_decoder_open(StreamingStream *stream,
-												StreamingSource *source,
-												Bitmapset *needed);
+extern StreamingDecoder *streaming_decoder_open(StreamingStream *stream, Bitmapset *needed);
 
 /*
  * Decodes nrecords records.  Row i's values go to values + i * natts and

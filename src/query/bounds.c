@@ -14,10 +14,19 @@
 #include "utils/lsyscache.h"
 
 #include "query/program.h"
-#include "sink/sink.h"
+#include "catalog/object_name.h"
 #include "streaming.h"
 
 static bool stage_grows(StreamingProgram *program, StreamingStage *stage, Oid *stream);
+
+const char *
+streaming_stage_kind_name(StreamingStageKind kind)
+{
+	static const char *const kinds[] = {"append", "combine", "multiset", "recompute", "session",
+	"partition", "join"};
+
+	return kinds[kind];
+}
 
 /* Do rows come over the edge, one for each of *stream, that never disappear? */
 static bool

@@ -20,7 +20,7 @@
 #include "utils/rel.h"
 
 #include "query/compile.h"
-#include "stream.h"
+#include "catalog/stream.h"
 
 typedef struct InputSearch
 {

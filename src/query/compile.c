@@ -36,8 +36,8 @@
 #include "utils/typcache.h"
 
 #include "query/compile.h"
-#include "run_as.h"
-#include "settings.h"
+#include "catalog/run_as.h"
+#include "base/settings.h"
 #include "streaming.h"
 #include "sink/sink.h"
 

@@ -49,7 +49,7 @@
 #include "utils/typcache.h"
 
 #include "query/program.h"
-#include "sink/sink.h"
+#include "catalog/object_name.h"
 #include "streaming.h"
 
 /*

@@ -27,7 +27,7 @@
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 
-#include "extension.h"
+#include "catalog/extension.h"
 #include "query/compile.h"
 
 typedef struct MutableSearch

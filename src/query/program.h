@@ -51,6 +51,7 @@
 #define STREAMING_PROGRAM_H
 
 #include "query/query.h"
+#include "base/value.h"
 #include "nodes/primnodes.h"
 #include "utils/rel.h"
 
@@ -64,47 +65,6 @@ typedef enum StreamingStageKind
 	STREAMING_STAGE_PARTITION,
 	STREAMING_STAGE_JOIN
 } StreamingStageKind;
-
-/* How the time at which a group closes follows from one of its keys. */
-typedef enum StreamingWindowKind
-{
-	STREAMING_WINDOW_NONE,
-	STREAMING_WINDOW_TIME,		/* the key is the event time itself */
-	STREAMING_WINDOW_START,		/* begins a window: key + length */
-	STREAMING_WINDOW_RANGE,		/* upper(key) */
-	STREAMING_WINDOW_SESSION	/* behind upper(key): who comes then joins no more */
-} StreamingWindowKind;
-
-/*
- * A column that is event time, or a window of it.  Rows that come or go after the
- * watermark has passed the end of their window, and delay more, are late.
- */
-typedef struct StreamingWindow
-{
-	StreamingWindowKind kind;
-	Interval   *length;			/* START; RANGE: NULL if it is not known */
-	Node	   *zone;			/* the time zone that length is added in; NULL:
-								 * the session's */
-	bool		from_epoch;		/* windows follow each other from the Unix epoch */
-	int64		delay;			/* microseconds */
-	bool		has_late;		/* late rows are still among them */
-	Bitmapset  *inputs;			/* of the program, whose event time it is */
-} StreamingWindow;
-
-/* A value with a type: a group key, an aggregate's argument, an output column. */
-typedef struct StreamingValue
-{
-	char	   *name;
-	Oid			type;
-	int32		typmod;
-	Oid			collation;
-	Oid			eqop;			/* keys: the equality of GROUP BY; Invalid: equal
-								 * is what has the same bytes */
-	AttrNumber	attno;			/* where its table keeps it; 0: nowhere */
-	int			key;			/* output column: the key it is, or -1 */
-	int			aggregate;		/* output column: the aggregate it is, or -1 */
-	StreamingWindow event;		/* output column: the event time that it is */
-} StreamingValue;
 
 typedef struct StreamingAggregate
 {
@@ -333,10 +293,8 @@ extern char *streaming_change_stream_ddl(StreamingView *upstream);
 extern char *streaming_change_stream_name(int32 id);
 extern char *streaming_memory_table(int32 id);
 
-/* in explain.c */
-extern const char *streaming_stage_kind_name(StreamingStageKind kind);
-
 /* in bounds.c: for people */
+extern const char *streaming_stage_kind_name(StreamingStageKind kind);
 
 /* What an edge reads: "stage <n>", or a relation's name. */
 extern char *streaming_edge_source(StreamingProgram *program, StreamingEdge *edge);
@@ -347,10 +305,5 @@ extern char *streaming_stage_bound(StreamingProgram *program, StreamingStage *st
 
 /* Does a stage keep rows of a stream that nothing bounds?  Which, and what would. */
 extern bool streaming_program_grows(StreamingProgram *program, char **detail, char **hint);
-
-/* in partial.c: planner hook for aggregations of marked statements */
-#define STREAMING_CURSOR_OPT_PARTIAL 0x10000000 /* hands out states */
-#define STREAMING_CURSOR_OPT_ORDERED 0x08000000 /* also: in the order of hashes */
-extern void streaming_query_init(void);
 
 #endif							/* STREAMING_PROGRAM_H */

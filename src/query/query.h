@@ -5,7 +5,7 @@
 #ifndef STREAMING_QUERY_H
 #define STREAMING_QUERY_H
 
-#include "catalog.h"
+#include "catalog/view.h"
 #include "nodes/parsenodes.h"
 
 /*
@@ -48,11 +48,5 @@ extern StreamingViewSpec *streaming_query_spec(Query *query, int32 id,
  */
 extern char *streaming_hiding_view(Query *query);
 extern void streaming_expand_views(Query *query);
-
-/*
- * The incremental plan of a view as lines of text (List of char *), for
- * streaming.explain.
- */
-extern List *streaming_query_explain(const StreamingView *view);
 
 #endif							/* STREAMING_QUERY_H */

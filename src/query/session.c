@@ -3,7 +3,7 @@
  *		GROUP BY streaming.session(at, gap): which queries it is kept for.
  *
  * What a session is depends on other rows, so the call is never evaluated: it is
- * a key of a stage of its own kind (exec/session.c), whose statement groups by
+ * a key of a stage of its own kind (exec/merge_session.c), whose statement groups by
  * the time itself.
  */
 #include "postgres.h"

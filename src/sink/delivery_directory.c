@@ -26,8 +26,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "beneath.h"
-#include "catalog.h"
+#include "source/beneath.h"
+#include "catalog/view.h"
 #include "format/encode.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"

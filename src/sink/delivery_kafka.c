@@ -34,7 +34,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "kafka.h"
 #include "sink/delivery.h"
 

@@ -20,7 +20,7 @@
 
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
-#include "catalog.h"
+#include "catalog/view.h"
 #include "sink/file_place.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"

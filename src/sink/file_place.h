@@ -5,7 +5,7 @@
 #ifndef STREAMING_FILE_PLACE_H
 #define STREAMING_FILE_PLACE_H
 
-#include "stream.h"
+#include "catalog/stream.h"
 
 /*
  * A file's name is prefix, a middle part and suffix, and matches the stream's

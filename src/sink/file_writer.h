@@ -5,7 +5,7 @@
 #ifndef STREAMING_FILE_WRITER_H
 #define STREAMING_FILE_WRITER_H
 
-#include "source/directory_reader.h"
+#include "format/compression.h"
 
 typedef struct StreamingFileWriter StreamingFileWriter;
 

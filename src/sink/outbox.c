@@ -42,10 +42,10 @@
 #include "utils/syscache.h"
 #include "utils/xid8.h"
 
-#include "catalog.h"
+#include "catalog/view.h"
 #include "sink/outbox_table.h"
-#include "sink/sink_slots.h"
-#include "worker/worker.h"
+#include "shared/sink_slots.h"
+#include "shared/notify.h"
 
 #define CHUNK_BYTES		8000	/* of data; fills a page */
 #define CHUNKS_AT_ONCE	16

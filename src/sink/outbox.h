@@ -15,7 +15,7 @@
 #ifndef STREAMING_OUTBOX_H
 #define STREAMING_OUTBOX_H
 
-#include "stream.h"
+#include "catalog/stream.h"
 
 /* Flags of a message. */
 #define STREAMING_MESSAGE_COMPLETE	0x01	/* no message itself: the messages

@@ -14,7 +14,7 @@
 
 #include "access/transam.h"
 #include "access/xlogdefs.h"
-#include "catalog_table.h"
+#include "catalog/catalog_table.h"
 #include "sink/outbox.h"
 
 /* Columns of streaming.outbox. */

@@ -11,7 +11,7 @@
 #define STREAMING_SINK_H
 
 #include "query/program.h"
-#include "statement.h"
+#include "base/statement.h"
 
 typedef struct StreamingSink StreamingSink;
 
@@ -75,13 +75,6 @@ extern void streaming_sink_check(StreamingProgram *program);
 
 /* The program's sink, or NULL if its output goes to its own table. */
 extern StreamingSink *streaming_sink_open(StreamingProgram *program);
-
-/*
- * Schema-qualified, quoted names of a relation and of a collation.  (The server's
- * generate_collation_name leaves the schema out where search_path has it.)
- */
-extern char *streaming_qualified_name(Oid relid);
-extern char *streaming_collation_name(Oid collation);
 
 /* in sink_table.c */
 extern const StreamingSinkRoutine streaming_sink_table;

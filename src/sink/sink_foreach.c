@@ -27,7 +27,7 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
-#include "attempt.h"
+#include "base/attempt.h"
 #include "sink/sink_rows.h"
 
 typedef struct ForeachSink

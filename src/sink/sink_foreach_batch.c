@@ -38,7 +38,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "catalog.h"
+#include "catalog/view.h"
 #include "sink/sink_rows.h"
 
 /*

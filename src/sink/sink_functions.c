@@ -26,7 +26,7 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
-#include "catalog.h"
+#include "catalog/view.h"
 #include "sink/sink_rows.h"
 
 PG_FUNCTION_INFO_V1(streaming_sink_function_name);

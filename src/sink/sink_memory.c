@@ -18,7 +18,7 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
-#include "catalog.h"
+#include "catalog/view.h"
 #include "sink/sink.h"
 #include "state/state_table.h"
 

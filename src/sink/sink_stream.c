@@ -23,6 +23,7 @@
 #include "utils/rel.h"
 
 #include "format/encode.h"
+#include "catalog/object_name.h"
 #include "sink/file_place.h"
 #include "sink/outbox.h"
 #include "sink/sink_stream.h"

@@ -6,7 +6,7 @@
 #define STREAMING_SINK_STREAM_H
 
 #include "sink/sink.h"
-#include "stream.h"
+#include "catalog/stream.h"
 
 /* in sink_stream.c */
 

@@ -38,6 +38,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "catalog/object_name.h"
 #include "sink/sink.h"
 #include "sink/sink_table_sql.h"
 #include "streaming.h"

@@ -23,10 +23,10 @@
 #include "utils/numeric.h"
 #include "utils/wait_event.h"
 
-#include "catalog.h"
+#include "catalog/view.h"
 #include "format/encode.h"
 #include "sink/outbox.h"
-#include "sink/sink_slots.h"
+#include "shared/sink_slots.h"
 
 #define WAIT_INTERVAL	100		/* ms between looks whether there is room */
 

@@ -23,7 +23,7 @@
 #include "access/xact.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_type.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "directory_files.h"
 #include "miscadmin.h"
 #include "storage/latch.h"

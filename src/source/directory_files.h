@@ -5,7 +5,7 @@
 #ifndef STREAMING_DIRECTORY_FILES_H
 #define STREAMING_DIRECTORY_FILES_H
 
-#include "catalog_table.h"
+#include "catalog/catalog_table.h"
 #include "storage/lockdefs.h"
 #include "utils/timestamp.h"
 

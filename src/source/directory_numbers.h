@@ -5,7 +5,7 @@
 #ifndef STREAMING_DIRECTORY_NUMBERS_H
 #define STREAMING_DIRECTORY_NUMBERS_H
 
-#include "clock.h"
+#include "base/clock.h"
 #include "directory_files.h"
 #include "directory_watch.h"
 #include "source/source.h"

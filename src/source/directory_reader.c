@@ -28,10 +28,11 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "beneath.h"
+#include "source/beneath.h"
 #include "commands/defrem.h"
 #include "directory_files.h"
 #include "directory_reader.h"
+#include "format/compression.h"
 #include "format/format.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -55,7 +56,6 @@ struct StreamingReader
 {
 	MemoryContext context;
 	StreamingStream *stream;
-	StreamingSource *source;
 	StreamingDecoder *decoder;	/* for its split; made with the first file */
 	bool		check_header;	/* each file's first record is never skipped */
 
@@ -104,13 +104,12 @@ static bool deliver(StreamingReader *reader, StreamingRecord *record,
 					size_t length, const char *framing_error);
 
 StreamingReader *
-streaming_reader_open(StreamingStream *stream, StreamingSource *source)
+streaming_reader_open(StreamingStream *stream)
 {
 	StreamingReader *reader = palloc0(sizeof(StreamingReader));
 
 	reader->context = CurrentMemoryContext;
 	reader->stream = stream;
-	reader->source = source;
 	reader->check_header = wants_header(stream);
 	reader->fd = -1;
 	reader->capacity = BLOCK_SIZE;
@@ -137,7 +136,7 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 
 	streaming_reader_end(reader);
 	if (reader->decoder == NULL)
-		reader->decoder = streaming_decoder_open(reader->stream, reader->source, NULL);
+		reader->decoder = streaming_decoder_open(reader->stream, NULL);
 	reader->compression = streaming_file_compression(reader->stream, path);
 	if (reader->compression != STREAMING_COMPRESSION_NONE && reader->input == NULL)
 		reader->input = palloc(INPUT_SIZE);
@@ -316,32 +315,6 @@ wants_header(const StreamingStream *stream)
 			return option->arg != NULL && pg_strcasecmp(defGetString(option), "match") == 0;
 	}
 	return false;
-}
-
-StreamingCompression
-streaming_file_compression(const StreamingStream *stream, const char *path)
-{
-	const char *option = stream->compression;
-	size_t		length = strlen(path);
-
-	if (option == NULL || pg_strcasecmp(option, "auto") == 0)
-	{
-		if (length > 3 && strcmp(path + length - 3, ".gz") == 0)
-			return STREAMING_COMPRESSION_GZIP;
-		if (length > 4 && strcmp(path + length - 4, ".zst") == 0)
-			return STREAMING_COMPRESSION_ZSTD;
-		return STREAMING_COMPRESSION_NONE;
-	}
-	if (pg_strcasecmp(option, "none") == 0)
-		return STREAMING_COMPRESSION_NONE;
-	if (pg_strcasecmp(option, "gzip") == 0)
-		return STREAMING_COMPRESSION_GZIP;
-	if (pg_strcasecmp(option, "zstd") == 0)
-		return STREAMING_COMPRESSION_ZSTD;
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-			 errmsg("invalid value for option \"%s\": \"%s\"", "compression", option),
-			 errhint("Valid values are \"none\", \"gzip\" and \"zstd\".")));
 }
 
 /* ------------------------------------------------------------------------

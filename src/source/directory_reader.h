@@ -7,13 +7,6 @@
 
 #include "source/source.h"
 
-typedef enum StreamingCompression
-{
-	STREAMING_COMPRESSION_NONE,
-	STREAMING_COMPRESSION_GZIP,
-	STREAMING_COMPRESSION_ZSTD
-} StreamingCompression;
-
 /*
  * A longer record is no record: its beginning is delivered with a framing
  * error, and reading goes on at the next line.  It bounds the buffer.
@@ -33,8 +26,8 @@ typedef enum StreamingReaderResult
 
 /* in directory_reader.c */
 
-/* Makes a reader in CurrentMemoryContext; source is handed to the decoder. */
-extern StreamingReader *streaming_reader_open(StreamingStream *stream, StreamingSource *source);
+/* Makes a reader in CurrentMemoryContext. */
+extern StreamingReader *streaming_reader_open(StreamingStream *stream);
 
 /* Frees what a reset of the memory context would not; may not ereport. */
 extern void streaming_reader_close(StreamingReader *reader);
@@ -71,9 +64,5 @@ extern void streaming_reader_trim(StreamingReader *reader);
 
 /* After false or STREAMING_READER_TROUBLE; valid until the next call. */
 extern const char *streaming_reader_trouble(const StreamingReader *reader);
-
-/* How a file is compressed: the option "compression", or what its name says. */
-extern StreamingCompression streaming_file_compression(const StreamingStream *stream,
-													   const char *path);
 
 #endif							/* STREAMING_DIRECTORY_READER_H */

@@ -15,7 +15,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "beneath.h"
+#include "source/beneath.h"
 #include "common/hashfn.h"
 #include "directory_files.h"
 #include "directory_tree.h"

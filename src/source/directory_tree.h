@@ -8,7 +8,7 @@
 
 #include <sys/stat.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "directory_watch.h"
 #include "utils/hsearch.h"
 

@@ -5,7 +5,7 @@
 #ifndef STREAMING_DIRECTORY_WATCH_H
 #define STREAMING_DIRECTORY_WATCH_H
 
-#include "stream.h"
+#include "catalog/stream.h"
 #include "utils/timestamp.h"
 
 typedef struct StreamingWatch StreamingWatch;

@@ -29,8 +29,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 
-#include "catalog_table.h"
-#include "checkpoint.h"
+#include "catalog/catalog_table.h"
+#include "catalog/checkpoint.h"
 #include "source/directory_files.h"
 #include "source/kafka_identity.h"
 #include "source/kafka_topic.h"

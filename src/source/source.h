@@ -21,46 +21,9 @@
 #ifndef STREAMING_SOURCE_H
 #define STREAMING_SOURCE_H
 
-#include "stream.h"
-
-typedef struct StreamingPosition
-{
-	int32		partition;
-	int64		offset;			/* the next to take */
-} StreamingPosition;
-
-/* Sorted by partition, each partition once. */
-typedef struct StreamingPositions
-{
-	int			n;
-	int			allocated;
-	StreamingPosition *pos;
-} StreamingPositions;
-
-/*
- * One record as its source delivers it.  Pointers belong to the source and
- * are valid until its next poll or close.  payload may be NULL (a Kafka
- * tombstone).  At least STREAMING_RECORD_PADDING readable bytes follow
- * payload + length only if padded is true (simdjson wants them).
- */
-#define STREAMING_RECORD_PADDING 64
-
-typedef struct StreamingRecord
-{
-	int32		partition;
-	int64		offset;
-	const char *payload;
-	size_t		length;
-	bool		padded;
-	const char *key;			/* NULL: none */
-	size_t		key_length;
-	int64		timestamp_ms;	/* of the message, Unix epoch; -1: none */
-	const char *path;			/* directory: of the file */
-	void	   *headers;		/* source's own, for headers_json */
-	const char *framing_error;	/* not NULL: the source could not tell the
-								 * record's bounds or read it; payload holds
-								 * what there is, to be rejected */
-} StreamingRecord;
+#include "catalog/position.h"
+#include "catalog/stream.h"
+#include "format/record.h"
 
 typedef struct StreamingSource StreamingSource;
 
@@ -184,9 +147,6 @@ typedef struct StreamingSourceRoutine
 	/* The trouble it is in now, or NULL.  Valid until the next call. */
 	const char *(*last_error) (StreamingSource *source);
 
-	/* Headers of a record as the text of a JSON object, palloc'd; or NULL. */
-	char	   *(*headers_json) (StreamingSource *source, const StreamingRecord *record);
-
 	/* Frees everything; must not ereport. */
 	void		(*close) (StreamingSource *source);
 } StreamingSourceRoutine;
@@ -208,20 +168,6 @@ struct StreamingSource
 extern StreamingSource *streaming_source_open(StreamingStream *stream,
 											  StreamingReadMode mode);
 extern void streaming_source_close(StreamingSource *source);
-
-/* Position vectors: get returns -1 for a partition that is not there. */
-extern void streaming_positions_init(StreamingPositions *positions);
-extern int64 streaming_positions_get(const StreamingPositions *positions, int32 partition);
-extern void streaming_positions_set(StreamingPositions *positions, int32 partition, int64 offset);
-extern void streaming_positions_copy(StreamingPositions *to, const StreamingPositions *from);
-
-/*
- * Text form of a partition and a position for streaming.checkpoints and
- * stat_streams, and back: Kafka "3" and "12345"; directory "0" and
- * "file:record" such as "17:250".
- */
-extern char *streaming_position_out(StreamingSourceKind kind, int64 offset);
-extern int64 streaming_position_in(StreamingSourceKind kind, const char *text);
 
 /* in source_kafka.c, source_directory.c */
 extern const StreamingSourceRoutine streaming_source_kafka;

@@ -60,7 +60,7 @@
 #include <unistd.h>
 
 #include "access/xact.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "directory_numbers.h"
 #include "directory_reader.h"
 #include "directory_watch.h"
@@ -135,7 +135,6 @@ static int	directory_poll(StreamingSource *base, StreamingRecord *records, int m
 static int	directory_wait_fd(StreamingSource *base);
 static void directory_known_end(StreamingSource *base, StreamingPositions *end);
 static const char *directory_last_error(StreamingSource *base);
-static char *directory_headers_json(StreamingSource *base, const StreamingRecord *record);
 static void directory_close(StreamingSource *base);
 static void close_on_reset(void *arg);
 
@@ -169,7 +168,6 @@ const StreamingSourceRoutine streaming_source_directory = {
 	.wait_fd = directory_wait_fd,
 	.known_end = directory_known_end,
 	.last_error = directory_last_error,
-	.headers_json = directory_headers_json,
 	.close = directory_close,
 };
 
@@ -194,7 +192,7 @@ directory_open(StreamingStream *stream, StreamingReadMode mode)
 												   ALLOCSET_DEFAULT_SIZES);
 	source->watch = streaming_watch_open(stream);
 	source->numbers = streaming_numbers_open(stream, mode, source->watch);
-	source->reader = streaming_reader_open(stream, &source->base);
+	source->reader = streaming_reader_open(stream);
 
 	source->on_reset.func = close_on_reset;
 	source->on_reset.arg = source;
@@ -428,12 +426,6 @@ directory_last_error(StreamingSource *base)
 		return source->trouble;
 	trouble = streaming_watch_trouble(source->watch, &error);
 	return trouble != NULL ? trouble : streaming_watch_last_remark(source->watch);
-}
-
-static char *
-directory_headers_json(StreamingSource *base, const StreamingRecord *record)
-{
-	return NULL;
 }
 
 static void

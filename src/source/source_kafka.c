@@ -140,7 +140,7 @@ static int	kafka_poll(StreamingSource *source, StreamingRecord *records, int max
 static int	kafka_wait_fd(StreamingSource *source);
 static void kafka_known_end(StreamingSource *source, StreamingPositions *end);
 static const char *kafka_last_error(StreamingSource *source);
-static char *kafka_headers_json(StreamingSource *source, const StreamingRecord *record);
+static char *kafka_headers_json(const StreamingRecord *record);
 static void kafka_close(StreamingSource *source);
 
 /* opening and closing */
@@ -180,7 +180,6 @@ const StreamingSourceRoutine streaming_source_kafka = {
 	.wait_fd = kafka_wait_fd,
 	.known_end = kafka_known_end,
 	.last_error = kafka_last_error,
-	.headers_json = kafka_headers_json,
 	.close = kafka_close
 };
 
@@ -708,6 +707,7 @@ take_message(KafkaSource *kafka, rd_kafka_message_t *message, StreamingRecord *r
 	record->timestamp_ms = rd_kafka_message_timestamp(message, &type);
 	record->path = NULL;
 	record->headers = message;
+	record->headers_json = kafka_headers_json;
 	record->framing_error = NULL;
 	return true;
 }
@@ -840,14 +840,13 @@ kafka_last_error(StreamingSource *source)
  * ------------------------------------------------------------------------ */
 
 static char *
-kafka_headers_json(StreamingSource *source, const StreamingRecord *record)
+kafka_headers_json(const StreamingRecord *record)
 {
 	rd_kafka_headers_t *headers;
 	StringInfoData json;
 	size_t		n;
 
-	if (record->headers == NULL ||
-		rd_kafka_message_headers(record->headers, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (rd_kafka_message_headers(record->headers, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return NULL;
 
 	initStringInfo(&json);

@@ -15,8 +15,8 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "clock.h"
-#include "reject.h"
+#include "base/clock.h"
+#include "format/reject.h"
 #include "source/source_scan.h"
 
 /* Records that are decoded at a time. */
@@ -41,7 +41,7 @@ streaming_source_scan_open(StreamingStream *stream, StreamingReadMode mode, Bitm
 	scan->context = context;
 	scan->stream = stream;
 	scan->source = streaming_source_open(stream, mode);
-	scan->decoder = streaming_decoder_open(stream, scan->source, bms_copy(needed));
+	scan->decoder = streaming_decoder_open(stream, bms_copy(needed));
 	scan->block_context = AllocSetContextCreate(context, "streaming source block",
 												ALLOCSET_DEFAULT_SIZES);
 	scan->records = palloc(sizeof(StreamingRecord) * BLOCK_RECORDS);

@@ -6,6 +6,7 @@
 #define STREAMING_SOURCE_SCAN_H
 
 #include "format/format.h"
+#include "source/source.h"
 
 typedef struct StreamingSourceScan
 {

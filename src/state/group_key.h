@@ -6,7 +6,7 @@
 #define STREAMING_GROUP_KEY_H
 
 #include "fmgr.h"
-#include "query/program.h"
+#include "base/value.h"
 
 typedef struct StreamingKeyColumn
 {

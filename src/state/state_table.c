@@ -44,13 +44,13 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "catalog.h"
-#include "command/command.h"
-#include "index_lookup.h"
+#include "catalog/view.h"
+#include "catalog/internal.h"
+#include "base/index_lookup.h"
 #include "query/program.h"
 #include "state/state_table.h"
 #include "streaming.h"
-#include "vacuum.h"
+#include "base/vacuum.h"
 
 /* As COPY does: rows and bytes that are written at once. */
 #define MAX_PENDING_ROWS	1000

@@ -15,9 +15,9 @@
 #include "miscadmin.h"
 
 #include "streaming.h"
-#include "shmem.h"
+#include "shared/shmem.h"
 #include "worker/crew.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
 
 #define HELD_UP				2000	/* ms until views that wait are moved */
 

@@ -23,7 +23,7 @@
  * A worker that is busy for long with one thing wakes it each second; then it looks
  * for who waits (watch.c, assign.c).
  *
- * It also forgets pushed rows that all views have taken (source/push_trim.c).
+ * It also forgets pushed rows that all views have taken (push/push_trim.c).
  *
  * It stays as long as the database has the extension.  If not, it terminates
  * its workers, frees the slots of the views, tells the launcher that it is not
@@ -47,13 +47,12 @@
 #include "utils/wait_event.h"
 
 #include "streaming.h"
-#include "stream.h"
-#include "command/command.h"
+#include "catalog/stream.h"
 #include "sink/outbox_table.h"
-#include "sink/sink_slots.h"
-#include "source/source_push.h"
+#include "shared/sink_slots.h"
+#include "push/source_push.h"
 #include "worker/crew.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
 #include "worker/worker.h"
 
 #define RESTART_DELAY_MIN	100		/* ms, doubled up to */

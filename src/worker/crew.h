@@ -6,7 +6,7 @@
 #ifndef STREAMING_CREW_H
 #define STREAMING_CREW_H
 
-#include "worker/slots.h"
+#include "shared/slots.h"
 
 /* A query worker, by its number, for who deals out views. */
 typedef struct StreamingCrew

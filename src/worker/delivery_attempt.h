@@ -8,7 +8,7 @@
 
 #include "sink/delivery.h"
 #include "sink/outbox_table.h"
-#include "sink/sink_slots.h"
+#include "shared/sink_slots.h"
 
 /* Transactions whose places are before lsn have ids below next_xid. */
 typedef struct StreamingOutboxHorizon

@@ -57,9 +57,10 @@
 #include "utils/wait_event.h"
 #include "utils/xid8.h"
 
-#include "vacuum.h"
+#include "base/vacuum.h"
 #include "worker/delivery_attempt.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
+#include "shared/notify.h"
 #include "worker/worker.h"
 
 #define DELIVERY_BYTES	(32 * 1024 * 1024)	/* of one delivery, about */

@@ -34,7 +34,7 @@
 
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
-#include "exec/progress.h"
+#include "catalog/progress.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -54,14 +54,13 @@
 #include "utils/wait_event.h"
 
 #include "streaming.h"
-#include "checkpoint.h"
-#include "command/command.h"
-#include "shmem.h"
+#include "catalog/checkpoint.h"
+#include "shared/shmem.h"
 #include "sink/outbox.h"
-#include "sink/sink_slots.h"
+#include "shared/sink_slots.h"
 #include "source/kafka_identity.h"
 #include "source/source.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
 #include "worker/worker.h"
 
 #define POLL_INTERVAL		100		/* ms; batches wake us, this is for the rest */

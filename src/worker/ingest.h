@@ -6,9 +6,10 @@
 #ifndef STREAMING_INGEST_H
 #define STREAMING_INGEST_H
 
-#include "buffer.h"
+#include "buffer/buffer.h"
 #include "format/format.h"
-#include "shmem.h"
+#include "source/source.h"
+#include "shared/shmem.h"
 
 /*
  * From opening the source to the next error or change of the definition.

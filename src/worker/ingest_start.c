@@ -30,9 +30,9 @@
 
 #include "streaming.h"
 
-#include "catalog.h"
-#include "checkpoint.h"
-#include "read_columns.h"
+#include "catalog/view.h"
+#include "catalog/checkpoint.h"
+#include "catalog/read_columns.h"
 #include "worker/ingest.h"
 
 /* What counts as near: records behind, for a directory files behind. */

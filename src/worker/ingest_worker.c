@@ -61,12 +61,12 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
-#include "attempt.h"
-#include "catalog.h"
-#include "reject.h"
-#include "read_columns.h"
+#include "base/attempt.h"
+#include "catalog/view.h"
+#include "format/reject.h"
+#include "catalog/read_columns.h"
 #include "worker/ingest.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
 #include "worker/worker.h"
 
 #define POLL_RECORDS	1000	/* of one poll */
@@ -386,7 +386,7 @@ begin_attempt(StreamingIngest *ingest)
 	}
 	streaming_ingest_columns(ingest, &ingest->columns);
 
-	ingest->decoder = streaming_decoder_open(ingest->stream, ingest->source,
+	ingest->decoder = streaming_decoder_open(ingest->stream,
 											 streaming_columns_bitmap(&ingest->columns));
 	streaming_positions_init(&ingest->positions);
 	streaming_positions_copy(&ingest->positions, &start);

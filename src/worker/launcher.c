@@ -38,7 +38,7 @@
 #include "utils/wait_event.h"
 
 #include "streaming.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
 #include "worker/worker.h"
 
 #define MAX_PROBES			2

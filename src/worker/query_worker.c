@@ -65,11 +65,11 @@
 #include "utils/wait_event.h"
 
 #include "streaming.h"
-#include "attempt.h"
-#include "clock.h"
+#include "base/attempt.h"
+#include "base/clock.h"
 #include "exec/exec.h"
-#include "statement.h"
-#include "worker/slots.h"
+#include "base/statement.h"
+#include "shared/slots.h"
 #include "worker/worker.h"
 
 #define RETRY_MIN			100		/* ms */

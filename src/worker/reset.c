@@ -39,14 +39,15 @@
 #include "utils/rel.h"
 
 #include "streaming.h"
-#include "checkpoint.h"
-#include "command/command.h"
-#include "exec/progress.h"
-#include "input.h"
-#include "planned_batch.h"
+#include "catalog/checkpoint.h"
+#include "catalog/internal.h"
+#include "catalog/progress.h"
+#include "input/input.h"
+#include "catalog/planned_batch.h"
 #include "query/program.h"
-#include "run_as.h"
+#include "catalog/run_as.h"
 #include "sink/sink.h"
+#include "shared/notify.h"
 #include "worker/worker.h"
 
 PG_FUNCTION_INFO_V1(streaming_reset);
@@ -208,17 +209,6 @@ with_dependents(List *views, Oid view, Oid owner, List **others)
 			*others = list_append_unique_oid(*others, lfirst_oid(lc));
 	}
 	return views;
-}
-
-void
-streaming_reset_later(Oid relid)
-{
-	StreamingOwnerRights rights;
-
-	streaming_owner_rights_begin(&rights);
-	streaming_run_sql(psprintf("DELETE FROM streaming.checkpoints WHERE view = %u", relid));
-	streaming_owner_rights_end(&rights);
-	streaming_catalog_update_view(streaming_catalog_view(relid, false));
 }
 
 static void

@@ -21,7 +21,7 @@
 
 #include "streaming.h"
 #include "worker/crew.h"
-#include "worker/slots.h"
+#include "shared/slots.h"
 
 #define LONG_RUN			900		/* ms; less than the worker's second */
 #define CANCEL_PATIENCE		5000	/* ms until who does not cancel is terminated */

@@ -8,6 +8,9 @@
 
 #include "postgres.h"
 
+#include "catalog/view.h"
+#include "nodes/primnodes.h"
+
 /* entry points named in RegisterBackgroundWorker; in the file of that name */
 extern PGDLLEXPORT void streaming_launcher_main(Datum arg);
 extern PGDLLEXPORT void streaming_coordinator_main(Datum arg);
@@ -27,11 +30,36 @@ extern void streaming_launcher_register(void);	/* from _PG_init */
  */
 extern void streaming_reset_if_lost(Oid view);
 
+/* in restore.c */
+
 /*
- * Lets view, which reads another one, load that one anew when it is taken up
- * next.  It is locked as its batches lock it.
+ * Views that came from a dump or from another database begin to run when all
+ * that belongs to them is there: what pg_dump does not know of is made good.
+ * Rows of views that are no more go.
+ * For the coordinator, in a transaction, before it reads the catalog.  Does not wait
+ * for who has a view locked: true, if it is to be called again for that.
  */
-extern void streaming_reset_later(Oid view);
+extern bool streaming_restore_views(void);
+
+/*
+ * Makes what tells, in a dump that is restored, that all is there; called when
+ * a user makes a continuous view.
+ */
+extern void streaming_restore_make_marker(void);
+extern bool streaming_restore_is_marker(const RangeVar *name);
+
+/* A statement makes the relation of that name.  True: it need not, all is done. */
+extern bool streaming_restore_begin(const RangeVar *name);
+
+/*
+ * The row of view in streaming.continuous_view is new, or has changed: writes it down
+ * for dumps without data, in options_<id>.
+ */
+extern void streaming_restore_keep(Oid view);
+extern char *streaming_options_name(int32 id);
+
+/* Is all there of a view that comes from a dump?  Then it is about to run. */
+extern bool streaming_restore_is_complete(const StreamingView *view);
 
 /* in worker_session.c */
 
@@ -63,35 +91,5 @@ extern void streaming_worker_watch(bool on);
 
 /* Errors if a worker runs this: a function that a view calls has called function. */
 extern void streaming_refuse_in_batch(const char *function);
-
-/* in slots.c */
-
-extern void streaming_slots_init(void); /* from _PG_init, after the settings */
-
-/*
- * Something changed that the workers of this database should know of (a view
- * or stream was made, altered, dropped, enabled, reset; the extension was made
- * or dropped): at commit of the current transaction the coordinator, started
- * if there is none, reads the catalogs anew and tells the workers.  Cheap; may
- * be called many times.
- */
-extern void streaming_workers_notify(void);
-
-/* The same at once, for who is about to end its transaction, or its process. */
-extern void streaming_workers_notify_now(void);
-
-/* The coordinator of this database, if there is one, is to look at what it does. */
-extern void streaming_wake_coordinator(void);
-
-/*
- * The current transaction is about to do something to a database that must
- * have no connections: DROP DATABASE, ALTER DATABASE ... RENAME or SET
- * TABLESPACE, or CREATE DATABASE, whose template it is.  Waits until our
- * workers have left it and keeps them out until the end of the transaction;
- * then they come back, if the database is still there, and databases that are
- * new are looked at.  Does nothing for a database the user does not own: the
- * command will fail.
- */
-extern void streaming_workers_leave_database(Oid dboid);
 
 #endif							/* STREAMING_WORKER_H */

@@ -13,9 +13,9 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-#include "clock.h"
-#include "run_as.h"
-#include "worker/slots.h"
+#include "base/clock.h"
+#include "catalog/run_as.h"
+#include "shared/slots.h"
 #include "worker/worker.h"
 
 #define LONG_RUN_CHECK		1000	/* ms */

@@ -1,0 +1,152 @@
+/*
+ * settings.c
+ *		Settings of a session that change what a query gives, see settings.h.
+ *
+ * What is not among them is the server's in each batch: what only has to do with
+ * how a result is computed, and what other extensions have defined.
+ */
+#include "postgres.h"
+
+#include "utils/elog.h"
+#include "utils/guc.h"
+
+#include "base/settings.h"
+
+/* A role that writes options sets these and no others: each is any user's to set. */
+static const struct
+{
+	const char *name;
+	const char *of_records;
+}			kept[] =
+{
+	{"TimeZone", "UTC"},
+	{"DateStyle", "ISO, MDY"},
+	{"IntervalStyle", "postgres"},
+	{"timezone_abbreviations", "Default"},
+	{"extra_float_digits", "1"},
+	{"bytea_output", "hex"},
+	{"lc_monetary", "C"},
+	{"lc_numeric", "C"},
+	{"lc_time", "C"},
+	{"default_text_search_config", "pg_catalog.simple"},
+	{"xmlbinary", "base64"},
+	{"xmloption", "content"},
+	{"array_nulls", "on"},
+	{"transform_null_equals", "off"},
+};
+
+const char *
+streaming_setting_name(const char *name)
+{
+	for (int i = 0; i < lengthof(kept); i++)
+	{
+		if (pg_strcasecmp(kept[i].name, name) == 0)
+			return kept[i].name;
+	}
+	return NULL;
+}
+
+const char *
+streaming_setting_parse(const char *setting, const char **value)
+{
+	const char *end = strchr(setting, '=');
+
+	if (end == NULL)
+		return NULL;
+	*value = end + 1;
+	return streaming_setting_name(pnstrdup(setting, end - setting));
+}
+
+static char *
+pair(const char *name, const char *value)
+{
+	return psprintf("%s=%s", name, value);
+}
+
+List *
+streaming_settings_of_session(void)
+{
+	List	   *settings = NIL;
+
+	for (int i = 0; i < lengthof(kept); i++)
+		settings = lappend(settings, pair(kept[i].name, GetConfigOption(kept[i].name, false, false)));
+	return settings;
+}
+
+List *
+streaming_settings_of_records(void)
+{
+	List	   *settings = NIL;
+
+	for (int i = 0; i < lengthof(kept); i++)
+		settings = lappend(settings, pair(kept[i].name, kept[i].of_records));
+	return settings;
+}
+
+static void
+set(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
+List *
+streaming_settings_change(const List *settings, const char *name, const char *value)
+{
+	int			level = NewGUCNestLevel();
+	List	   *changed = NIL;
+	ListCell   *lc;
+
+	name = streaming_setting_name(name);
+	if (value)
+		set(name, value);
+	foreach(lc, settings)
+	{
+		const char *other;
+
+		if (streaming_setting_parse(lfirst(lc), &other) != name)
+			changed = lappend(changed, lfirst(lc));
+	}
+	changed = lappend(changed, pair(name, GetConfigOption(name, false, false)));
+	AtEOXact_GUC(false, level);
+	return changed;
+}
+
+/* Error context: the message is that of SET. */
+static void
+hint_change(void *arg)
+{
+	const char *name = arg;
+
+	errhint("It was valid when it was set. Set another with ALTER VIEW ... SET (streaming.%s = ...), or for a stream with ALTER FOREIGN TABLE ... OPTIONS (SET %s ...).",
+			name, name);
+}
+
+void
+streaming_settings_use(const List *settings)
+{
+	ErrorContextCallback context;
+	ListCell   *lc;
+
+	context.callback = hint_change;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	foreach(lc, settings)
+	{
+		const char *value;
+		const char *name = streaming_setting_parse(lfirst(lc), &value);
+
+		context.arg = (void *) name;
+		if (name && strcmp(GetConfigOption(name, false, false), value) != 0)
+			set(name, value);
+	}
+	error_context_stack = context.previous;
+}
+
+void
+streaming_settings_write_exactly(void)
+{
+	set("DateStyle", "ISO");
+	set("IntervalStyle", "postgres");
+	set("extra_float_digits", "3");
+}

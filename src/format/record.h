@@ -1,0 +1,39 @@
+/*
+ * record.h
+ *		A record, between its source and its format.
+ */
+#ifndef STREAMING_RECORD_H
+#define STREAMING_RECORD_H
+
+/*
+ * One record as its source delivers it.  Pointers belong to the source and
+ * are valid until its next poll or close.  payload may be NULL (a Kafka
+ * tombstone).  At least STREAMING_RECORD_PADDING readable bytes follow
+ * payload + length only if padded is true (simdjson wants them).
+ */
+#define STREAMING_RECORD_PADDING 64
+
+typedef struct StreamingRecord StreamingRecord;
+
+struct StreamingRecord
+{
+	int32		partition;
+	int64		offset;
+	const char *payload;
+	size_t		length;
+	bool		padded;
+	const char *key;			/* NULL: none */
+	size_t		key_length;
+	int64		timestamp_ms;	/* of the message, Unix epoch; -1: none */
+	const char *path;			/* directory: of the file */
+	void	   *headers;		/* source's own; NULL: none */
+
+	/* If there are any: as the text of a JSON object, palloc'd, or NULL. */
+	char	   *(*headers_json) (const StreamingRecord *record);
+
+	const char *framing_error;	/* not NULL: the source could not tell the
+								 * record's bounds or read it; payload holds
+								 * what there is, to be rejected */
+};
+
+#endif							/* STREAMING_RECORD_H */
