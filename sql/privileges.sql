@@ -23,7 +23,7 @@ CREATE TABLE target (a int PRIMARY KEY, n bigint);
 REVOKE INSERT ON target FROM regress_streaming_app;
 CREATE VIEW x WITH (streaming.sink = 'target') AS SELECT a, count(*) AS n FROM s GROUP BY a;
 -- and does not write the catalogs
-UPDATE streaming.continuous_view SET enabled = false;
+UPDATE streaming_internal.continuous_view SET enabled = false;
 DELETE FROM streaming.checkpoints;
 INSERT INTO streaming.rejected_rows VALUES ('s', '0', '0', '', '');
 
@@ -33,7 +33,7 @@ SELECT * FROM v;
 SELECT * FROM above;
 SELECT * FROM s;
 DO $$ BEGIN
-    EXECUTE format('SELECT * FROM %s', (SELECT result FROM streaming.continuous_view WHERE view = 'app.v'::regclass));
+    EXECUTE format('SELECT * FROM %s', (SELECT result FROM streaming_internal.continuous_view WHERE view = 'app.v'::regclass));
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE NOTICE 'permission denied';
 END $$;
@@ -62,7 +62,7 @@ CREATE VIEW public.owners AS
     SELECT v.view, bool_and(c.relowner = e.extowner) AS of_extension,
            array_agg(DISTINCT a.grantee::regrole) FILTER (WHERE a.grantee <> c.relowner AND relkind = 'r') AS readers,
            bool_or(a.grantee <> c.relowner) FILTER (WHERE relkind = 'v') AS definition_read
-    FROM streaming.continuous_view v
+    FROM streaming_internal.continuous_view v
     JOIN pg_depend d ON d.refobjid = v.view AND d.deptype = 'i' AND d.classid = 'pg_class'::regclass
     JOIN pg_class c ON c.oid = d.objid AND relkind IN ('r', 'v')
     JOIN pg_extension e ON e.extname = 'streaming'

@@ -47,7 +47,7 @@ SELECT streaming.drain('made.mine') > 0 AS drained;
 -- internal tables are nobody's to write
 SET ROLE regress_writer;
 DELETE FROM streaming.checkpoints;
-DELETE FROM streaming.continuous_view;
+DELETE FROM streaming_internal.continuous_view;
 RESET ROLE;
 
 SET client_min_messages = warning;

@@ -17,7 +17,7 @@ CREATE INDEX IF NOT EXISTS by_bytes ON pages (n);
 SELECT * FROM streaming.indexes ORDER BY name COLLATE "C";
 ANALYZE pages;
 ANALYZE pages (url, bytes);
-SELECT n_distinct FROM pg_stats WHERE tablename = (SELECT relname FROM streaming.continuous_view JOIN pg_class ON pg_class.oid = result WHERE view = 'pages'::regclass) AND attname = 'url';
+SELECT n_distinct FROM pg_stats WHERE tablename = (SELECT relname FROM streaming_internal.continuous_view JOIN pg_class ON pg_class.oid = result WHERE view = 'pages'::regclass) AND attname = 'url';
 RESET ROLE;
 SELECT attname, n_distinct <> 0 AS analyzed FROM pg_stats WHERE schemaname = 'streaming_internal' AND attname IN ('url', 'bytes', 'lower') ORDER BY 1;
 SET ROLE indexer;
@@ -49,7 +49,7 @@ RESET enable_seqscan;
 RESET enable_bitmapscan;
 -- their names are in the schema of the view
 COMMENT ON INDEX by_bytes IS 'the largest first';
-SELECT obj_description(('streaming_internal.result_' || id || '_by_bytes')::regclass) FROM streaming.continuous_view WHERE view = 'pages'::regclass;
+SELECT obj_description(('streaming_internal.result_' || id || '_by_bytes')::regclass) FROM streaming_internal.continuous_view WHERE view = 'pages'::regclass;
 REINDEX INDEX by_bytes;
 REINDEX TABLE pages;
 CREATE INDEX by_bytes ON pages (n);

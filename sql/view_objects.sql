@@ -4,7 +4,7 @@ CREATE FUNCTION parts() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT relkind::text || ' ' || regexp_replace(relname, '[0-9]+', 'N') || ' of ' || d.refobjid::regclass
     FROM pg_depend d JOIN pg_class c ON c.oid = d.objid
     WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'i'
-      AND d.refobjid IN (SELECT view FROM streaming.continuous_view) AND relkind IN ('r', 'v')
+      AND d.refobjid IN (SELECT view FROM streaming_internal.continuous_view) AND relkind IN ('r', 'v')
     ORDER BY 1
 $$;
 CREATE SCHEMA place;
@@ -19,7 +19,7 @@ INSERT INTO v VALUES ('x', 1);
 UPDATE filtered SET a = 1;
 DELETE FROM filtered WHERE false;
 DO $$ BEGIN
-    EXECUTE format('TRUNCATE %s', (SELECT result FROM streaming.continuous_view WHERE view = 'filtered'::regclass));
+    EXECUTE format('TRUNCATE %s', (SELECT result FROM streaming_internal.continuous_view WHERE view = 'filtered'::regclass));
 END $$;
 CREATE TABLE target (a int PRIMARY KEY, n bigint);
 CREATE VIEW sunk WITH (streaming.sink = 'target') AS SELECT a, count(*) AS n FROM s GROUP BY a;
@@ -40,7 +40,7 @@ DROP VIEW ordinary;
 CREATE FUNCTION try(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE hint text;
 BEGIN
-    EXECUTE format(command, (SELECT result FROM streaming.continuous_view WHERE view = 'filtered'::regclass));
+    EXECUTE format(command, (SELECT result FROM streaming_internal.continuous_view WHERE view = 'filtered'::regclass));
     RETURN 'done';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
@@ -64,7 +64,7 @@ ALTER VIEW v RENAME TO w;
 ALTER VIEW w RENAME COLUMN n TO number;
 ALTER VIEW w SET SCHEMA place;
 SELECT * FROM place.w;
-SELECT view, pg_get_viewdef(definition) FROM streaming.continuous_view WHERE view = 'place.w'::regclass;
+SELECT view, pg_get_viewdef(definition) FROM streaming_internal.continuous_view WHERE view = 'place.w'::regclass;
 
 -- what it reads cannot go without it
 DROP FOREIGN TABLE s;
@@ -85,7 +85,7 @@ DROP VIEW filtered;
 DROP FOREIGN TABLE s CASCADE;
 SELECT parts();
 SELECT relkind, relname FROM pg_class WHERE relnamespace = 'streaming_internal'::regnamespace AND relname ~ '^(definition|result|state|bag|changes)_';
-SELECT count(*) FROM streaming.continuous_view;
+SELECT count(*) FROM streaming_internal.continuous_view;
 
 -- names that need quotes, and a search_path of the user's
 CREATE SCHEMA "Odd Place";

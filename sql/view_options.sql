@@ -2,7 +2,7 @@
 CREATE FOREIGN TABLE s (a int, b text) SERVER streaming;
 CREATE VIEW options AS
     SELECT v.view, output_mode, trigger, start, max_rows_per_trigger AS rows, max_files_per_trigger AS files, enabled
-    FROM streaming.continuous_view v ORDER BY id;
+    FROM streaming_internal.continuous_view v ORDER BY id;
 
 -- defaults, and all of them
 SET timezone = 'UTC';

@@ -60,7 +60,7 @@ INSERT INTO odd VALUES (1, -1);
 INSERT INTO odd VALUES (1, NULL, '[1]');
 INSERT INTO odd VALUES (1, NULL, NULL, 'infinity');
 INSERT INTO odd VALUES (1, NULL, NULL, '1969-12-31 23:59:59+00');
-SELECT count(*) FROM streaming.outbox;
+SELECT count(*) FROM streaming_internal.outbox;
 DROP VIEW v;
 DROP SERVER broker CASCADE;
 DROP FOREIGN TABLE s;

@@ -21,7 +21,7 @@ SELECT view, sink, output_mode FROM streaming.views WHERE sink = 'memory' ORDER 
 
 -- all tables of such a view, and only these
 SELECT v.view, bool_and(c.relpersistence = 'u') AS unlogged, bool_or(c.relpersistence = 'u') AS any
-    FROM streaming.continuous_view v, unnest(v.relations) name
+    FROM streaming_internal.continuous_view v, unnest(v.relations) name
     JOIN pg_class c ON c.relname = name AND c.relnamespace = 'streaming_internal'::regnamespace AND c.relkind IN ('r', 'i')
     GROUP BY v.view ORDER BY v.view::text;
 

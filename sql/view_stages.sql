@@ -67,7 +67,7 @@ SELECT stage, kind, input_rows, output_rows, state_rows FROM streaming.stat_oper
 CREATE ROLE regress_streaming_reader;
 SET ROLE regress_streaming_reader;
 SELECT stage, kind, input_rows FROM streaming.stat_operators WHERE view = 'histogram'::regclass;
-SELECT view FROM streaming.progress;
+SELECT view FROM streaming_internal.progress;
 RESET ROLE;
 DROP ROLE regress_streaming_reader;
 DROP FOREIGN TABLE clicks, timed CASCADE;

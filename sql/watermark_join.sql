@@ -33,7 +33,7 @@ CREATE FUNCTION kept(view regclass) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     n bigint := 0; one bigint; t text;
 BEGIN
-    FOR t IN SELECT unnest(relations) FROM streaming.continuous_view c WHERE c.view = kept.view LOOP
+    FOR t IN SELECT unnest(relations) FROM streaming_internal.continuous_view c WHERE c.view = kept.view LOOP
         IF t ~ '^rows_\d+_\d+_\d+$' THEN
             EXECUTE format('SELECT count(*) FROM streaming_internal.%I', t) INTO one;
             n := n + one;

@@ -36,7 +36,7 @@ DO $$
 DECLARE
     names text[]; n bigint; t text;
 BEGIN
-    SELECT relations INTO names FROM streaming.continuous_view WHERE view = 'users'::regclass;
+    SELECT relations INTO names FROM streaming_internal.continuous_view WHERE view = 'users'::regclass;
     FOREACH t IN ARRAY names LOOP
         IF t ~ '^(state|bag)_[0-9]+_[0-9]+$' THEN
             EXECUTE format('SELECT count(*) FROM streaming_internal.%I', t) INTO n;

@@ -8,7 +8,7 @@
  * to who may monitor the view or the stream (catalog/view.h).  What is shown may be
  * dropped at this moment; then there is nothing to tell, and that is no error.
  *
- * What is counted in the transactions of batches (streaming.progress, with the
+ * What is counted in the transactions of batches (streaming_internal.progress, with the
  * totals of stages, and streaming.checkpoints) is read by SQL; here is what only shared memory knows,
  * and how far views are behind.
  *

@@ -7,7 +7,7 @@
 -- ---------------------------------------------------------------------------
 
 CREATE SCHEMA streaming_internal;
-COMMENT ON SCHEMA streaming_internal IS 'tables of continuous views and streams, made and dropped with them';
+COMMENT ON SCHEMA streaming_internal IS 'tables of continuous views and streams, made and dropped with them, and what the extension knows of these';
 
 CREATE FUNCTION streaming_internal.check_loaded() RETURNS void
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_loaded';
@@ -19,7 +19,7 @@ CREATE SCHEMA streaming;
 COMMENT ON SCHEMA streaming IS 'what users of streams and continuous views see';
 GRANT USAGE ON SCHEMA streaming, streaming_internal TO PUBLIC;
 
--- objects that are not qualified are made there
+-- objects that are not qualified are made there: what users read.  Our own are in the other
 SELECT pg_catalog.set_config('search_path', 'streaming, pg_catalog, pg_temp', true);
 
 -- ---------------------------------------------------------------------------
@@ -29,16 +29,16 @@ SELECT pg_catalog.set_config('search_path', 'streaming, pg_catalog, pg_temp', tr
 -- writes to it.
 -- ---------------------------------------------------------------------------
 
-CREATE SEQUENCE continuous_view_id AS int CYCLE;
-COMMENT ON SEQUENCE continuous_view_id IS 'numbers that name the tables of continuous views; its start names those of streams. By chance and not dumped, so that a dump of another database brings other names';
+CREATE SEQUENCE streaming_internal.continuous_view_id AS int CYCLE;
+COMMENT ON SEQUENCE streaming_internal.continuous_view_id IS 'numbers that name the tables of continuous views; its start names those of streams. By chance and not dumped, so that a dump of another database brings other names';
 DO $$
 BEGIN
-    EXECUTE pg_catalog.format('ALTER SEQUENCE streaming.continuous_view_id START %s RESTART',
+    EXECUTE pg_catalog.format('ALTER SEQUENCE streaming_internal.continuous_view_id START %s RESTART',
         1 + pg_catalog.floor(pg_catalog.random() * 2147483647)::int8);
 END
 $$;
 
-CREATE TABLE continuous_view (
+CREATE TABLE streaming_internal.continuous_view (
     view                    regclass PRIMARY KEY,
     id                      int      NOT NULL UNIQUE,
     definition              regclass NOT NULL,
@@ -56,11 +56,11 @@ CREATE TABLE continuous_view (
     home                    text     NOT NULL,
     relations               text[]   NOT NULL
 );
-COMMENT ON TABLE continuous_view IS 'definition of each continuous view';
-COMMENT ON COLUMN continuous_view.sink_kind IS 'own (its own table), memory, relation (column sink), console, foreach, foreach_batch';
-COMMENT ON COLUMN continuous_view.settings IS 'settings of the session that made the view, name=value, which its batches run with';
-COMMENT ON COLUMN continuous_view.home IS 'cluster, database and view the row was made for; another value tells a restored row';
-COMMENT ON COLUMN continuous_view.relations IS 'relations in streaming_internal that were made for the view';
+COMMENT ON TABLE streaming_internal.continuous_view IS 'definition of each continuous view';
+COMMENT ON COLUMN streaming_internal.continuous_view.sink_kind IS 'own (its own table), memory, relation (column sink), console, foreach, foreach_batch';
+COMMENT ON COLUMN streaming_internal.continuous_view.settings IS 'settings of the session that made the view, name=value, which its batches run with';
+COMMENT ON COLUMN streaming_internal.continuous_view.home IS 'cluster, database and view the row was made for; another value tells a restored row';
+COMMENT ON COLUMN streaming_internal.continuous_view.relations IS 'relations in streaming_internal that were made for the view';
 
 CREATE TABLE checkpoints (
     view            regclass NOT NULL,
@@ -76,9 +76,9 @@ CREATE TABLE checkpoints (
 COMMENT ON TABLE checkpoints IS 'source positions that each continuous view''s sink reflects';
 
 COMMENT ON COLUMN checkpoints.event_time IS 'largest event time before the position, if the view depends on a watermark';
-COMMENT ON COLUMN checkpoints.incarnation IS 'the topic that the position is of, in streaming.topics; 0: of no topic';
+COMMENT ON COLUMN checkpoints.incarnation IS 'the topic that the position is of, in streaming_internal.topics; 0: of no topic';
 
-CREATE TABLE progress (
+CREATE TABLE streaming_internal.progress (
     view            regclass PRIMARY KEY,
     batch_id        bigint NOT NULL DEFAULT 0,
     input_rows      bigint NOT NULL DEFAULT 0,
@@ -94,8 +94,8 @@ CREATE TABLE progress (
     stage_ms          float8[],
     stage_kinds       text[]
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE progress IS 'running totals of each continuous view, written with each batch';
-COMMENT ON COLUMN progress.stage_kinds IS 'of its stages (32 at most), as the four before: see stat_operators';
+COMMENT ON TABLE streaming_internal.progress IS 'running totals of each continuous view, written with each batch';
+COMMENT ON COLUMN streaming_internal.progress.stage_kinds IS 'of its stages (32 at most), as the four before: see stat_operators';
 
 CREATE TABLE files (
     stream          regclass NOT NULL,
@@ -112,7 +112,7 @@ COMMENT ON TABLE files IS 'files that directory streams have seen; numbers order
 COMMENT ON COLUMN files.records IS 'how many it has; NULL: it has not been read to its end, as it is now; -1: it vanished and nobody needed it';
 COMMENT ON COLUMN files.changed IS 'when it was last noticed that the file is not what it was when it was taken; NULL: it is';
 
-CREATE TABLE topics (
+CREATE TABLE streaming_internal.topics (
     stream          regclass NOT NULL,
     incarnation     bigint   NOT NULL,
     partition       int      NOT NULL,
@@ -122,10 +122,10 @@ CREATE TABLE topics (
     digest          bigint   NOT NULL,
     PRIMARY KEY (stream, incarnation, partition)
 );
-COMMENT ON TABLE topics IS 'topics that Kafka streams have read, and records by which they are known again';
-COMMENT ON COLUMN topics.incarnation IS 'number of the topic among those that the stream has read';
-COMMENT ON COLUMN topics.partition IS 'partition that has the record; -1: the row is there for the name of the topic';
-COMMENT ON COLUMN topics.sent_ms IS 'timestamp of the record, in milliseconds since 1970';
+COMMENT ON TABLE streaming_internal.topics IS 'topics that Kafka streams have read, and records by which they are known again';
+COMMENT ON COLUMN streaming_internal.topics.incarnation IS 'number of the topic among those that the stream has read';
+COMMENT ON COLUMN streaming_internal.topics.partition IS 'partition that has the record; -1: the row is there for the name of the topic';
+COMMENT ON COLUMN streaming_internal.topics.sent_ms IS 'timestamp of the record, in milliseconds since 1970';
 
 CREATE TABLE rejected_rows (
     stream          regclass NOT NULL,
@@ -144,15 +144,15 @@ COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the r
 COMMENT ON COLUMN rejected_rows.path IS 'the file that the record is in';
 COMMENT ON COLUMN rejected_rows.column_name IS 'the column that has no value for it; NULL: the record as a whole is wrong';
 
-CREATE TABLE push_segments (
+CREATE TABLE streaming_internal.push_segments (
     stream          regclass PRIMARY KEY,
     segment         bigint   NOT NULL,
     since           timestamptz NOT NULL,
     made            timestamptz NOT NULL
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE push_segments IS 'which of their tables new rows of pushed streams go to; positions in these are of no use in another database, so it is not dumped';
+COMMENT ON TABLE streaming_internal.push_segments IS 'which of their tables new rows of pushed streams go to; positions in these are of no use in another database, so it is not dumped';
 
-CREATE TABLE outbox (
+CREATE TABLE streaming_internal.outbox (
     stream          regclass NOT NULL,
     xid             xid8     NOT NULL,
     number          int      NOT NULL,
@@ -160,21 +160,21 @@ CREATE TABLE outbox (
     data            bytea    NOT NULL,
     PRIMARY KEY (stream, xid, number)
 ) WITH (toast_tuple_target = 8160);
-COMMENT ON TABLE outbox IS 'messages that wait to be delivered to Kafka or a directory; not dumped';
-ALTER TABLE outbox ALTER data SET STORAGE EXTERNAL;
+COMMENT ON TABLE streaming_internal.outbox IS 'messages that wait to be delivered to Kafka or a directory; not dumped';
+ALTER TABLE streaming_internal.outbox ALTER data SET STORAGE EXTERNAL;
 
-CREATE TABLE outbox_transactions (
+CREATE TABLE streaming_internal.outbox_transactions (
     stream          regclass NOT NULL,
     place           pg_lsn   NOT NULL,
     xid             xid8     NOT NULL,
     home            oid      NOT NULL,
     PRIMARY KEY (stream, place, xid)
 );
-COMMENT ON TABLE outbox_transactions IS 'transactions whose messages wait in the outbox, in the order in which they leave it; not dumped';
-COMMENT ON COLUMN outbox_transactions.place IS 'end of the log when the transaction was about to commit';
-COMMENT ON COLUMN outbox_transactions.home IS 'database the row was made in; another value tells a transaction of the original of a copy, which delivers it';
+COMMENT ON TABLE streaming_internal.outbox_transactions IS 'transactions whose messages wait in the outbox, in the order in which they leave it; not dumped';
+COMMENT ON COLUMN streaming_internal.outbox_transactions.place IS 'end of the log when the transaction was about to commit';
+COMMENT ON COLUMN streaming_internal.outbox_transactions.home IS 'database the row was made in; another value tells a transaction of the original of a copy, which delivers it';
 
-CREATE TABLE deliveries (
+CREATE TABLE streaming_internal.deliveries (
     stream          regclass PRIMARY KEY,
     home            oid      NOT NULL,
     identity        uuid     NOT NULL,
@@ -190,14 +190,14 @@ CREATE TABLE deliveries (
     bytes           bigint   NOT NULL,
     delivered_at    timestamptz
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE deliveries IS 'the last delivery to each stream that was ever written to; not dumped, since a copy must not deliver in the name of the original';
-COMMENT ON COLUMN deliveries.home IS 'database the row was made in; another value tells a copy made by CREATE DATABASE';
-COMMENT ON COLUMN deliveries.identity IS 'names the stream to Kafka: part of the transactional id and of the group';
-COMMENT ON COLUMN deliveries.pending IS 'the delivery may not have happened yet: it consists of what snapshot sees in the outbox, up to the bound';
-COMMENT ON COLUMN deliveries.token IS 'names this delivery, to tell it from that of a copy of the database';
-COMMENT ON COLUMN deliveries.note IS 'what the place needs to know to finish the delivery after a crash';
+COMMENT ON TABLE streaming_internal.deliveries IS 'the last delivery to each stream that was ever written to; not dumped, since a copy must not deliver in the name of the original';
+COMMENT ON COLUMN streaming_internal.deliveries.home IS 'database the row was made in; another value tells a copy made by CREATE DATABASE';
+COMMENT ON COLUMN streaming_internal.deliveries.identity IS 'names the stream to Kafka: part of the transactional id and of the group';
+COMMENT ON COLUMN streaming_internal.deliveries.pending IS 'the delivery may not have happened yet: it consists of what snapshot sees in the outbox, up to the bound';
+COMMENT ON COLUMN streaming_internal.deliveries.token IS 'names this delivery, to tell it from that of a copy of the database';
+COMMENT ON COLUMN streaming_internal.deliveries.note IS 'what the place needs to know to finish the delivery after a crash';
 
-CREATE TABLE planned_batches (
+CREATE TABLE streaming_internal.planned_batches (
     view            regclass NOT NULL,
     batch_id        bigint   NOT NULL,
     partitions      text[]   NOT NULL,
@@ -205,12 +205,12 @@ CREATE TABLE planned_batches (
     watermark       timestamptz,
     PRIMARY KEY (view, batch_id)
 );
-COMMENT ON TABLE planned_batches IS 'where batches end that have called functions and are not committed; not dumped';
-COMMENT ON COLUMN planned_batches.positions IS 'of the partitions, as in checkpoints; none: the batch takes no input';
+COMMENT ON TABLE streaming_internal.planned_batches IS 'where batches end that have called functions and are not committed; not dumped';
+COMMENT ON COLUMN streaming_internal.planned_batches.positions IS 'of the partitions, as in checkpoints; none: the batch takes no input';
 
 -- definitions are for all, as those of ordinary views
-GRANT SELECT ON continuous_view TO PUBLIC;
-GRANT SELECT ON SEQUENCE continuous_view_id TO PUBLIC;
+GRANT SELECT ON streaming_internal.continuous_view TO PUBLIC;
+GRANT SELECT ON SEQUENCE streaming_internal.continuous_view_id TO PUBLIC;
 
 -- event_time is a value of a column
 GRANT SELECT ON checkpoints TO PUBLIC;
@@ -220,11 +220,11 @@ CREATE POLICY reader_of_view ON checkpoints FOR SELECT USING (
 COMMENT ON POLICY reader_of_view ON checkpoints IS 'who may read the view, or has the rights of pg_read_all_stats, sees its rows';
 
 -- so is the watermark; who owns all that is in a database can dump it
-GRANT SELECT ON progress TO PUBLIC;
-ALTER TABLE progress ENABLE ROW LEVEL SECURITY;
-CREATE POLICY reader_of_view ON progress FOR SELECT USING (
+GRANT SELECT ON streaming_internal.progress TO PUBLIC;
+ALTER TABLE streaming_internal.progress ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reader_of_view ON streaming_internal.progress FOR SELECT USING (
     pg_catalog.has_table_privilege(view, 'SELECT') OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'));
-COMMENT ON POLICY reader_of_view ON progress IS 'who may read the view, or has the rights of pg_read_all_stats, sees its rows';
+COMMENT ON POLICY reader_of_view ON streaming_internal.progress IS 'who may read the view, or has the rights of pg_read_all_stats, sees its rows';
 
 -- so are names of files
 GRANT SELECT ON files TO PUBLIC;
@@ -237,14 +237,14 @@ CREATE POLICY read_all_data ON files FOR SELECT USING (
 COMMENT ON POLICY read_all_data ON files IS 'members of pg_read_all_data see all rows';
 
 -- so are names of topics
-GRANT SELECT ON topics TO PUBLIC;
-ALTER TABLE topics ENABLE ROW LEVEL SECURITY;
-CREATE POLICY owner_of_stream ON topics FOR SELECT USING (
+GRANT SELECT ON streaming_internal.topics TO PUBLIC;
+ALTER TABLE streaming_internal.topics ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner_of_stream ON streaming_internal.topics FOR SELECT USING (
     (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = stream));
-COMMENT ON POLICY owner_of_stream ON topics IS 'who has the rights of the stream''s owner sees its rows';
-CREATE POLICY read_all_data ON topics FOR SELECT USING (
+COMMENT ON POLICY owner_of_stream ON streaming_internal.topics IS 'who has the rights of the stream''s owner sees its rows';
+CREATE POLICY read_all_data ON streaming_internal.topics FOR SELECT USING (
     pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
-COMMENT ON POLICY read_all_data ON topics IS 'members of pg_read_all_data see all rows';
+COMMENT ON POLICY read_all_data ON streaming_internal.topics IS 'members of pg_read_all_data see all rows';
 
 -- payloads are as secret as the stream.  Its owner may delete them by a function: with the
 -- right to DELETE comes that to LOCK TABLE, and so to stop all streams
@@ -261,11 +261,11 @@ CREATE FUNCTION streaming_internal.check_dump(view oid, stream oid) RETURNS bool
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_dump';
 COMMENT ON FUNCTION streaming_internal.check_dump(oid, oid) IS 'has the view taken all rows pushed into the stream, which the caller may read? if not, a dump leaves out its checkpoint';
 
-SELECT pg_catalog.pg_extension_config_dump('continuous_view', '');
+SELECT pg_catalog.pg_extension_config_dump('streaming_internal.continuous_view', '');
 SELECT pg_catalog.pg_extension_config_dump('checkpoints', 'WHERE streaming_internal.check_dump(view, stream)');
-SELECT pg_catalog.pg_extension_config_dump('progress', '');
+SELECT pg_catalog.pg_extension_config_dump('streaming_internal.progress', '');
 SELECT pg_catalog.pg_extension_config_dump('files', '');
-SELECT pg_catalog.pg_extension_config_dump('topics', '');
+SELECT pg_catalog.pg_extension_config_dump('streaming_internal.topics', '');
 SELECT pg_catalog.pg_extension_config_dump('rejected_rows', '');
 
 CREATE FUNCTION streaming_internal.notify_workers() RETURNS trigger
@@ -274,9 +274,9 @@ COMMENT ON FUNCTION streaming_internal.notify_workers() IS 'tells the workers to
 REVOKE EXECUTE ON FUNCTION streaming_internal.notify_workers() FROM PUBLIC;
 
 -- rows that the extension writes itself fire no triggers: this is for pg_restore
-CREATE TRIGGER notify_workers AFTER INSERT OR UPDATE OR DELETE ON continuous_view
+CREATE TRIGGER notify_workers AFTER INSERT OR UPDATE OR DELETE ON streaming_internal.continuous_view
     FOR EACH STATEMENT EXECUTE FUNCTION streaming_internal.notify_workers();
-COMMENT ON TRIGGER notify_workers ON continuous_view IS 'tells the workers of restored views';
+COMMENT ON TRIGGER notify_workers ON streaming_internal.continuous_view IS 'tells the workers of restored views';
 
 -- ---------------------------------------------------------------------------
 -- Streams
@@ -441,7 +441,7 @@ CREATE VIEW views AS
                 ELSE coalesce(v.sink, v.result)::text END AS sink,
            v.output_mode, v.trigger, v.enabled, s.status, s.last_error,
            s.running_since, v.settings
-    FROM continuous_view v
+    FROM streaming_internal.continuous_view v
     JOIN pg_catalog.pg_class c ON c.oid = v.view
     CROSS JOIN LATERAL streaming_internal.view_status(v.view, v.enabled) s;
 COMMENT ON VIEW views IS 'continuous views and how they are doing';
@@ -459,9 +459,9 @@ CREATE VIEW stat_views AS
                   OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
                 THEN p.watermark END AS watermark, p.last_batch_ms, p.last_batch_at,
            streaming_internal.view_lag(v.view) AS lag_rows
-    FROM continuous_view v
+    FROM streaming_internal.continuous_view v
     JOIN pg_catalog.pg_class c ON c.oid = v.view
-    LEFT JOIN progress p USING (view);
+    LEFT JOIN streaming_internal.progress p USING (view);
 COMMENT ON VIEW stat_views IS 'totals of each continuous view since it was made or reset';
 COMMENT ON COLUMN stat_views.watermark IS 'shown to who may read the view or has the rights of pg_read_all_stats';
 COMMENT ON COLUMN stat_views.state_bytes IS 'size of all tables of the view, its result included';
@@ -474,9 +474,9 @@ CREATE VIEW stat_operators AS
                WHERE r ~ format('^(state|bag|rows)_%s_%s(_[0-9]+)?$', v.id, s.stage)
                   OR (r = 'result_' || v.id AND s.stage = pg_catalog.cardinality(p.stage_kinds)))) AS state_bytes,
            s.ms
-    FROM continuous_view v
+    FROM streaming_internal.continuous_view v
     JOIN pg_catalog.pg_class c ON c.oid = v.view
-    JOIN progress p USING (view)
+    JOIN streaming_internal.progress p USING (view)
     CROSS JOIN LATERAL unnest(p.stage_kinds, p.stage_input_rows, p.stage_output_rows,
                               p.stage_state_rows, p.stage_ms)
         WITH ORDINALITY AS s(kind, input_rows, output_rows, state_rows, ms, stage);
@@ -515,7 +515,7 @@ CREATE VIEW stat_sinks AS
     SELECT d.stream, s.pending_rows, s.pending_bytes, d.messages AS delivered_rows,
            d.bytes AS delivered_bytes, d.delivered_at AS last_delivery_at, s.status,
            s.last_error
-    FROM deliveries d
+    FROM streaming_internal.deliveries d
     JOIN pg_catalog.pg_class c ON c.oid = d.stream
     CROSS JOIN LATERAL streaming_internal.sink_status(d.stream) s;
 COMMENT ON VIEW stat_sinks IS 'streams that were ever written to, and how delivery to them is doing';
@@ -531,7 +531,7 @@ CREATE VIEW indexes AS
            || substr(pg_catalog.pg_get_indexdef(i.oid),
                      length(format('CREATE INDEX %I ON streaming_internal.%I', i.relname, t.relname)) + 1) AS definition,
            x.indisvalid AS valid
-    FROM continuous_view c
+    FROM streaming_internal.continuous_view c
     JOIN pg_catalog.pg_class v ON v.oid = c.view
     JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
     JOIN pg_catalog.pg_class t ON t.relname = 'result_' || c.id AND t.relnamespace = 'streaming_internal'::regnamespace

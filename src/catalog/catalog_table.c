@@ -40,6 +40,18 @@ typedef struct StreamingTableShape
 static StreamingTableShape *shapes = NULL;
 static uint64 changes = 0;		/* of any relation */
 
+static const char *
+schema_of(const StreamingTableDef *def)
+{
+	return def->for_users ? STREAMING_SCHEMA : STREAMING_INTERNAL_SCHEMA;
+}
+
+static Oid
+namespace_of(const StreamingTableDef *def)
+{
+	return def->for_users ? streaming_catalog_namespace() : streaming_internal_namespace();
+}
+
 /* ---- Shapes ---- */
 
 static void
@@ -69,7 +81,7 @@ shape_of(StreamingTableDef *def)
 }
 
 static AttrNumber
-find_column(Relation rel, const StreamingTableColumn *column)
+find_column(Relation rel, const StreamingTableDef *def, const StreamingTableColumn *column)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
@@ -83,7 +95,7 @@ find_column(Relation rel, const StreamingTableColumn *column)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("table \"%s.%s\" has no column \"%s\" of type %s", STREAMING_SCHEMA,
+			 errmsg("table \"%s.%s\" has no column \"%s\" of type %s", schema_of(def),
 					RelationGetRelationName(rel), column->name, format_type_be(column->type)),
 			 errhint(HINT_SHAPE)));
 	return InvalidAttrNumber;	/* keep compiler quiet */
@@ -117,11 +129,11 @@ look_at(Relation rel, const StreamingTableDef *def, StreamingTableShape *shape)
 	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rel->relam != HEAP_TABLE_AM_OID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("\"%s.%s\" is not an ordinary table", STREAMING_SCHEMA,
+				 errmsg("\"%s.%s\" is not an ordinary table", schema_of(def),
 						RelationGetRelationName(rel)),
 				 errhint(HINT_SHAPE)));
 	for (int i = 0; i < def->ncolumns; i++)
-		shape->attnums[i] = find_column(rel, &def->columns[i]);
+		shape->attnums[i] = find_column(rel, def, &def->columns[i]);
 	memset(shape->indexes, 0, sizeof(shape->indexes));
 	shape->obstacle = InvalidOid;
 
@@ -159,7 +171,7 @@ open_relation(StreamingTableDef *def, StreamingTableShape *shape, LOCKMODE lockm
 		if (rel)
 			table_close(rel, NoLock);
 		known = shape->relid;
-		relid = OidIsValid(known) ? known : streaming_member_table(def->name);
+		relid = OidIsValid(known) ? known : streaming_member_table(namespace_of(def), def->name);
 		rel = OidIsValid(relid) ? try_table_open(relid, lockmode) : NULL;
 		/* With the lock came the news of changes. */
 	} while (known != shape->relid);
@@ -173,7 +185,7 @@ check_writable(const StreamingTableDef *def, const StreamingTableShape *shape)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("cannot write to table \"%s.%s\", which has index \"%s\"",
-						STREAMING_SCHEMA, def->name, get_rel_name(shape->obstacle)),
+						schema_of(def), def->name, get_rel_name(shape->obstacle)),
 				 errdetail("The extension does not maintain indexes with expressions or a condition."),
 				 errhint("Drop the index.")));
 }
@@ -191,7 +203,7 @@ streaming_table_open(StreamingTable *table, StreamingTableDef *def, int lockmode
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("table \"%s.%s\" of extension streaming does not exist",
-						STREAMING_SCHEMA, def->name),
+						schema_of(def), def->name),
 				 errhint(HINT_SHAPE)));
 	if (!OidIsValid(shape->relid))
 	{
@@ -255,7 +267,7 @@ streaming_table_index(const StreamingTable *table, int index)
 						 def->columns[def->indexes[index][i] - 1].name);
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("table \"%s.%s\" has no index on (%s)", STREAMING_SCHEMA, def->name,
+			 errmsg("table \"%s.%s\" has no index on (%s)", schema_of(def), def->name,
 					names.data),
 			 errhint("Restore its primary key and unique constraints, as CREATE EXTENSION makes them.")));
 	return NULL;				/* keep compiler quiet */
@@ -293,7 +305,7 @@ streaming_table_read(const StreamingTable *table, HeapTuple tuple, Datum *values
 	if (missing)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("a row of table \"%s.%s\" has NULL in column \"%s\"", STREAMING_SCHEMA,
+				 errmsg("a row of table \"%s.%s\" has NULL in column \"%s\"", schema_of(table->def),
 						table->def->name, missing),
 				 errhint("Set it right or delete the row.")));
 }

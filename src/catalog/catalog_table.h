@@ -35,11 +35,12 @@ typedef struct StreamingTableColumn
  */
 typedef struct StreamingTableDef
 {
-	const char *name;			/* in schema streaming */
+	const char *name;
 	int			ncolumns;
 	const StreamingTableColumn *columns;
 	/* B-trees to look for, by their first columns; zeros at the end */
 	int			indexes[STREAMING_TABLE_INDEXES][STREAMING_INDEX_COLUMNS];
+	bool		for_users;		/* in schema streaming; else in streaming_internal */
 
 	/* what was found, by catalog_table.c */
 	struct StreamingTableShape *shape;

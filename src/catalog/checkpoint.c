@@ -54,7 +54,7 @@ static const StreamingTableColumn columns[COLUMN_COUNT] = {
 };
 
 static StreamingTableDef checkpoints =
-{"checkpoints", COLUMN_COUNT, columns, {{COLUMN_VIEW, COLUMN_STREAM}}};
+{"checkpoints", COLUMN_COUNT, columns, {{COLUMN_VIEW, COLUMN_STREAM}}, .for_users = true};
 
 static SysScanDesc begin_scan(const StreamingTable *table, Oid view, Oid stream,
 							  Snapshot snapshot, ScanKey keys);

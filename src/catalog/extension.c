@@ -152,15 +152,14 @@ streaming_is_our_function(Oid function, const char *name)
 }
 
 Oid
-streaming_member_table(const char *name)
+streaming_member_table(Oid schema, const char *name)
 {
-	const Extension *found = find_extension();
-	Oid			extension = found->extension;
+	Oid			extension = find_extension()->extension;
 	Oid			table;
 
-	if (!OidIsValid(found->catalog))
+	if (!OidIsValid(schema))
 		return InvalidOid;
-	table = get_relname_relid(name, found->catalog);
+	table = get_relname_relid(name, schema);
 	if (OidIsValid(table) && getExtensionOfObject(RelationRelationId, table) != extension)
 		return InvalidOid;
 	return table;

@@ -28,8 +28,11 @@ extern Oid	streaming_internal_namespace(void);
 /* Does the extension have a function of that name (with any arguments) which is function? */
 extern bool streaming_is_our_function(Oid function, const char *name);
 
-/* The extension's table of that name in schema streaming; Invalid: there is none. */
-extern Oid	streaming_member_table(const char *name);
+/*
+ * The extension's table (or sequence) of that name in one of these schemas; Invalid:
+ * there is none.
+ */
+extern Oid	streaming_member_table(Oid schema, const char *name);
 
 /* Its owner; Invalid: not installed. */
 extern Oid	streaming_catalog_owner(void);

@@ -1,6 +1,6 @@
 /*
  * planned_batch.c
- *		streaming.planned_batches: what a batch that calls a user's functions has
+ *		streaming_internal.planned_batches: what a batch that calls a user's functions has
  *		taken in, written down before it calls them.
  *
  * The row must be there whatever becomes of the batch, though it is only known in
@@ -32,7 +32,7 @@
 #include "catalog/catalog_table.h"
 #include "catalog/planned_batch.h"
 
-/* Columns of streaming.planned_batches. */
+/* Columns of streaming_internal.planned_batches. */
 enum
 {
 	Anum_view = 1,
@@ -100,7 +100,7 @@ take_row(const Datum *values, const bool *isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("a row of table \"%s.planned_batches\" does not say what batch " INT64_FORMAT " takes in",
-						STREAMING_SCHEMA, batch->batch_id),
+						STREAMING_INTERNAL_SCHEMA, batch->batch_id),
 				 errhint("Delete the row to let the batch take what there is.")));
 	return batch;
 }

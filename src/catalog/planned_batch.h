@@ -1,6 +1,6 @@
 /*
  * planned_batch.h
- *		streaming.planned_batches: what a batch that calls a user's functions has
+ *		streaming_internal.planned_batches: what a batch that calls a user's functions has
  *		taken in, written down before it calls them.
  *
  * Functions do things outside the database that no rollback takes back, and go by

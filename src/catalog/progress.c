@@ -1,6 +1,6 @@
 /*
  * progress.c
- *		Running totals of a view, a row of streaming.progress, and the function
+ *		Running totals of a view, a row of streaming_internal.progress, and the function
  *		streaming.watermark.
  *
  * The row is written in the transaction of each batch, so the totals are as true
@@ -25,7 +25,7 @@
 #include "catalog/catalog_table.h"
 #include "catalog/progress.h"
 
-/* Columns of streaming.progress. */
+/* Columns of streaming_internal.progress. */
 enum
 {
 	Anum_progress_view = 1,

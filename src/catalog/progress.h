@@ -1,6 +1,6 @@
 /*
  * progress.h
- *		Running totals of a view, a row of streaming.progress.
+ *		Running totals of a view, a row of streaming_internal.progress.
  */
 #ifndef STREAMING_PROGRESS_H
 #define STREAMING_PROGRESS_H

@@ -1,7 +1,7 @@
 /*
  * view.c
  *		Reads and writes the extension's tables; the only file that knows the
- *		columns of streaming.continuous_view.
+ *		columns of streaming_internal.continuous_view.
  *
  * The tables are read and written through their indexes like system catalogs,
  * without SQL: hooks call this while other commands are under way, and nobody's
@@ -46,7 +46,7 @@
 #include "base/settings.h"
 #include "catalog/stream.h"
 
-/* Columns of streaming.continuous_view. */
+/* Columns of streaming_internal.continuous_view. */
 enum
 {
 	Anum_view = 1,
@@ -106,7 +106,7 @@ static const StreamingTableColumn view_columns[] = {
 };
 
 StaticAssertDecl(lengthof(view_columns) == Natts_continuous_view,
-				 "columns of streaming.continuous_view");
+				 "columns of streaming_internal.continuous_view");
 
 static StreamingTableDef view_table =
 {"continuous_view", Natts_continuous_view, view_columns, {{Anum_view}}};
@@ -120,16 +120,16 @@ static const StreamingTableColumn of_stream[] = {{"stream", REGCLASSOID}};
 
 static StreamingTableDef tables_by_relation[] = {
 	{"continuous_view", 1, of_view, {{1}}},
-	{"checkpoints", 1, of_view, {{1}}},
+	{"checkpoints", 1, of_view, {{1}}, .for_users = true},
 	{"progress", 1, of_view, {{1}}},
 	{"planned_batches", 1, of_view, {{1}}},
-	{"files", 1, of_stream, {{1}}},
+	{"files", 1, of_stream, {{1}}, .for_users = true},
 	{"topics", 1, of_stream, {{1}}},
 	{"push_segments", 1, of_stream, {{1}}},
 	{"deliveries", 1, of_stream, {{1}}},
 	{"outbox", 1, of_stream, {{1}}},
 	{"outbox_transactions", 1, of_stream, {{1}}},
-	{"rejected_rows", 1, of_stream, {{1}}},
+	{"rejected_rows", 1, of_stream, {{1}}, .for_users = true},
 };
 
 /* A scan of one of them; not open if the extension is not there. */
@@ -469,7 +469,7 @@ static const char *
 damage_message(const char *column)
 {
 	return psprintf("a row of table \"%s.continuous_view\" has a wrong value in column \"%s\"",
-					STREAMING_SCHEMA, column);
+					STREAMING_INTERNAL_SCHEMA, column);
 }
 
 #define DAMAGE_HINT "Set it right, or drop the continuous view."
@@ -628,7 +628,7 @@ without_duplicates(List *views)
 			ereport(WARNING,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("table \"%s.continuous_view\" has more than one row with id %d",
-							STREAMING_SCHEMA, view->id),
+							STREAMING_INTERNAL_SCHEMA, view->id),
 					 errhint("Delete all but one.")));
 		else
 			result = lappend(result, view);
@@ -741,6 +741,12 @@ streaming_catalog_add_relation(Oid view, char *name)
 	rewrite_view(view, NULL, name);
 }
 
+static Oid
+view_ids(void)
+{
+	return streaming_member_table(streaming_internal_namespace(), "continuous_view_id");
+}
+
 /* Databases made from the same template have the same sequence. */
 int32
 streaming_catalog_next_id(void)
@@ -749,7 +755,7 @@ streaming_catalog_next_id(void)
 
 	do
 	{
-		uint32		number = (uint32) nextval_internal(streaming_member_table("continuous_view_id"), false);
+		uint32		number = (uint32) nextval_internal(view_ids(), false);
 
 		id = (number + murmurhash32(MyDatabaseId)) % PG_INT32_MAX + 1;
 	} while (OidIsValid(get_relname_relid(streaming_definition_name(id),
@@ -767,13 +773,13 @@ uint32
 streaming_catalog_token(void)
 {
 	HeapTuple	tuple = SearchSysCache1(SEQRELID,
-										ObjectIdGetDatum(streaming_member_table("continuous_view_id")));
+										ObjectIdGetDatum(view_ids()));
 	uint32		token;
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("sequence \"%s.continuous_view_id\" is missing", STREAMING_SCHEMA)));
+				 errmsg("sequence \"%s.continuous_view_id\" is missing", STREAMING_INTERNAL_SCHEMA)));
 	token = (uint32) ((Form_pg_sequence) GETSTRUCT(tuple))->seqstart;
 	ReleaseSysCache(tuple);
 	return token;

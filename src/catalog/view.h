@@ -48,7 +48,7 @@ typedef struct StreamingSinkSpec
 	Oid			relid;			/* relation, else Invalid */
 } StreamingSinkSpec;
 
-/* A row of streaming.continuous_view. */
+/* A row of streaming_internal.continuous_view. */
 typedef struct StreamingView
 {
 	int32		id;				/* names its tables: result_<id>, state_<id>_<k> */

@@ -8,7 +8,7 @@
  *	 ├─ definition_<id>			 a view with the user's query, which PostgreSQL
  *	 │							 keeps right when anything is renamed
  *	 ├─ sink_<id>				 a view of the functions that get the rows, likewise
- *	 ├─ options_<id>			 a view of the row of streaming.continuous_view
+ *	 ├─ options_<id>			 a view of the row of streaming_internal.continuous_view
  *	 └─ result_<id>, state_...	 tables that the workers write
  *
  * The user's statement is first run as it stands, without our options: all that

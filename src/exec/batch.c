@@ -577,7 +577,7 @@ plan_inputs(StreamingViewState *state)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("a row of table \"%s.planned_batches\" is of another stream than continuous view \"%s\" reads",
-						STREAMING_SCHEMA, get_rel_name(state->view)),
+						STREAMING_INTERNAL_SCHEMA, get_rel_name(state->view)),
 				 errhint("Delete the row to let the batch take what there is.")));
 }
 

@@ -525,7 +525,7 @@ streaming_input_plan(StreamingInput *input, int n, char *const *partitions,
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("a row of table \"%s.planned_batches\" is of another stream than %s",
-						STREAMING_SCHEMA, input->stream->name),
+						STREAMING_INTERNAL_SCHEMA, input->stream->name),
 				 errhint("Delete the row to let the batch take what there is.")));
 	MemoryContextSwitchTo(old);
 }

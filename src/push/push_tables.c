@@ -4,7 +4,7 @@
  *
  * A pushed stream has two tables, push_<token>_<oid>_0 and _1, used in turn.  Rows of
  * segment n, the current one, go to table n % 2; the other table holds what is
- * left of segment n - 1.  The number is in streaming.push_segments, where it
+ * left of segment n - 1.  The number is in streaming_internal.push_segments, where it
  * survives everything, and in shared memory, where everybody looks.  push_trim.c
  * empties tables and begins segments.
  *
@@ -17,7 +17,7 @@
  * Tables that come from a dump (pg_dump knows nothing of us) do not depend on
  * the stream whose number their name has; they are dropped when met.  Those that
  * pg_upgrade has carried do not, either, but for them there is a row in
- * streaming.push_segments, which is in no dump.
+ * streaming_internal.push_segments, which is in no dump.
  */
 #include "postgres.h"
 
@@ -87,7 +87,7 @@ static bool is_same_value(Form_pg_attribute stored, Oid type, int32 typmod);
 static bool is_empty(Oid relid);
 
 /* ----------
- * streaming.push_segments
+ * streaming_internal.push_segments
  * ----------
  */
 
@@ -128,7 +128,7 @@ streaming_push_read_segment(Oid stream, StreamingPushSegment *row)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("a row of table \"%s.push_segments\" has a wrong value in column \"segment\"",
-							STREAMING_SCHEMA)));
+							STREAMING_INTERNAL_SCHEMA)));
 	}
 	systable_endscan(scan);
 	streaming_table_close(&table, AccessShareLock);

@@ -52,7 +52,7 @@ extern void streaming_push_end(StreamingPush *push);
 
 /* in push_tables.c */
 
-/* Row of streaming.push_segments. */
+/* Row of streaming_internal.push_segments. */
 typedef struct StreamingPushSegment
 {
 	int64		segment;		/* the current one's number */
@@ -80,7 +80,7 @@ extern void streaming_push_check_rows(Oid stream);
 
 /* The table of segment number, Invalid if there is none. */
 extern Oid	streaming_push_table(Oid stream, uint64 number);
-extern List *streaming_push_streams(void);	/* of Oid: those in streaming.push_segments */
+extern List *streaming_push_streams(void);	/* of Oid: those in streaming_internal.push_segments */
 
 /* False: the rows are in unlogged tables, which a standby does not have. */
 extern bool streaming_push_is_readable(Oid stream);

@@ -58,7 +58,7 @@ typedef struct StreamingSinkSlot
 	int64		taken_messages;
 	int64		taken_bytes;
 
-	/* in this server's life, and as of the row in streaming.deliveries */
+	/* in this server's life, and as of the row in streaming_internal.deliveries */
 	int64		delivered_messages;
 	int64		delivered_bytes;
 	TimestampTz delivered_at;	/* 0: never */

@@ -1,11 +1,11 @@
 /*
  * outbox.c
- *		The table streaming.outbox: written by whoever writes to a sink stream,
+ *		The table streaming_internal.outbox: written by whoever writes to a sink stream,
  *		read by its delivery worker.
  *
  * A row is a chunk of messages of one transaction; number counts the chunks of a
  * transaction.  At its end the transaction itself becomes a row of
- * streaming.outbox_transactions, by which it has its place among the others.  Chunks are as large as fits a page, so that a message costs
+ * streaming_internal.outbox_transactions, by which it has its place among the others.  Chunks are as large as fits a page, so that a message costs
  * little more than its bytes, and are written many at a time; a message that is
  * larger is a chunk of its own, in the table's TOAST.  xid is that of the
  * top-level transaction: with it, a stored snapshot (pg_snapshot) tells the
@@ -414,7 +414,7 @@ streaming_outbox_message(const char **at, const char *end, StreamingMessage *mes
 	if (!good)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("a row of streaming.outbox is corrupt")));
+				 errmsg("a row of streaming_internal.outbox is corrupt")));
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /*
  * outbox_table.c
- *		Reads and deletes rows of streaming.outbox, for the delivery worker, and
- *		keeps the rows of streaming.outbox_transactions and streaming.deliveries;
+ *		Reads and deletes rows of streaming_internal.outbox, for the delivery worker, and
+ *		keeps the rows of streaming_internal.outbox_transactions and streaming_internal.deliveries;
  *		the only file that knows the columns of these two.
  *
  * They are read through their indexes, without SQL.  Which transactions belong
@@ -31,7 +31,7 @@
 
 #include "sink/outbox_table.h"
 
-/* Columns of streaming.outbox_transactions. */
+/* Columns of streaming_internal.outbox_transactions. */
 enum
 {
 	Anum_transaction_stream = 1,
@@ -42,7 +42,7 @@ enum
 };
 #define Natts_transactions (_Anum_transaction_end - 1)
 
-/* Columns of streaming.deliveries. */
+/* Columns of streaming_internal.deliveries. */
 enum
 {
 	Anum_stream = 1,
@@ -501,7 +501,7 @@ streaming_delivery_read(Oid stream)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("a row of table \"%s.deliveries\" does not say what is pending",
-							STREAMING_SCHEMA),
+							STREAMING_INTERNAL_SCHEMA),
 					 errhint("Use streaming.restart_delivery, or set column \"pending\" to false to deliver all that is in the outbox.")));
 		row->stream = stream;
 		row->home = DatumGetObjectId(values[Index_of(home)]);

@@ -17,7 +17,7 @@
 #include "catalog/catalog_table.h"
 #include "sink/outbox.h"
 
-/* Columns of streaming.outbox. */
+/* Columns of streaming_internal.outbox. */
 enum
 {
 	Anum_outbox_stream = 1,
@@ -39,7 +39,7 @@ typedef struct StreamingOutboxPlace
 } StreamingOutboxPlace;
 
 /*
- * A row of streaming.deliveries.  Strings are palloc'd.
+ * A row of streaming_internal.deliveries.  Strings are palloc'd.
  */
 typedef struct StreamingDeliveryRow
 {

@@ -71,7 +71,8 @@ static StreamingTableDef files_table =
 	{
 		[BY_NUMBER] = {Anum_files_stream, Anum_files_file},
 		[BY_PATH] = {Anum_files_stream, Anum_files_path}
-	}
+	},
+	.for_users = true
 };
 
 /* Between two tries to get the lock, ms. */

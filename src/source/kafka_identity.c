@@ -6,7 +6,7 @@
  * or the server is altered, when the topic is deleted and made again, and when the
  * brokers have lost the end of it.  So each topic that a stream has read has a number,
  * its incarnation, and positions in streaming.checkpoints have the number of the
- * topic that they are of.  streaming.topics has what each is known by: its marks
+ * topic that they are of.  streaming_internal.topics has what each is known by: its marks
  * (kafka_marks.c) and a row with partition -1 for its name.
  *
  * The topic is the one of a number if it has the marks of that number; also a copy

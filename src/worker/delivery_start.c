@@ -1,7 +1,7 @@
 /*
  * delivery_start.c
  *		How a delivery worker begins: with the stream's row in
- *		streaming.deliveries and what is in the outbox.
+ *		streaming_internal.deliveries and what is in the outbox.
  *
  * The row names the stream to its place (identity) and says what the last
  * delivery was.  It begins anew, under another identity, in a database that

@@ -318,8 +318,8 @@ make_deliveries(StreamingDeliveryAttempt *attempt)
 		intended = settle(attempt, &timeout);
 		if (deleted >= (intended ? VACUUM_BUSY : VACUUM_IDLE))
 		{
-			streaming_vacuum(STREAMING_SCHEMA, "outbox", true);
-			streaming_vacuum(STREAMING_SCHEMA, "outbox_transactions", true);
+			streaming_vacuum(STREAMING_INTERNAL_SCHEMA, "outbox", true);
+			streaming_vacuum(STREAMING_INTERNAL_SCHEMA, "outbox_transactions", true);
 			deleted = 0;
 		}
 		else if (!intended && !definition_changed)

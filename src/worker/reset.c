@@ -260,7 +260,7 @@ forget_progress(Oid relid)
 
 	streaming_owner_rights_begin(&rights);
 	streaming_run_sql(psprintf("DELETE FROM streaming.checkpoints WHERE view = %u", relid));
-	streaming_run_sql(psprintf("DELETE FROM streaming.progress WHERE view = %u", relid));
+	streaming_run_sql(psprintf("DELETE FROM streaming_internal.progress WHERE view = %u", relid));
 	streaming_planned_batch_delete(relid);
 	streaming_owner_rights_end(&rights);
 }

@@ -23,7 +23,7 @@
  * A database that has continuous views may be restored into: then the marker is
  * there, and is emptied instead of made.
  *
- * A dump without data (pg_dump -s) has no rows of streaming.continuous_view.  What
+ * A dump without data (pg_dump -s) has no rows of streaming_internal.continuous_view.  What
  * they say is in a view besides, streaming_internal.options_<id>, which PostgreSQL
  * dumps and in which it keeps names right; such views begin as new ones.  Whether
  * data are still to come nobody can see, so the marker is not populated until
@@ -408,7 +408,7 @@ add_row(void *arg)
 	StreamingOwnerRights rights;
 
 	streaming_owner_rights_begin(&rights);
-	streaming_run_sql(psprintf("INSERT INTO " STREAMING_SCHEMA ".continuous_view "
+	streaming_run_sql(psprintf("INSERT INTO " STREAMING_INTERNAL_SCHEMA ".continuous_view "
 							   "(id, view, definition, result, sink_kind, sink, output_mode, trigger, start,"
 							   " max_rows_per_trigger, max_files_per_trigger, enabled, settings, relations, home) "
 							   "SELECT *, '" STREAMING_HOME_NONE "' FROM %s",
@@ -436,7 +436,7 @@ find_options(void)
 					"AND relowner IN (SELECT oid FROM pg_roles WHERE rolsuper) "
 					"AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'i' "
 					"AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass) "
-					"AND NOT EXISTS (SELECT FROM " STREAMING_SCHEMA ".continuous_view "
+					"AND NOT EXISTS (SELECT FROM " STREAMING_INTERNAL_SCHEMA ".continuous_view "
 					"WHERE 'options_' || id = relname)",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for views without data");
@@ -556,7 +556,7 @@ streaming_restore_views(void)
 	return locked;
 }
 
-/* Trigger on streaming.continuous_view. */
+/* Trigger on streaming_internal.continuous_view. */
 Datum
 streaming_notify_workers(PG_FUNCTION_ARGS)
 {
@@ -565,10 +565,10 @@ streaming_notify_workers(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by trigger manager", "notify_workers")));
 	if (RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) !=
-		streaming_member_table("continuous_view"))
+		streaming_member_table(streaming_internal_namespace(), "continuous_view"))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" is the trigger of streaming.continuous_view only",
+				 errmsg("function \"%s\" is the trigger of streaming_internal.continuous_view only",
 						"notify_workers")));
 	streaming_workers_notify();
 	return PointerGetDatum(NULL);

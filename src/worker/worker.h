@@ -52,7 +52,7 @@ extern bool streaming_restore_is_marker(const RangeVar *name);
 extern bool streaming_restore_begin(const RangeVar *name);
 
 /*
- * The row of view in streaming.continuous_view is new, or has changed: writes it down
+ * The row of view in streaming_internal.continuous_view is new, or has changed: writes it down
  * for dumps without data, in options_<id>.
  */
 extern void streaming_restore_keep(Oid view);

@@ -42,8 +42,10 @@ $$, 'no function takes internal arguments');
 -- nobody but the extension writes its tables
 CREATE ROLE streaming_test_nobody;
 SELECT table_privs_are('streaming', t, 'streaming_test_nobody', ARRAY['SELECT'])
-FROM unnest(ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'views']) t;
-SELECT table_privs_are('streaming', t, 'streaming_test_nobody', ARRAY[]::text[])
+FROM unnest(ARRAY['checkpoints', 'files', 'views']) t;
+SELECT table_privs_are('streaming_internal', t, 'streaming_test_nobody', ARRAY['SELECT'])
+FROM unnest(ARRAY['continuous_view', 'progress', 'topics']) t;
+SELECT table_privs_are('streaming_internal', t, 'streaming_test_nobody', ARRAY[]::text[])
 FROM unnest(ARRAY['push_segments', 'outbox', 'outbox_transactions', 'deliveries', 'planned_batches']) t;
 SELECT table_privs_are('streaming', 'rejected_rows', 'streaming_test_nobody', ARRAY['SELECT']);
 SELECT schema_privs_are('streaming', 'streaming_test_nobody', ARRAY['USAGE']);

@@ -225,7 +225,7 @@ is(as('mallory', q(SELECT event_time FROM streaming.checkpoints WHERE view <> 'a
 	'nor are positions of a view, which have event times');
 isnt(as($_, q(SELECT event_time FROM streaming.checkpoints WHERE view = 'alice.good'::regclass)), '', "$_ sees them")
   foreach 'alice', 'monitor';
-is(as('mallory', q(SELECT watermark FROM streaming.progress WHERE view = 'alice.good'::regclass)), '', 'nor the table of totals');
+is(as('mallory', q(SELECT watermark FROM streaming_internal.progress WHERE view = 'alice.good'::regclass)), '', 'nor the table of totals');
 like(as('mallory', q(SELECT streaming.watermark('alice.good'))), qr/permission denied/, 'nor a watermark');
 is(as('mallory', q(SELECT watermark FROM streaming.stat_views WHERE view = 'alice.good'::regclass)), '', 'by no road');
 like(as($_, q(SELECT watermark FROM streaming.stat_views WHERE view = 'alice.good'::regclass)), qr/^20/, "$_ sees it")
@@ -241,7 +241,7 @@ is(as('mallory', 'CREATE TRIGGER wake AFTER INSERT ON mallory.d EXECUTE FUNCTION
 	1, 'no trigger of users wakes the workers');
 $node->safe_psql('postgres', 'CREATE TRIGGER wake AFTER INSERT ON mallory.d EXECUTE FUNCTION streaming_internal.notify_workers()');
 like(as($node->safe_psql('postgres', 'SELECT current_user'), 'INSERT INTO mallory.d VALUES (1)'),
-	qr/trigger of streaming.continuous_view only/, 'not even where a superuser has made one');
+	qr/trigger of streaming_internal.continuous_view only/, 'not even where a superuser has made one');
 
 # --- names are not enough ---------------------------------------------------
 
@@ -250,13 +250,13 @@ my ($out, $err);
 $node->psql('other', <<'SQL', stderr => \$err, extra_params => [ '-U', 'mallory' ], on_error_stop => 1);
 CREATE SCHEMA streaming;
 CREATE SCHEMA streaming_internal;
-CREATE TABLE streaming.continuous_view (view int8 PRIMARY KEY, id int8, definition int8, result int8,
+CREATE TABLE streaming_internal.continuous_view (view int8 PRIMARY KEY, id int8, definition int8, result int8,
 	sink_kind int8, sink int8, output_mode int8, trigger int8, start int8, max_rows_per_trigger int8,
 	max_files_per_trigger int8, enabled int8, generation int8, home int8, relations int8);
 CREATE FUNCTION streaming.session(timestamptz, interval) RETURNS tstzrange LANGUAGE sql AS 'SELECT NULL::tstzrange';
 CREATE VIEW v AS SELECT 1 AS a;
 CREATE VIEW streaming_internal.result_1 AS SELECT 1 AS a;
-INSERT INTO streaming.continuous_view
+INSERT INTO streaming_internal.continuous_view
 	SELECT oid, 1, oid, oid, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7 FROM pg_class WHERE relname IN ('v', 'result_1');
 CREATE MATERIALIZED VIEW streaming_internal.restored AS SELECT true AS complete;
 SQL

@@ -120,7 +120,7 @@ SQL
 $few->psql('postgres', "INSERT INTO mallory.out_$_ VALUES (1)", extra_params => [ '-U', 'mallory' ]) foreach (1, 2, 3);
 (undef, undef, $err) = $few->psql('postgres', 'INSERT INTO mallory.out_4 VALUES (1)', extra_params => [ '-U', 'mallory' ]);
 like($err, qr/ERROR:  role "mallory" has 2 streams that wait for delivery already/, 'a role has its share of deliveries');
-is($few->safe_psql('postgres', 'SELECT count(DISTINCT stream) FROM streaming.outbox'), 2, 'and writes to no more');
+is($few->safe_psql('postgres', 'SELECT count(DISTINCT stream) FROM streaming_internal.outbox'), 2, 'and writes to no more');
 $few->safe_psql('postgres', 'INSERT INTO alice.out VALUES (1)', extra_params => [ '-U', 'alice' ]);
 ok(wait_until(sub { glob("$dir/alice/out-*.json") ? 1 : 0 }), 'what others write is delivered');
 

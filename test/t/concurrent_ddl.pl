@@ -74,14 +74,14 @@ is($node->safe_psql('postgres', q(SELECT string_agg(status || coalesce(last_erro
 	'running running running running', 'and all run without an error');
 is($node->safe_psql('postgres', <<'SQL'), '', 'dropped views and streams leave no tables');
 SELECT c.relname FROM pg_class c LEFT JOIN (
-	SELECT unnest(relations) AS name FROM streaming.continuous_view) r ON r.name = c.relname
+	SELECT unnest(relations) AS name FROM streaming_internal.continuous_view) r ON r.name = c.relname
 WHERE relnamespace = 'streaming_internal'::regnamespace AND relkind = 'r' AND r.name IS NULL
-	AND relname !~ '^(buffer|push)'
+	AND relname ~ '_\d' AND relname !~ '^(buffer|push)'
 SQL
 is($node->safe_psql('postgres', <<'SQL'), '', 'nor rows in the catalogs');
-SELECT 'checkpoints', view::oid FROM streaming.checkpoints WHERE view NOT IN (SELECT view FROM streaming.continuous_view)
+SELECT 'checkpoints', view::oid FROM streaming.checkpoints WHERE view NOT IN (SELECT view FROM streaming_internal.continuous_view)
 UNION ALL
-SELECT 'progress', view::oid FROM streaming.progress WHERE view NOT IN (SELECT view FROM streaming.continuous_view)
+SELECT 'progress', view::oid FROM streaming_internal.progress WHERE view NOT IN (SELECT view FROM streaming_internal.continuous_view)
 UNION ALL
 SELECT 'files', stream::oid FROM streaming.files WHERE stream NOT IN (SELECT oid FROM pg_class)
 SQL

@@ -54,7 +54,7 @@ sub poke
 	$node->psql('postgres', <<SQL, stdout => \$out, stderr => \$err, on_error_stop => 0);
 SET statement_timeout = '5s';
 INSERT INTO s VALUES ($n % 5, $n, now());
-UPDATE streaming.continuous_view SET generation = generation + 1;
+UPDATE streaming_internal.continuous_view SET generation = generation + 1;
 SELECT * FROM streaming.views; SELECT * FROM streaming.stat_views; SELECT * FROM streaming.stat_streams;
 SELECT * FROM streaming.stat_operators; SELECT * FROM streaming.stat_sinks; SELECT * FROM streaming.batches;
 SELECT count(*) FROM s; SELECT count(*) FROM f;
@@ -109,72 +109,75 @@ sub damage
 
 my %columns;
 foreach my $row (map { [ split /\|/ ] } split /\n/, $node->safe_psql('postgres', <<'SQL'))
-SELECT relname, attname, format_type(atttypid, NULL) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-WHERE relnamespace = 'streaming'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY relname, attnum
+SELECT attrelid::regclass, attname, format_type(atttypid, NULL) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+WHERE c.oid IN (SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND deptype = 'e') AND relkind = 'r' AND attnum > 0 ORDER BY relname, attnum
 SQL
 {
 	push @{ $columns{ $row->[0] } }, [ $row->[1], $row->[2] ];
 }
-is(join(' ', sort keys %columns), 'checkpoints continuous_view deliveries files outbox outbox_transactions planned_batches progress push_segments rejected_rows topics', 'the tables');
+is(join(' ', sort keys %columns), 'streaming.checkpoints streaming.files streaming.rejected_rows streaming_internal.continuous_view streaming_internal.deliveries'
+	. ' streaming_internal.outbox streaming_internal.outbox_transactions streaming_internal.planned_batches streaming_internal.progress'
+	. ' streaming_internal.push_segments streaming_internal.topics', 'the tables');
 
 foreach my $table (sort keys %columns)
 {
+	my ($schema, $name) = split /\./, $table;
 	my @constraints = map { [ split /\|/ ] } split /\n/, $node->safe_psql('postgres',
-		"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'streaming.$table'::regclass AND contype IN ('p', 'u') ORDER BY contype DESC");
+		"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = '$table'::regclass AND contype IN ('p', 'u') ORDER BY contype DESC");
 
 	damage("$table without indexes",
-		join('', map { "ALTER TABLE streaming.$table DROP CONSTRAINT $_->[0];\n" } @constraints),
-		join('', map { "ALTER TABLE streaming.$table ADD CONSTRAINT $_->[0] $_->[1];\n" } reverse @constraints));
+		join('', map { "ALTER TABLE $table DROP CONSTRAINT $_->[0];\n" } @constraints),
+		join('', map { "ALTER TABLE $table ADD CONSTRAINT $_->[0] $_->[1];\n" } reverse @constraints));
 	damage("$table under another name",
-		"ALTER TABLE streaming.$table RENAME TO renamed", "ALTER TABLE streaming.renamed RENAME TO $table",
-		$table eq 'checkpoints' ? qr/table "streaming.checkpoints" of extension streaming does not exist/ : undef);
+		"ALTER TABLE $table RENAME TO renamed", "ALTER TABLE $schema.renamed RENAME TO $name",
+		$name eq 'checkpoints' ? qr/table "streaming.checkpoints" of extension streaming does not exist/ : undef);
 }
-foreach my $column ([ 'checkpoints', 'position' ], [ 'progress', 'state_rows' ], [ 'continuous_view', 'enabled' ], [ 'files', 'size' ],
-	[ 'push_segments', 'segment' ], [ 'deliveries', 'number' ])
+foreach my $column ([ 'streaming.checkpoints', 'position' ], [ 'streaming_internal.progress', 'state_rows' ], [ 'streaming_internal.continuous_view', 'enabled' ], [ 'streaming.files', 'size' ],
+	[ 'streaming_internal.push_segments', 'segment' ], [ 'streaming_internal.deliveries', 'number' ])
 {
 	my ($table, $name) = @$column;
 
-	damage("$table without $name", "ALTER TABLE streaming.$table RENAME $name TO renamed",
-		"ALTER TABLE streaming.$table RENAME renamed TO $name",
-		qr/table "streaming.$table" has no column "$name"/);
+	damage("$table without $name", "ALTER TABLE $table RENAME $name TO renamed",
+		"ALTER TABLE $table RENAME renamed TO $name",
+		qr/table "$table" has no column "$name"/);
 }
-damage('a column of another type', 'ALTER TABLE streaming.push_segments ALTER segment TYPE text',
-	'ALTER TABLE streaming.push_segments ALTER segment TYPE bigint USING segment::bigint', qr/"streaming.push_segments" has no column "segment" of type bigint/);
+damage('a column of another type', 'ALTER TABLE streaming_internal.push_segments ALTER segment TYPE text',
+	'ALTER TABLE streaming_internal.push_segments ALTER segment TYPE bigint USING segment::bigint', qr/"streaming_internal.push_segments" has no column "segment" of type bigint/);
 damage('a column that was dropped and added', <<'SQL', 'SELECT');
-ALTER TABLE streaming.push_segments ADD copy bigint;
-UPDATE streaming.push_segments SET copy = segment;
-ALTER TABLE streaming.push_segments DROP segment;
-ALTER TABLE streaming.push_segments RENAME copy TO segment;
+ALTER TABLE streaming_internal.push_segments ADD copy bigint;
+UPDATE streaming_internal.push_segments SET copy = segment;
+ALTER TABLE streaming_internal.push_segments DROP segment;
+ALTER TABLE streaming_internal.push_segments RENAME copy TO segment;
 SQL
-damage('columns that are not ours', join('', map { "ALTER TABLE streaming.$_ ADD extra int DEFAULT 7, ADD more text;\n" } sort keys %columns),
+damage('columns that are not ours', join('', map { "ALTER TABLE $_ ADD extra int DEFAULT 7, ADD more text;\n" } sort keys %columns),
 	'SELECT');
 damage('an index with an expression', 'CREATE INDEX odd ON streaming.checkpoints (lower(partition))', 'DROP INDEX streaming.odd',
 	qr/cannot write to table "streaming.checkpoints", which has index "odd"/);
-damage('a partial index', 'CREATE INDEX odd ON streaming.progress (view) WHERE batch_id > 5', 'DROP INDEX streaming.odd',
-	qr/cannot write to table "streaming.progress", which has index "odd"/);
+damage('a partial index', 'CREATE INDEX odd ON streaming_internal.progress (view) WHERE batch_id > 5', 'DROP INDEX streaming_internal.odd',
+	qr/cannot write to table "streaming_internal.progress", which has index "odd"/);
 damage('indexes of other kinds', <<'SQL', 'SELECT');
 CREATE INDEX ON streaming.checkpoints USING hash (view);
-CREATE INDEX ON streaming.progress (view DESC, batch_id);
+CREATE INDEX ON streaming_internal.progress (view DESC, batch_id);
 CREATE INDEX ON streaming.files (stream, file DESC);
 SQL
 damage('a table that is no member', 'ALTER EXTENSION streaming DROP TABLE streaming.files', 'ALTER EXTENSION streaming ADD TABLE streaming.files',
 	qr/table "streaming.files" of extension streaming does not exist/);
-damage('a table that is gone', <<'SQL', <<'SQL', qr/table "streaming.outbox" of extension streaming does not exist/);
-CREATE TABLE saved AS TABLE streaming.outbox;
-ALTER EXTENSION streaming DROP TABLE streaming.outbox;
-DROP TABLE streaming.outbox;
+damage('a table that is gone', <<'SQL', <<'SQL', qr/table "streaming_internal.outbox" of extension streaming does not exist/);
+CREATE TABLE saved AS TABLE streaming_internal.outbox;
+ALTER EXTENSION streaming DROP TABLE streaming_internal.outbox;
+DROP TABLE streaming_internal.outbox;
 SQL
-CREATE TABLE streaming.outbox AS TABLE saved;
-ALTER TABLE streaming.outbox ADD PRIMARY KEY (stream, xid, number);
-ALTER EXTENSION streaming ADD TABLE streaming.outbox;
+CREATE TABLE streaming_internal.outbox AS TABLE saved;
+ALTER TABLE streaming_internal.outbox ADD PRIMARY KEY (stream, xid, number);
+ALTER EXTENSION streaming ADD TABLE streaming_internal.outbox;
 DROP TABLE saved;
 SQL
 
 foreach my $plan ([ q('{0}', '{}'), qr/does not say what batch \d+ takes in/ ], [ q('{0}', '{garbage}'), qr/planned_batches" is of another stream/ ])
 {
-	damage("a plan of $plan->[0]", <<SQL, 'DELETE FROM streaming.planned_batches', $plan->[1]);
+	damage("a plan of $plan->[0]", <<SQL, 'DELETE FROM streaming_internal.planned_batches', $plan->[1]);
 ALTER VIEW tells SET (streaming.enabled = off);
-INSERT INTO streaming.planned_batches SELECT view, batch_id + 1, $plan->[0] FROM streaming.progress WHERE view = 'tells'::regclass;
+INSERT INTO streaming_internal.planned_batches SELECT view, batch_id + 1, $plan->[0] FROM streaming_internal.progress WHERE view = 'tells'::regclass;
 ALTER VIEW tells SET (streaming.enabled = on);
 SQL
 }
@@ -209,37 +212,37 @@ DO $$
 DECLARE r record;
 BEGIN
 	FOR r IN SELECT conrelid::regclass AS t, conname FROM pg_constraint JOIN pg_class c ON c.oid = conrelid
-		WHERE relnamespace = 'streaming'::regnamespace AND contype = 'c'
+		WHERE c.oid IN (SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND deptype = 'e') AND contype = 'c'
 	LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', r.t, r.conname); END LOOP;
 	FOR r IN SELECT conrelid::regclass AS t, conname FROM pg_constraint JOIN pg_class c ON c.oid = conrelid
-		WHERE relnamespace = 'streaming'::regnamespace AND contype IN ('p', 'u')
+		WHERE c.oid IN (SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND deptype = 'e') AND contype IN ('p', 'u')
 	LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', r.t, r.conname); END LOOP;
 	FOR r IN SELECT attrelid::regclass AS t, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-		WHERE relnamespace = 'streaming'::regnamespace AND relkind = 'r' AND attnum > 0 AND attnotnull
+		WHERE c.oid IN (SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND deptype = 'e') AND relkind = 'r' AND attnum > 0 AND attnotnull
 	LOOP EXECUTE format('ALTER TABLE %s ALTER %I DROP NOT NULL', r.t, r.attname); END LOOP;
 END $$;
-CREATE INDEX ON streaming.continuous_view (view);
+CREATE INDEX ON streaming_internal.continuous_view (view);
 CREATE INDEX ON streaming.checkpoints (view, stream, partition);
-CREATE INDEX ON streaming.progress (view);
+CREATE INDEX ON streaming_internal.progress (view);
 CREATE INDEX ON streaming.files (stream, file);
 CREATE INDEX ON streaming.files (stream, path);
-CREATE INDEX ON streaming.push_segments (stream);
-CREATE INDEX ON streaming.deliveries (stream);
-CREATE INDEX ON streaming.outbox (stream, xid, number);
-CREATE INDEX ON streaming.outbox_transactions (stream, place, xid);
-CREATE INDEX ON streaming.planned_batches (view);
-CREATE TABLE views_saved AS TABLE streaming.continuous_view;
-CREATE TABLE segments_saved AS TABLE streaming.push_segments;
-INSERT INTO streaming.outbox (stream, xid, number, messages, data)
-	SELECT stream, '3', 1, 1, '\x80' FROM streaming.deliveries LIMIT 1;
-INSERT INTO streaming.outbox_transactions (stream, place, xid, home)
-	SELECT stream, '0/1', '3', home FROM streaming.deliveries LIMIT 1;
-INSERT INTO streaming.planned_batches SELECT view, batch_id + 1, '{}', '{}' FROM streaming.progress;
+CREATE INDEX ON streaming_internal.push_segments (stream);
+CREATE INDEX ON streaming_internal.deliveries (stream);
+CREATE INDEX ON streaming_internal.outbox (stream, xid, number);
+CREATE INDEX ON streaming_internal.outbox_transactions (stream, place, xid);
+CREATE INDEX ON streaming_internal.planned_batches (view);
+CREATE TABLE views_saved AS TABLE streaming_internal.continuous_view;
+CREATE TABLE segments_saved AS TABLE streaming_internal.push_segments;
+INSERT INTO streaming_internal.outbox (stream, xid, number, messages, data)
+	SELECT stream, '3', 1, 1, '\x80' FROM streaming_internal.deliveries LIMIT 1;
+INSERT INTO streaming_internal.outbox_transactions (stream, place, xid, home)
+	SELECT stream, '0/1', '3', home FROM streaming_internal.deliveries LIMIT 1;
+INSERT INTO streaming_internal.planned_batches SELECT view, batch_id + 1, '{}', '{}' FROM streaming_internal.progress;
 SQL
 damage('an index that is not unique', 'SELECT', 'SELECT');
 
 # (Nothing but SQL reads rejected_rows.)
-foreach my $table (grep { $_ ne 'rejected_rows' } sort keys %columns)
+foreach my $table (grep { $_ ne 'streaming.rejected_rows' } sort keys %columns)
 {
 	foreach my $column (@{ $columns{$table} })
 	{
@@ -250,40 +253,40 @@ foreach my $table (grep { $_ ne 'rejected_rows' } sort keys %columns)
 		{
 			# Those of a view in the first place, then of any.
 			$node->safe_psql('postgres', <<SQL);
-CREATE TABLE damaged AS TABLE streaming.$table;
-UPDATE streaming.$table SET $name = $value WHERE ctid IN (SELECT ctid FROM streaming.$table ORDER BY random() LIMIT 2);
+CREATE TABLE damaged AS TABLE $table;
+UPDATE $table SET $name = $value WHERE ctid IN (SELECT ctid FROM $table ORDER BY random() LIMIT 2);
 SQL
 			my $err = poke();
 			unlike($err, qr/LOST|could not open relation/, "$table.$name = $value: no session is lost") or diag($err);
 			lives("$table.$name = $value");
 			$node->safe_psql('postgres', <<SQL);
 BEGIN;
-DELETE FROM streaming.$table;
-INSERT INTO streaming.$table TABLE damaged;
+DELETE FROM $table;
+INSERT INTO $table TABLE damaged;
 DROP TABLE damaged;
 COMMIT;
 SQL
 		}
 	}
 }
-$node->safe_psql('postgres', 'INSERT INTO streaming.continuous_view TABLE views_saved');
+$node->safe_psql('postgres', 'INSERT INTO streaming_internal.continuous_view TABLE views_saved');
 poke();
 lives('every view twice');
 
 # Repaired, as far as values can be: what has come of them is computed anew.
 $node->safe_psql('postgres', <<'SQL');
 BEGIN;
-DELETE FROM streaming.continuous_view; INSERT INTO streaming.continuous_view TABLE views_saved;
-DELETE FROM streaming.push_segments; INSERT INTO streaming.push_segments TABLE segments_saved;
-DELETE FROM streaming.checkpoints; DELETE FROM streaming.progress; DELETE FROM streaming.planned_batches;
-DELETE FROM streaming.outbox; DELETE FROM streaming.outbox_transactions; DELETE FROM streaming.deliveries;
+DELETE FROM streaming_internal.continuous_view; INSERT INTO streaming_internal.continuous_view TABLE views_saved;
+DELETE FROM streaming_internal.push_segments; INSERT INTO streaming_internal.push_segments TABLE segments_saved;
+DELETE FROM streaming.checkpoints; DELETE FROM streaming_internal.progress; DELETE FROM streaming_internal.planned_batches;
+DELETE FROM streaming_internal.outbox; DELETE FROM streaming_internal.outbox_transactions; DELETE FROM streaming_internal.deliveries;
 COMMIT;
 SQL
 $node->restart;
 $pid = $node->safe_psql('postgres', q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'));
 $node->safe_psql('postgres', "SELECT streaming.reset('$_')") foreach qw(keeps sums minutes of_files writes tells);
 damage('repaired', 'SELECT', 'SELECT');
-$node->safe_psql('postgres', "UPDATE streaming.continuous_view SET output_mode = 'nonsense' WHERE view = 'tells'::regclass");
+$node->safe_psql('postgres', "UPDATE streaming_internal.continuous_view SET output_mode = 'nonsense' WHERE view = 'tells'::regclass");
 wait_for($node, q(SELECT status, last_error FROM streaming.views WHERE view = 'tells'::regclass), qr/^failed\|.*wrong value in column "output_mode"/);
 is($node->safe_psql('postgres', q(SELECT status FROM streaming.views WHERE view = 'sums'::regclass)), 'running', 'one such row stops no other view');
 is($node->psql('postgres', 'DROP VIEW tells'), 0, 'and the view can be dropped');

@@ -115,7 +115,7 @@ $node->safe_psql('copy', q(ALTER VIEW app.keys RENAME TO "renamed keys"; ALTER V
 	CREATE TABLE app.sunk (k int PRIMARY KEY, n bigint); CREATE VIEW app.sinks WITH (streaming.sink = 'app.sunk') AS SELECT k, count(*) AS n FROM app.s GROUP BY k));
 command_ok([ 'pg_dump', '-s', '-f', "$dump.schema", '-d', $node->connstr('copy') ], 'pg_dump -s');
 my $all = q(SELECT view, query, CASE WHEN v.sink !~ '^streaming_internal' THEN v.sink END, v.output_mode, v.trigger, v.enabled, v.settings, sink_kind
-	FROM streaming.views v JOIN streaming.continuous_view USING (view) ORDER BY view::text);
+	FROM streaming.views v JOIN streaming_internal.continuous_view USING (view) ORDER BY view::text);
 foreach my $name (qw(bare later))
 {
 	$other->safe_psql('postgres', "CREATE DATABASE $name");
@@ -137,7 +137,7 @@ is($other->safe_psql('bare', 'SELECT * FROM files ORDER BY k'), "1|11\n2|2", 'so
 is($other->safe_psql('bare', 'SELECT n, count, (SELECT max(n) FROM app.sunk) FROM app.over_keys'), '1|3|3', 'views over views and sinks');
 is($other->safe_psql('bare', 'SELECT count(*) FROM streaming.rejected_rows'), 0, 'nothing is missing');
 my $parts = q(SELECT count(*) FROM pg_class WHERE relnamespace = 'streaming_internal'::regnamespace AND relkind IN ('r', 'v')
-	AND relname !~ ALL (SELECT '_' || id || '(_|$)' FROM streaming.continuous_view) AND relname !~ '^(push|buffer)_');
+	AND relname !~ ALL (SELECT '_' || id || '(_|$)' FROM streaming_internal.continuous_view) AND relname ~ '_\d+(_|$)' AND relname !~ '^(push|buffer)_');
 $other->safe_psql('bare', 'DROP VIEW app.sinks; DROP VIEW app.tells; DROP FOREIGN TABLE app.wide CASCADE');
 is($other->safe_psql('bare', $parts), 0, 'parts go with their views');
 
@@ -170,7 +170,7 @@ foreach my $name (qw(left_hand right_hand))
 	is($other->safe_psql('right_hand', "SELECT * FROM $name.over ORDER BY n"), "3|2\n4|1", "$name.over goes on");
 }
 $other->safe_psql('right_hand', 'CREATE VIEW left_hand.third WITH (streaming.continuous) AS SELECT v FROM right_hand.s');
-is($other->safe_psql('right_hand', 'SELECT count(*), count(DISTINCT id) FROM streaming.continuous_view'), '5|5', 'and new views can be made');
+is($other->safe_psql('right_hand', 'SELECT count(*), count(DISTINCT id) FROM streaming_internal.continuous_view'), '5|5', 'and new views can be made');
 $other->stop;
 
 # Rows that a view has not taken are not in a dump: that is said, then and later.

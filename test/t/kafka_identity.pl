@@ -170,7 +170,7 @@ SKIP:
 my $same = $kafka->create_topic('same', 1, 'cleanup.policy=compact', 'segment.ms=100', 'min.cleanable.dirty.ratio=0.01', 'max.compaction.lag.ms=100', 'delete.retention.ms=100');
 $kafka->produce($same, 0, [ map { [ 'k', qq({"v": "s$_"}) ] } 1 .. 5 ]);
 stream('same', $same);
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.topics WHERE stream = 'same'::regclass AND partition >= 0)), 1, 'a topic is known by a record');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming_internal.topics WHERE stream = 'same'::regclass AND partition >= 0)), 1, 'a topic is known by a record');
 $node->stop;
 ok(wait_until(sub {
 	$kafka->produce($same, 0, [ [ 'k', '{"v": "s"}' ] ]);
@@ -191,7 +191,7 @@ is(rows('trimmed_view'), 't|8', 'and one of which retention has taken what was r
 $kafka->grow_topic($trimmed, 2);
 $kafka->produce($trimmed, 1, records('t', 9, 9));
 ok(wait_for($node, 'SELECT n FROM trimmed_view', 9), 'and one that has grown');
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.topics WHERE stream = 'trimmed'::regclass AND partition < 0)), 1, 'it was never another');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming_internal.topics WHERE stream = 'trimmed'::regclass AND partition < 0)), 1, 'it was never another');
 
 $node->stop;
 done_testing();

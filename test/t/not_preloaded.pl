@@ -44,16 +44,16 @@ fails("SELECT * FROM streaming.explain('v');", 'explain');
 fails('INSERT INTO s VALUES (1);', 'INSERT into a stream');
 fails('SELECT * FROM s;', 'SELECT from a stream');
 fails('CREATE FOREIGN TABLE s2 (a int OPTIONS (field $$a$$)) SERVER streaming;', 'CREATE FOREIGN TABLE');
-is($node->safe_psql('postgres', 'SELECT view FROM streaming.continuous_view'), 'v', 'catalogs can be read');
+is($node->safe_psql('postgres', 'SELECT view FROM streaming_internal.continuous_view'), 'v', 'catalogs can be read');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM v'), '0', 'and what views show');
 like($node->safe_psql('postgres', 'SELECT last_error FROM streaming.views'), qr/shared_preload_libraries/, 'streaming.views tells why they do not run');
 
 # What is dropped meanwhile is forgotten as soon as somebody can.
 $node->safe_psql('postgres', 'DROP VIEW v');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming.continuous_view'), 1, 'nobody sees the drop');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming_internal.continuous_view'), 1, 'nobody sees the drop');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'streaming'");
 $node->restart;
-ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM streaming.continuous_view'), 'but later');
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM streaming_internal.continuous_view'), 'but later');
 
 $node->stop;
 done_testing();

@@ -66,7 +66,7 @@ foreach my $view (
 
 	$node->safe_psql('postgres', <<SQL);
 CREATE VIEW $name WITH ($options) AS $query;
-INSERT INTO view_of SELECT '$name', 'batch_' || id FROM streaming.continuous_view WHERE view = '$name'::regclass;
+INSERT INTO view_of SELECT '$name', 'batch_' || id FROM streaming_internal.continuous_view WHERE view = '$name'::regclass;
 SQL
 }
 $node->safe_psql('postgres', q(CREATE VIEW each_row WITH (streaming.foreach = 'each', streaming.foreach_open = 'begin', streaming.foreach_close = 'finish', streaming.enabled = off) AS SELECT v FROM pushed));
@@ -168,7 +168,7 @@ is(rows_of('of_later'), join(' ', map { "($_)" } 11 .. $next - 1), 'of_later: th
 is($node->safe_psql('postgres', 'SELECT * FROM of_counts ORDER BY odd'), "0|15\n1|15", 'of_counts: its result');
 is($seen->{of_windows}{1}[-1], '("2026-01-01 00:00:00+00",2) ("2026-01-01 00:01:00+00",3) ("2026-01-01 00:02:00+00",3)', 'of_windows: those that its first rows have closed');
 is(scalar(() = rows_of('of_windows') =~ /2026/g), 10, 'of_windows: each once');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming.planned_batches'), '0', 'and nothing of it is kept');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming_internal.planned_batches'), '0', 'and nothing of it is kept');
 
 # So it is where only time has passed: a partition that has fallen idle lets a
 # window close, without a row.
@@ -180,7 +180,7 @@ INSERT INTO broken VALUES (true);
 CREATE FOREIGN TABLE ticks (at timestamptz OPTIONS (watermark '0 seconds')) SERVER broker OPTIONS (topic '$idle');
 CREATE VIEW of_idle WITH (streaming.foreach_batch = 'note', streaming.output_mode = 'append', streaming.enabled = off) AS
 	SELECT date_trunc('minute', at) AS minute, count(*) FROM ticks GROUP BY 1;
-INSERT INTO view_of SELECT 'of_idle', 'batch_' || id FROM streaming.continuous_view WHERE view = 'of_idle'::regclass;
+INSERT INTO view_of SELECT 'of_idle', 'batch_' || id FROM streaming_internal.continuous_view WHERE view = 'of_idle'::regclass;
 SQL
 %view = map { reverse split /\|/ } split /\n/, $node->safe_psql('postgres', 'TABLE view_of');
 @views = ('of_idle');
@@ -203,7 +203,7 @@ is(join(' ; ', sort grep { $_ } map { @$_ } values %{ $seen->{of_idle} }) =~ s/(
 $node->safe_psql('postgres', <<'SQL');
 INSERT INTO broken VALUES (true);
 CREATE VIEW limited WITH (streaming.foreach_batch = 'note', streaming.enabled = off) AS SELECT v FROM filed;
-INSERT INTO view_of SELECT 'limited', 'batch_' || id FROM streaming.continuous_view WHERE view = 'limited'::regclass;
+INSERT INTO view_of SELECT 'limited', 'batch_' || id FROM streaming_internal.continuous_view WHERE view = 'limited'::regclass;
 SQL
 %view = map { reverse split /\|/ } split /\n/, $node->safe_psql('postgres', 'TABLE view_of');
 @views = ('limited');

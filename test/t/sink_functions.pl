@@ -148,7 +148,7 @@ sub table_of
 {
 	my ($view, $name) = @_;
 	# Those of workers that were killed may be there still: the latest one.
-	return $node->safe_psql('postgres', qq(SELECT max(c.oid::bigint) FROM pg_class c, streaming.continuous_view v
+	return $node->safe_psql('postgres', qq(SELECT max(c.oid::bigint) FROM pg_class c, streaming_internal.continuous_view v
 		WHERE v.view = '$view'::regclass AND c.relname = '${name}_' || id AND c.relpersistence = 't'));
 }
 foreach my $view (@views)

@@ -151,7 +151,7 @@ like(error_of('SET ROLE guest; INSERT INTO inserted (id) VALUES (7)'),
 $node->safe_psql('postgres', 'GRANT INSERT ON inserted TO guest; SET ROLE guest; INSERT INTO inserted (id) VALUES (7)');
 arrives('inserted', 5, 'and nothing else');
 is($node->safe_psql('postgres', 'SET ROLE guest; SELECT count(*), count(last_error) FROM streaming.stat_sinks WHERE delivered_rows > 0'), '4|0', 'all may see what was delivered');
-like(error_of('SET ROLE guest; SELECT * FROM streaming.outbox'), qr/permission denied/, 'the outbox is nobody\'s to read');
+like(error_of('SET ROLE guest; SELECT * FROM streaming_internal.outbox'), qr/permission denied/, 'the outbox is nobody\'s to read');
 
 # CSV.
 $node->safe_psql('postgres', <<SQL);
@@ -196,7 +196,7 @@ arrives('big', 2, 'another setting lets it pass');
 # Monitoring.
 ok(wait_for($node, q(SELECT pending_rows, pending_bytes, delivered_rows, delivered_bytes > 0, status, last_error, last_delivery_at <= now()
 	FROM streaming.stat_sinks WHERE stream = 'inserted'::regclass), '0|0|5|t|running||t'), 'stat_sinks');
-ok(wait_for($node, 'SELECT count(*) FROM streaming.outbox', '0'), 'the outbox is empty');
+ok(wait_for($node, 'SELECT count(*) FROM streaming_internal.outbox', '0'), 'the outbox is empty');
 
 # Back-pressure: nobody delivers, so the view stops and an INSERT waits.
 $node->safe_psql('postgres', <<SQL);
@@ -255,9 +255,9 @@ ok(wait_for($node, q(SELECT count(*) FROM copies WHERE k = 'restarted'), '1'), '
 
 # Dropping a stream forgets all about it.
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE lines');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming.deliveries d WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = d.stream)'),
+is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming_internal.deliveries d WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = d.stream)'),
 	'0', 'a dropped stream leaves no row');
-ok(wait_until(sub { worker_pids($node, 'streaming delivery') < $node->safe_psql('postgres', 'SELECT count(*) FROM streaming.deliveries') + 1 }),
+ok(wait_until(sub { worker_pids($node, 'streaming delivery') < $node->safe_psql('postgres', 'SELECT count(*) FROM streaming_internal.deliveries') + 1 }),
 	'and no worker');
 
 $node->stop;

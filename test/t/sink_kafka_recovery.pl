@@ -76,7 +76,7 @@ sub exactly_once
 	my ($test) = @_;
 
 	drain($node, 'copies');
-	wait_for($node, 'SELECT count(*) FROM streaming.outbox', '0') or diag('the outbox is not empty');
+	wait_for($node, 'SELECT count(*) FROM streaming_internal.outbox', '0') or diag('the outbox is not empty');
 	# A transaction that nobody ends any more holds up readers until its timeout.
 	wait_until(sub { delivered() >= @expected });
 	return is(join("\n", delivered()), join("\n", sort @expected), $test);

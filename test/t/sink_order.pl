@@ -67,10 +67,10 @@ UPDATE state SET v = v + 1 WHERE k = :b;
 COMMIT;
 SQL
 $node->command_ok([ 'pgbench', '-n', '-c', 8, '-t', 250, '-f', $script, $node->connstr('postgres') ], 'updates of many sessions');
-ok(wait_for($node, q(SELECT count(*) FROM streaming.outbox WHERE stream = 'topic'::regclass), '0'), 'all is delivered to the topic');
+ok(wait_for($node, q(SELECT count(*) FROM streaming_internal.outbox WHERE stream = 'topic'::regclass), '0'), 'all is delivered to the topic');
 $node->safe_psql('postgres', q(ALTER FOREIGN TABLE lines OPTIONS (SET file_interval '10 ms')));
-ok(wait_for($node, 'SELECT count(*) FROM streaming.outbox', '0'), 'and to files');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming.outbox_transactions'), '0', 'and nothing of it is kept');
+ok(wait_for($node, 'SELECT count(*) FROM streaming_internal.outbox', '0'), 'and to files');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM streaming_internal.outbox_transactions'), '0', 'and nothing of it is kept');
 
 # Each value of a row is one more than the one before.
 sub in_order

@@ -59,7 +59,7 @@ foreach my $round (1 .. 4)
 	$primary->safe_psql('postgres', q(INSERT INTO switched SELECT i, repeat('x', 1000) FROM generate_series(1, 10000) i));
 	drain($primary, 'of_switched');
 }
-ok(wait_for($primary, q(SELECT segment > 2 FROM streaming.push_segments WHERE stream = 'switched'::regclass)), 'others have begun');
+ok(wait_for($primary, q(SELECT segment > 2 FROM streaming_internal.push_segments WHERE stream = 'switched'::regclass)), 'others have begun');
 $primary->safe_psql('postgres', q(ALTER VIEW of_switched SET (streaming.enabled = off); INSERT INTO switched SELECT 1 FROM generate_series(1, 10)));
 
 $primary->safe_psql('postgres', 'INSERT INTO s VALUES (7, 7)');

@@ -107,7 +107,7 @@ like(plan_of('SELECT * FROM int_key WHERE k BETWEEN 7 AND 9'), qr/Index.*_\$key/
 like(plan_of('SELECT * FROM generate_series(1, 3) i JOIN int_key ON k = i'), qr/Index.*_\$key/, 'and joins');
 
 # Updates of groups leave it alone.
-my $updates = q(SELECT n_tup_upd > 0 AND n_tup_upd = n_tup_hot_upd FROM pg_stat_all_tables t JOIN streaming.continuous_view c ON c.result = t.relid WHERE view = 'int_key'::regclass);
+my $updates = q(SELECT n_tup_upd > 0 AND n_tup_upd = n_tup_hot_upd FROM pg_stat_all_tables t JOIN streaming_internal.continuous_view c ON c.result = t.relid WHERE view = 'int_key'::regclass);
 $node->safe_psql('postgres', 'SELECT pg_stat_reset()');
 push_rows(1, 2000);
 ok(wait_for($node, $updates, qr/^t$/), 'updates are heap-only');
@@ -147,7 +147,7 @@ is($node->safe_psql('postgres', 'SELECT n FROM text_key WHERE url = incompressib
 drain($node, $_) foreach sort keys %view;
 
 # Damage: batches and readers get errors at the worst.
-my $internal = 'streaming_internal."result_' . $node->safe_psql('postgres', q(SELECT id FROM streaming.continuous_view WHERE view = 'recomputed'::regclass)) . '_$key"';
+my $internal = 'streaming_internal."result_' . $node->safe_psql('postgres', q(SELECT id FROM streaming_internal.continuous_view WHERE view = 'recomputed'::regclass)) . '_$key"';
 $node->safe_psql('postgres', "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '$internal'::regclass");
 push_rows(1, 100);
 same_as_batch($node, 'recomputed', 'SELECT k, count(DISTINCT v) AS n FROM taken GROUP BY k', 'an index that is not valid');
@@ -186,7 +186,7 @@ foreach my $name (qw(int_key text_key unlogged short_keys))
 is($node->safe_psql('postgres', 'SET enable_seqscan = off; SELECT count(*) FROM unlogged WHERE k BETWEEN 100 AND 200'), 101, 'what is unlogged was computed anew');
 
 # Pages of nonsense: the view waits until somebody has made the index again.
-my $index = $node->safe_psql('postgres', q(SELECT 'streaming_internal."result_' || id || '_$key"' FROM streaming.continuous_view WHERE view = 'int_key'::regclass));
+my $index = $node->safe_psql('postgres', q(SELECT 'streaming_internal."result_' || id || '_$key"' FROM streaming_internal.continuous_view WHERE view = 'int_key'::regclass));
 my $file = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('$index')");
 $node->stop;
 open my $pages, '+<:raw', $file or die "$file: $!";

@@ -112,7 +112,7 @@ sql(q(SET timezone = 'Europe/Madrid'; ALTER VIEW said RESET (streaming.timezone)
 like(sql(q(SELECT settings FROM streaming.views WHERE view = 'said'::regclass)), qr/TimeZone=Europe\/Madrid/, 'RESET takes the value of the session');
 
 # A value that was valid once.
-sql(q(UPDATE streaming.continuous_view SET settings = array_replace(settings, 'TimeZone=Europe/Madrid', 'TimeZone=Mars/Phobos'), generation = generation + 1
+sql(q(UPDATE streaming_internal.continuous_view SET settings = array_replace(settings, 'TimeZone=Europe/Madrid', 'TimeZone=Mars/Phobos'), generation = generation + 1
 	WHERE view = 'said'::regclass), sprintf $rows, 31, 31);
 ok(wait_for($node, q(SELECT last_error FROM streaming.views WHERE view = 'said'::regclass), qr/invalid value for parameter "TimeZone": "Mars\/Phobos"/), 'is an error of the view');
 (undef, undef, $error) = $node->psql('postgres', q(SELECT streaming.drain('said', '20 s')));
@@ -123,10 +123,10 @@ drain($node, 'said');
 is(sql(q(SELECT count(*) FROM said WHERE id = 31)), 1, 'and that ALTER VIEW mends');
 
 # What is no setting that is kept is not set, whoever has written it there.
-sql(q(UPDATE streaming.continuous_view SET settings = settings || ARRAY['session_replication_role=replica'] WHERE view = 'said'::regclass));
+sql(q(UPDATE streaming_internal.continuous_view SET settings = settings || ARRAY['session_replication_role=replica'] WHERE view = 'said'::regclass));
 (undef, undef, $error) = $node->psql('postgres', q(SELECT streaming.drain('said', '5 s')));
 like($error, qr/wrong value in column "settings"/, 'another setting is damage');
-sql(q(UPDATE streaming.continuous_view SET settings = array_remove(settings, 'session_replication_role=replica'), generation = generation + 1));
+sql(q(UPDATE streaming_internal.continuous_view SET settings = array_remove(settings, 'session_replication_role=replica'), generation = generation + 1));
 
 # --- streams ----------------------------------------------------------------
 
