@@ -1049,10 +1049,16 @@ refuse_append(StreamingCompiler *compiler)
 	{
 		StreamingStage *stage = &program->stages[i];
 
+		if (stage->kind == STREAMING_STAGE_PARTITION && compiler->unbounded_outer)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("output mode \"append\" is not supported for outer joins and subqueries over streams without a bound in event time"),
+					 errdetail("A row that has met none can meet one that comes later."),
+					 errhint("Bound the watermarked columns of both sides by constants, in ON or in WHERE of the subquery, as in \"a.at BETWEEN b.at - interval '1 hour' AND b.at\", or join by equal windows of them; or use streaming.output_mode = 'update'.")));
 		if (stage->kind == STREAMING_STAGE_PARTITION)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("output mode \"append\" is not supported for outer joins, window functions, DISTINCT ON, LIMIT and what else is computed anew"),
+					 errmsg("output mode \"append\" is not supported for window functions, DISTINCT ON, LIMIT and what else is computed anew"),
 					 errdetail("A row can disappear after it has been written."),
 					 errhint("Use streaming.output_mode = 'update'.")));
 		if (stage->kind == STREAMING_STAGE_JOIN && !stage->evicts_rows)

@@ -30,7 +30,8 @@
  *	partition	the rows of all inputs are kept; the query is computed anew over the
  *				partitions that have been touched, and what they were is taken back
  *	join		the rows of all inputs are kept; what comes to one is joined with what
- *				is kept of the others
+ *				is kept of the others.  Of an outer join the rows that have met none
+ *				are handed up when the watermark says that they never will
  *
  * "recompute" takes any aggregate and any sign; "combine" is for input that
  * only appears and aggregates that can be combined.
@@ -89,6 +90,9 @@ typedef struct StreamingWindow
 	int64		delay;			/* microseconds */
 	bool		has_late;		/* late rows are still among them */
 	Bitmapset  *inputs;			/* of the program, whose event time it is */
+	int			side;			/* 1, 2: of an outer join, NULL where a row of the
+								 * other side has met none; 0: never NULL for that */
+	int			join;			/* then: the number of its stage */
 } StreamingWindow;
 
 /* A value with a type: a group key, an aggregate's argument, an output column. */
@@ -158,10 +162,16 @@ typedef struct StreamingEdge
 #define STREAMING_EDGE_COUNT(edge) ((edge)->ncolumns + 1)
 #define STREAMING_EDGE_GROUP(edge) ((edge)->ncolumns + 2)
 #define STREAMING_EDGE_HASH(edge) ((edge)->ncolumns + 3)
-	char	   *join_sql;		/* join: over "$edge" and the rows of the others */
+	char	   *join_sql;		/* join: over "$edge" and the rows of the others; NULL:
+								 * rows that come wait until some close */
 	Expr	   *closes;			/* join, of its columns, Vars of varno 1: when a row
 								 * can be joined no more and goes; NULL: never */
 	AttrNumber	closes_attno;	/* then */
+	int64		lag;			/* with closes: how much later, in microseconds, it goes:
+								 * others that it has met are to find it; -1: never */
+	char	   *unmatched_sql;	/* of the rows that close after $1 and until $2: outer
+								 * join: those that have met none; without join_sql:
+								 * the query over each of them; or NULL */
 } StreamingEdge;
 
 typedef struct StreamingStage
@@ -194,7 +204,8 @@ typedef struct StreamingStage
 								 * group closes; NULL: never */
 	char	   *closes_text;	/* for people; NULL: no watermark closes it */
 	int64		gap;			/* session: microseconds */
-	bool		emits_closed;	/* hands groups up when they close */
+	bool		emits_closed;	/* hands groups up when they close; join: rows, those
+								 * of unmatched_sql */
 	bool		only_appears;	/* rows of its output never disappear */
 	bool		evicts;			/* rows of table go when the group closes */
 	bool		evicts_rows;	/* so do rows of edges, by their own times */
