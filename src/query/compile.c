@@ -182,7 +182,7 @@ streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte)
 		lfirst_int(list_nth_cell(compiler->done_stages, i)) = stage->number;
 	}
 	for (int k = 0; k < stage->noutputs; k++)
-		columns = lappend(columns, makeString(stage->outputs[k].name));
+		columns = lappend(columns, makeString(stage->outputs[k].column));
 	streaming_name_relation(rte, psprintf("delta_%d", stage->number), columns);
 	rte->relkind = STREAMING_RELKIND_DELTA;
 	rte->relid = stage->number;
@@ -419,8 +419,12 @@ streaming_fill_outputs(StreamingStage *stage, Query *query)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
-		if (!tle->resjunk)
-			streaming_fill_value(&stage->outputs[stage->noutputs++], tle->resname, (Node *) tle->expr);
+		StreamingValue *output = &stage->outputs[stage->noutputs];
+
+		if (tle->resjunk)
+			continue;
+		streaming_fill_value(output, tle->resname, (Node *) tle->expr);
+		output->column = streaming_column_name(tle->resname, ++stage->noutputs);
 	}
 }
 
@@ -980,7 +984,7 @@ compile_top(StreamingCompiler *compiler, Query *query)
 		{
 			StreamingValue *output = &stage->outputs[i];
 
-			columns = lappend(columns, makeString(output->name));
+			columns = lappend(columns, makeString(output->column));
 			top->targetList = lappend(top->targetList,
 									  makeTargetEntry((Expr *) makeVar(1, i + 1, output->type,
 																	   output->typmod, output->collation, 0),

@@ -1180,8 +1180,9 @@ leaf_name(Partition *partition, int i)
 	{
 		char	   *name = strVal(lfirst(lc));
 
-		names = lappend(names, makeString(name[0] ? pstrdup(name) :
-										  psprintf("$dropped_%d", foreach_current_index(lc))));
+		/* of dropped columns they are empty, and others may be like ours */
+		names = lappend(names, makeString(name[0] && name[0] != '$' ? pstrdup(name) :
+										  psprintf("$_%d", foreach_current_index(lc) + 1)));
 	}
 	streaming_name_relation(rte, psprintf("$leaf_%d", i + 1), names);
 }

@@ -99,6 +99,8 @@ typedef struct StreamingWindow
 typedef struct StreamingValue
 {
 	char	   *name;
+	char	   *column;			/* output column: as name in what is not the user's;
+								 * see streaming_column_name */
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
@@ -310,7 +312,14 @@ extern void streaming_lift_hops(Query *query);
 extern StreamingProgram *streaming_compile(Query *query, Oid owner, int32 id,
 										   const StreamingSinkSpec *sink, int mode);
 
-/* in layout.c: names and columns of the tables of a program's stages */
+/*
+ * in layout.c: what our tables and statements call the column attno of a view.  Tables
+ * have system columns, and ours have columns "$..."; that is "$_<attno>", other names are
+ * the same.
+ */
+extern char *streaming_column_name(const char *name, AttrNumber attno);
+
+/* Names and columns of the tables of a program's stages. */
 extern void streaming_layout(StreamingProgram *program);
 extern List *streaming_layout_ddl(StreamingProgram *program);
 
@@ -334,8 +343,11 @@ extern List *streaming_layout_row_types(StreamingProgram *program);
 
 extern char *streaming_layout_view_query(StreamingProgram *program);
 
-/* SELECT <outputs> FROM result_<id>; the program keeps its result */
-extern char *streaming_layout_result_query(StreamingProgram *program);
+/*
+ * SELECT <outputs> FROM result_<id>; the program keeps its result.  for_users: under
+ * their names for them.
+ */
+extern char *streaming_layout_result_query(StreamingProgram *program, bool for_users);
 
 /* CREATE TEMPORARY TABLE name with the outputs, whose rows go at each commit */
 extern char *streaming_layout_temporary_ddl(StreamingProgram *program, const char *name);
