@@ -73,9 +73,6 @@ CREATE VIEW refused WITH (streaming.output_mode = 'append') AS
     SELECT date_trunc('minute', s.at), count(*) FROM shown s JOIN clicked c ON s.ad = c.ad GROUP BY 1;
 CREATE VIEW refused WITH (streaming.output_mode = 'append') AS
     SELECT date_trunc('minute', s.at), count(*) FROM shown s JOIN clicked c ON s.ad = c.ad AND c.at - s.at < s.ad * interval '1 s' GROUP BY 1;
-CREATE VIEW refused WITH (streaming.output_mode = 'append') AS
-    SELECT date_trunc('minute', s.at), count(*)
-    FROM shown s LEFT JOIN clicked c ON s.ad = c.ad AND c.at BETWEEN s.at AND s.at + interval '1 hour' GROUP BY 1;
 
 SET client_min_messages = warning;
 DROP FOREIGN TABLE shown, clicked CASCADE;

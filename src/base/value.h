@@ -34,12 +34,17 @@ typedef struct StreamingWindow
 	int64		delay;			/* microseconds */
 	bool		has_late;		/* late rows are still among them */
 	Bitmapset  *inputs;			/* of the program, whose event time it is */
+	int			side;			/* 1, 2: of an outer join, NULL where a row of the
+								 * other side has met none; 0: never NULL for that */
+	int			join;			/* then: the number of its stage */
 } StreamingWindow;
 
 /* A value with a type: a group key, an aggregate's argument, an output column. */
 typedef struct StreamingValue
 {
 	char	   *name;
+	char	   *column;			/* output column: as name in what is not the user's;
+								 * see streaming_column_name */
 	Oid			type;
 	int32		typmod;
 	Oid			collation;

@@ -82,8 +82,13 @@ explain_edge(List *lines, StreamingProgram *program, StreamingStage *stage, int 
 	if (edge->closes)
 		lines = lappend(lines, psprintf("    Rows%s go: when the watermark has passed what they can be joined with",
 										which));
+	if (edge->unmatched_sql)
+		lines = lappend(lines, psprintf("    Rows%s%s: are handed up when nothing in time can be joined with them",
+										which, edge->join_sql ? " that have met none" : ""));
 	if (edge->join_sql)
 		lines = lappend(lines, psprintf("    Join%s: %s", which, trimmed(edge->join_sql)));
+	if (edge->unmatched_sql)
+		lines = lappend(lines, psprintf("    Unmatched%s: %s", which, trimmed(edge->unmatched_sql)));
 	return lines;
 }
 

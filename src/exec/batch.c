@@ -738,6 +738,7 @@ begin_stage(StreamingViewState *state, StreamingStageExec *exec)
 	bool		last = exec->stage->last;
 
 	exec->first = state->progress.batch_id == 0;
+	exec->watermark = state->progress.watermark;
 	prepare_edges(state, exec);
 	exec->changes = exec->writes = NULL;
 	exec->takes = NULL;

@@ -45,7 +45,7 @@ streaming_changes_sql(Oid stream, StreamingStage *last)
 		StreamingValue *output = &last->outputs[i];
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		appendStringInfo(&buf, "%s c.%s", i ? "," : "SELECT", quote_identifier(output->name));
+		appendStringInfo(&buf, "%s c.%s", i ? "," : "SELECT", quote_identifier(output->column));
 		if (att->atttypid != output->type ||
 			(att->atttypmod >= 0 && att->atttypmod != output->typmod))
 			appendStringInfo(&buf, "::%s",

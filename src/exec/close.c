@@ -55,24 +55,42 @@ close_bag(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 	streaming_stage_close_table(exec, bag);
 }
 
-/* Rows that can be joined no more. */
+static TimestampTz
+earlier(TimestampTz time, int64 lag)
+{
+	return TIMESTAMP_NOT_FINITE(time) || time < MIN_TIMESTAMP + lag ? DT_NOBEGIN : time - lag;
+}
+
+static void
+close_edge(StreamingEdgeExec *edge, TimestampTz from, TimestampTz upto)
+{
+	streaming_state_find_until(edge->table, edge->edge->closes_attno,
+							   earlier(from, edge->edge->lag), earlier(upto, edge->edge->lag));
+	while (streaming_state_next_until(edge->table))
+	{
+		CHECK_FOR_INTERRUPTS();
+		streaming_state_delete(edge->table, edge->table->stored);
+	}
+}
+
+/* Rows that can be joined no more.  First those that have met none ask all the others. */
 void
 streaming_close_edges(StreamingStageExec *exec, TimestampTz from, TimestampTz upto)
 {
-	for (int i = 0; i < exec->stage->nedges; i++)
-	{
-		StreamingEdgeExec *edge = &exec->edges[i];
+	StreamingStage *stage = exec->stage;
 
-		if (edge->closes == NULL)
-			continue;
-		streaming_state_flush(edge->table);
-		CommandCounterIncrement();
-		streaming_state_find_until(edge->table, edge->edge->closes_attno, from, upto);
-		while (streaming_state_next_until(edge->table))
-		{
-			CHECK_FOR_INTERRUPTS();
-			streaming_state_delete(edge->table, edge->table->stored);
-		}
+	for (int i = 0; i < stage->nedges; i++)
+		streaming_state_flush(exec->edges[i].table);
+	CommandCounterIncrement();
+	for (int i = 0; i < stage->nedges; i++)
+	{
+		if (stage->edges[i].unmatched_sql)
+			streaming_join_unmatched(exec, &exec->edges[i], upto);
+	}
+	for (int i = 0; i < stage->nedges; i++)
+	{
+		if (stage->edges[i].closes && stage->edges[i].lag >= 0)
+			close_edge(&exec->edges[i], from, upto);
 	}
 }
 

@@ -9,6 +9,11 @@
  * what is kept of the others, and kept then itself, one input after the other:
  *
  *		d(A x B) = dA x B(before)  +  A(after) x dB
+ *
+ * Of an outer join with a bound in event time, rows of a side that is preserved ask, when
+ * nothing in time can be joined with them any more, what is kept of the other side
+ * whether they have met a row of it.  Those that have not are handed up then.  Where a row
+ * meets others in subqueries, all that is made of it is handed up then.
  */
 #include "postgres.h"
 
@@ -65,6 +70,8 @@ edge_types(StreamingEdge *edge)
 void
 streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 {
+	static Oid	times[2] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
+
 	exec->edge = edge;
 	exec->statement.sql = edge->sql;
 	exec->initial.sql = edge->initial_sql;
@@ -78,6 +85,9 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 	exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
 	exec->rows_desc = rows_desc(edge);
 	exec->join.sql = edge->join_sql;
+	exec->unmatched.sql = edge->unmatched_sql;
+	exec->unmatched.nparams = lengthof(times);
+	exec->unmatched.param_types = times;
 	if (edge->closes)
 		exec->closes = ExecInitExpr(expression_planner(copyObject(edge->closes)), NULL);
 }
@@ -88,6 +98,7 @@ streaming_edge_close(StreamingEdgeExec *exec)
 	streaming_statement_free(&exec->statement);
 	streaming_statement_free(&exec->initial);
 	streaming_statement_free(&exec->join);
+	streaming_statement_free(&exec->unmatched);
 }
 
 StreamingStateTable *
@@ -329,6 +340,8 @@ joined_noop(DestReceiver *self)
 void
 streaming_join_add(StreamingStageExec *exec, TupleTableSlot *slot)
 {
+	if (exec->current->rows == NULL)
+		return;
 	slot_getallattrs(slot);
 	add_row(exec, slot);
 }
@@ -338,6 +351,9 @@ streaming_join_begin(StreamingStageExec *exec)
 {
 	StreamingEdgeExec *edge = exec->current;
 
+	edge->rows = NULL;
+	if (edge->join.sql == NULL)
+		return;
 	edge->rows = palloc0(sizeof(StreamingDelta));
 	edge->rows->name = pstrdup("$edge");
 	edge->rows->desc = edge->rows_desc;
@@ -353,6 +369,8 @@ streaming_join_run(StreamingStageExec *exec)
 	JoinReceiver receiver = {{receive_joined, joined_startup, joined_noop, joined_noop, DestNone},
 	exec, 0};
 
+	if (edge->rows == NULL)
+		return;
 	if (edge->rows->nrows > 0)
 	{
 		CommandCounterIncrement();
@@ -362,4 +380,17 @@ streaming_join_run(StreamingStageExec *exec)
 	}
 	tuplestore_end(edge->rows->store);
 	edge->rows = NULL;
+}
+
+void
+streaming_join_unmatched(StreamingStageExec *exec, StreamingEdgeExec *edge, TimestampTz upto)
+{
+	JoinReceiver receiver = {{receive_joined, joined_startup, joined_noop, joined_noop, DestNone},
+	exec, 0};
+	Datum		times[2] = {TimestampTzGetDatum(exec->watermark), TimestampTzGetDatum(upto)};
+
+	if (exec->watermark >= upto)
+		return;
+	streaming_replan(exec, &edge->unmatched);
+	streaming_statement_run(&edge->unmatched, NULL, times, false, (DestReceiver *) &receiver);
 }

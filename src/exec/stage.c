@@ -78,7 +78,7 @@ outputs_desc(StreamingStage *stage, bool with_sign)
 	{
 		StreamingValue *output = &stage->outputs[i];
 
-		TupleDescInitEntry(desc, i + 1, output->name, output->type, output->typmod, 0);
+		TupleDescInitEntry(desc, i + 1, output->column, output->type, output->typmod, 0);
 		TupleDescInitEntryCollation(desc, i + 1, output->collation);
 	}
 	if (with_sign)

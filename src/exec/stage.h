@@ -23,6 +23,7 @@ typedef struct StreamingEdgeExec
 	StreamingStatement statement;
 	StreamingStatement initial;
 	StreamingStatement join;
+	StreamingStatement unmatched;	/* outer join: rows that go and have met none */
 	StreamingGroupKey *weighed; /* what its rows are equal by that wait for all
 								 * (weigh.c); NULL: they are merged in chunks */
 
@@ -71,6 +72,7 @@ typedef struct StreamingStageExec
 
 	/* for one batch */
 	bool		first;			/* the view's first */
+	TimestampTz watermark;		/* that it begins with */
 	StreamingEdgeExec *current;	/* whose statement is run */
 	MemoryContext batch_context;
 	StreamingStateTable *table; /* NULL: nothing is kept */
@@ -112,8 +114,8 @@ extern void streaming_stage_close(StreamingStageExec *exec);
  * Runs a stage over its inputs, connected to SPI, in CurrentMemoryContext which
  * lives for the batch: begin, then run until all inputs have been there.  deltas: of
  * the stages below, by their number less 1; NULL: not complete yet.  run returns false
- * if the stage waits for such.  exec->first, exec->changes, exec->writes,
- * exec->takes and, of edges that read an input of the program, initial_load and
+ * if the stage waits for such.  exec->first, exec->watermark, exec->changes,
+ * exec->writes, exec->takes and, of edges that read an input of the program, initial_load and
  * input_size are set by the caller.
  */
 extern void streaming_stage_begin(StreamingStageExec *exec);
@@ -234,6 +236,13 @@ extern void streaming_replan(StreamingStageExec *exec, StreamingStatement *state
 extern void streaming_join_begin(StreamingStageExec *exec);
 extern void streaming_join_add(StreamingStageExec *exec, TupleTableSlot *slot);
 extern void streaming_join_run(StreamingStageExec *exec);
+
+/*
+ * outer join: hands up the rows of an edge that close until the time given, after the
+ * watermark that the batch began with, and have met none.  The tables are flushed.
+ */
+extern void streaming_join_unmatched(StreamingStageExec *exec, StreamingEdgeExec *edge,
+									 TimestampTz upto);
 
 /* in partition.c */
 extern void streaming_partition_open(StreamingStageExec *exec);

@@ -66,7 +66,8 @@ keeps_stream(StreamingProgram *program, StreamingStage *stage, Oid *stream)
 		return false;
 	for (int i = 0; i < stage->nedges; i++)
 	{
-		if (stage->edges[i].closes == NULL && edge_grows(program, &stage->edges[i], stream))
+		if ((stage->edges[i].closes == NULL || stage->edges[i].lag < 0) &&
+			edge_grows(program, &stage->edges[i], stream))
 			return true;
 	}
 	return false;

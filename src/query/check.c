@@ -427,14 +427,6 @@ check_walker(Node *node, void *context)
 		if (rte->tablesample && rte->rtekind == RTE_RELATION && streaming_is_input(rte->relid))
 			refuse("TABLESAMPLE of a stream", "Filter with WHERE.");
 	}
-	foreach(lc, query->cteList)
-	{
-		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
-
-		/* it would hide what the statements of stages read by such names */
-		if (cte->ctename[0] == '$')
-			refuse(psprintf("a WITH query named \"%s\"", cte->ctename), "Give it another name.");
-	}
 	return query_tree_walker(query, check_walker, context, 0);
 }
 
@@ -442,7 +434,6 @@ List *
 streaming_query_check(Query *query)
 {
 	InputSearch search = search_inputs((Node *) query);
-	ListCell   *lc;
 
 	if (search.hidden_in)
 		ereport(ERROR,
@@ -456,12 +447,5 @@ streaming_query_check(Query *query)
 				 errmsg("continuous view reads no stream"),
 				 errhint("Select from a foreign table of a kafka, directory or streaming server, or from another continuous view; for ordinary tables use a materialized view.")));
 	(void) check_walker((Node *) query, NULL);
-	foreach(lc, query->targetList)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-
-		if (!tle->resjunk && tle->resname[0] == '$')
-			refuse(psprintf("a column named \"%s\"", tle->resname), "Give it another name with AS.");
-	}
 	return search.relids;
 }

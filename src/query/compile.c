@@ -182,7 +182,7 @@ streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte)
 		lfirst_int(list_nth_cell(compiler->done_stages, i)) = stage->number;
 	}
 	for (int k = 0; k < stage->noutputs; k++)
-		columns = lappend(columns, makeString(stage->outputs[k].name));
+		columns = lappend(columns, makeString(stage->outputs[k].column));
 	streaming_name_relation(rte, psprintf("delta_%d", stage->number), columns);
 	rte->relkind = STREAMING_RELKIND_DELTA;
 	rte->relid = stage->number;
@@ -419,8 +419,12 @@ streaming_fill_outputs(StreamingStage *stage, Query *query)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
-		if (!tle->resjunk)
-			streaming_fill_value(&stage->outputs[stage->noutputs++], tle->resname, (Node *) tle->expr);
+		StreamingValue *output = &stage->outputs[stage->noutputs];
+
+		if (tle->resjunk)
+			continue;
+		streaming_fill_value(output, tle->resname, (Node *) tle->expr);
+		output->column = streaming_column_name(tle->resname, ++stage->noutputs);
 	}
 }
 
@@ -980,7 +984,7 @@ compile_top(StreamingCompiler *compiler, Query *query)
 		{
 			StreamingValue *output = &stage->outputs[i];
 
-			columns = lappend(columns, makeString(output->name));
+			columns = lappend(columns, makeString(output->column));
 			top->targetList = lappend(top->targetList,
 									  makeTargetEntry((Expr *) makeVar(1, i + 1, output->type,
 																	   output->typmod, output->collation, 0),
@@ -1049,10 +1053,16 @@ refuse_append(StreamingCompiler *compiler)
 	{
 		StreamingStage *stage = &program->stages[i];
 
+		if (stage->kind == STREAMING_STAGE_PARTITION && compiler->unbounded_outer)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("output mode \"append\" is not supported for outer joins and subqueries over streams without a bound in event time"),
+					 errdetail("A row that has met none can meet one that comes later."),
+					 errhint("Bound the watermarked columns of both sides by constants, in ON or in WHERE of the subquery, as in \"a.at BETWEEN b.at - interval '1 hour' AND b.at\", or join by equal windows of them; or use streaming.output_mode = 'update'.")));
 		if (stage->kind == STREAMING_STAGE_PARTITION)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("output mode \"append\" is not supported for outer joins, window functions, DISTINCT ON, LIMIT and what else is computed anew"),
+					 errmsg("output mode \"append\" is not supported for window functions, DISTINCT ON, LIMIT and what else is computed anew"),
 					 errdetail("A row can disappear after it has been written."),
 					 errhint("Use streaming.output_mode = 'update'.")));
 		if (stage->kind == STREAMING_STAGE_JOIN && !stage->evicts_rows)

@@ -14,15 +14,17 @@
 /* Event time of an input of a join. */
 typedef struct StreamingLeafTime
 {
-	int			rti;			/* in the query of the join */
-	RangeTblEntry *rte;			/* ditto */
+	RangeTblEntry *rte;			/* in the query of the join */
 	Query	   *query;			/* reads it as a relation 1 */
+	bool		nullable;		/* an outer join may fill it with NULLs */
+	bool		preserved;		/* what its rows have met is asked when they close */
 
 	/* as of a relation 1 */
 	List	   *late;			/* of Expr: at the first of these times its rows are late */
 	List	   *closes;			/* of Expr: at the first of these they go */
 	List	   *exprs;			/* those that are event time in the output, and */
 	List	   *windows;		/* of StreamingWindow: what they are */
+	int64		lag;			/* with closes: StreamingEdge.lag */
 } StreamingLeafTime;
 
 typedef struct StreamingCompiler
@@ -33,6 +35,7 @@ typedef struct StreamingCompiler
 	List	   *done_stages;	/* of int: their numbers */
 	StreamingLeafTime *leaf_times;	/* of the join that is compiled; or NULL */
 	int			nleaf_times;
+	bool		unbounded_outer;	/* an outer join has no bound in event time */
 	int			max_stages;
 } StreamingCompiler;
 
@@ -216,10 +219,11 @@ extern StreamingStage *streaming_compile_partition(StreamingCompiler *compiler, 
 /* in time_bound.c */
 
 /*
- * Tells of the leaves of an inner join, query, until when their rows can be joined;
- * false: for ever, all of them.
+ * Tells of leaves until when their rows can meet others.  conditions, of which none but
+ * true counts: of rows that meet; a Var is of the leaf number varno, if there are so many.
+ * preserved: of one of them at most, or of both of two.
  */
-extern bool streaming_bound_times(StreamingCompiler *compiler, Query *query,
+extern void streaming_bound_times(StreamingCompiler *compiler, List *conditions,
 								  StreamingLeafTime *leaves, int nleaves);
 
 /*

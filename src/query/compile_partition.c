@@ -13,7 +13,11 @@
  *				What is not known to fall into partitions is one, as a whole.
  *
  *	join		An inner join: the rows that come to a leaf are joined with what is
- *				kept of the others.
+ *				kept of the others.  In output mode append also an outer join of two
+ *				leaves with a bound in event time: its inner part is that, and rows
+ *				that have met none follow when they close.  And queries over each row
+ *				of one leaf by itself, and what it meets of others in subqueries: they
+ *				are run over the rows that close.
  *
  * The statement is the user's query, with its leaves replaced by names:
  *
@@ -82,6 +86,7 @@ typedef struct Partition
 	List	   *leaves;			/* of Leaf */
 	List	   *nodes;			/* of KeyNode */
 	bool		whole;
+	bool		by_row;			/* see is_by_row */
 	int			depth;			/* levels above the one with the leaf (fold.c) */
 	int			nlevels;		/* of these, collected so far */
 } Partition;
@@ -825,7 +830,22 @@ only_inner(Node *node)
 	return true;
 }
 
-/* Does it compute the same whenever rows come or go? */
+/* The outer join of two leaves that is all that FROM has; or NULL. */
+static JoinExpr *
+outer_join(Query *query)
+{
+	Node	   *from = list_length(query->jointree->fromlist) == 1 ?
+		linitial(query->jointree->fromlist) : NULL;
+	JoinExpr   *join = (JoinExpr *) from;
+
+	return from && IsA(from, JoinExpr) && join->jointype != JOIN_INNER &&
+		IsA(join->larg, RangeTblRef) && IsA(join->rarg, RangeTblRef) ? join : NULL;
+}
+
+/*
+ * Does it compute the same whenever rows come or go?  Rows that have met none cannot be
+ * handed up for good where what they could meet is taken back.
+ */
 static bool
 is_fixed(Partition *partition)
 {
@@ -839,13 +859,13 @@ is_fixed(Partition *partition)
 		if (!streaming_make_edge(partition->compiler, query, false).is_signed)
 			continue;
 		is_signed = true;
-		if (contain_mutable_functions((Node *) query))
+		if (partition->by_row || outer_join(partition->query) || contain_mutable_functions((Node *) query))
 			return false;
 	}
 	return streaming_is_fixed_join(partition->query, is_signed);
 }
 
-/* Can the rows that come be joined with those that are kept? */
+/* Has it the form of one whose rows that come can be joined with those that are kept? */
 static bool
 is_join(Partition *partition)
 {
@@ -856,7 +876,32 @@ is_join(Partition *partition)
 		!query->setOperations && !query->hasWindowFuncs && !query->hasDistinctOn &&
 		!query->limitCount && !query->limitOffset && query->cteList == NIL &&
 		members == list_length(partition->leaves) && !query->hasSubLinks &&
-		only_inner((Node *) query->jointree) && is_fixed(partition);
+		(only_inner((Node *) query->jointree) ||
+		 (partition->compiler->mode == STREAMING_OUTPUT_APPEND && outer_join(query)));
+}
+
+/*
+ * Is each row of the result made of one row of the first leaf, and of what it meets of the
+ * others in subqueries?
+ */
+static bool
+is_by_row(Partition *partition)
+{
+	Query	   *query = partition->query;
+	Leaf	   *first = linitial(partition->leaves);
+	ListCell   *lc;
+
+	if (partition->compiler->mode != STREAMING_OUTPUT_APPEND || partition->depth > 0 ||
+		list_length(partition->leaves) < 2 || query->setOperations || query->hasWindowFuncs ||
+		query->hasDistinctOn || query->limitCount || query->limitOffset || query->cteList != NIL ||
+		first->level != linitial(partition->levels) || first->nullable)
+		return false;
+	for_each_from(lc, partition->leaves, 1)
+	{
+		if (((Leaf *) lfirst(lc))->level == first->level)
+			return false;
+	}
+	return true;
 }
 
 /* ---- Edges ---- */
@@ -992,11 +1037,100 @@ add_late_filter(Partition *partition, Leaf *leaf, List *times)
 						  partition->compiler->mode == STREAMING_OUTPUT_APPEND);
 }
 
+typedef struct MeetContext
+{
+	Partition  *partition;
+	Level	   *level;
+} MeetContext;
+
+/* Columns of leaves have the number of the leaf; others have none that there is. */
+static Node *
+meet_mutator(Node *node, MeetContext *context)
+{
+	Var		   *var;
+	int			leaf;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, Var))
+		return IsA(node, Query) ? copyObject(node) :
+			expression_tree_mutator(node, meet_mutator, context);
+	var = (Var *) copyObject(node);
+	leaf = leaf_of_var(context->partition, context->level, var);
+	var->varno = leaf >= 0 ? leaf + 1 : list_length(context->partition->leaves) + 1;
+	var->varlevelsup = 0;
+	var->varnosyn = 0;
+	var->varattnosyn = 0;
+	return (Node *) var;
+}
+
+static List *
+conditions_of(Partition *partition, Level *level, Node *node)
+{
+	MeetContext context = {partition, level};
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	if (IsA(node, RangeTblRef))
+		return NIL;
+	if (IsA(node, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+
+		result = list_concat(conditions_of(partition, level, join->larg),
+							 conditions_of(partition, level, join->rarg));
+		return lappend(result, meet_mutator(join->quals, &context));
+	}
+	foreach(lc, castNode(FromExpr, node)->fromlist)
+		result = list_concat(result, conditions_of(partition, level, lfirst(lc)));
+	return lappend(result, meet_mutator(((FromExpr *) node)->quals, &context));
+}
+
+/* Conditions on rows that meet. */
+static List *
+meeting(Partition *partition)
+{
+	JoinExpr   *outer = outer_join(partition->query);
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	/* what WHERE says is asked of rows that meet, and of those that do not */
+	if (!partition->by_row)
+		return conditions_of(partition, linitial(partition->levels),
+							 outer ? (Node *) outer : (Node *) partition->query->jointree);
+	for_each_from(lc, partition->levels, 1)
+	{
+		Level	   *level = lfirst(lc);
+
+		if (only_inner((Node *) level->query->jointree))
+			result = list_concat(result, conditions_of(partition, level,
+													   (Node *) level->query->jointree));
+	}
+	return result;
+}
+
+/* Is what rows of a leaf have met asked when they close? */
+static bool
+is_preserved(Partition *partition, int i)
+{
+	JoinExpr   *join = outer_join(partition->query);
+	Leaf	   *leaf = list_nth(partition->leaves, i);
+	bool		left;
+
+	if (partition->by_row)
+		return i == 0;
+	if (join == NULL)
+		return false;
+	left = ((RangeTblRef *) join->larg)->rtindex == leaf->rti;
+	return join->jointype == JOIN_FULL || join->jointype == (left ? JOIN_LEFT : JOIN_RIGHT);
+}
+
 /*
  * Where a join has a bound in event time, late rows are told before they are kept.
- * Sets the compiler's leaf_times.
+ * Sets the compiler's leaf_times.  False: it is an outer join whose rows may always
+ * meet others.
  */
-static void
+static bool
 bound_leaves(Partition *partition)
 {
 	StreamingCompiler *compiler = partition->compiler;
@@ -1007,18 +1141,28 @@ bound_leaves(Partition *partition)
 	{
 		Leaf	   *leaf = list_nth(partition->leaves, i);
 
-		times[i].rti = leaf->rti;
 		times[i].rte = leaf_rte(leaf);
 		times[i].query = leaf->query;
+		times[i].nullable = leaf->nullable;
+		times[i].preserved = is_preserved(partition, i);
 	}
-	(void) streaming_bound_times(compiler, partition->query, times, n);
+	streaming_bound_times(compiler, meeting(partition), times, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (times[i].preserved && times[i].closes == NIL)
+			return false;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		if (times[i].late)
 			add_late_filter(partition, list_nth(partition->leaves, i), times[i].late);
+		/* a row of the result comes when that of the first leaf closes */
+		if (partition->by_row && i > 0)
+			times[i].exprs = NIL;
 	}
 	compiler->leaf_times = times;
 	compiler->nleaf_times = n;
+	return true;
 }
 
 /* ---- The statement ---- */
@@ -1036,8 +1180,9 @@ leaf_name(Partition *partition, int i)
 	{
 		char	   *name = strVal(lfirst(lc));
 
-		names = lappend(names, makeString(name[0] ? pstrdup(name) :
-										  psprintf("$dropped_%d", foreach_current_index(lc))));
+		/* of dropped columns they are empty, and others may be like ours */
+		names = lappend(names, makeString(name[0] && name[0] != '$' ? pstrdup(name) :
+										  psprintf("$_%d", foreach_current_index(lc) + 1)));
 	}
 	streaming_name_relation(rte, psprintf("$leaf_%d", i + 1), names);
 }
@@ -1075,30 +1220,51 @@ append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, int nmore, cons
 	appendStringInfo(buf, " FROM %s)", rows);
 }
 
+/* The rows of an edge that close after $1 and until $2. */
+static char *
+closing_rows(StreamingEdge *edge)
+{
+	return psprintf("%s.%s t WHERE t.\"$closes\" OPERATOR(pg_catalog.>) $1 AND t.\"$closes\" OPERATOR(pg_catalog.<=) $2",
+					STREAMING_INTERNAL_SCHEMA, edge->table);
+}
+
+/* The rows of an edge; of the partition g, unless there is one as a whole. */
+static char *
+partition_rows(Partition *partition, StreamingStage *stage, StreamingEdge *edge)
+{
+	bool		closing = partition->by_row && edge == &stage->edges[0];
+	const char *rows = closing ? closing_rows(edge) :
+		psprintf("%s.%s t%s", STREAMING_INTERNAL_SCHEMA, edge->table, !edge->weighted ? "" :
+				 ", pg_catalog.generate_series(1::pg_catalog.int8, t.\"$count\")");
+
+	return psprintf("%s%s", rows, stage->whole ? "" : closing ?
+					" AND t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\"" :
+					" WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\"");
+}
+
+/*
+ * The query over partitions: of those in $1, which are before their rows.  by_row: of those
+ * of rows that close, and each row has its weight behind it.
+ */
 static char *
 partition_sql(Partition *partition, StreamingStage *stage, const char *query)
 {
 	StringInfoData buf;
+	const char *columns = !partition->by_row ? stage->whole ? "0::pg_catalog.int8, q.*" :
+		"g.\"$group\", q.*" : "q.*, 1::pg_catalog.int8";
+	const char *groups = partition->by_row ?
+		psprintf("(SELECT DISTINCT t.\"$group\" FROM %s) g", closing_rows(&stage->edges[0])) :
+		"pg_catalog.unnest($1) g(\"$group\")";
 	ListCell   *lc;
 
 	initStringInfo(&buf);
-	if (stage->whole)
-		appendStringInfoString(&buf, "SELECT 0::pg_catalog.int8, q.* FROM (");
-	else
-		appendStringInfoString(&buf,
-							   "SELECT g.\"$group\", q.* FROM pg_catalog.unnest($1) g(\"$group\"), LATERAL (");
+	appendStringInfo(&buf, "SELECT %s FROM ", columns);
+	appendStringInfo(&buf, stage->whole ? "(" : "%s, LATERAL (", groups);
 	foreach(lc, partition->leaves)
 	{
 		int			i = foreach_current_index(lc);
-		StringInfoData rows;
 
-		initStringInfo(&rows);
-		appendStringInfo(&rows, "%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->edges[i].table);
-		if (stage->edges[i].weighted)
-			appendStringInfoString(&rows, ", pg_catalog.generate_series(1::pg_catalog.int8, t.\"$count\")");
-		if (!stage->whole)
-			appendStringInfoString(&rows, " WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\"");
-		append_leaf(&buf, lfirst(lc), i, NULL, 0, rows.data);
+		append_leaf(&buf, lfirst(lc), i, NULL, 0, partition_rows(partition, stage, &stage->edges[i]));
 	}
 	appendStringInfo(&buf, " SELECT * FROM (%s) r) q", query);
 	return buf.data;
@@ -1183,9 +1349,12 @@ prune_sql(Partition *partition, StreamingStage *stage)
 	return buf.data;
 }
 
-/* In the statement of a join a leaf has its weight and group behind its columns. */
+/*
+ * In the statement of a join a leaf has its weight and group behind its columns.  rows: of
+ * the leaf number edge; of the others all that are kept.
+ */
 static char *
-join_sql(Partition *partition, StreamingStage *stage, int edge, const char *query)
+join_sql(Partition *partition, StreamingStage *stage, int edge, const char *rows, Query *query)
 {
 	StringInfoData buf;
 	ListCell   *lc;
@@ -1196,48 +1365,148 @@ join_sql(Partition *partition, StreamingStage *stage, int edge, const char *quer
 		int			i = foreach_current_index(lc);
 
 		append_leaf(&buf, lfirst(lc), i, "t.\"$count\", t.\"$group\"", 2,
-					i == edge ? "\"$edge\" t" :
+					i == edge ? rows :
 					psprintf("%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->edges[i].table));
 	}
-	appendStringInfo(&buf, " %s", query);
+	appendStringInfo(&buf, " %s", streaming_deparse(query));
 	return buf.data;
 }
 
-/* Adds to the query of a join its weight, and that groups are equal. */
-static void
-add_weight(Partition *partition)
+/* What a leaf of a join has behind its columns. */
+static Var *
+leaf_count(Leaf *leaf)
 {
-	Query	   *query = partition->query;
+	return makeVar(leaf->rti, list_length(leaf_rte(leaf)->eref->colnames) - 1, INT8OID, -1,
+				   InvalidOid, 0);
+}
+
+static Var *
+leaf_group(Leaf *leaf)
+{
+	return makeVar(leaf->rti, list_length(leaf_rte(leaf)->eref->colnames), INT8OID, -1,
+				   InvalidOid, 0);
+}
+
+/* Adds to the query of a join that groups are equal. */
+static void
+add_groups(Partition *partition, Query *query)
+{
 	Oid			equal = lookup_type_cache(INT8OID, TYPECACHE_EQ_OPR)->eq_opr;
+	JoinExpr   *outer = outer_join(query);
+	Node	  **quals = outer ? &outer->quals : &query->jointree->quals;
+	Expr	   *first = (Expr *) leaf_group(linitial(partition->leaves));
+	ListCell   *lc;
+
+	for_each_from(lc, partition->leaves, 1)
+		*quals = make_and_qual(*quals,
+							   (Node *) make_opclause(equal, BOOLOID, false, copyObject(first),
+													  (Expr *) leaf_group(lfirst(lc)), InvalidOid,
+													  InvalidOid));
+}
+
+static void
+add_weight(Query *query, Expr *weight)
+{
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry(weight, list_length(query->targetList) + 1,
+												"$weight", false));
+}
+
+/* The query of rows that meet, which has the product of their weights. */
+static Query *
+matches(Partition *partition, Query *join)
+{
+	Query	   *query = copyObject(join);
 	Expr	   *weight = NULL;
-	Var		   *group = NULL;
 	ListCell   *lc;
 
 	foreach(lc, partition->leaves)
 	{
-		Leaf	   *leaf = lfirst(lc);
-		RangeTblEntry *rte = leaf_rte(leaf);
-		int			n = list_length(rte->eref->colnames);
-		Expr	   *one = (Expr *) makeVar(leaf->rti, n + 1, INT8OID, -1, InvalidOid, 0);
-		Var		   *next = makeVar(leaf->rti, n + 2, INT8OID, -1, InvalidOid, 0);
+		Expr	   *one = (Expr *) leaf_count(lfirst(lc));
 
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString("$count"));
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString("$group"));
 		weight = weight == NULL ? one :
 			(Expr *) makeFuncExpr(F_INT8MUL, INT8OID, list_make2(weight, one), InvalidOid,
 								  InvalidOid, COERCE_EXPLICIT_CALL);
-		if (group && !partition->whole)
-			query->jointree->quals =
-				make_and_qual(query->jointree->quals,
-							  (Node *) make_opclause(equal, BOOLOID, false, (Expr *) copyObject(group),
-													 (Expr *) next, InvalidOid, InvalidOid));
-		if (group == NULL)
-			group = next;
 	}
+	if (outer_join(query))
+		outer_join(query)->jointype = JOIN_INNER;
+	add_weight(query, weight);
+	return query;
+}
+
+/* The query of rows of a leaf of an outer join that meet none of the other. */
+static Query *
+without_match(Partition *partition, Query *join, int edge)
+{
+	Query	   *query = copyObject(join);
+	JoinExpr   *outer = outer_join(query);
+	Leaf	   *leaf = list_nth(partition->leaves, edge);
+	NullTest   *test = makeNode(NullTest);
+
+	outer->jointype = ((RangeTblRef *) outer->larg)->rtindex == leaf->rti ? JOIN_LEFT : JOIN_RIGHT;
+	test->arg = (Expr *) leaf_group(list_nth(partition->leaves, 1 - edge));
+	test->nulltesttype = IS_NULL;
+	test->location = -1;
+	query->jointree->quals = make_and_qual(query->jointree->quals, (Node *) test);
+	add_weight(query, (Expr *) leaf_count(leaf));
+	return query;
+}
+
+/* The statements of a join, whose leaves have got their names. */
+static void
+join_statements(Partition *partition, StreamingStage *stage)
+{
+	Query	   *query = partition->query;
+	Query	   *met;
+	ListCell   *lc;
+
+	if (partition->by_row)
+	{
+		stage->emits_closed = true;
+		streaming_flatten_joins(query);
+		stage->edges[0].unmatched_sql = partition_sql(partition, stage, streaming_deparse(query));
+		return;
+	}
+	foreach(lc, partition->leaves)
+	{
+		RangeTblEntry *rte = leaf_rte(lfirst(lc));
+
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString("$count"));
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString("$group"));
+	}
+	if (!partition->whole)
+		add_groups(partition, query);
 	streaming_flatten_joins(query);
-	query->targetList = lappend(query->targetList,
-								makeTargetEntry(weight, list_length(query->targetList) + 1,
-												"$weight", false));
+	met = matches(partition, query);
+	for (int i = 0; i < stage->nedges; i++)
+	{
+		StreamingEdge *edge = &stage->edges[i];
+		StreamingLeafTime *times = &partition->compiler->leaf_times[i];
+
+		edge->join_sql = join_sql(partition, stage, i, "\"$edge\" t", met);
+		if (!times->preserved)
+			continue;
+		stage->emits_closed = true;
+		edge->unmatched_sql =
+			join_sql(partition, stage, i, closing_rows(edge), without_match(partition, query, i));
+	}
+}
+
+/* When rows of a join go. */
+static void
+join_closes(Partition *partition, StreamingStage *stage)
+{
+	for (int i = 0; i < stage->nedges; i++)
+	{
+		StreamingLeafTime *times = &partition->compiler->leaf_times[i];
+
+		if (times->closes == NIL)
+			continue;
+		stage->edges[i].closes = (Expr *) edge_column_mutator((Node *) streaming_least(times->closes),
+															  list_nth(partition->leaves, i));
+		stage->edges[i].lag = times->lag;
+		stage->evicts_rows = true;
+	}
 }
 
 static void
@@ -1257,21 +1526,24 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	StreamingStage *stage;
 	int			n;
 	bool		joined;
-	char	   *sql;
 
 	partition.depth = streaming_folded_levels(query);
 	collect_level(&partition, query, NULL);
 	find_columns(&partition);
 	find_keys(&partition);
 	nested = copyObject(query);
-	if (partition.whole && streaming_nest_joins(nested))
+	partition.by_row = is_by_row(&partition);
+	joined = partition.by_row || is_join(&partition);
+	/* what is computed anew never appends */
+	if ((partition.whole || (!joined && compiler->mode == STREAMING_OUTPUT_APPEND)) &&
+		streaming_nest_joins(nested))
 		return streaming_compile_query(compiler, nested);
 	n = list_length(partition.leaves);
 	for (int i = 0; i < n; i++)
 		compile_leaf(compiler, list_nth(partition.leaves, i));
-	joined = is_join(&partition);
-	if (joined)
-		bound_leaves(&partition);
+	joined = joined && is_fixed(&partition) && bound_leaves(&partition);
+	compiler->unbounded_outer |= !joined && (partition.by_row || outer_join(query));
+	partition.by_row &= joined;
 	edges = palloc0(sizeof(StreamingEdge) * n);
 	for (int i = 0; i < n; i++)
 		edges[i] = make_edge(&partition, list_nth(partition.leaves, i));
@@ -1303,18 +1575,8 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	}
 	stage->only_appears = !stage->signed_input;
 	streaming_outputs_event_time(compiler, stage, query);
-	for (int i = 0; i < n; i++)
-	{
-		if (compiler->leaf_times[i].closes == NIL)
-			continue;
-		edges[i].closes = (Expr *) edge_column_mutator((Node *) streaming_least(compiler->leaf_times[i].closes),
-													   list_nth(partition.leaves, i));
-		stage->evicts_rows = true;
-	}
+	join_closes(&partition, stage);
+	join_statements(&partition, stage);
 	compiler->nleaf_times = 0;
-	add_weight(&partition);
-	sql = streaming_deparse(query);
-	for (int i = 0; i < n; i++)
-		stage->edges[i].join_sql = join_sql(&partition, stage, i, sql);
 	return stage;
 }

@@ -45,9 +45,12 @@
 #include "query/compile.h"
 #include "streaming.h"
 
+static StreamingWindow window_of(StreamingCompiler *compiler, Query *query, Node *expr);
 static StreamingWindow window_of_var(StreamingCompiler *compiler, Query *query, Var *var);
 static StreamingWindow window_of_call(StreamingCompiler *compiler, Query *query, FuncExpr *call);
 static StreamingWindow window_of_bound(StreamingCompiler *compiler, Query *query, FuncExpr *call);
+static StreamingWindow window_of_coalesce(StreamingCompiler *compiler, Query *query,
+										  CoalesceExpr *coalesce);
 
 AttrNumber
 streaming_event_column(Oid stream, Interval **delay, char **name)
@@ -95,12 +98,25 @@ StreamingWindow
 streaming_window_of(StreamingCompiler *compiler, Query *query, Node *expr)
 {
 	StreamingWindow none = {STREAMING_WINDOW_NONE};
+	StreamingWindow window = window_of(compiler, query, expr);
+
+	/* groups whose time is NULL never close */
+	return window.side ? none : window;
+}
+
+/* Also what an outer join may fill with NULL. */
+static StreamingWindow
+window_of(StreamingCompiler *compiler, Query *query, Node *expr)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
 
 	expr = strip_relabel(expr);
 	if (expr && IsA(expr, Var))
 		return window_of_var(compiler, query, (Var *) expr);
 	if (expr && IsA(expr, FuncExpr))
 		return window_of_call(compiler, query, (FuncExpr *) expr);
+	if (expr && IsA(expr, CoalesceExpr))
+		return window_of_coalesce(compiler, query, (CoalesceExpr *) expr);
 	return none;
 }
 
@@ -122,7 +138,7 @@ window_of_column(StreamingCompiler *compiler, Oid relid, AttrNumber attno)
 	return result;
 }
 
-/* A column of an input of the join that is compiled. */
+/* A column of an input of the join that is compiled, whose stage is the last one so far. */
 static StreamingWindow
 window_of_leaf(StreamingCompiler *compiler, RangeTblEntry *rte, AttrNumber attno)
 {
@@ -136,12 +152,44 @@ window_of_leaf(StreamingCompiler *compiler, RangeTblEntry *rte, AttrNumber attno
 		foreach(lc, leaf->rte == rte ? leaf->exprs : NIL)
 		{
 			Var		   *var = lfirst(lc);
+			StreamingWindow result;
 
-			if (IsA(var, Var) && var->varattno == attno)
-				return *(StreamingWindow *) list_nth(leaf->windows, foreach_current_index(lc));
+			if (!IsA(var, Var) || var->varattno != attno)
+				continue;
+			result = *(StreamingWindow *) list_nth(leaf->windows, foreach_current_index(lc));
+			result.side = leaf->nullable ? i + 1 : 0;
+			result.join = compiler->program->nstages;
+			return result;
 		}
 	}
 	return none;
+}
+
+/*
+ * The first of some event times that is not NULL: if one of them never is, or if they are
+ * of both sides of an outer join.
+ */
+static StreamingWindow
+window_of_coalesce(StreamingCompiler *compiler, Query *query, CoalesceExpr *coalesce)
+{
+	StreamingWindow none = {STREAMING_WINDOW_NONE};
+	StreamingWindow result = none;
+	int			sides = 0;
+	ListCell   *lc;
+
+	foreach(lc, coalesce->args)
+	{
+		StreamingWindow window = window_of(compiler, query, lfirst(lc));
+
+		if (lc == list_head(coalesce->args))
+			result = window;
+		if (window.kind == STREAMING_WINDOW_NONE || window.join != result.join)
+			return none;
+		result = streaming_window_of_both(&result, &window);
+		sides |= window.side ? window.side : 3;
+	}
+	result.side = 0;
+	return sides == 3 ? result : none;
 }
 
 /* A column: of a stream, of a stage, a subquery or a join, or of a function in FROM. */
@@ -165,12 +213,12 @@ window_of_var(StreamingCompiler *compiler, Query *query, Var *var)
 	if (rte->rtekind == RTE_CTE)
 		return window_of_leaf(compiler, rte, var->varattno);
 	if (rte->rtekind == RTE_JOIN)
-		return streaming_window_of(compiler, query, list_nth(rte->joinaliasvars, var->varattno - 1));
+		return window_of(compiler, query, list_nth(rte->joinaliasvars, var->varattno - 1));
 	if (rte->rtekind == RTE_SUBQUERY)
 	{
 		TargetEntry *tle = list_nth(rte->subquery->targetList, var->varattno - 1);
 
-		return streaming_window_of(compiler, rte->subquery, (Node *) tle->expr);
+		return window_of(compiler, rte->subquery, (Node *) tle->expr);
 	}
 	if (rte->rtekind == RTE_FUNCTION && var->varattno == 1 && list_length(rte->functions) == 1)
 	{
@@ -424,7 +472,7 @@ streaming_outputs_event_time(StreamingCompiler *compiler, StreamingStage *stage,
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
 		if (!tle->resjunk)
-			stage->outputs[n++].event = streaming_window_of(compiler, query, (Node *) tle->expr);
+			stage->outputs[n++].event = window_of(compiler, query, (Node *) tle->expr);
 	}
 }
 

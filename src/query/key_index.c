@@ -121,7 +121,7 @@ streaming_key_index_ddl(const StreamingStage *stage)
 		size += MAXALIGN(width);
 		if (size > MAX_ENTRY)
 			break;
-		appendStringInfo(&columns, "%s%s", n++ > 0 ? ", " : "", quote_identifier(output->name));
+		appendStringInfo(&columns, "%s%s", n++ > 0 ? ", " : "", quote_identifier(output->column));
 	}
 	if (n == 0)
 		return NULL;

@@ -3,7 +3,8 @@
  *		The tables behind a continuous view: their names, columns and DDL.
  *
  * The layout follows from the program alone, so that a worker finds the columns
- * by number where CREATE VIEW put them.
+ * by number where CREATE VIEW put them.  Outputs have the names of the view's columns,
+ * but for those that a table cannot have, and that are like ours.
  *
  *	result_<id>		 what users read: the outputs first; then, unless an output
  *					 is just that, "$k<n>" group keys and "$s<n>" aggregate
@@ -32,6 +33,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/heap.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
@@ -66,6 +68,13 @@ qualified(const char *name)
 }
 
 char *
+streaming_column_name(const char *name, AttrNumber attno)
+{
+	return name[0] == '$' || SystemAttributeByName(name) != NULL ? psprintf("$_%d", attno) :
+		pstrdup(name);
+}
+
+char *
 streaming_change_stream_name(int32 id)
 {
 	return psprintf("changes_%d", id);
@@ -86,7 +95,7 @@ outputs_layout(StreamingStage *stage)
 	TupleDesc	desc = CreateTemplateTupleDesc(stage->noutputs);
 
 	for (int i = 0; i < stage->noutputs; i++)
-		set_value(desc, i + 1, stage->outputs[i].name, &stage->outputs[i]);
+		set_value(desc, i + 1, stage->outputs[i].column, &stage->outputs[i]);
 	TupleDescFinalize(desc);
 	return desc;
 }
@@ -99,7 +108,7 @@ table_layout(StreamingStage *stage)
 
 	for (int i = 0; stage->outputs_stored && i < stage->noutputs; i++)
 	{
-		set_value(desc, stage->outputs[i].attno, stage->outputs[i].name, &stage->outputs[i]);
+		set_value(desc, stage->outputs[i].attno, stage->outputs[i].column, &stage->outputs[i]);
 		is_output[stage->outputs[i].attno] = true;
 	}
 	for (int i = 0; i < stage->nkeys; i++)
@@ -586,22 +595,22 @@ streaming_layout_temporary_ddl(StreamingProgram *program, const char *name)
 	return buf.data;
 }
 
-static void
-append_output_names(StringInfo buf, StreamingStage *stage)
-{
-	for (int i = 0; i < stage->noutputs; i++)
-		appendStringInfo(buf, "%s%s", i ? ", " : "", quote_identifier(stage->outputs[i].name));
-}
-
 char *
-streaming_layout_result_query(StreamingProgram *program)
+streaming_layout_result_query(StreamingProgram *program, bool for_users)
 {
 	StreamingStage *last = streaming_last_stage(program);
 	StringInfoData buf;
 
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT ");
-	append_output_names(&buf, last);
+	for (int i = 0; i < last->noutputs; i++)
+	{
+		StreamingValue *output = &last->outputs[i];
+
+		appendStringInfo(&buf, "%s%s", i ? ", " : "", quote_identifier(output->column));
+		if (for_users && strcmp(output->column, output->name) != 0)
+			appendStringInfo(&buf, " AS %s", quote_identifier(output->name));
+	}
 	appendStringInfo(&buf, " FROM %s", qualified(last->result_table));
 	if (last->count_attno && !last->emits_closed)
 		appendStringInfoString(&buf, ", pg_catalog.generate_series(1::pg_catalog.int8, \"$count\")");
@@ -641,11 +650,12 @@ streaming_layout_view_query(StreamingProgram *program)
 
 	if (program->sink.kind != STREAMING_SINK_RELATION)
 		return program->keeps_result ?
-			psprintf("%s%s", streaming_layout_result_query(program), order_by) :
+			psprintf("%s%s", streaming_layout_result_query(program, true), order_by) :
 			no_result_query(last);
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT ");
-	append_output_names(&buf, last);
+	for (int i = 0; i < last->noutputs; i++)
+		appendStringInfo(&buf, "%s%s", i ? ", " : "", quote_identifier(last->outputs[i].name));
 	appendStringInfo(&buf, " FROM %s%s", streaming_qualified_name(program->sink.relid), order_by);
 	return buf.data;
 }
@@ -665,8 +675,8 @@ streaming_change_stream_ddl(StreamingView *upstream)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		appendStringInfo(&buf, "%s, ", column_ddl(NameStr(att->attname), att->atttypid,
-												  att->atttypmod, att->attcollation));
+		appendStringInfo(&buf, "%s, ", column_ddl(streaming_column_name(NameStr(att->attname), i + 1),
+												  att->atttypid, att->atttypmod, att->attcollation));
 	}
 	appendStringInfoString(&buf, "\"$sign\" pg_catalog.int2) SERVER streaming");
 	relation_close(rel, NoLock);

@@ -30,7 +30,8 @@
  *	partition	the rows of all inputs are kept; the query is computed anew over the
  *				partitions that have been touched, and what they were is taken back
  *	join		the rows of all inputs are kept; what comes to one is joined with what
- *				is kept of the others
+ *				is kept of the others.  Of an outer join the rows that have met none
+ *				are handed up when the watermark says that they never will
  *
  * "recompute" takes any aggregate and any sign; "combine" is for input that
  * only appears and aggregates that can be combined.
@@ -118,10 +119,16 @@ typedef struct StreamingEdge
 #define STREAMING_EDGE_COUNT(edge) ((edge)->ncolumns + 1)
 #define STREAMING_EDGE_GROUP(edge) ((edge)->ncolumns + 2)
 #define STREAMING_EDGE_HASH(edge) ((edge)->ncolumns + 3)
-	char	   *join_sql;		/* join: over "$edge" and the rows of the others */
+	char	   *join_sql;		/* join: over "$edge" and the rows of the others; NULL:
+								 * rows that come wait until some close */
 	Expr	   *closes;			/* join, of its columns, Vars of varno 1: when a row
 								 * can be joined no more and goes; NULL: never */
 	AttrNumber	closes_attno;	/* then */
+	int64		lag;			/* with closes: how much later, in microseconds, it goes:
+								 * others that it has met are to find it; -1: never */
+	char	   *unmatched_sql;	/* of the rows that close after $1 and until $2: outer
+								 * join: those that have met none; without join_sql:
+								 * the query over each of them; or NULL */
 } StreamingEdge;
 
 typedef struct StreamingStage
@@ -154,7 +161,8 @@ typedef struct StreamingStage
 								 * group closes; NULL: never */
 	char	   *closes_text;	/* for people; NULL: no watermark closes it */
 	int64		gap;			/* session: microseconds */
-	bool		emits_closed;	/* hands groups up when they close */
+	bool		emits_closed;	/* hands groups up when they close; join: rows, those
+								 * of unmatched_sql */
 	bool		only_appears;	/* rows of its output never disappear */
 	bool		evicts;			/* rows of table go when the group closes */
 	bool		evicts_rows;	/* so do rows of edges, by their own times */
@@ -259,7 +267,14 @@ extern void streaming_lift_hops(Query *query);
 extern StreamingProgram *streaming_compile(Query *query, Oid owner, int32 id,
 										   const StreamingSinkSpec *sink, int mode);
 
-/* in layout.c: names and columns of the tables of a program's stages */
+/*
+ * in layout.c: what our tables and statements call the column attno of a view.  Tables
+ * have system columns, and ours have columns "$..."; that is "$_<attno>", other names are
+ * the same.
+ */
+extern char *streaming_column_name(const char *name, AttrNumber attno);
+
+/* Names and columns of the tables of a program's stages. */
 extern void streaming_layout(StreamingProgram *program);
 extern List *streaming_layout_ddl(StreamingProgram *program);
 
@@ -283,8 +298,11 @@ extern List *streaming_layout_row_types(StreamingProgram *program);
 
 extern char *streaming_layout_view_query(StreamingProgram *program);
 
-/* SELECT <outputs> FROM result_<id>; the program keeps its result */
-extern char *streaming_layout_result_query(StreamingProgram *program);
+/*
+ * SELECT <outputs> FROM result_<id>; the program keeps its result.  for_users: under
+ * their names for them.
+ */
+extern char *streaming_layout_result_query(StreamingProgram *program, bool for_users);
 
 /* CREATE TEMPORARY TABLE name with the outputs, whose rows go at each commit */
 extern char *streaming_layout_temporary_ddl(StreamingProgram *program, const char *name);

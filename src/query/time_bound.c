@@ -15,6 +15,15 @@
  *
  * A row is kept until every other input is so far that none of its rows in time can
  * be joined with it.  An input without a bound to it never is.
+ *
+ * Of an outer join a row that has met none is handed up then.  Whether it has is asked
+ * of what is kept of the other side, which therefore is kept for longer (its lag): until
+ * no row that it has met is to ask any more.
+ *
+ *	a LEFT JOIN b ON a.k = b.k AND b.at BETWEEN a.at AND a.at + interval '1 hour'
+ *
+ * A row of b can be joined until the watermark has passed b.at; but a row of a that it
+ * has met, at most as old as b.at, asks an hour after its own time.
  */
 #include "postgres.h"
 
@@ -134,22 +143,16 @@ static Node *
 leaf_mutator(Node *node, LeafVars *vars)
 {
 	Var		   *var;
-	int			leaf = -2;
+	int			leaf;
 
 	if (node == NULL)
 		return NULL;
 	if (!IsA(node, Var))
 		return expression_tree_mutator(node, leaf_mutator, vars);
 	var = (Var *) copyObject(node);
-	for (int i = 0; i < vars->search->nleaves; i++)
-	{
-		if (var->varlevelsup == 0 && vars->search->leaves[i].rti == var->varno)
-			leaf = i;
-	}
+	leaf = (int) var->varno <= vars->search->nleaves ? (int) var->varno - 1 : -2;
 	vars->leaf = vars->leaf == -1 || vars->leaf == leaf ? leaf : -2;
 	var->varno = 1;
-	var->varnosyn = 0;
-	var->varattnosyn = 0;
 	return (Node *) var;
 }
 
@@ -301,26 +304,6 @@ add_condition(BoundSearch *search, Node *node)
 		add_comparison(search, (OpExpr *) node);
 }
 
-/* The conditions of inner joins. */
-static void
-add_conditions(BoundSearch *search, Node *node)
-{
-	ListCell   *lc;
-
-	if (IsA(node, RangeTblRef))
-		return;
-	if (IsA(node, JoinExpr))
-	{
-		add_conditions(search, ((JoinExpr *) node)->larg);
-		add_conditions(search, ((JoinExpr *) node)->rarg);
-		add_condition(search, ((JoinExpr *) node)->quals);
-		return;
-	}
-	foreach(lc, castNode(FromExpr, node)->fromlist)
-		add_conditions(search, lfirst(lc));
-	add_condition(search, ((FromExpr *) node)->quals);
-}
-
 /* ---- What follows ---- */
 
 /* How much, at least, each node is after each other one; of list_length(nodes)^2. */
@@ -405,40 +388,79 @@ add_late(BoundSearch *search)
 	}
 }
 
-bool
-streaming_bound_times(StreamingCompiler *compiler, Query *query, StreamingLeafTime *leaves,
+/*
+ * By how much later than it closes a row goes by the time of node i of it: when the rows
+ * of the other leaf that it has met have closed, if those are preserved.  -1: never.
+ */
+static int64
+lag_of(BoundSearch *search, const int64 *d, int i)
+{
+	int			n = list_length(search->nodes);
+	TimeNode   *node = list_nth(search->nodes, i);
+	int64		least = PG_INT64_MAX;
+	bool		asked = false;
+
+	for (int leaf = 0; leaf < search->nleaves; leaf++)
+		asked |= leaf != node->leaf && search->leaves[leaf].preserved;
+	for (int j = 0; asked && j < n; j++)
+	{
+		TimeNode   *other = list_nth(search->nodes, j);
+		int64		delay = delay_of(search, d, j);
+
+		/* it closes by the first of its times, so before any of them */
+		if (other->leaf != node->leaf && search->leaves[other->leaf].preserved &&
+			delay >= 0 && d[i * n + j] != NO_BOUND)
+			least = Min(least, delay - d[i * n + j]);
+	}
+	if (!asked)
+		return 0;
+	return least < MAX_BOUND ? Max(least - delay_of(search, d, i), 0) : -1;
+}
+
+/* Until when the rows of a leaf are joined, by the time of node i. */
+static void
+bound_leaf(BoundSearch *search, const int64 *d, int i, Bitmapset *inputs)
+{
+	TimeNode   *node = list_nth(search->nodes, i);
+	StreamingLeafTime *leaf = &search->leaves[node->leaf];
+	StreamingWindow *window = palloc(sizeof(StreamingWindow));
+	int64		lag = lag_of(search, d, i);
+
+	*window = node->window;
+	window->delay = delay_of(search, d, i);
+	if (window->delay < 0)
+		return;
+	window->has_late = false;
+	window->inputs = inputs;
+	if (leaf->closes)
+		leaf->lag = lag < 0 || leaf->lag < 0 ? -1 : Max(leaf->lag, lag);
+	else
+		leaf->lag = lag;
+	leaf->closes = lappend(leaf->closes, streaming_window_closes(window, node->expr));
+	leaf->exprs = lappend(leaf->exprs, node->expr);
+	leaf->windows = lappend(leaf->windows, window);
+}
+
+void
+streaming_bound_times(StreamingCompiler *compiler, List *conditions, StreamingLeafTime *leaves,
 					  int nleaves)
 {
 	BoundSearch search = {compiler, leaves, nleaves};
-	bool		bounded = false;
 	Bitmapset  *inputs = NULL;
 	int64	   *d;
+	bool		bounded = false;
 	ListCell   *lc;
 
-	add_conditions(&search, (Node *) query->jointree);
+	add_condition(&search, (Node *) conditions);
 	d = differences(&search);
 	foreach(lc, search.nodes)
 		inputs = bms_add_members(inputs, ((TimeNode *) lfirst(lc))->window.inputs);
 	foreach(lc, search.nodes)
-	{
-		TimeNode   *node = lfirst(lc);
-		StreamingLeafTime *leaf = &leaves[node->leaf];
-		StreamingWindow *window = palloc(sizeof(StreamingWindow));
-
-		*window = node->window;
-		window->delay = delay_of(&search, d, node->number);
-		if (window->delay < 0)
-			continue;
-		window->has_late = false;
-		window->inputs = inputs;
-		leaf->closes = lappend(leaf->closes, streaming_window_closes(window, node->expr));
-		leaf->exprs = lappend(leaf->exprs, node->expr);
-		leaf->windows = lappend(leaf->windows, window);
-		bounded = true;
-	}
+		bound_leaf(&search, d, foreach_current_index(lc), inputs);
+	for (int i = 0; i < nleaves; i++)
+		bounded |= leaves[i].closes != NIL;
 	if (bounded)
 		add_late(&search);
-	return bounded;
 }
 
 static Node *

@@ -25,6 +25,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
@@ -71,6 +72,22 @@ typedef struct ForeachBatchSink
  * opened again, maybe of views that are dropped.
  */
 static List *abandoned = NIL;
+
+static void
+foreach_batch_check(StreamingProgram *program)
+{
+	StreamingStage *last = streaming_last_stage(program);
+
+	for (int i = 0; i < last->noutputs; i++)
+	{
+		if (SystemAttributeByName(last->outputs[i].name))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("functions of streaming.foreach_batch get their rows in a table, which cannot have a column named \"%s\"",
+							last->outputs[i].name),
+					 errhint("Give the column another name with AS.")));
+	}
+}
 
 static StreamingSink *
 foreach_batch_open(StreamingProgram *program)
@@ -340,6 +357,7 @@ foreach_batch_close(StreamingSink *base)
 const StreamingSinkRoutine streaming_sink_foreach_batch = {
 	.name = "foreach_batch",
 	.calls_functions = true,
+	.check = foreach_batch_check,
 	.open = foreach_batch_open,
 	.write = foreach_batch_write,
 	.close = foreach_batch_close,

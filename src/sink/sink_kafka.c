@@ -162,7 +162,7 @@ leave_sql(StreamingProgram *program)
 
 		get_atttypetypmodcoll(program->sink.relid, attno, &type, &typmod, &collation);
 		appendStringInfo(&buf, "%sc.%s::%s", buf.len ? ", " : "SELECT ",
-						 quote_identifier(output->name),
+						 quote_identifier(output->column),
 						 format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
 											  FORMAT_TYPE_FORCE_QUALIFY));
 	}

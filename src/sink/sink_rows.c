@@ -89,7 +89,7 @@ streaming_sink_rows(StreamingSink *sink, StreamingDelta *changes,
 	{
 		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(sink));
 
-		result->sql = streaming_layout_result_query(sink->program);
+		result->sql = streaming_layout_result_query(sink->program, false);
 		MemoryContextSwitchTo(old);
 	}
 	for (int i = 0; i < last->noutputs; i++)

@@ -78,15 +78,15 @@ streaming_sink_stream_insert(StreamingProgram *program)
 	initStringInfo(&values);
 	for (int i = 0; i < stage->noutputs; i++)
 	{
-		const char *name = quote_identifier(stage->outputs[i].name);
+		StreamingValue *output = &stage->outputs[i];
 
-		appendStringInfo(&columns, "%s%s", i ? ", " : "", name);
-		appendStringInfo(&values, "%sc.%s", i ? ", " : "", name);
+		appendStringInfo(&columns, "%s%s", i ? ", " : "", quote_identifier(output->name));
+		appendStringInfo(&values, "%sc.%s", i ? ", " : "", quote_identifier(output->column));
 	}
 	return psprintf("INSERT INTO %s (%s) SELECT %s FROM %s",
 					streaming_qualified_name(program->sink.relid), columns.data, values.data,
 					program->output_mode == STREAMING_OUTPUT_COMPLETE ?
-					psprintf("(%s) c", streaming_layout_result_query(program)) :
+					psprintf("(%s) c", streaming_layout_result_query(program, false)) :
 					"changes c WHERE c.\"$sign\" OPERATOR(pg_catalog.>) 0");
 }
 

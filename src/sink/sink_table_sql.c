@@ -47,12 +47,14 @@
 typedef struct SinkColumn
 {
 	const char *name;			/* quoted */
+	const char *change;			/* ditto, of the output: it has a name of its own if that
+								 * is like those of ours */
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
 	bool		not_null;
 	bool		key;
-	const char *value;			/* c.<name> as the column would hold it */
+	const char *value;			/* c.<change> as the column would hold it */
 } SinkColumn;
 
 typedef struct SinkTable
@@ -92,13 +94,14 @@ read_column(SinkTable *table, int i)
 			 table->program->sink.relid);
 	att = (Form_pg_attribute) GETSTRUCT(tuple);
 	column->name = quote_identifier(output->name);
+	column->change = quote_identifier(output->column);
 	column->type = att->atttypid;
 	column->typmod = att->atttypmod;
 	column->collation = att->attcollation;
 	column->not_null = att->attnotnull;
 	column->key = list_member_int(table->program->sink_key, i);
 	ReleaseSysCache(tuple);
-	column->value = cast_to(psprintf("c.%s", column->name), column, output->collation);
+	column->value = cast_to(psprintf("c.%s", column->change), column, output->collation);
 }
 
 static SinkTable *
@@ -127,7 +130,7 @@ bare_name(const SinkColumn *column)
 static const char *
 new_name(const SinkColumn *column)
 {
-	return psprintf("c.%s", column->name);
+	return psprintf("c.%s", column->change);
 }
 
 static const char *
@@ -139,7 +142,7 @@ sink_name(const SinkColumn *column)
 static const char *
 new_value(const SinkColumn *column)
 {
-	return psprintf("%s AS %s", column->value, column->name);
+	return psprintf("%s AS %s", column->value, column->change);
 }
 
 /* A list of all columns, or of the key's. */
@@ -198,7 +201,7 @@ append_match(StringInfo buf, SinkTable *table, bool keys, bool nulls, const char
 	{
 		SinkColumn *column = &table->columns[i];
 		const char *left = psprintf("s.%s", column->name);
-		const char *value = right ? psprintf("%s.%s", right, column->name) : column->value;
+		const char *value = right ? psprintf("%s.%s", right, column->change) : column->value;
 
 		if (keys && !column->key)
 			continue;
@@ -266,9 +269,12 @@ has_nullable_key(SinkTable *table)
 	return false;
 }
 
-/* "a = <prefix>a, b = <prefix>b" of the columns that are not key; "": none. */
+/*
+ * "a = EXCLUDED.a, b = EXCLUDED.b" of the columns that are not key, or "a = c.a, b = c.b";
+ * "": none.
+ */
 static char *
-assignments(SinkTable *table, const char *prefix)
+assignments(SinkTable *table, bool excluded)
 {
 	StringInfoData buf;
 
@@ -277,7 +283,8 @@ assignments(SinkTable *table, const char *prefix)
 	{
 		if (!table->columns[i].key)
 			appendStringInfo(&buf, "%s%s = %s%s", buf.len ? ", " : "", table->columns[i].name,
-							 prefix, table->columns[i].name);
+							 excluded ? "EXCLUDED." : "c.",
+							 excluded ? table->columns[i].name : table->columns[i].change);
 	}
 	return buf.data;
 }
@@ -332,7 +339,7 @@ insert_sql(SinkTable *table)
 		return buf.data;
 	}
 	append_order(&buf, table);
-	set = assignments(table, "EXCLUDED.");
+	set = assignments(table, true);
 	appendStringInfo(&buf, " ON CONFLICT (%s) DO %s%s", list_of(table, true, bare_name),
 					 set[0] ? "UPDATE SET " : "NOTHING", set);
 	return buf.data;
@@ -342,7 +349,7 @@ static char *
 update_sql(SinkTable *table)
 {
 	StringInfoData buf;
-	const char *set = assignments(table, "c.");
+	const char *set = assignments(table, false);
 
 	if (!table->foreign || table->program->sink_key == NIL || set[0] == '\0')
 		return NULL;
@@ -377,7 +384,7 @@ delete_sql(SinkTable *table, bool nulls)
 		{
 			if (!table->columns[i].key || table->columns[i].not_null)
 				continue;
-			appendStringInfo(&buf, "%sc.%s IS NULL", delimiter, table->columns[i].name);
+			appendStringInfo(&buf, "%sc.%s IS NULL", delimiter, table->columns[i].change);
 			delimiter = " OR ";
 		}
 		delimiter = "";
@@ -425,7 +432,7 @@ difference_sql(SinkTable *table)
 					 "SELECT %s, 1 AS \"$sign\" FROM (%s) c UNION ALL SELECT %s, -1 FROM %s s) c"
 					 " GROUP BY ",
 					 list_of(table, false, new_name), list_of(table, false, new_value),
-					 streaming_layout_result_query(table->program),
+					 streaming_layout_result_query(table->program, false),
 					 list_of(table, false, sink_name), table->name);
 	for (int i = 1; i <= table->ncolumns; i++)
 		appendStringInfo(&buf, "%s%d", i > 1 ? ", " : "", i);
@@ -463,7 +470,7 @@ streaming_table_difference_desc(StreamingProgram *program)
 	{
 		SinkColumn *column = &table->columns[i];
 
-		TupleDescInitEntry(desc, i + 1, streaming_last_stage(program)->outputs[i].name,
+		TupleDescInitEntry(desc, i + 1, streaming_last_stage(program)->outputs[i].column,
 						   column->type, column->typmod, 0);
 		TupleDescInitEntryCollation(desc, i + 1, column->collation);
 	}
@@ -507,7 +514,7 @@ streaming_sink_table_reset_sql(StreamingProgram *program)
 		appendStringInfo(&buf, "%s%s AS %s", delimiter,
 						 cast_to(psprintf("t.%s", quote_identifier(get_attname(state, attno, false))),
 								 &table->columns[i], output->collation),
-						 table->columns[i].name);
+						 table->columns[i].change);
 		delimiter = ", ";
 	}
 	appendStringInfo(&buf, " FROM %s.%s t) d WHERE true", STREAMING_INTERNAL_SCHEMA,

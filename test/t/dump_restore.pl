@@ -17,7 +17,8 @@ CREATE FOREIGN TABLE app.s (k int, v int) SERVER streaming;
 CREATE SERVER landing FOREIGN DATA WRAPPER directory OPTIONS (path '$dir');
 CREATE FOREIGN TABLE f (k int, v int) SERVER landing OPTIONS (path '*.json');
 CREATE VIEW app.sums WITH (streaming.trigger = '50 ms') AS SELECT k, count(*) AS n, sum(v), avg(v) FROM app.s GROUP BY k;
-CREATE VIEW "odd ""name""" WITH (streaming.continuous) AS SELECT k, v FROM app.s WHERE v > 5;
+CREATE VIEW "odd ""name""" WITH (streaming.continuous) AS SELECT k AS xmin, v AS "\$hash" FROM app.s WHERE v > 5;
+CREATE VIEW odd_keys WITH (streaming.continuous) AS SELECT "\$hash" AS "\$count", count(*) AS ctid FROM "odd ""name""" GROUP BY 1;
 CREATE VIEW over WITH (streaming.continuous) AS SELECT n, count(*) AS keys FROM app.sums GROUP BY n;
 CREATE VIEW files WITH (streaming.continuous) AS SELECT k, sum(v) FROM f GROUP BY k;
 CREATE VIEW sleeping WITH (streaming.enabled = off) AS SELECT max(v) FROM app.s;
@@ -33,10 +34,10 @@ COMMENT ON VIEW app.sums IS 'sums of v';
 INSERT INTO app.s SELECT i % 4, i FROM generate_series(1, 10) i;
 SQL
 put_file($dir, 'a.json', qq({"k": 1, "v": 1}\n{"k": 2, "v": 2}\n));
-drain($node, $_) foreach 'app.sums', '"odd ""name"""', 'over', 'files', 'app.tells', 'app.remembers', 'app.prints';
+drain($node, $_) foreach 'app.sums', '"odd ""name"""', 'odd_keys', 'over', 'files', 'app.tells', 'app.remembers', 'app.prints';
 
 my @shown = (
-	'SELECT * FROM app.sums ORDER BY 1', 'SELECT * FROM "odd ""name""" ORDER BY 1, 2',
+	'SELECT * FROM app.sums ORDER BY 1', 'SELECT * FROM "odd ""name""" ORDER BY 1, 2', 'SELECT * FROM odd_keys ORDER BY 1',
 	'SELECT * FROM over ORDER BY 1', 'SELECT * FROM files ORDER BY 1',
 	'SELECT * FROM app.told ORDER BY 1, 2', 'SELECT * FROM app.remembers ORDER BY 1');
 my %before = map { $_ => $node->safe_psql('postgres', $_) } @shown;
@@ -56,7 +57,7 @@ is($node->safe_psql('copy', q(SELECT has_table_privilege('reader', '"odd ""name"
 
 $node->safe_psql('copy', 'INSERT INTO app.s SELECT i % 4, i FROM generate_series(11, 20) i');
 put_file($dir, 'b.json', qq({"k": 1, "v": 10}\n));
-$node->safe_psql('copy', "SELECT streaming.drain('$_', '60 s')") foreach 'app.sums', '"odd ""name"""', 'over', 'files', 'app.tells', 'app.remembers', 'app.prints';
+$node->safe_psql('copy', "SELECT streaming.drain('$_', '60 s')") foreach 'app.sums', '"odd ""name"""', 'odd_keys', 'over', 'files', 'app.tells', 'app.remembers', 'app.prints';
 is($node->safe_psql('copy', 'SELECT sum(n), sum(sum) FROM app.sums'), '20|210', 'restored views go on from where they were');
 is($node->safe_psql('copy', 'SELECT count(*) FROM "odd ""name"""'), 15, 'without a row');
 is($node->safe_psql('copy', 'SELECT * FROM over ORDER BY n'), '5|4', 'and those over them');
@@ -131,7 +132,7 @@ INSERT INTO app.s SELECT i % 4, i FROM generate_series(1, 10) i;
 INSERT INTO app.wide SELECT i, 'z' FROM generate_series(1, 3) i;
 SQL
 $other->safe_psql('bare', "SELECT streaming.drain('$_', '60 s')")
-  foreach 'app.sums', '"odd ""name"""', 'over', 'app.tells', 'app.remembers', 'app.prints', 'app."renamed keys"', 'app.over_keys', 'app.sinks', 'files';
+  foreach 'app.sums', '"odd ""name"""', 'odd_keys', 'over', 'app.tells', 'app.remembers', 'app.prints', 'app."renamed keys"', 'app.over_keys', 'app.sinks', 'files';
 is($other->safe_psql('bare', $_), $before{$_}, "the same again from the beginning: $_") foreach grep { !/files/ } @shown;
 is($other->safe_psql('bare', 'SELECT * FROM files ORDER BY k'), "1|11\n2|2", 'sources are read from the start');
 is($other->safe_psql('bare', 'SELECT n, count, (SELECT max(n) FROM app.sunk) FROM app.over_keys'), '1|3|3', 'views over views and sinks');

@@ -1,5 +1,5 @@
-# Generated views over several streams, each with its watermark: unions, joins with a
-# bound in event time, chains of aggregations. Rows come out of order, one drain a
+# Generated views over several streams, each with its watermark: unions, inner and outer
+# joins and subqueries with a bound in event time, chains of aggregations. Rows come out of order, one drain a
 # batch. What is late follows from the order in which they were fed; of the rest each
 # view shows, after every batch, what its query answers as a batch (in append mode:
 # what the watermark has closed).
@@ -42,6 +42,9 @@ sub in_window
 	return "(SELECT * FROM fed WHERE side IN ($side) AND CASE WHEN at IS NULL OR NOT isfinite(at) THEN NOT $append ELSE both_began IS NULL OR $end > both_began END)";
 }
 
+# What a watermark must be past a time by so many seconds.
+sub after { return "interval '$_[0] seconds 1 microsecond'"; }
+
 # a.at is between b.at + low and b.at + high; what that makes of the times it is late
 sub bound
 {
@@ -56,7 +59,7 @@ sub bound
 sub make_view
 {
 	my $kind = pick('union', 'union of aggregations', 'join', 'join', 'windows of a join', 'windows of a join', 'join of windows',
-		'chain', 'self join', 'three');
+		'chain', 'self join', 'three', 'outer join', 'outer join', 'windows of an outer join', 'subquery');
 	my $window = pick(@windows);
 	my $append = pick('true', 'true', 'false');
 	my ($low, $high) = (pick(-40, -10, 0, 10), pick(10, 30, 60));
@@ -109,6 +112,54 @@ sub make_view
 		$view{sql} = "$select FROM a x JOIN " . ($self ? 'a' : 'b') . " y ON $on";
 		$view{batch} = "$select FROM " . in_time('a', $view{began}) . ' x JOIN ' . in_time($self ? 'a' : 'b', $view{began}) . " y ON $on";
 		$view{late} = 'SELECT ' . late('a', $view{began}) . ' + ' . late($self ? 'a' : 'b', $view{began});
+		$append = 'true';
+	}
+	elsif ($kind eq 'outer join')
+	{
+		my $self = pick(0, 0, 1);
+		my $type = pick('LEFT', 'RIGHT', 'FULL');
+		my $on = 'x.k = y.k AND ' . bound('x.at', 'y.at', $low, $high) . pick('', ' AND x.v < y.v');
+		my $where = pick('true', 'true', 'x.id IS NULL OR y.id IS NULL', 'coalesce(x.v, y.v) > 2');
+		my $select = 'SELECT x.id, y.id AS other, x.at, y.at AS other_at, coalesce(x.v, -1) + coalesce(y.v, -1) AS v';
+		my ($x, $y) = ('a', $self ? 'a' : 'b');
+
+		$view{began} = 'a' if $self;
+		$view{sql} = "$select FROM $x x $type JOIN $y y ON $on WHERE $where";
+		$view{batch} = "$select FROM " . in_time($x, $view{began}) . " x $type JOIN " . in_time($y, $view{began}) . " y ON $on WHERE ($where)"
+		  . ' AND CASE WHEN y.id IS NULL THEN x.at + ' . after(max(0, -$low)) . ' <= CLOSED WHEN x.id IS NULL THEN y.at + ' . after(max(0, $high)) . ' <= CLOSED ELSE true END';
+		$view{late} = 'SELECT ' . late($x, $view{began}) . ' + ' . late($y, $view{began});
+		$append = 'true';
+	}
+	elsif ($kind eq 'windows of an outer join')
+	{
+		my $type = pick('LEFT', 'FULL');
+		my $on = 'x.k = y.k AND ' . bound('x.at', 'y.at', $low, $high);
+		my $w = $window->[0]->($type eq 'FULL' ? 'coalesce(x.at, y.at)' : 'x.at');
+		my $end = $window->[1]->($w);
+		my $delay = $type eq 'FULL' ? max(0, -$low, $high) : max(0, -$low);
+
+		$view{sql} = "SELECT $w AS w, count(*) AS n, count(y.id) AS m, sum(x.v + y.v) AS v FROM a x $type JOIN b y ON $on GROUP BY 1";
+		$view{batch} = "SELECT $w AS w, count(*) AS n, count(y.id) AS m, sum(x.v + y.v) AS v FROM " . in_time('a', 'both') . " x $type JOIN "
+		  . in_time('b', 'both') . " y ON $on GROUP BY 1 HAVING min($end) + '$delay seconds' <= CLOSED";
+		$view{late} = 'SELECT ' . late('a', 'both') . ' + ' . late('b', 'both');
+		$append = 'true';
+	}
+	elsif ($kind eq 'subquery')
+	{
+		my $on = 'x.k = y.k AND ' . bound('x.at', 'y.at', $low, $high);
+		my $form = pick('NOT EXISTS', 'EXISTS', 'NOT IN', 'scalar', 'lateral');
+		my $query = sub {
+			my ($x, $y) = @_;
+
+			return "SELECT x.id, x.at FROM $x x WHERE $form (SELECT FROM $y y WHERE $on)" if $form =~ /EXISTS/;
+			return "SELECT x.id, x.at FROM $x x WHERE x.v NOT IN (SELECT y.v FROM $y y WHERE $on)" if $form eq 'NOT IN';
+			return "SELECT x.id, x.at, (SELECT sum(y.v) FROM $y y WHERE $on) AS v FROM $x x" if $form eq 'scalar';
+			return "SELECT x.id, x.at, l.id AS last FROM $x x CROSS JOIN LATERAL (SELECT y.id FROM $y y WHERE $on ORDER BY y.at DESC, y.id LIMIT 1) l";
+		};
+
+		$view{sql} = $query->('a', 'b');
+		$view{batch} = 'SELECT * FROM (' . $query->(in_time('a', 'both'), in_time('b', 'both')) . ') q WHERE at + ' . after(max(0, -$low)) . ' <= CLOSED';
+		$view{late} = 'SELECT ' . late('a', 'both') . ' + ' . late('b', 'both');
 		$append = 'true';
 	}
 	elsif ($kind eq 'three')
