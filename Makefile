@@ -42,6 +42,7 @@ OBJS = \
 	src/exec/group.o \
 	src/exec/late.o \
 	src/exec/edge.o \
+	src/exec/extreme.o \
 	src/exec/merge_session.o \
 	src/exec/partition.o \
 	src/exec/progress.o \
@@ -50,6 +51,7 @@ OBJS = \
 	src/exec/result_index.o \
 	src/exec/stage.o \
 	src/exec/weigh.o \
+	src/exec/weighted_sum.o \
 	src/extension.o \
 	src/fdw.o \
 	src/format/convert.o \
@@ -77,6 +79,7 @@ OBJS = \
 	src/query/check.o \
 	src/query/compile.o \
 	src/query/compile_bag.o \
+	src/query/compile_weights.o \
 	src/query/compile_partition.o \
 	src/query/event_time.o \
 	src/query/expand_views.o \
