@@ -55,6 +55,7 @@ OBJS = \
 	src/exec/change_stream.o \
 	src/exec/close.o \
 	src/exec/edge.o \
+	src/exec/extreme.o \
 	src/exec/group.o \
 	src/exec/hash_order.o \
 	src/exec/late.o \
@@ -66,6 +67,7 @@ OBJS = \
 	src/exec/result_index.o \
 	src/exec/stage.o \
 	src/exec/weigh.o \
+	src/exec/weighted_sum.o \
 	src/fdw.o \
 	src/format/compression.o \
 	src/format/convert.o \
@@ -97,6 +99,7 @@ OBJS = \
 	src/query/compile.o \
 	src/query/compile_bag.o \
 	src/query/compile_partition.o \
+	src/query/compile_weights.o \
 	src/query/event_time.o \
 	src/query/expand_views.o \
 	src/query/flatten_joins.o \

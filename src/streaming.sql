@@ -352,6 +352,37 @@ CREATE FUNCTION streaming_internal.in_time(closes timestamptz, must_close boolea
     LANGUAGE C VOLATILE COST 1000 AS 'MODULE_PATHNAME', 'streaming_in_time';
 COMMENT ON FUNCTION streaming_internal.in_time(timestamptz, boolean) IS 'true; NULL for rows of a batch whose group has closed, which are counted';
 
+-- Aggregates over rows that appear so often as a weight says, or disappear.
+CREATE AGGREGATE streaming_internal.sum_weights(weight int8)
+    (SFUNC = int8pl, STYPE = int8, COMBINEFUNC = int8pl, INITCOND = '0', PARALLEL = SAFE);
+COMMENT ON AGGREGATE streaming_internal.sum_weights(int8) IS 'the sum of weights, 0 for none';
+
+CREATE FUNCTION streaming_internal.weighted_add(state numeric[], value numeric, weight int8) RETURNS numeric[]
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_weighted_add';
+COMMENT ON FUNCTION streaming_internal.weighted_add(numeric[], numeric, int8) IS 'adds a value that appears so often to the state of weighted_sum';
+
+CREATE FUNCTION streaming_internal.weighted_combine(a numeric[], b numeric[]) RETURNS numeric[]
+    LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_weighted_combine';
+COMMENT ON FUNCTION streaming_internal.weighted_combine(numeric[], numeric[]) IS 'adds states of weighted_sum';
+
+CREATE FUNCTION streaming_internal.weighted_sum_result(state numeric[]) RETURNS numeric
+    LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_weighted_sum';
+COMMENT ON FUNCTION streaming_internal.weighted_sum_result(numeric[]) IS 'the sum that a state of weighted_sum stands for';
+
+CREATE FUNCTION streaming_internal.weighted_avg_result(state numeric[]) RETURNS numeric
+    LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_weighted_avg';
+COMMENT ON FUNCTION streaming_internal.weighted_avg_result(numeric[]) IS 'the average that a state of weighted_sum stands for';
+
+CREATE AGGREGATE streaming_internal.weighted_sum(value numeric, weight int8)
+    (SFUNC = streaming_internal.weighted_add, STYPE = numeric[], COMBINEFUNC = streaming_internal.weighted_combine,
+     FINALFUNC = streaming_internal.weighted_sum_result, PARALLEL = SAFE);
+COMMENT ON AGGREGATE streaming_internal.weighted_sum(numeric, int8) IS 'sum(value) of rows that appear so often';
+
+CREATE AGGREGATE streaming_internal.weighted_avg(value numeric, weight int8)
+    (SFUNC = streaming_internal.weighted_add, STYPE = numeric[], COMBINEFUNC = streaming_internal.weighted_combine,
+     FINALFUNC = streaming_internal.weighted_avg_result, PARALLEL = SAFE);
+COMMENT ON AGGREGATE streaming_internal.weighted_avg(numeric, int8) IS 'avg(value) of rows that appear so often';
+
 CREATE FUNCTION drain(view regclass, timeout interval DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_drain';
 COMMENT ON FUNCTION drain(regclass, interval) IS 'waits until a continuous view has taken all that its sources hold at the call, and shows all that the watermark closes; the number of input rows taken meanwhile';

@@ -52,7 +52,12 @@ explain_aggregates(List *lines, StreamingStage *stage)
 		StreamingAggregate *agg = &stage->aggs[i];
 		const char *name = get_func_name(agg->aggref->aggfnoid);
 
-		if (stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_SESSION)
+		if (agg->store)
+			lines = lappend(lines, psprintf("        %s: the %s %s of stage %d", name,
+											agg->largest ? "largest" : "least",
+											agg->store->keys[agg->store_key].name,
+											agg->store->number));
+		else if (stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_SESSION)
 			lines = lappend(lines, psprintf("        %s: partial states combined by %s%s",
 											name, get_func_name(agg->combinefn),
 											OidIsValid(agg->serialfn) ? ", kept serialized" : ""));
@@ -105,6 +110,8 @@ explain_stage(List *lines, StreamingProgram *program, StreamingStage *stage)
 	if (stage->table && stage->kind != STREAMING_STAGE_APPEND)
 		lines = lappend(lines, psprintf("    State: %s.%s (key: %s)", STREAMING_INTERNAL_SCHEMA,
 										stage->table, names(stage->keys, stage->nkeys)));
+	if (stage->keeps_values)
+		lines = lappend(lines, "    Values: of aggregates above, each once in a group");
 	if (stage->kind == STREAMING_STAGE_SESSION)
 	{
 		Interval	gap = {.time = stage->gap};

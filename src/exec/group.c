@@ -135,6 +135,23 @@ fill_row(StreamingStageExec *exec, int64 hash, Datum *keys, bool *keys_null,
 }
 
 static bool
+same_outputs(StreamingStageExec *exec, GroupOutput *a, GroupOutput *b)
+{
+	TupleDesc	desc = exec->delta_desc;
+
+	for (int i = 0; i < exec->stage->noutputs; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (a->isnull[i] != b->isnull[i])
+			return false;
+		if (!a->isnull[i] && !datum_image_eq(a->values[i], b->values[i], att->attbyval, att->attlen))
+			return false;
+	}
+	return true;
+}
+
+static bool
 same_states(StreamingStageExec *exec, Datum *old, bool *old_null,
 			Datum *new, bool *new_null)
 {
@@ -156,6 +173,9 @@ emit_change(StreamingStageExec *exec, GroupOutput *before, GroupOutput *after)
 	bool		was = before && before->shown;
 	bool		is = after && after->shown;
 
+	/* rows may come and go that nobody sees */
+	if (was && is && exec->stage->rows_agg && same_outputs(exec, before, after))
+		return;
 	if (was || is)
 		exec->output_rows++;
 	if (was)
@@ -232,11 +252,15 @@ streaming_remove_group(StreamingStageExec *exec, TupleTableSlot *stored)
 	bool	   *states_null = palloc(sizeof(bool) * Max(stage->naggs, 1));
 	GroupOutput before;
 
-	streaming_stored_keys(exec, stored, keys, keys_null);
-	stored_states(exec, stored, states, states_null);
-	before = compute_output(exec, keys, keys_null, states, states_null);
+	if (!stage->emits_closed)
+	{
+		streaming_stored_keys(exec, stored, keys, keys_null);
+		stored_states(exec, stored, states, states_null);
+		before = compute_output(exec, keys, keys_null, states, states_null);
+	}
 	streaming_state_delete(exec->table, stored);
-	emit_change(exec, &before, NULL);
+	if (!stage->emits_closed)
+		emit_change(exec, &before, NULL);
 }
 
 void
@@ -330,6 +354,15 @@ find_group(StreamingStageExec *exec, int64 hash, Datum *keys, bool *keys_null)
 	return NULL;
 }
 
+/* Of a group whose rows may disappear: are there any?  count: its rows. */
+static bool
+has_rows(Datum count)
+{
+	if (DatumGetInt64(count) < 0)
+		elog(ERROR, "a row was taken back more often than it had appeared");
+	return DatumGetInt64(count) > 0;
+}
+
 /* combine: the pending row has the keys and the batch's partial states. */
 static void
 combine_group(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
@@ -348,7 +381,103 @@ combine_group(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 												stored->tts_isnull[attno - 1],
 												states[i], states_null[i], &states_null[i]);
 	}
+	if (stage->rows_agg && !has_rows(states[stage->rows_agg - 1]))
+	{
+		if (stored)
+			streaming_remove_group(exec, stored);
+		return;
+	}
+	for (int i = 0; i < stage->naggs; i++)
+	{
+		if (stage->aggs[i].store)
+			states[i] = streaming_extreme(exec, &stage->aggs[i], hash, values, isnull,
+										  &states_null[i]);
+	}
 	streaming_put_group(exec, stored, hash, values, isnull, states, states_null);
+}
+
+/* Of partial states: keys and states of a group, in the group's memory. */
+typedef struct PartialGroup
+{
+	Datum	   *values;
+	bool	   *isnull;
+} PartialGroup;
+
+static void
+read_partial(StreamingStageExec *exec, StreamingHashed *row, PartialGroup *group)
+{
+	int			n = exec->stage->nkeys + exec->stage->naggs;
+
+	ExecForceStoreMinimalTuple(row->tuple, exec->input, false);
+	slot_getallattrs(exec->input);
+	group->values = palloc(sizeof(Datum) * n);
+	group->isnull = palloc(sizeof(bool) * n);
+	memcpy(group->values, exec->input->tts_values, sizeof(Datum) * n);
+	memcpy(group->isnull, exec->input->tts_isnull, sizeof(bool) * n);
+}
+
+static void
+add_partial(StreamingStageExec *exec, PartialGroup *group, PartialGroup *other)
+{
+	for (int i = 0; i < exec->stage->naggs; i++)
+	{
+		int			k = exec->stage->nkeys + i;
+
+		group->values[k] = streaming_aggregate_combine(&exec->aggs[i], group->values[k],
+													   group->isnull[k], other->values[k],
+													   other->isnull[k], &group->isnull[k]);
+	}
+}
+
+/*
+ * combine, several inputs: n pending rows of one hash.  What all inputs say of a group
+ * is combined before it is looked up.
+ */
+static void
+combine_hash(StreamingStageExec *exec, StreamingHashed *rows, int n)
+{
+	PartialGroup *groups = palloc(sizeof(PartialGroup) * n);
+	int			ngroups = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		PartialGroup *group = &groups[ngroups];
+		int			k;
+
+		read_partial(exec, &rows[i], group);
+		for (k = 0; k < ngroups; k++)
+		{
+			if (streaming_group_equal(exec->group_key, group->values, group->isnull,
+									  groups[k].values, groups[k].isnull))
+				break;
+		}
+		if (k < ngroups)
+			add_partial(exec, &groups[k], group);
+		else
+			ngroups++;
+	}
+	for (int i = 0; i < ngroups; i++)
+		combine_group(exec, rows[0].hash, groups[i].values, groups[i].isnull);
+}
+
+static void
+combine_pending(StreamingStageExec *exec)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	streaming_state_expect(exec->table, exec->lookups);
+	for (int i = 0, next; i < exec->npending; i = next)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (next = i + 1; next < exec->npending &&
+			 exec->pending[next].hash == exec->pending[i].hash; next++)
+			;
+		ResetExprContext(exec->econtext);
+		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
+		combine_hash(exec, &exec->pending[i], next - i);
+		MemoryContextSwitchTo(old);
+	}
+	streaming_state_settle(exec->table);	/* and the next may be of the same groups */
 }
 
 /* multiset: the pending row has the outputs and how many came or went. */
@@ -366,10 +495,16 @@ count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int
 		count += DatumGetInt64(stored->tts_values[stage->count_attno - 1]);
 	if (count < 0)
 		elog(ERROR, "a row was taken back more often than it had appeared");
+	/* what was handed up is taken back as it was */
+	if (stored && stage->keeps_values)
+		streaming_stored_keys(exec, stored, values, isnull);
 	ExecClearTuple(row);
 	for (int i = 0; i < stage->nkeys; i++)
 		set_column(row, stage->keys[i].attno, values[i], isnull[i]);
 	set_column(row, stage->count_attno, Int64GetDatum(count), false);
+	if (stage->group_attno)
+		set_column(row, stage->group_attno,
+				   Int64GetDatum(streaming_group_hash(exec->owner_key, values, isnull)), false);
 	set_column(row, stage->hash_attno, Int64GetDatum(hash), false);
 	ExecStoreVirtualTuple(row);
 	if (stored == NULL)
@@ -379,7 +514,10 @@ count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int
 	else
 		streaming_state_update(exec->table, &stored->tts_tid);
 
-	streaming_emit_weighted(exec, delta, values, isnull);
+	if (!stage->keeps_values)
+		streaming_emit_weighted(exec, delta, values, isnull);
+	else if (stored == NULL || count == 0)
+		streaming_emit_weighted(exec, stored == NULL ? 1 : -1, values, isnull);
 }
 
 void
@@ -388,6 +526,11 @@ streaming_merge_pending(StreamingStageExec *exec)
 	MemoryContext old = CurrentMemoryContext;
 	bool		counted = exec->stage->kind == STREAMING_STAGE_MULTISET;
 
+	if (!counted && exec->stage->nedges > 1)
+	{
+		combine_pending(exec);
+		return;
+	}
 	streaming_state_expect(exec->table, exec->lookups);
 	for (int i = 0; i < exec->npending; i++)
 	{

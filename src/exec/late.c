@@ -45,17 +45,18 @@ streaming_late_rescan(void)
 }
 
 void
-streaming_late_next(void)
+streaming_late_next(bool count)
 {
 	streaming_late_rescan();
-	all_late_rows += most_late_rows;
+	if (count)
+		all_late_rows += most_late_rows;
 	most_late_rows = 0;
 }
 
 int64
 streaming_late_end(void)
 {
-	streaming_late_next();
+	streaming_late_next(true);
 	running = false;
 	return all_late_rows;
 }

@@ -16,8 +16,11 @@ extern void streaming_late_begin(TimestampTz watermark);
 /* A scan of the batch begins anew: its rows will be looked at again. */
 extern void streaming_late_rescan(void);
 
-/* A statement has ended: what the next one counts are other rows. */
-extern void streaming_late_next(void);
+/*
+ * A statement has ended: what the next one counts are other rows.  count: late rows are
+ * those of this statement as well, and not only of one that reads the same rows.
+ */
+extern void streaming_late_next(bool count);
 
 /* The time that is delay before; DT_NOBEGIN: there is none. */
 extern TimestampTz streaming_time_less(TimestampTz time, const Interval *delay);

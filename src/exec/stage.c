@@ -105,15 +105,18 @@ open_results(StreamingStageExec *exec)
 		exec->closes = ExecInitExpr(expression_planner(copyObject(stage->closes)), NULL);
 }
 
-/* Rows that one input takes back another may bring again: those of all are weighed. */
+/*
+ * Rows that one input takes back another may bring again: those of all are weighed.  Of
+ * groups with several inputs all wait, so that each is merged once.
+ */
 static void
 weigh_edges(StreamingStageExec *exec, StreamingGroupKey *key)
 {
-	bool		takes_back = false;
+	bool		waits = exec->stage->kind == STREAMING_STAGE_COMBINE && exec->stage->nedges > 1;
 
 	for (int i = 0; i < exec->stage->nedges; i++)
-		takes_back |= exec->stage->edges[i].is_signed;
-	for (int i = 0; takes_back && i < exec->stage->nedges; i++)
+		waits |= exec->stage->kind != STREAMING_STAGE_COMBINE && exec->stage->edges[i].is_signed;
+	for (int i = 0; waits && i < exec->stage->nedges; i++)
 		exec->edges[i].weighed = key;
 }
 
@@ -140,7 +143,7 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 	if (stage->table)
 		exec->kept = streaming_state_keep(view, stage->table, stage->hash_attno != 0 &&
 										  stage->kind != STREAMING_STAGE_SESSION);
-	if (stage->group_attno && !stage->whole)
+	if (stage->kind == STREAMING_STAGE_PARTITION && !stage->whole)
 		exec->kept->group_attno = stage->group_attno;
 	if (stage->bag_table)
 	{
@@ -179,7 +182,9 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 		for (int i = 0; i < stage->naggs; i++)
 			exec->result_types = lappend_oid(exec->result_types, stage->aggs[i].statetype);
 	}
-	if (stage->kind == STREAMING_STAGE_MULTISET || stage->kind == STREAMING_STAGE_RECOMPUTE)
+	if (stage->ordered)
+		exec->owner_key = streaming_group_key(stage->keys, stage->nowner_keys, NULL, 0);
+	if (stage->kind != STREAMING_STAGE_SESSION)
 		weigh_edges(exec, exec->row_key ? exec->row_key : exec->group_key);
 	return exec;
 }
@@ -537,7 +542,7 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 	merge_chunk(exec);
 	if (edge->table)
 		merge_weighed(exec);
-	streaming_late_next();
+	streaming_late_next(!edge->edge->again);
 	edge->initial_load = false;
 	edge->ran = true;
 }
@@ -564,6 +569,7 @@ streaming_stage_begin(StreamingStageExec *exec)
 	exec->output_rows = exec->rows_added = 0;
 	INSTR_TIME_SET_ZERO(exec->merge_time);
 	exec->result = NULL;
+	exec->values_kept = NULL;
 	exec->sessions = NULL;
 	exec->table = stage->table ?
 		streaming_state_open(stage->table, stage->table_desc, stage->hash_attno,
@@ -628,6 +634,7 @@ streaming_stage_finish(StreamingStageExec *exec, TimestampTz from, TimestampTz u
 		streaming_close_groups(exec, from, upto);
 	if (exec->stage->evicts_rows && from < upto)
 		streaming_close_edges(exec, from, upto);
+	streaming_extreme_end(exec);
 	if (exec->table)
 		streaming_stage_close_table(exec, exec->table);
 	for (int i = 0; i < exec->stage->nedges; i++)

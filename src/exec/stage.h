@@ -54,6 +54,7 @@ typedef struct StreamingStageExec
 	StreamingStatement stored;	/* partition: what a partition was */
 	StreamingStatement prune;	/* partition: which rows go */
 	StreamingGroupKey *group_key;	/* of the keys */
+	StreamingGroupKey *owner_key;	/* keeps_values, ordered: of those of the group above */
 	StreamingGroupKey *row_key; /* recompute: of keys and arguments; partition: of
 								 * the partition and the outputs */
 	ExprContext *econtext;		/* per-tuple memory: one group */
@@ -77,6 +78,8 @@ typedef struct StreamingStageExec
 	MemoryContext batch_context;
 	StreamingStateTable *table; /* NULL: nothing is kept */
 	StreamingStateTable *bag;
+	StreamingStateTable *values_kept;	/* where the ends of values are looked up; NULL:
+										 * not needed yet */
 	StreamingStateTable *result;	/* of groups that have closed */
 	StreamingDelta *changes;	/* all changes, signed; NULL: nobody reads them */
 	StreamingDelta *writes;		/* what a sink is to write; NULL: no sink */
@@ -254,6 +257,16 @@ extern void streaming_prune(StreamingStageExec *exec, Datum partitions);
 /* in partition.c: an array of them, in CurrentMemoryContext */
 extern Datum streaming_int8_array(int64 *values, int n);
 
+/* in extreme.c */
+
+/*
+ * The least or largest of a group's values; in CurrentMemoryContext.  hash: of the
+ * group's keys.
+ */
+extern Datum streaming_extreme(StreamingStageExec *exec, StreamingAggregate *agg, int64 hash,
+							   Datum *keys, bool *keys_null, bool *isnull);
+extern void streaming_extreme_end(StreamingStageExec *exec);
+
 /* in weigh.c */
 
 /*
@@ -265,7 +278,8 @@ extern void streaming_weigh(StreamingStageExec *exec, StreamingGroupKey *key,
 
 /*
  * Lets the pending rows be some of those, each once and with a weight that is not 0
- * in exec->weights, in the order of their hashes.  False: there are no more.
+ * in exec->weights, in the order of their hashes, and all of a hash at a time.  (Of the
+ * kind combine they are as they have come.)  False: there are no more.
  */
 extern bool streaming_weigh_next(StreamingStageExec *exec);
 

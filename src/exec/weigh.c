@@ -125,14 +125,19 @@ hash_ahead(StreamingWeighing *weighing)
 	return DatumGetInt64(weighing->sorted->tts_values[weighing->ncolumns + 1]);
 }
 
-/* The pending row, of those from begin on, that is equal to the next one; or npending. */
+/*
+ * The pending row, of those from begin on, that is equal to the next one; or npending.
+ * Partial states are equal to none.
+ */
 static int
 find_pending(StreamingStageExec *exec, int begin)
 {
 	TupleTableSlot *row = exec->weighing->sorted;
-	int			i;
+	int			i = begin;
 
-	for (i = begin; i < exec->npending; i++)
+	if (exec->stage->kind == STREAMING_STAGE_COMBINE)
+		return exec->npending;
+	for (; i < exec->npending; i++)
 	{
 		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->other, false);
 		slot_getsomeattrs(exec->other, exec->weighing->ncolumns);

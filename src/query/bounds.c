@@ -62,7 +62,7 @@ static bool
 keeps_stream(StreamingProgram *program, StreamingStage *stage, Oid *stream)
 {
 	if (stage->kind == STREAMING_STAGE_APPEND || stage->closes || stage->prune_sql ||
-		(streaming_has_groups(stage) && stage->bag_table == NULL))
+		(streaming_has_groups(stage) && stage->bag_table == NULL && !stage->keeps_values))
 		return false;
 	for (int i = 0; i < stage->nedges; i++)
 	{
@@ -152,13 +152,13 @@ streaming_stage_bound(StreamingProgram *program, StreamingStage *stage)
 	return psprintf("rows of %s", sources(program, stage));
 }
 
-/* Is it a query over one stream, stage upon stage? */
+/* Is it a query over one stream, level upon level? */
 static bool
 is_chain(StreamingProgram *program)
 {
 	for (int i = 0; i < program->nstages; i++)
 	{
-		if (program->stages[i].nedges != 1)
+		if (program->stages[i].nedges != 1 && program->stages[i].kind != STREAMING_STAGE_COMBINE)
 			return false;
 	}
 	return program->ninputs == 1 && !program->inputs[0].is_view;
@@ -192,6 +192,14 @@ streaming_program_grows(StreamingProgram *program, char **detail, char **hint)
 	name = get_rel_name(stream);
 	*hint = psprintf("Aggregate \"%s\" first, in a subquery or in a continuous view that this one reads: then groups are kept and not rows.",
 					 name);
+	if (stage->keeps_values)
+	{
+		*detail = psprintf("Aggregates with DISTINCT keep all distinct values that they read of \"%s\".",
+						   name);
+		if (is_chain(program))
+			*hint = pstrdup("Group by a window of a column with the option \"watermark\", or use aggregates without DISTINCT.");
+		return true;
+	}
 	switch (stage->kind)
 	{
 		case STREAMING_STAGE_JOIN:

@@ -54,7 +54,7 @@ void
 streaming_fill_value(StreamingValue *value, char *name, Node *expr)
 {
 	memset(value, 0, sizeof(*value));
-	value->name = name;
+	value->name = value->column = name;
 	value->type = exprType(expr);
 	value->typmod = exprTypmod(expr);
 	value->collation = exprCollation(expr);
@@ -141,6 +141,20 @@ find_input(StreamingCompiler *compiler, Oid relid)
 			return &program->inputs[i];
 	}
 	elog(ERROR, "relation %u is no input", relid);
+}
+
+RangeTblEntry *
+streaming_delta_rte(StreamingStage *stage)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	List	   *columns = NIL;
+
+	for (int i = 0; i < stage->noutputs; i++)
+		columns = lappend(columns, makeString(stage->outputs[i].column));
+	streaming_name_relation(rte, psprintf("delta_%d", stage->number), columns);
+	rte->relkind = STREAMING_RELKIND_DELTA;
+	rte->relid = stage->number;
+	return rte;
 }
 
 /* The relation that query takes its rows from, through plain subqueries. */
@@ -280,16 +294,31 @@ streaming_deparse(Query *query)
 	return pg_get_querydef(query, false);
 }
 
+/* Writes the weight of a row where an aggregate asks for it. */
+static Node *
+weight_mutator(Node *node, Expr *weight)
+{
+	if (node == NULL)
+		return NULL;
+	if (equal(node, streaming_weight()))
+		return (Node *) copyObject(weight);
+	return expression_tree_mutator(node, weight_mutator, weight);
+}
+
 /* Binds a copy of query to its input and writes it out. */
 static char *
 bound_sql(StreamingCompiler *compiler, Query *query, bool initial, bool with_sign)
 {
 	Query	   *copy = copyObject(query);
 	Expr	   *sign = bind_input(compiler, copy, initial);
+	Const	   *once = makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(1), false,
+								 FLOAT8PASSBYVAL);
 
 	if (sign && exprType((Node *) sign) == INT2OID)
 		sign = (Expr *) makeFuncExpr(F_INT8_INT2, INT8OID, list_make1(sign), InvalidOid, InvalidOid,
 									 COERCE_EXPLICIT_CAST);
+	copy->targetList = (List *) weight_mutator((Node *) copy->targetList,
+											   sign ? sign : (Expr *) once);
 	if (with_sign && sign)
 		copy->targetList = lappend(copy->targetList,
 								   makeTargetEntry(sign, list_length(copy->targetList) + 1,
@@ -393,8 +422,8 @@ streaming_make_counted_edge(StreamingCompiler *compiler, Query *query, Streaming
 	return edge;
 }
 
-static void
-add_edge(StreamingStage *stage, StreamingEdge edge)
+void
+streaming_add_edge(StreamingStage *stage, StreamingEdge edge)
 {
 	stage->edges = stage->edges == NULL ? palloc(sizeof(StreamingEdge)) :
 		repalloc(stage->edges, sizeof(StreamingEdge) * (stage->nedges + 1));
@@ -490,12 +519,12 @@ compile_linear(StreamingCompiler *compiler, Query *query)
 	{
 		stage->kind = STREAMING_STAGE_APPEND;
 		stage->only_appears = true;
-		add_edge(stage, edge);
+		streaming_add_edge(stage, edge);
 		return stage;
 	}
 	stage->kind = STREAMING_STAGE_MULTISET;
 	streaming_keys_of_outputs(stage);
-	add_edge(stage, streaming_make_counted_edge(compiler, query, stage->outputs, stage->noutputs));
+	streaming_add_edge(stage, streaming_make_counted_edge(compiler, query, stage->outputs, stage->noutputs));
 	return stage;
 }
 
@@ -557,6 +586,17 @@ fill_aggregate(StreamingAggregate *agg, Aggref *aggref)
 		 (OidIsValid(agg->serialfn) && OidIsValid(agg->deserialfn)));
 	ReleaseSysCache(tuple);
 	return combinable;
+}
+
+bool
+streaming_is_combinable(Aggref *aggref, bool distinct)
+{
+	StreamingAggregate agg;
+	Aggref	   *copy = copyObject(aggref);
+
+	if (!distinct)
+		copy->aggdistinct = NIL;
+	return fill_aggregate(&agg, copy);
 }
 
 int
@@ -719,6 +759,7 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	List	   *key_tles = NIL;
 	List	   *aggrefs = NIL;
 	FuncExpr   *session;
+	struct StreamingWeights *weights;
 	Query	   *partial;
 	const char *uncombinable = NULL;
 	bool		combinable;
@@ -734,6 +775,7 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 		streaming_bind_subquery(compiler, linitial_node(RangeTblEntry, query->rtable));
 	}
 	below = streaming_stage_below(compiler, query);
+	weights = session ? NULL : streaming_plan_weights(compiler, query);
 	stage = streaming_add_stage(compiler);
 	stage->signed_input = streaming_input_is_signed(compiler, query);
 	foreach(lc, query->groupClause)
@@ -746,6 +788,8 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 	}
 	collect_aggrefs((Node *) query->targetList, &aggrefs);
 	collect_aggrefs(query->havingQual, &aggrefs);
+	if (weights)
+		stage->rows_agg = streaming_count_rows(weights, &aggrefs);
 	/* such as SELECT 1 ... HAVING true, which is one row whatever there is */
 	if (aggrefs == NIL && keys == NIL)
 		aggrefs = list_make1(count_star());
@@ -769,7 +813,7 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 		if (!fill_aggregate(&stage->aggs[foreach_current_index(lc)], aggref))
 			uncombinable = get_func_name(aggref->aggfnoid);
 	}
-	combinable = !stage->signed_input && uncombinable == NULL;
+	combinable = weights || (!stage->signed_input && uncombinable == NULL);
 	if (session)
 		streaming_session_check(stage, below, uncombinable);
 	compile_results(stage, query, keys, aggrefs);
@@ -797,7 +841,10 @@ compile_aggregation(StreamingCompiler *compiler, Query *query)
 		tle->expr = copyObject(linitial(session->args));
 	}
 	streaming_refuse_sessions((Node *) partial);
-	add_edge(stage, streaming_make_edge(compiler, partial, false));
+	if (weights)
+		streaming_compile_weights(compiler, weights, stage, partial, aggrefs);
+	else
+		streaming_add_edge(stage, streaming_make_edge(compiler, partial, false));
 	return stage;
 }
 
@@ -926,7 +973,7 @@ compile_union(StreamingCompiler *compiler, Query *query)
 	for_each_from(lc, queries, 1)
 		add_branch_event_time(compiler, stage, lfirst(lc));
 	foreach(lc, queries)
-		add_edge(stage, streaming_make_edge(compiler, lfirst(lc), true));
+		streaming_add_edge(stage, streaming_make_edge(compiler, lfirst(lc), true));
 	return stage;
 }
 
@@ -977,26 +1024,20 @@ compile_top(StreamingCompiler *compiler, Query *query)
 	{
 		Query	   *top = makeNode(Query);
 		RangeTblRef *rtr = makeNode(RangeTblRef);
-		RangeTblEntry *rte = makeNode(RangeTblEntry);
-		List	   *columns = NIL;
 
 		for (int i = 0; i < stage->noutputs; i++)
 		{
 			StreamingValue *output = &stage->outputs[i];
 
-			columns = lappend(columns, makeString(output->column));
 			top->targetList = lappend(top->targetList,
 									  makeTargetEntry((Expr *) makeVar(1, i + 1, output->type,
 																	   output->typmod, output->collation, 0),
 													  i + 1, output->name, false));
 		}
-		streaming_name_relation(rte, psprintf("delta_%d", stage->number), columns);
-		rte->relkind = STREAMING_RELKIND_DELTA;
-		rte->relid = stage->number;
 		rtr->rtindex = 1;
 		top->commandType = CMD_SELECT;
 		top->canSetTag = true;
-		top->rtable = list_make1(rte);
+		top->rtable = list_make1(streaming_delta_rte(stage));
 		top->jointree = makeFromExpr(list_make1(rtr), NULL);
 		stage = compile_linear(compiler, top);
 	}
@@ -1011,7 +1052,7 @@ count_nodes(Node *node, int *count)
 		return false;
 	if (IsA(node, Query))
 	{
-		(*count) += 4;
+		(*count) += 5;
 		return query_tree_walker((Query *) node, count_nodes, count, 0);
 	}
 	if (IsA(node, RangeTblRef) || IsA(node, JoinExpr) || IsA(node, SubLink))

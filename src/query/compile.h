@@ -1,7 +1,7 @@
 /*
  * compile.h
  *		What the files of the compiler share: compile.c, compile_bag.c,
- *		event_time.c, mutable.c, session.c.
+ *		compile_weights.c, event_time.c, mutable.c, session.c.
  */
 #ifndef STREAMING_COMPILE_H
 #define STREAMING_COMPILE_H
@@ -110,6 +110,9 @@ extern void streaming_split_final(Query *query, bool distinct);
 /* Type, typmod and collation of expr; of no key and no aggregate. */
 extern void streaming_fill_value(StreamingValue *value, char *name, Node *expr);
 
+/* Can partial results be combined?  distinct: DISTINCT inside it counts. */
+extern bool streaming_is_combinable(Aggref *aggref, bool distinct);
+
 /* Index of an equal node, or -1. */
 extern int	streaming_list_position(List *list, Node *node);
 
@@ -158,6 +161,11 @@ extern void streaming_refuse_mutable_input(StreamingCompiler *compiler, Query *q
 
 /* The number of a new stage. */
 extern StreamingStage *streaming_add_stage(StreamingCompiler *compiler);
+
+extern void streaming_add_edge(StreamingStage *stage, StreamingEdge edge);
+
+/* A relation of a query that is what stage hands up. */
+extern RangeTblEntry *streaming_delta_rte(StreamingStage *stage);
 
 /* The outputs of a stage are those of query. */
 extern void streaming_fill_outputs(StreamingStage *stage, Query *query);
@@ -258,6 +266,27 @@ extern void streaming_refuse_sessions(Node *node);
 /* Errors if sessions are not kept here.  uncombinable: name of such an aggregate. */
 extern void streaming_session_check(StreamingStage *stage, StreamingStage *below,
 									const char *uncombinable);
+
+/* in compile_weights.c */
+
+/*
+ * How the aggregates of a query are kept by weights and by their values; NULL: they
+ * cannot be.  Rewrites them, and adds a stage for the values if one is needed.
+ */
+extern struct StreamingWeights *streaming_plan_weights(StreamingCompiler *compiler, Query *query);
+
+/* The aggregate, 1 + its index, that counts the rows of a group; it is added to aggrefs. */
+extern int	streaming_count_rows(struct StreamingWeights *weights, List **aggrefs);
+
+/*
+ * Makes the edges of stage, whose keys and event time are known, and the stage of the
+ * values.  partial: SELECT keys, aggregates.
+ */
+extern void streaming_compile_weights(StreamingCompiler *compiler, struct StreamingWeights *weights,
+									  StreamingStage *stage, Query *partial, List *aggrefs);
+
+/* Stands in aggregates for the weight of a row, until the input is bound. */
+extern Expr *streaming_weight(void);
 
 /* in compile_bag.c */
 extern void streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage,

@@ -73,6 +73,15 @@ has_opclass(Oid type, Oid method)
 	return OidIsValid(opclass) && opclass < FirstUnpinnedObjectId;
 }
 
+bool
+streaming_type_fits_index(Oid type, int32 typmod)
+{
+	int			width = max_width(type, typmod);
+
+	return streaming_type_is_plain(type) && width >= 0 && width <= MAX_ENTRY &&
+		has_opclass(type, BTREE_AM_OID);
+}
+
 /* The output that a key is; NULL: none. */
 static const StreamingValue *
 output_of_key(const StreamingStage *stage, int key)

@@ -13,6 +13,8 @@
  *					 whose groups are written to result_<id> when they close
  *	memory_<id>		 of a view with the sink memory, whose tables are unlogged: one
  *					 row, from the first batch on (sink/sink_memory.c)
+ *					 of a stage that keeps values in order "$group" (hash of the
+ *					 keys of the group above), with an index of it and each
  *	bag_<id>_<n>	 keys, arguments, "$count", "$group" (hash of the keys),
  *					 "$hash" (of keys and arguments)
  *	rows_<id>_<n>_<m>  rows of the m-th input of a stage that keeps them, "$count",
@@ -232,7 +234,7 @@ layout_stage(StreamingProgram *program, StreamingStage *stage)
 	}
 	if (stage->kind == STREAMING_STAGE_MULTISET || stage->kind == STREAMING_STAGE_PARTITION)
 		stage->count_attno = ++natts;
-	if (stage->kind == STREAMING_STAGE_PARTITION)
+	if (stage->kind == STREAMING_STAGE_PARTITION || stage->ordered)
 		stage->group_attno = ++natts;
 	if (own && stage->having)
 		stage->shown_attno = ++natts;
@@ -480,8 +482,11 @@ table_ddl(List *ddl, const char *name, TupleDesc desc, bool updated, List *index
 
 		if (second)
 			*second++ = '\0';
+		/* those of a group are several */
 		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (%s%s%s)",
-									quote_identifier(psprintf("%s_%s", name, first + 1)),
+									quote_identifier(second && strcmp(first, "$group") == 0 ?
+													 psprintf("%s_%s_%s", name, first + 1, second + 1) :
+													 psprintf("%s_%s", name, first + 1)),
 									qualified(name), quote_identifier(first),
 									second ? ", " : "", second ? quote_identifier(second) : ""));
 	}
@@ -499,8 +504,10 @@ stage_ddl(List *ddl, StreamingStage *stage)
 		indexed = list_make1("$hash,$closes");
 	if (stage->evicts)
 		indexed = lappend(indexed, "$closes");
-	if (stage->group_attno && !stage->whole)
+	if (stage->group_attno && !stage->whole && !stage->ordered)
 		indexed = lappend(indexed, "$group");
+	for (int i = bms_next_member(stage->ordered, -1); i >= 0; i = bms_next_member(stage->ordered, i))
+		indexed = lappend(indexed, psprintf("$group,$k%d", i + 1));
 	return table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed);
 }
 

@@ -33,8 +33,10 @@
  *				is kept of the others.  Of an outer join the rows that have met none
  *				are handed up when the watermark says that they never will
  *
- * "recompute" takes any aggregate and any sign; "combine" is for input that
- * only appears and aggregates that can be combined.
+ * "recompute" takes any aggregate and any sign; "combine" is for aggregates that can be
+ * combined, over input that only appears or, where they are taken by weights, any.
+ * What an aggregate wants to know of single values, DISTINCT or the least of them, a
+ * stage of its own keeps beneath it (keeps_values); see compile_weights.c.
  *
  * Event time: where an aggregation groups by a window of a stream's watermarked
  * column, each of its groups closes at some time, a function of its keys.  Once
@@ -79,6 +81,10 @@ typedef struct StreamingAggregate
 	Oid			serialfn;		/* transtype internal only */
 	Oid			deserialfn;
 	AttrNumber	attno;			/* where the state table keeps the state */
+	struct StreamingStage *store;	/* min, max: the stage whose table holds the
+									 * values in their order; NULL: it is combined */
+	int			store_key;		/* ditto, the key that they are */
+	bool		largest;		/* ditto, max */
 } StreamingAggregate;
 
 /* What a program reads. */
@@ -103,6 +109,7 @@ typedef struct StreamingEdge
 	int			stage;			/* number of the stage below; 0: an input is */
 	bool		is_signed;		/* rows may disappear */
 	bool		weighted;		/* kept rows: how often they come is behind them */
+	bool		again;			/* its late rows are counted by another edge */
 	char	   *sql;			/* over the input or delta_<stage> */
 	char	   *initial_sql;	/* for the first batch, over a view itself; or NULL */
 
@@ -148,6 +155,14 @@ typedef struct StreamingStage
 	StreamingValue *keys;
 	bool		grouped;		/* has GROUP BY; without, there is one group,
 								 * also for no input */
+	int			rows_agg;		/* combine: 1 + the aggregate that counts the rows of
+								 * a group, which goes with the last one; 0: groups
+								 * come to stay */
+
+	/* combine, multiset: the values of aggregates above, each once in a group */
+	bool		keeps_values;
+	int			nowner_keys;	/* the first keys: those of the group above */
+	Bitmapset  *ordered;		/* of keys, from 0: have an index, behind the group */
 
 	/* combine, recompute */
 	int			naggs;
@@ -172,7 +187,7 @@ typedef struct StreamingStage
 	TupleDesc	table_desc;		/* ditto, the columns */
 	bool		outputs_stored; /* the table holds the outputs: users read it */
 	AttrNumber	hash_attno;
-	AttrNumber	count_attno;	/* multiset */
+	AttrNumber	count_attno;	/* multiset, partition */
 	AttrNumber	shown_attno;	/* with HAVING and outputs_stored, else 0 */
 	AttrNumber	closes_attno;	/* evicts, session */
 	char	   *result_table;	/* what users read: table, if it stores the
@@ -195,7 +210,8 @@ typedef struct StreamingStage
 								 * partition: reads "$bag_<n>"; exec/partition.c */
 	char	   *prune_sql;		/* partition: of rows kept that no longer matter;
 								 * see exec/prune.c; or NULL */
-	AttrNumber	group_attno;	/* partition: hash of the partition */
+	AttrNumber	group_attno;	/* partition: hash of the partition; with ordered:
+								 * of the group above */
 	bool		whole;			/* partition: there is one, the whole input */
 } StreamingStage;
 

@@ -606,6 +606,7 @@ streaming_state_find_until(StreamingStateTable *table, AttrNumber attno,
 				TimestampTzGetDatum(upto));
 	table->ordered = streaming_index_beginscan(table->rel, require_index(table, &attno, 1),
 											   SnapshotSelf, 2);
+	table->direction = ForwardScanDirection;
 	index_rescan(table->ordered, keys, 2, NULL, 0);
 	MemoryContextSwitchTo(old);
 }
@@ -627,8 +628,38 @@ streaming_state_find_from(StreamingStateTable *table, int64 hash, AttrNumber att
 	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
 				TimestampTzGetDatum(from));
 	table->ordered = streaming_index_beginscan(table->rel, table->pair, SnapshotSelf, 2);
+	table->direction = ForwardScanDirection;
 	index_rescan(table->ordered, keys, 2, NULL, 0);
 	MemoryContextSwitchTo(old);
+}
+
+void
+streaming_state_find_end(StreamingStateTable *table, AttrNumber group_attno, int64 group,
+						 AttrNumber attno, bool largest)
+{
+	AttrNumber	attnos[2] = {group_attno, attno};
+	ScanKeyData keys[2];
+	MemoryContext old;
+
+	if (table->was_empty)
+		return;
+	old = MemoryContextSwitchTo(table->context);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(group));
+	ScanKeyEntryInitialize(&keys[1], SK_ISNULL | SK_SEARCHNOTNULL, 2, InvalidStrategy, InvalidOid,
+						   InvalidOid, InvalidOid, (Datum) 0);
+	table->ordered = streaming_index_beginscan(table->rel, require_index(table, attnos, 2),
+											   SnapshotSelf, 2);
+	table->direction = largest ? BackwardScanDirection : ForwardScanDirection;
+	index_rescan(table->ordered, keys, 2, NULL, 0);
+	MemoryContextSwitchTo(old);
+}
+
+void
+streaming_state_stop(StreamingStateTable *table)
+{
+	if (table->ordered)
+		index_endscan(table->ordered);
+	table->ordered = NULL;
 }
 
 bool
@@ -636,14 +667,11 @@ streaming_state_next_until(StreamingStateTable *table)
 {
 	MemoryContext old = MemoryContextSwitchTo(table->context);
 	bool		found = table->ordered &&
-		index_getnext_slot(table->ordered, ForwardScanDirection, table->stored);
+		index_getnext_slot(table->ordered, table->direction, table->stored);
 
 	MemoryContextSwitchTo(old);
-	if (!found && table->ordered)
-	{
-		index_endscan(table->ordered);
-		table->ordered = NULL;
-	}
+	if (!found)
+		streaming_state_stop(table);
 	return found;
 }
 

@@ -64,7 +64,8 @@ typedef struct StreamingStateTable
 	EState	   *estate;
 	Relation	index;
 	IndexScanDesc scan;			/* by the hash; NULL: not needed yet */
-	IndexScanDesc ordered;		/* of streaming_state_find_until and _from */
+	IndexScanDesc ordered;		/* of streaming_state_find_until, _from and _end */
+	ScanDirection direction;	/* ditto */
 	Relation	pair;			/* the index of _find_from; NULL: not needed yet */
 	StreamingRowMap *map;		/* where the rows are; or NULL */
 	bool		was_empty;		/* when it was opened */
@@ -150,6 +151,16 @@ extern bool streaming_state_next_until(StreamingStateTable *table);
  */
 extern void streaming_state_find_from(StreamingStateTable *table, int64 hash, AttrNumber attno,
 									  TimestampTz from);
+
+/*
+ * Begins to read the rows whose column group_attno (int8) is group and whose column
+ * attno is not NULL, in the order of that from its least, or largest, on; the two
+ * have an index.  To be read with _next_until, and ended before its end with
+ * _stop.  Rows not flushed may not be found.
+ */
+extern void streaming_state_find_end(StreamingStateTable *table, AttrNumber group_attno,
+									 int64 group, AttrNumber attno, bool largest);
+extern void streaming_state_stop(StreamingStateTable *table);
 
 /* Adds a row (its values are copied); slot has the columns of the table. */
 extern void streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row);

@@ -1,0 +1,924 @@
+/*
+ * compile_weights.c
+ *		Aggregates that follow rows as they appear and disappear, and DISTINCT inside.
+ *
+ * Of a row that disappears, sums and counts can take back what it brought: they add
+ * each row times its weight.  So an aggregate over such rows is written as others,
+ * over weights, which are combined as any:
+ *
+ *	count(x)		sum_weights(w) FILTER (WHERE x IS NOT NULL)
+ *	sum(int)		sum_weights(x * w), if there is an x
+ *	avg(int)		the same divided by their count
+ *	sum(numeric)	weighted_sum(x, w), which knows what scale the sum has then
+ *	bool_and(x)		sum_weights(w) FILTER (WHERE NOT x) = 0, if there is an x
+ *
+ * and the group goes when its rows sum to nothing.  What follows from single values
+ * is answered by a stage of its own beneath, that keeps each value of each group once:
+ *
+ *	input ──┬────────────────────────────────────────▶ groups
+ *			└─▶ values: (keys, tag, x) ── new, gone ────▶
+ *								└─ in order: min, max ──▶
+ *
+ * An aggregate with DISTINCT is that aggregate without it over the values that are new or gone,
+ * a weighted one if some go.  Where several columns are asked for, or under several
+ * conditions, each value is kept for each of them, told apart by a tag.  min and max
+ * are the ends of the values in the order of an index, which the group is told
+ * whenever it is touched (exec/extreme.c).
+ *
+ * Floating-point numbers cannot be taken back exactly, and aggregates of others are
+ * not known: such are computed anew (compile_bag.c).
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "access/transam.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+#include "parser/parse_clause.h"
+#include "parser/parse_func.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "query/compile.h"
+#include "query/key_index.h"
+#include "streaming.h"
+
+typedef enum Method
+{
+	METHOD_COUNT,
+	METHOD_SUM,
+	METHOD_AVG,
+	METHOD_EXTREME,				/* min, max */
+	METHOD_EVERY,
+	METHOD_ANY,
+	METHOD_OTHER
+} Method;
+
+/* An argument of which the values are kept. */
+typedef struct ValueColumn
+{
+	Expr	   *expr;
+	Expr	   *filter;			/* of the only use that an ordered one has */
+	SortGroupClause *distinct;	/* what makes values equal; NULL: their bytes, and they
+								 * are ordered */
+} ValueColumn;
+
+/* Its values under a condition. */
+typedef struct ValueUse
+{
+	int			column;
+	Expr	   *filter;			/* NULL: all */
+} ValueUse;
+
+typedef struct StreamingWeights
+{
+	bool		is_signed;
+	int			nkeys;
+	List	   *columns;		/* of ValueColumn */
+	List	   *uses;			/* of ValueUse; their tags are 1, 2, ... */
+	Index		varno;			/* of the values in aggregates, where it is no relation
+								 * of the query */
+	StreamingStage *values;		/* NULL: there are no uses */
+	bool		changed;		/* there is something to rewrite */
+	List	   *extremes;		/* of Aggref, as rewritten, and */
+	List	   *extreme_columns;	/* of int */
+} StreamingWeights;
+
+/* ---- What can be kept so ---- */
+
+static Method
+method_of(Aggref *aggref)
+{
+	const char *name;
+
+	if (aggref->aggfnoid >= FirstUnpinnedObjectId)
+		return METHOD_OTHER;
+	switch (aggref->aggfnoid)
+	{
+		case F_COUNT_:
+		case F_COUNT_ANY:
+			return METHOD_COUNT;
+		case F_SUM_INT2:
+		case F_SUM_INT4:
+		case F_SUM_INT8:
+		case F_SUM_NUMERIC:
+			return METHOD_SUM;
+		case F_AVG_INT2:
+		case F_AVG_INT4:
+		case F_AVG_INT8:
+		case F_AVG_NUMERIC:
+			return METHOD_AVG;
+		case F_BOOL_AND:
+		case F_EVERY:
+			return METHOD_EVERY;
+		case F_BOOL_OR:
+			return METHOD_ANY;
+	}
+	name = get_func_name(aggref->aggfnoid);
+	return list_length(aggref->args) == 1 && (strcmp(name, "min") == 0 || strcmp(name, "max") == 0) ?
+		METHOD_EXTREME : METHOD_OTHER;
+}
+
+static Expr *
+argument(Aggref *aggref)
+{
+	return aggref->args == NIL ? NULL : linitial_node(TargetEntry, aggref->args)->expr;
+}
+
+/* Where equal values are the same it does not matter how often each is there. */
+static bool
+is_idempotent(Method method)
+{
+	return method == METHOD_EXTREME || method == METHOD_EVERY || method == METHOD_ANY;
+}
+
+/* Which strategy of its argument's order finds the result of min or max; 0: none. */
+static int
+order_strategy(Aggref *aggref)
+{
+	Oid			type = getBaseType(exprType((Node *) argument(aggref)));
+	Oid			opclass = GetDefaultOpClass(type, BTREE_AM_OID);
+	HeapTuple	tuple;
+	Oid			sortop;
+
+	if (!OidIsValid(opclass))
+		return 0;
+	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
+	sortop = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggsortop;
+	ReleaseSysCache(tuple);
+	return OidIsValid(sortop) ? get_op_opfamily_strategy(sortop, get_opclass_family(opclass)) : 0;
+}
+
+/* Can an index tell the least or the largest of its values, however wide they are? */
+static bool
+is_ordered(Aggref *aggref)
+{
+	Node	   *arg = (Node *) argument(aggref);
+	int			strategy = order_strategy(aggref);
+
+	return (strategy == BTLessStrategyNumber || strategy == BTGreaterStrategyNumber) &&
+		exprCollation(arg) == aggref->inputcollid &&
+		streaming_type_fits_index(exprType(arg), exprTypmod(arg));
+}
+
+/* Of equal numbers of different scale any one stands for all; their sum would show which. */
+static bool
+has_scale(Expr *arg)
+{
+	return exprType((Node *) arg) != NUMERICOID || exprTypmod((Node *) arg) >= (int32) VARHDRSZ;
+}
+
+static void
+add_use(StreamingWeights *weights, Expr *expr, Expr *filter, SortGroupClause *distinct)
+{
+	ListCell   *lc;
+	int			column = -1;
+	ValueUse   *use;
+
+	foreach(lc, weights->columns)
+	{
+		ValueColumn *known = lfirst(lc);
+
+		if (equal(known->expr, expr) &&
+			(distinct ? known->distinct && known->distinct->eqop == distinct->eqop :
+			 !known->distinct && equal(known->filter, filter)))
+			column = foreach_current_index(lc);
+	}
+	if (column < 0)
+	{
+		ValueColumn *new = palloc0(sizeof(ValueColumn));
+
+		new->expr = expr;
+		new->filter = distinct ? NULL : filter;
+		new->distinct = distinct;
+		column = list_length(weights->columns);
+		weights->columns = lappend(weights->columns, new);
+	}
+	foreach(lc, weights->uses)
+	{
+		use = lfirst(lc);
+		if (use->column == column && equal(use->filter, filter))
+			return;
+	}
+	use = palloc0(sizeof(ValueUse));
+	use->column = column;
+	use->filter = filter;
+	weights->uses = lappend(weights->uses, use);
+}
+
+/* The tag, from 0, of the values that an aggregate is over. */
+static int
+use_of(StreamingWeights *weights, Aggref *aggref, bool distinct)
+{
+	ListCell   *lc;
+
+	foreach(lc, weights->uses)
+	{
+		ValueUse   *use = lfirst(lc);
+		ValueColumn *column = list_nth(weights->columns, use->column);
+
+		if (equal(column->expr, argument(aggref)) && equal(use->filter, aggref->aggfilter) &&
+			(distinct ? column->distinct &&
+			 column->distinct->eqop == linitial_node(SortGroupClause, aggref->aggdistinct)->eqop :
+			 !column->distinct))
+			return foreach_current_index(lc);
+	}
+	elog(ERROR, "an aggregate's values are not kept");
+}
+
+static bool
+is_distinct(Aggref *aggref)
+{
+	return aggref->aggdistinct != NIL && !is_idempotent(method_of(aggref));
+}
+
+/* Notes what an aggregate needs; false: it is none of those that are kept so. */
+static bool
+plan_aggregate(StreamingWeights *weights, Aggref *aggref)
+{
+	Method		method = method_of(aggref);
+	bool		distinct = is_distinct(aggref);
+
+	if (aggref->aggorder != NIL)
+		return false;
+	weights->changed |= weights->is_signed || aggref->aggdistinct != NIL;
+	if (!weights->is_signed && !distinct)
+		return streaming_is_combinable(aggref, method == METHOD_OTHER);
+	if (method == METHOD_OTHER)
+		return false;
+	if (distinct)
+	{
+		if (method != METHOD_COUNT && !has_scale(argument(aggref)))
+			return false;
+		add_use(weights, argument(aggref), aggref->aggfilter, linitial(aggref->aggdistinct));
+	}
+	else if (method == METHOD_EXTREME)
+	{
+		if (!is_ordered(aggref))
+			return false;
+		add_use(weights, argument(aggref), aggref->aggfilter, NULL);
+	}
+	return true;
+}
+
+static bool
+find_unfit(Node *node, StreamingWeights *weights)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+		return !plan_aggregate(weights, (Aggref *) node);
+	return expression_tree_walker(node, find_unfit, weights);
+}
+
+/* ---- How they are written ---- */
+
+Expr *
+streaming_weight(void)
+{
+	Param	   *param = makeNode(Param);
+
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = PG_INT32_MAX;
+	param->paramtype = INT8OID;
+	param->paramtypmod = -1;
+	param->location = -1;
+	return (Expr *) param;
+}
+
+static Expr *
+call(Oid function, Oid type, List *args)
+{
+	return (Expr *) makeFuncExpr(function, type, args, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+static Expr *
+cast(Oid function, Oid type, Expr *arg)
+{
+	return (Expr *) makeFuncExpr(function, type, list_make1(arg), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CAST);
+}
+
+static Expr *
+zero(void)
+{
+	return (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false,
+							  FLOAT8PASSBYVAL);
+}
+
+/* streaming_internal.name(args) FILTER (WHERE filter) */
+static Expr *
+our_aggregate(const char *name, List *args, Oid type, Expr *filter)
+{
+	Aggref	   *aggref = makeNode(Aggref);
+	ListCell   *lc;
+
+	foreach(lc, args)
+	{
+		Expr	   *arg = lfirst(lc);
+
+		aggref->aggargtypes = lappend_oid(aggref->aggargtypes, exprType((Node *) arg));
+		aggref->args = lappend(aggref->args,
+							   makeTargetEntry(arg, foreach_current_index(lc) + 1, NULL, false));
+	}
+	aggref->aggfnoid = LookupFuncName(list_make2(makeString(STREAMING_INTERNAL_SCHEMA),
+												 makeString(pstrdup(name))),
+									  list_length(args),
+									  (Oid[]) {linitial_oid(aggref->aggargtypes),
+									  llast_oid(aggref->aggargtypes)}, false);
+	aggref->aggtype = type;
+	aggref->aggfilter = filter;
+	aggref->aggkind = AGGKIND_NORMAL;
+	aggref->aggsplit = AGGSPLIT_SIMPLE;
+	aggref->aggno = aggref->aggtransno = -1;
+	aggref->location = -1;
+	return (Expr *) aggref;
+}
+
+static Expr *
+sum_weights(Expr *weight, Expr *filter)
+{
+	return our_aggregate("sum_weights", list_make1(weight), INT8OID, filter);
+}
+
+static Expr *
+both(Expr *a, Expr *b)
+{
+	return (Expr *) make_and_qual((Node *) copyObject(a), (Node *) b);
+}
+
+static Expr *
+count_values(Expr *arg, Expr *filter)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = copyObject(arg);
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	return sum_weights(streaming_weight(), both(filter, (Expr *) test));
+}
+
+/* CASE WHEN count > 0 THEN result END */
+static Expr *
+if_any(Expr *count, Expr *result)
+{
+	CaseExpr   *expr = makeNode(CaseExpr);
+	CaseWhen   *when = makeNode(CaseWhen);
+
+	when->expr = call(F_INT8GT, BOOLOID, list_make2(copyObject(count), zero()));
+	when->result = result;
+	when->location = -1;
+	expr->casetype = exprType((Node *) result);
+	expr->args = list_make1(when);
+	expr->defresult = (Expr *) makeNullConst(expr->casetype, -1, InvalidOid);
+	expr->location = -1;
+	return (Expr *) expr;
+}
+
+/* sum and avg */
+static Expr *
+weighted_number(Method method, Expr *arg, Expr *filter)
+{
+	Oid			type = exprType((Node *) arg);
+	Expr	   *count;
+	Expr	   *sum;
+
+	if (type == NUMERICOID || type == INT8OID)
+		return our_aggregate(method == METHOD_SUM ? "weighted_sum" : "weighted_avg",
+							 list_make2(type == INT8OID ? cast(F_NUMERIC_INT8, NUMERICOID, arg) : arg,
+										streaming_weight()), NUMERICOID, filter);
+	arg = cast(type == INT4OID ? F_INT8_INT4 : F_INT8_INT2, INT8OID, arg);
+	count = count_values(arg, filter);
+	sum = sum_weights(call(F_INT8MUL, INT8OID, list_make2(copyObject(arg), streaming_weight())),
+					  copyObject(filter));
+	if (method == METHOD_SUM)
+		return if_any(count, sum);
+	return if_any(count, call(F_NUMERIC_DIV, NUMERICOID,
+							  list_make2(cast(F_NUMERIC_INT8, NUMERICOID, sum),
+										 cast(F_NUMERIC_INT8, NUMERICOID, copyObject(count)))));
+}
+
+static Expr *
+weighted(Aggref *aggref, Expr *arg, Expr *filter)
+{
+	Method		method = method_of(aggref);
+
+	switch (method)
+	{
+		case METHOD_COUNT:
+			return arg ? count_values(arg, filter) : sum_weights(streaming_weight(), filter);
+		case METHOD_SUM:
+		case METHOD_AVG:
+			return weighted_number(method, arg, filter);
+		case METHOD_EVERY:
+			return if_any(count_values(arg, filter),
+						  call(F_INT8EQ, BOOLOID,
+							   list_make2(sum_weights(streaming_weight(),
+													  both(filter, make_notclause(copyObject(arg)))),
+										  zero())));
+		case METHOD_ANY:
+			return if_any(count_values(arg, filter),
+						  call(F_INT8GT, BOOLOID,
+							   list_make2(sum_weights(streaming_weight(),
+													  both(filter, copyObject(arg))),
+										  zero())));
+		default:
+			elog(ERROR, "aggregate %u cannot be weighted", aggref->aggfnoid);
+	}
+}
+
+static bool
+has_tags(StreamingWeights *weights)
+{
+	return list_length(weights->uses) > 1;
+}
+
+/* Index, from 0, of a column among those of the values. */
+static int
+position_of(StreamingWeights *weights, int column)
+{
+	return weights->nkeys + (has_tags(weights) ? 1 : 0) + column;
+}
+
+static Expr *
+value_column(StreamingWeights *weights, int column)
+{
+	Node	   *expr = (Node *) ((ValueColumn *) list_nth(weights->columns, column))->expr;
+
+	return (Expr *) makeVar(weights->varno, position_of(weights, column) + 1, exprType(expr),
+							exprTypmod(expr), exprCollation(expr), 0);
+}
+
+/* The values are those with a tag; NULL: there is only one. */
+static Expr *
+has_tag(StreamingWeights *weights, int tag)
+{
+	if (!has_tags(weights))
+		return NULL;
+	return make_opclause(Int4EqualOperator, BOOLOID, false,
+						 (Expr *) makeVar(weights->varno, weights->nkeys + 1, INT4OID, -1, InvalidOid, 0),
+						 (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+											Int32GetDatum(tag + 1), false, true),
+						 InvalidOid, InvalidOid);
+}
+
+/* The aggregate over the values instead of the rows. */
+static Expr *
+over_values(StreamingWeights *weights, Aggref *aggref, bool distinct)
+{
+	int			tag = use_of(weights, aggref, distinct);
+	int			column = ((ValueUse *) list_nth(weights->uses, tag))->column;
+	Expr	   *arg = value_column(weights, column);
+	Expr	   *filter = has_tag(weights, tag);
+	Aggref	   *result;
+
+	if (distinct && weights->is_signed)
+		return weighted(aggref, arg, filter);
+	result = copyObject(aggref);
+	linitial_node(TargetEntry, result->args)->expr = arg;
+	linitial_node(TargetEntry, result->args)->ressortgroupref = 0;
+	result->aggfilter = filter;
+	result->aggdistinct = NIL;
+	if (!distinct && !list_member(weights->extremes, result))
+	{
+		weights->extremes = lappend(weights->extremes, result);
+		weights->extreme_columns = lappend_int(weights->extreme_columns, column);
+	}
+	return (Expr *) result;
+}
+
+static Node *
+rewrite(Node *node, StreamingWeights *weights)
+{
+	Aggref	   *aggref = (Aggref *) node;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, Aggref))
+		return expression_tree_mutator(node, rewrite, weights);
+	if (is_distinct(aggref))
+		return (Node *) over_values(weights, aggref, true);
+	if (weights->is_signed && method_of(aggref) == METHOD_EXTREME)
+		return (Node *) over_values(weights, aggref, false);
+	if (weights->is_signed)
+		return (Node *) weighted(aggref, copyObject(argument(aggref)),
+								 copyObject(aggref->aggfilter));
+	aggref = copyObject(aggref);
+	if (aggref->aggdistinct != NIL)
+		linitial_node(TargetEntry, aggref->args)->ressortgroupref = 0;
+	aggref->aggdistinct = NIL;
+	return (Node *) aggref;
+}
+
+/* Is a key of the query a window of event time? */
+static bool
+closes(StreamingCompiler *compiler, Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->groupClause)
+	{
+		TargetEntry *tle = get_sortgroupclause_tle(lfirst(lc), query->targetList);
+
+		if (streaming_window_of(compiler, query, (Node *) tle->expr).kind != STREAMING_WINDOW_NONE)
+			return true;
+	}
+	return false;
+}
+
+StreamingWeights *
+streaming_plan_weights(StreamingCompiler *compiler, Query *query)
+{
+	StreamingWeights *weights = palloc0(sizeof(StreamingWeights));
+
+	weights->is_signed = weights->changed = streaming_input_is_signed(compiler, query);
+	weights->nkeys = list_length(query->groupClause);
+	weights->varno = list_length(query->rtable) + 1;
+	if (find_unfit((Node *) query->targetList, weights) || find_unfit(query->havingQual, weights) ||
+		!weights->changed)
+		return NULL;
+	/* two statements read the rows; of values that disappear none is closed */
+	if (weights->uses != NIL &&
+		(contain_volatile_functions((Node *) query) ||
+		 (weights->is_signed && closes(compiler, query))))
+		return NULL;
+	if (weights->uses != NIL)
+		weights->values = streaming_add_stage(compiler);
+	query->targetList = (List *) rewrite((Node *) query->targetList, weights);
+	query->havingQual = rewrite(query->havingQual, weights);
+	return weights;
+}
+
+int
+streaming_count_rows(StreamingWeights *weights, List **aggrefs)
+{
+	Node	   *count;
+
+	if (!weights->is_signed)
+		return 0;
+	count = (Node *) sum_weights(streaming_weight(), NULL);
+	*aggrefs = list_append_unique(*aggrefs, count);
+	return weights->nkeys == 0 ? 0 : streaming_list_position(*aggrefs, count) + 1;
+}
+
+/* ---- The stage of the values ---- */
+
+/* What is not to be evaluated where the condition does not hold. */
+static Expr *
+guarded(Expr *expr, Expr *filter)
+{
+	CaseExpr   *result;
+	CaseWhen   *when;
+
+	if (filter == NULL || IsA(expr, Var))
+		return copyObject(expr);
+	result = makeNode(CaseExpr);
+	when = makeNode(CaseWhen);
+	when->expr = copyObject(filter);
+	when->result = copyObject(expr);
+	when->location = -1;
+	result->casetype = exprType((Node *) expr);
+	result->casecollid = exprCollation((Node *) expr);
+	result->args = list_make1(when);
+	result->defresult = (Expr *) makeNullConst(result->casetype, exprTypmod((Node *) expr),
+											   result->casecollid);
+	result->location = -1;
+	return (Expr *) result;
+}
+
+/* One row of VALUES: tag, whether the condition holds, and the columns. */
+static List *
+values_row(StreamingWeights *weights, int tag)
+{
+	ValueUse   *use = list_nth(weights->uses, tag);
+	List	   *row = list_make2(makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+										   Int32GetDatum(tag + 1), false, true),
+								 use->filter ? copyObject((Node *) use->filter) :
+								 makeBoolConst(true, false));
+	ListCell   *lc;
+
+	foreach(lc, weights->columns)
+	{
+		Expr	   *expr = ((ValueColumn *) lfirst(lc))->expr;
+		Node	   *value = foreach_current_index(lc) == use->column ?
+			(Node *) guarded(expr, use->filter) :
+			(Node *) makeNullConst(exprType((Node *) expr), exprTypmod((Node *) expr),
+								   exprCollation((Node *) expr));
+
+		row = lappend(row, value);
+	}
+	return row;
+}
+
+/* FROM ..., LATERAL (VALUES ...); returns its number. */
+static Index
+add_values(StreamingWeights *weights, Query *rows)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+	List	   *names = list_make2(makeString("tag"), makeString("holds"));
+	List	   *first;
+	ListCell   *lc;
+
+	for (int i = 0; i < list_length(weights->uses); i++)
+		rte->values_lists = lappend(rte->values_lists, values_row(weights, i));
+	first = linitial(rte->values_lists);
+	for (int i = 0; i < list_length(weights->columns); i++)
+		names = lappend(names, makeString(psprintf("x%d", i + 1)));
+	foreach(lc, first)
+	{
+		rte->coltypes = lappend_oid(rte->coltypes, exprType(lfirst(lc)));
+		rte->coltypmods = lappend_int(rte->coltypmods, -1);
+		rte->colcollations = lappend_oid(rte->colcollations, exprCollation(lfirst(lc)));
+	}
+	rte->rtekind = RTE_VALUES;
+	rte->alias = makeAlias("asked", names);
+	rte->eref = makeAlias("asked", copyObject(names));
+	rte->lateral = true;
+	rte->inFromCl = true;
+	rows->rtable = lappend(rows->rtable, rte);
+	rtr->rtindex = list_length(rows->rtable);
+	rows->jointree->fromlist = lappend(rows->jointree->fromlist, rtr);
+	return rtr->rtindex;
+}
+
+/* SELECT keys, tag, columns: what of the rows are values. */
+static Query *
+values_query(StreamingWeights *weights, Query *partial)
+{
+	Query	   *rows = copyObject(partial);
+	bool		tags = has_tags(weights);
+	Expr	   *condition = ((ValueUse *) linitial(weights->uses))->filter;
+	Index		varno = 0;
+	ListCell   *lc;
+
+	rows->targetList = list_truncate(rows->targetList, weights->nkeys);
+	rows->hasAggs = false;
+	if (tags)
+	{
+		varno = add_values(weights, rows);
+		rows->targetList = lappend(rows->targetList,
+								   makeTargetEntry((Expr *) makeVar(varno, 1, INT4OID, -1, InvalidOid, 0),
+												   0, NULL, false));
+		condition = (Expr *) makeVar(varno, 2, BOOLOID, -1, InvalidOid, 0);
+	}
+	rows->jointree->quals = make_and_qual(rows->jointree->quals, (Node *) copyObject(condition));
+	foreach(lc, weights->columns)
+	{
+		Node	   *expr = (Node *) ((ValueColumn *) lfirst(lc))->expr;
+		Expr	   *value = tags ?
+			(Expr *) makeVar(varno, foreach_current_index(lc) + 3, exprType(expr), -1,
+							 exprCollation(expr), 0) :
+			(Expr *) copyObject(expr);
+
+		rows->targetList = lappend(rows->targetList, makeTargetEntry(value, 0, NULL, false));
+	}
+	foreach(lc, rows->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		tle->resno = foreach_current_index(lc) + 1;
+		tle->resname = psprintf("v%d", tle->resno);
+	}
+	return rows;
+}
+
+/* Keys, and outputs, of the values: those of the group, the tag, the columns. */
+static void
+fill_keys(StreamingWeights *weights, StreamingStage *stage, StreamingStage *owner, Query *rows)
+{
+	int			n = list_length(rows->targetList);
+	ListCell   *lc;
+
+	stage->nkeys = stage->noutputs = n;
+	stage->keys = palloc0(sizeof(StreamingValue) * n);
+	stage->outputs = palloc0(sizeof(StreamingValue) * n);
+	memcpy(stage->keys, owner->keys, sizeof(StreamingValue) * weights->nkeys);
+	if (has_tags(weights))
+	{
+		streaming_fill_value(&stage->keys[weights->nkeys], "tag",
+							 (Node *) list_nth_node(TargetEntry, rows->targetList, weights->nkeys)->expr);
+		stage->keys[weights->nkeys].eqop = Int4EqualOperator;
+	}
+	foreach(lc, weights->columns)
+	{
+		ValueColumn *column = lfirst(lc);
+		int			i = position_of(weights, foreach_current_index(lc));
+
+		streaming_fill_value(&stage->keys[i], psprintf("x%d", foreach_current_index(lc) + 1),
+							 (Node *) column->expr);
+		if (column->distinct)
+			stage->keys[i].eqop = column->distinct->eqop;
+		else
+			stage->ordered = bms_add_member(stage->ordered, i);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		StreamingValue *key = &stage->keys[i];
+
+		stage->outputs[i] = *key;
+		stage->outputs[i].eqop = InvalidOid;
+		stage->outputs[i].key = i;
+		stage->output_exprs = lappend(stage->output_exprs,
+									  makeTargetEntry((Expr *) makeVar(1, i + 1, key->type, key->typmod,
+																	   key->collation, 0),
+													  i + 1, key->name, false));
+	}
+}
+
+/* GROUP BY all columns of rows. */
+static void
+group_values(StreamingWeights *weights, Query *rows)
+{
+	for (int i = weights->nkeys; i < list_length(rows->targetList); i++)
+	{
+		TargetEntry *tle = list_nth_node(TargetEntry, rows->targetList, i);
+		SortGroupClause *clause = makeNode(SortGroupClause);
+
+		if (has_tags(weights) && i == weights->nkeys)
+		{
+			clause->eqop = Int4EqualOperator;
+			clause->sortop = Int4LessOperator;
+			clause->hashable = true;
+		}
+		else
+		{
+			int			column = i - position_of(weights, 0);
+
+			*clause = *((ValueColumn *) list_nth(weights->columns, column))->distinct;
+		}
+		clause->tleSortGroupRef = assignSortGroupRef(tle, rows->targetList);
+		rows->groupClause = lappend(rows->groupClause, clause);
+	}
+}
+
+/*
+ * Over rows that only appear a value is there or not, as a group without aggregates
+ * is; over others it is counted.
+ */
+static void
+compile_values(StreamingCompiler *compiler, StreamingWeights *weights, StreamingStage *owner,
+			   Query *partial)
+{
+	StreamingStage *stage = weights->values;
+	Query	   *rows = values_query(weights, partial);
+
+	stage->keeps_values = stage->grouped = true;
+	stage->nowner_keys = weights->nkeys;
+	fill_keys(weights, stage, owner, rows);
+	if (weights->is_signed)
+	{
+		stage->kind = STREAMING_STAGE_MULTISET;
+		rows->groupClause = NIL;
+		streaming_add_edge(stage, streaming_make_counted_edge(compiler, rows, stage->keys, stage->nkeys));
+		return;
+	}
+	stage->kind = STREAMING_STAGE_COMBINE;
+	stage->only_appears = true;
+	stage->aggs = palloc0(sizeof(StreamingAggregate));
+	stage->closes = copyObject(owner->closes);
+	stage->closes_text = owner->closes_text;
+	group_values(weights, rows);
+	streaming_add_edge(stage, streaming_make_edge(compiler, rows, false));
+}
+
+/* ---- The edges of the groups ---- */
+
+static bool
+reads_values(Node *node, StreamingWeights *weights)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varno == (int) weights->varno;
+	return expression_tree_walker(node, reads_values, weights);
+}
+
+/* The aggregate over no rows. */
+static Aggref *
+idle(Aggref *aggref)
+{
+	Aggref	   *result = copyObject(aggref);
+	ListCell   *lc;
+
+	foreach(lc, result->args)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Node	   *expr = (Node *) tle->expr;
+
+		tle->expr = (Expr *) makeNullConst(exprType(expr), exprTypmod(expr), exprCollation(expr));
+	}
+	result->aggfilter = (Expr *) makeBoolConst(false, false);
+	return result;
+}
+
+/*
+ * Of the aggregates of query, behind nkeys keys, those over the values, or those over
+ * the rows, remain; the others are over nothing, which adds nothing to them.  False:
+ * none remains.
+ */
+static bool
+keep_aggregates(StreamingWeights *weights, Query *query, bool of_values)
+{
+	bool		any = false;
+
+	for (int i = weights->nkeys; i < list_length(query->targetList); i++)
+	{
+		TargetEntry *tle = list_nth_node(TargetEntry, query->targetList, i);
+		bool		remains = reads_values((Node *) tle->expr, weights) == of_values &&
+			!list_member(weights->extremes, tle->expr);
+
+		if (!remains)
+			tle->expr = (Expr *) idle((Aggref *) tle->expr);
+		any |= remains;
+	}
+	return any;
+}
+
+/* SELECT keys, aggregates FROM <the values' changes> GROUP BY keys; NULL: it has none. */
+static Query *
+over_changes(StreamingWeights *weights, Query *partial)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+
+	query->targetList = copyObject(partial->targetList);
+	if (!keep_aggregates(weights, query, true))
+		return NULL;
+	ChangeVarNodes((Node *) query->targetList, weights->varno, 1, 0);
+	for (int i = 0; i < weights->nkeys; i++)
+	{
+		StreamingValue *key = &weights->values->keys[i];
+
+		list_nth_node(TargetEntry, query->targetList, i)->expr =
+			(Expr *) makeVar(1, i + 1, key->type, key->typmod, key->collation, 0);
+	}
+	rtr->rtindex = 1;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->hasAggs = true;
+	query->rtable = list_make1(streaming_delta_rte(weights->values));
+	query->jointree = makeFromExpr(list_make1(rtr), NULL);
+	query->groupClause = copyObject(partial->groupClause);
+	return query;
+}
+
+/* Has each row of a group a value under some tag, so that the group needs no more? */
+static bool
+has_all_rows(StreamingWeights *weights)
+{
+	ListCell   *lc;
+
+	foreach(lc, weights->uses)
+	{
+		if (((ValueUse *) lfirst(lc))->filter == NULL)
+			return true;
+	}
+	return false;
+}
+
+void
+streaming_compile_weights(StreamingCompiler *compiler, StreamingWeights *weights,
+						  StreamingStage *stage, Query *partial, List *aggrefs)
+{
+	Query	   *over_rows = copyObject(partial);
+	bool		of_rows = keep_aggregates(weights, over_rows, false);
+	Query	   *changes = NULL;
+	ListCell   *lc;
+
+	if (weights->values)
+	{
+		compile_values(compiler, weights, stage, partial);
+		changes = over_changes(weights, partial);
+	}
+	/* late rows are counted once, and not by a statement that joins them with VALUES */
+	if (changes == NULL || of_rows || !has_all_rows(weights) ||
+		(stage->closes && has_tags(weights)))
+		streaming_add_edge(stage, streaming_make_edge(compiler, over_rows, false));
+	if (weights->values)
+		weights->values->edges[0].again = stage->nedges > 0;
+	if (changes)
+		streaming_add_edge(stage, streaming_make_edge(compiler, changes, false));
+	foreach(lc, weights->extremes)
+	{
+		int			i = streaming_list_position(aggrefs, lfirst(lc));
+		StreamingAggregate *agg = &stage->aggs[i];
+
+		agg->store = weights->values;
+		agg->store_key = position_of(weights, list_nth_int(weights->extreme_columns,
+														   foreach_current_index(lc)));
+		agg->largest = order_strategy(lfirst(lc)) == BTGreaterStrategyNumber;
+	}
+}
