@@ -50,6 +50,14 @@ extern void streaming_push_row(StreamingPush *push, TupleTableSlot *slot);
 extern void streaming_push_flush(StreamingPush *push);
 extern void streaming_push_end(StreamingPush *push);
 
+/*
+ * The view that is furthest behind in a stream, and by more than
+ * streaming.push_limit; Invalid: there is none.  must_wait: there is one; tells it
+ * that somebody waits.  Both in a transaction.
+ */
+extern Oid	streaming_push_behind(Oid stream);
+extern bool streaming_push_must_wait(Oid stream);
+
 /* in push_tables.c */
 
 /* Row of streaming.push_segments. */
