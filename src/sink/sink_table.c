@@ -28,6 +28,7 @@
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
@@ -45,6 +46,7 @@
 
 #include "sink/sink.h"
 #include "sink/sink_table_sql.h"
+#include "stream.h"
 
 typedef struct TableSink
 {
@@ -399,6 +401,30 @@ check_key(StreamingProgram *program)
 	}
 }
 
+/*
+ * What is written to a stream must be known by its name: readers hold it back, drains
+ * come by it, and it must not come back (sink_push.c).
+ */
+static void
+check_partitions(Relation rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(RelationGetRelid(rel), AccessShareLock, NULL))
+	{
+		StreamingSourceKind kind;
+
+		if (!streaming_is_stream(lfirst_oid(lc), &kind) || kind != STREAMING_SOURCE_PUSH)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("partitioned table \"%s\" cannot be the sink of a continuous view",
+						RelationGetRelationName(rel)),
+				 errdetail("Its partition \"%s\" is a pushed stream.", get_rel_name(lfirst_oid(lc))),
+				 errhint("Let a view write to the stream itself, and another one, with another condition, to an ordinary table.")));
+	}
+}
+
 static void
 table_check(StreamingProgram *program)
 {
@@ -414,6 +440,8 @@ table_check(StreamingProgram *program)
 				 errhint("Workers cannot see temporary tables. Make it an ordinary or an unlogged table.")));
 	if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
 		check_foreign(program, rel);
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		check_partitions(rel);
 	switch (program->output_mode)
 	{
 		case STREAMING_OUTPUT_APPEND:

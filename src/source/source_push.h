@@ -81,7 +81,8 @@ extern void streaming_push_write_segment(Oid stream, const StreamingPushSegment 
 extern void streaming_push_create_tables(Oid stream);
 
 /*
- * Raises an error if a row that the stream holds breaks its constraints.  The
+ * Raises an error if a row that the stream holds breaks its constraints, or is not one
+ * of the partition that it is.  The
  * caller has locked the stream so that nobody pushes.
  */
 extern void streaming_push_check_rows(Oid stream);
