@@ -61,6 +61,10 @@ INSERT INTO items (pieces) VALUES (16) RETURNING note;
 ALTER FOREIGN TABLE items ALTER price SET DEFAULT 2, ALTER who DROP DEFAULT;
 ALTER FOREIGN TABLE items ALTER total DROP EXPRESSION;
 INSERT INTO items (pieces) VALUES (17) RETURNING price, total, who;
+-- a statement does not read what it inserts
+INSERT INTO items (pieces) SELECT i FROM generate_series(1001, 4000) i;
+INSERT INTO items (pieces) SELECT pieces FROM items WHERE pieces > 1000;
+SELECT count(*), count(DISTINCT pieces), count(DISTINCT id) FROM items WHERE pieces > 1000;
 CREATE RULE r AS ON INSERT TO items DO NOTHING;
 SET client_min_messages = warning;
 DROP FOREIGN TABLE items CASCADE;
