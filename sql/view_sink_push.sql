@@ -69,6 +69,28 @@ INSERT INTO clicks VALUES ('/quiet', 1, '2026-01-01 00:10Z');
 SELECT streaming.drain('to_strict');
 SELECT url FROM strict WHERE url LIKE '/Q%' OR url IS NULL ORDER BY url;
 
+-- values out of line, of types of all kinds, columns that were dropped
+CREATE TYPE pair AS (a int, b text);
+CREATE DOMAIN short AS text CHECK (length(value) < 10);
+CREATE FOREIGN TABLE wide (gone int, n int, t text, p pair, a numeric[], j jsonb, s text) SERVER streaming OPTIONS (retention '1 day');
+CREATE FOREIGN TABLE wide_copy (j jsonb, gone text, a numeric[], n int, p pair, t text, s short, late int) SERVER streaming OPTIONS (retention '1 day');
+ALTER FOREIGN TABLE wide DROP COLUMN gone;
+ALTER FOREIGN TABLE wide_copy DROP COLUMN gone;
+CREATE FOREIGN TABLE wide_plain (s text, n int, t text, p pair, a numeric[], j jsonb, other int) SERVER streaming OPTIONS (retention '1 day');
+CREATE VIEW copying WITH (streaming.sink = 'wide_copy', streaming.trigger = 'manual') AS SELECT * FROM wide;
+CREATE VIEW plainly WITH (streaming.sink = 'wide_plain', streaming.trigger = 'manual') AS SELECT * FROM wide;
+CREATE VIEW again WITH (streaming.trigger = 'manual') AS SELECT n, t, p, a, j, s FROM wide_copy;
+INSERT INTO wide SELECT i, (SELECT string_agg(md5(i::text || k), '') FROM generate_series(1, 200 * i) k), (i, repeat('b', i))::pair,
+    array_fill(i::numeric, ARRAY[i * 100]), jsonb_build_object('k', repeat('j', i * 1000)), CASE WHEN i < 20 THEN 'short' END
+    FROM generate_series(1, 30) i;
+SELECT streaming.drain('again'), streaming.drain('plainly');
+SELECT count(*), sum(length(t)) FROM again;
+(TABLE wide EXCEPT ALL SELECT n, t, p, a, j, s FROM wide_copy) UNION ALL (SELECT n, t, p, a, j, s FROM wide_copy EXCEPT ALL TABLE wide);
+(TABLE wide EXCEPT ALL SELECT n, t, p, a, j, s FROM wide_plain) UNION ALL (SELECT n, t, p, a, j, s FROM wide_plain EXCEPT ALL TABLE wide);
+(TABLE wide EXCEPT ALL TABLE again) UNION ALL (TABLE again EXCEPT ALL TABLE wide);
+INSERT INTO wide (s) VALUES ('not a short one');
+SELECT streaming.drain('copying');
+
 -- What cannot be.
 -- rows that disappear or change
 CREATE VIEW v WITH (streaming.sink = 'clean_clicks') AS SELECT url, count(*) AS ms FROM clicks GROUP BY url;
@@ -76,6 +98,7 @@ CREATE VIEW v WITH (streaming.sink = 'clean_clicks', streaming.output_mode = 'ap
 CREATE VIEW v WITH (streaming.sink = 'clean_clicks', streaming.output_mode = 'complete') AS SELECT url FROM clicks;
 CREATE VIEW v WITH (streaming.sink = 'clean_clicks') AS SELECT url FROM per_url;
 -- columns
+CREATE VIEW v WITH (streaming.sink = 'clean_clicks') AS SELECT FROM clicks;
 CREATE VIEW v WITH (streaming.sink = 'clean_clicks') AS SELECT url AS path FROM clicks;
 CREATE VIEW v WITH (streaming.sink = 'clean_clicks') AS SELECT at AS ms FROM clicks;
 CREATE FOREIGN TABLE made (a text, twice text GENERATED ALWAYS AS (a || a) STORED, id int GENERATED ALWAYS AS IDENTITY) SERVER streaming;
@@ -123,7 +146,9 @@ SELECT streaming.drain('per_url');
 SELECT n FROM per_url WHERE source = 'mine';
 
 SET client_min_messages = warning;
-DROP FOREIGN TABLE clicks, clean_clicks, minutes, strict, made CASCADE;
+DROP FOREIGN TABLE clicks, clean_clicks, minutes, strict, made, wide, wide_copy, wide_plain CASCADE;
+DROP TYPE pair;
+DROP DOMAIN short;
 DROP FUNCTION louder;
 REVOKE CREATE ON SCHEMA public FROM regress_writer, regress_other;
 DROP ROLE regress_writer, regress_other;

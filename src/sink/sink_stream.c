@@ -67,6 +67,11 @@ streaming_sink_stream_check(StreamingProgram *program, StreamingStream *stream)
 {
 	StreamingStage *stage = streaming_last_stage(program);
 
+	if (stage->noutputs == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a continuous view without columns cannot have a stream as its sink"),
+				 errhint("Select at least one column.")));
 	for (int i = 0; i < stage->noutputs; i++)
 	{
 		StreamingValue *output = &stage->outputs[i];
