@@ -131,6 +131,7 @@ OBJS = \
 	src/sink/sink_functions.o \
 	src/sink/sink_kafka.o \
 	src/sink/sink_memory.o \
+	src/sink/sink_push.o \
 	src/sink/sink_rows.o \
 	src/sink/sink_stream.o \
 	src/sink/sink_table.o \

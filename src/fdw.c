@@ -12,7 +12,8 @@
  * stream is the one thing that is scanned in parallel.
  *
  * INSERT and COPY into a pushed stream collect rows (source_push.c) and write them
- * in blocks, so that a statement costs about what it costs on a table.  Into
+ * in blocks, so that a statement costs about what it costs on a table; where triggers
+ * may look for the rows of their statement, each is written as it comes.  Into
  * another one they become messages in the outbox (sink/stream_writer.c), which
  * leave at commit.  UPDATE, DELETE and TRUNCATE are refused by PostgreSQL
  * itself, since there are no callbacks for them.
@@ -74,6 +75,7 @@ typedef struct StreamInsert
 {
 	StreamingPush *push;
 	StreamingStreamWriter *writer;
+	bool		at_once;		/* pushed rows are written one by one */
 } StreamInsert;
 
 /* A scan. */
@@ -649,6 +651,20 @@ begin_modify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *fdw_private,
 		begin_insert(mtstate, rinfo);
 }
 
+/*
+ * Triggers see, as on a table, the rows that their statement has inserted before: those
+ * for each row the ones before it, those behind the statement all.  There is no
+ * callback between the last row and these.
+ */
+static bool
+has_looking_triggers(ResultRelInfo *rinfo)
+{
+	TriggerDesc *triggers = rinfo ? rinfo->ri_TrigDesc : NULL;
+
+	return triggers && (triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
+						triggers->trig_insert_after_statement);
+}
+
 static void
 begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
@@ -667,6 +683,8 @@ begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 	if (kind == STREAMING_SOURCE_PUSH)
 	{
 		insert->push = streaming_push_begin(rel);
+		insert->at_once = has_looking_triggers(rinfo) ||
+			has_looking_triggers(rinfo->ri_RootResultRelInfo);
 		return;
 	}
 	stream = streaming_stream_open(RelationGetRelid(rel), rel->rd_rel->relowner);
@@ -687,10 +705,17 @@ exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 	/* The executor leaves constraints of foreign tables to whoever keeps their rows. */
 	if (rel->rd_att->constr)
 		ExecConstraints(rinfo, slot, estate);
-	if (rel->rd_rel->relispartition && rinfo->ri_RootResultRelInfo == NULL)
+	/* A row that was routed here is of the partition, unless a trigger has changed it. */
+	if (rel->rd_rel->relispartition &&
+		(rinfo->ri_RootResultRelInfo == NULL ||
+		 (rinfo->ri_TrigDesc && rinfo->ri_TrigDesc->trig_insert_before_row)))
 		(void) ExecPartitionCheck(rinfo, slot, estate, true);
 	if (insert->push)
+	{
 		streaming_push_row(insert->push, slot);
+		if (insert->at_once)
+			streaming_push_flush(insert->push);
+	}
 	else
 	{
 		slot_getallattrs(slot);

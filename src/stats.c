@@ -54,6 +54,7 @@
 #include "shared/sink_slots.h"
 #include "source/source.h"
 #include "shared/slots.h"
+#include "push/source_push.h"
 
 /* Records rejected one after the other that are trouble, where there were good ones before. */
 #define MANY_REJECTED	100
@@ -166,6 +167,7 @@ sink_is_in_trouble(Oid sink, char *error)
 {
 	char		trouble[STREAMING_SINK_ERROR_LENGTH] = "";
 	StreamingSinkSlot *slot;
+	Oid			behind;
 
 	LWLockAcquire(streaming_sinks->lock, LW_SHARED);
 	slot = streaming_sink_slot(sink, false);
@@ -174,6 +176,10 @@ sink_is_in_trouble(Oid sink, char *error)
 	LWLockRelease(streaming_sinks->lock);
 	if (trouble[0])
 		explain_trouble("sink", sink, trouble, "streaming.stat_sinks", error);
+	else if (OidIsValid(behind = streaming_push_behind(sink)))
+		snprintf(error, STREAMING_ERROR_LENGTH,
+				 "waits for continuous view \"%s\", which is more than streaming.push_limit (%d kB) behind in its sink \"%s\"",
+				 get_rel_name(behind), streaming_push_limit, get_rel_name(sink));
 	else if (streaming_outbox_full(sink))
 		snprintf(error, STREAMING_ERROR_LENGTH,
 				 "waits for its sink \"%s\": more than streaming.outbox_size (%d kB) is not delivered yet",

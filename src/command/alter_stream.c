@@ -12,6 +12,8 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
@@ -162,9 +164,20 @@ streaming_refuse_column_type(Oid relid, AlterTableStmt *stmt)
 	}
 }
 
-/* May rows that are there break a constraint that stmt adds? */
+/* Is relid what a command attaches to a partitioned table, or a part of that? */
 static bool
-adds_constraint(Node *stmt)
+is_attached(Oid relid, AlterTableCmd *command)
+{
+	Oid			attached = RangeVarGetRelid(castNode(PartitionCmd, command->def)->name, NoLock, true);
+
+	return relid == attached ||
+		(get_rel_relispartition(relid) &&
+		 list_member_oid(get_partition_ancestors(relid), attached));
+}
+
+/* May rows of relid that are there break a constraint that stmt adds? */
+static bool
+adds_constraint(Oid relid, Node *stmt)
 {
 	ListCell   *lc;
 
@@ -178,6 +191,10 @@ adds_constraint(Node *stmt)
 		{
 			case AT_AddConstraint:
 				if (!castNode(Constraint, command->def)->skip_validation)
+					return true;
+				break;
+			case AT_AttachPartition:
+				if (is_attached(relid, command))
 					return true;
 				break;
 			case AT_AddColumn:
@@ -229,7 +246,7 @@ check_stream(Oid relid, Node *stmt)
 	if (kind == STREAMING_SOURCE_PUSH)
 	{
 		streaming_push_create_tables(relid);
-		if (adds_constraint(stmt))
+		if (adds_constraint(relid, stmt))
 			streaming_push_check_rows(relid);
 	}
 	streaming_workers_notify();

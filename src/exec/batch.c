@@ -57,7 +57,7 @@
 #include "catalog/run_as.h"
 #include "sink/outbox.h"
 #include "sink/sink.h"
-#include "streaming.h"
+#include "push/source_push.h"
 
 struct StreamingViewState
 {
@@ -441,6 +441,17 @@ streaming_view_is_held_back(StreamingViewState *state)
 {
 	return state->valid && state->program && OidIsValid(state->program->sink.relid) &&
 		streaming_outbox_full(state->program->sink.relid);
+}
+
+/* Those who read the stream it writes to are to take what is there first. */
+static bool
+waits_for_readers(StreamingViewState *state)
+{
+	Oid			sink = state->program->sink.relid;
+	StreamingSourceKind kind;
+
+	return OidIsValid(sink) && streaming_is_stream(sink, &kind) &&
+		kind == STREAMING_SOURCE_PUSH && streaming_push_must_wait(sink);
 }
 
 bool
@@ -986,6 +997,14 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 		(state->definition->trigger == STREAMING_TRIGGER_MANUAL && !drained))
 	{
 		result->more = true;
+		end_block();
+		MemoryContextSwitchTo(caller);
+		return false;
+	}
+	/* Whoever drains it may wait for what a view above is to take after it. */
+	if (!drained && waits_for_readers(state))
+	{
+		result->held_back = true;
 		end_block();
 		MemoryContextSwitchTo(caller);
 		return false;

@@ -62,7 +62,7 @@ extern StreamingTime streaming_view_due(StreamingViewState *state);
  * commits it.  drained: somebody waits for it.  Returns false if there was
  * nothing to do, or, with more set in *result, if the view is not to run now,
  * though the caller does not know yet: it has been paused, or runs only when
- * it is drained.  On error it has thrown: the caller aborts the transaction,
+ * it is drained; or with held_back.  On error it has thrown: the caller aborts the transaction,
  * then calls streaming_view_aborted; the state stays usable (retry with
  * back-off).
  */

@@ -437,7 +437,10 @@ adapt_column(StreamingStream *stream, Oid relid, int i)
 											FORMAT_TYPE_FORCE_QUALIFY);
 	char	   *command = NULL;
 
-	if (stored == NULL)
+	if (stored == NULL && get_attgenerated(stream->relid, i + 1) == ATTRIBUTE_GENERATED_STORED)
+		refuse_change(psprintf("cannot add generated column \"%s\" to stream %s while it holds rows",
+							   NameStr(att->attname), stream->name));
+	else if (stored == NULL)
 		command = psprintf("ADD COLUMN c%d %s", i + 1, name);
 	else if (att->attisdropped && !stored->attisdropped && stored->atttypid != INT4OID)
 		command = psprintf("DROP COLUMN c%d", i + 1);
@@ -527,6 +530,8 @@ streaming_push_check_rows(Oid stream)
 		streaming_shift_slot_set(slot);
 		if (desc->constr)
 			ExecConstraints(result, slot, estate);
+		if (rel->rd_rel->relispartition)
+			(void) ExecPartitionCheck(result, slot, estate, true);
 		check_domains(desc, slot);
 		MemoryContextSwitchTo(old);
 		ResetPerTupleExprContext(estate);

@@ -70,7 +70,8 @@
  * Back-pressure: a statement that begins to push waits while more than
  * streaming.push_limit has been committed and not looked at by the slowest view
  * that runs.  It does not wait if its transaction has written already, since
- * the views might be waiting for that transaction, nor in a worker.
+ * the views might be waiting for that transaction, nor in a worker.  A view that
+ * writes to the stream does not begin a batch then (streaming_push_must_wait).
  */
 #include "postgres.h"
 
@@ -159,6 +160,7 @@ static PushedStream *pushed_stream(Oid stream);
 static Relation lock_segment(PushedStream *pushed, Relation stream);
 static void register_push(PushedStream *pushed, Relation table, uint64 number, bool *current);
 static void wait_for_views(StreamingStreamShared *shared);
+static void ask_views(StreamingStreamShared *shared);
 static void tell_waiting(StreamingStreamShared *shared, Oid view);
 static Oid	furthest_behind(StreamingStreamShared *shared);
 static uint64 blocks_behind(StreamingStreamShared *shared, uint64 place);
@@ -388,9 +390,7 @@ wait_for_views(StreamingStreamShared *shared)
 	while (!TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
 		   OidIsValid(view = furthest_behind(shared)))
 	{
-		/* A view that has nothing to take says so when it is asked. */
-		pg_atomic_write_u64(&shared->push_waited_at, streaming_now());
-		streaming_stream_wake_readers(shared);
+		ask_views(shared);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 WAIT_INTERVAL, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
@@ -398,6 +398,37 @@ wait_for_views(StreamingStreamShared *shared)
 		if (++waits == TELL_AFTER)
 			tell_waiting(shared, view);
 	}
+}
+
+/* A view that has nothing to take says so when it is asked. */
+static void
+ask_views(StreamingStreamShared *shared)
+{
+	pg_atomic_write_u64(&shared->push_waited_at, streaming_now());
+	streaming_stream_wake_readers(shared);
+}
+
+Oid
+streaming_push_behind(Oid stream)
+{
+	StreamingStreamShared *shared = streaming_stream_lookup(stream);
+
+	return shared && streaming_push_limit > 0 ? furthest_behind(shared) : InvalidOid;
+}
+
+bool
+streaming_push_must_wait(Oid stream)
+{
+	StreamingStreamShared *shared;
+	bool		waits = OidIsValid(streaming_push_behind(stream));
+
+	if (waits)
+	{
+		shared = streaming_stream_use(stream);
+		ask_views(shared);
+		streaming_stream_release(shared);
+	}
+	return waits;
 }
 
 /* The user may not be allowed to see the view; its name is what others need. */
@@ -425,8 +456,8 @@ furthest_behind(StreamingStreamShared *shared)
 	uint64		lowest = PG_UINT64_MAX;
 	Oid			view = InvalidOid;
 
-	/* Without the lock: a hint, as the number of users is. */
-	if (shared->users < 2)
+	/* Without the lock: a hint, as the number of the first reader is. */
+	if (shared->first_reader < 0)
 		return InvalidOid;
 
 	LWLockAcquire(streaming_streams->lock, LW_SHARED);

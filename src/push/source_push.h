@@ -50,6 +50,14 @@ extern void streaming_push_row(StreamingPush *push, TupleTableSlot *slot);
 extern void streaming_push_flush(StreamingPush *push);
 extern void streaming_push_end(StreamingPush *push);
 
+/*
+ * The view that is furthest behind in a stream, and by more than
+ * streaming.push_limit; Invalid: there is none.  must_wait: there is one; tells it
+ * that somebody waits.  Both in a transaction.
+ */
+extern Oid	streaming_push_behind(Oid stream);
+extern bool streaming_push_must_wait(Oid stream);
+
 /* in push_tables.c */
 
 /* Row of streaming_internal.push_segments. */
@@ -73,7 +81,8 @@ extern void streaming_push_write_segment(Oid stream, const StreamingPushSegment 
 extern void streaming_push_create_tables(Oid stream);
 
 /*
- * Raises an error if a row that the stream holds breaks its constraints.  The
+ * Raises an error if a row that the stream holds breaks its constraints, or is not one
+ * of the partition that it is.  The
  * caller has locked the stream so that nobody pushes.
  */
 extern void streaming_push_check_rows(Oid stream);

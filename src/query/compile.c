@@ -40,6 +40,7 @@
 #include "base/settings.h"
 #include "streaming.h"
 #include "sink/sink.h"
+#include "catalog/stream.h"
 
 /* Replaces group keys and aggregates by columns of (keys, aggregates). */
 typedef struct ResultContext
@@ -1161,6 +1162,21 @@ keeps_result(StreamingProgram *program)
 	}
 }
 
+/* Its rows are in a pushed stream only until those who read that have taken them. */
+static void
+refuse_written_stream(StreamingView *upstream)
+{
+	StreamingSourceKind kind;
+
+	if (OidIsValid(upstream->sink.relid) && streaming_is_stream(upstream->sink.relid, &kind) &&
+		kind == STREAMING_SOURCE_PUSH)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support reading \"%s\", which writes to a pushed stream",
+						get_rel_name(upstream->view)),
+				 errhint("Read the stream itself: \"%s\".", get_rel_name(upstream->sink.relid))));
+}
+
 /* The relations that the query reads. */
 static void
 open_inputs(StreamingProgram *program, List *relids, int mode)
@@ -1190,6 +1206,7 @@ open_inputs(StreamingProgram *program, List *relids, int mode)
 							get_rel_name(upstream->view)),
 					 errdetail("Its sink is a function or the server log, and its rows are kept nowhere else."),
 					 errhint("Read what that view reads, or create it with streaming.output_mode = 'complete'.")));
+		refuse_written_stream(upstream);
 		input->is_signed = upstream->output_mode != STREAMING_OUTPUT_APPEND;
 		input->scan = get_relname_relid(streaming_change_stream_name(upstream->id),
 										streaming_internal_namespace());

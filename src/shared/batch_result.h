@@ -13,6 +13,7 @@ typedef struct StreamingBatchResult
 	int64		input_rows;
 	int64		output_rows;
 	bool		more;			/* a limit ended the batch: run again at once */
+	bool		held_back;		/* no batch: those who read its sink are far behind */
 	TimestampTz started_at;
 	double		duration_ms;
 	double		read_ms,		/* phases: parts of duration_ms */

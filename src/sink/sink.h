@@ -10,6 +10,7 @@
 #ifndef STREAMING_SINK_H
 #define STREAMING_SINK_H
 
+#include "catalog/pg_attribute.h"
 #include "query/program.h"
 #include "base/statement.h"
 
@@ -76,6 +77,9 @@ extern void streaming_sink_check(StreamingProgram *program);
 /* The program's sink, or NULL if its output goes to its own table. */
 extern StreamingSink *streaming_sink_open(StreamingProgram *program);
 
+/* An error if nobody can write to the column of a sink, with this name. */
+extern void streaming_sink_check_writable(const char *relation, const Form_pg_attribute att);
+
 /* in sink_table.c */
 extern const StreamingSinkRoutine streaming_sink_table;
 
@@ -87,6 +91,9 @@ extern char *streaming_sink_table_reset_sql(StreamingProgram *program);
 
 /* in sink_directory.c */
 extern const StreamingSinkRoutine streaming_sink_directory;
+
+/* in sink_push.c */
+extern const StreamingSinkRoutine streaming_sink_push;
 
 /* in sink_memory.c */
 

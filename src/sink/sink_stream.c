@@ -3,8 +3,9 @@
  *		What sinks that are streams have in common.
  *
  * Rows are written with an INSERT into the foreign table, so that casts,
- * defaults and triggers are those of any INSERT; it ends in stream_writer.c, and
- * the messages leave by the outbox.  Columns are matched by name.
+ * defaults, constraints and triggers are those of any INSERT; it ends in
+ * stream_writer.c, and the messages leave by the outbox, or, if rows are pushed, in
+ * source_push.c.  Columns are matched by name.
  *
  * Rows that are appended just as the view's statement returns them, which is
  * the common case of a stream that is only passed on, skip that: a row costs
@@ -12,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
@@ -21,40 +23,67 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
+#include "compat.h"
 #include "format/encode.h"
 #include "catalog/object_name.h"
 #include "sink/file_place.h"
 #include "sink/outbox.h"
 #include "sink/sink_stream.h"
+#include "push/source_push.h"
 
 struct StreamingStreamRows
 {
-	StreamingStreamWriter *writer;
+	StreamingStreamWriter *writer;	/* one of the two */
+	StreamingPush *push;
+	TupleTableSlot *slot;		/* all columns of the stream */
 	int			noutputs;
 	int		   *columns;		/* of the stream: index of each output */
-	Datum	   *values;			/* of all columns of the stream */
-	bool	   *isnull;
 };
+
+/* Its type and whether it can be written to; false: there is none. */
+static bool
+find_column(StreamingStream *stream, const char *name, Oid *type)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(stream->relid, name);
+	Form_pg_attribute att;
+	bool		found = false;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	att = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (att->attnum > 0)
+	{
+		streaming_sink_check_writable(get_rel_name(stream->relid), att);
+		*type = att->atttypid;
+		found = true;
+	}
+	ReleaseSysCache(tuple);
+	return found;
+}
 
 void
 streaming_sink_stream_check(StreamingProgram *program, StreamingStream *stream)
 {
 	StreamingStage *stage = streaming_last_stage(program);
 
+	if (stage->noutputs == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a continuous view without columns cannot have a stream as its sink"),
+				 errhint("Select at least one column.")));
 	for (int i = 0; i < stage->noutputs; i++)
 	{
 		StreamingValue *output = &stage->outputs[i];
-		AttrNumber	attno = get_attnum(stream->relid, output->name);
 		Oid			type;
 
-		if (attno <= 0)
+		if (!find_column(stream, output->name, &type))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" of the continuous view does not exist in stream %s",
 							output->name, stream->name),
 					 errhint("Columns are matched by name: rename the view's column with AS, or add the column to the stream.")));
-		type = get_atttype(stream->relid, attno);
 		if (!can_coerce_type(1, &output->type, &type, COERCION_ASSIGNMENT))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -64,7 +93,8 @@ streaming_sink_stream_check(StreamingProgram *program, StreamingStream *stream)
 					 errhint("Cast the view's column.")));
 	}
 	/* refuses streams that cannot be written to */
-	(void) streaming_encoder_open(stream);
+	if (stream->kind != STREAMING_SOURCE_PUSH)
+		(void) streaming_encoder_open(stream);
 }
 
 char *
@@ -98,7 +128,9 @@ is_plain_copy(StreamingProgram *program, Relation stream, int *columns)
 	TupleDesc	desc = RelationGetDescr(stream);
 	Bitmapset  *set = NULL;
 
-	if (stream->trigdesc || (desc->constr && desc->constr->has_generated_stored))
+	if (stream->trigdesc || stream->rd_rel->relispartition ||
+		(desc->constr && (desc->constr->has_generated_stored ||
+						  desc->constr->has_not_null || desc->constr->num_check > 0)))
 		return false;
 	for (int i = 0; i < stage->noutputs; i++)
 	{
@@ -127,13 +159,30 @@ is_plain_copy(StreamingProgram *program, Relation stream, int *columns)
 	return true;
 }
 
+static void
+open_place(StreamingStreamRows *rows, Relation rel)
+{
+	StreamingStream *stream = streaming_stream_open(RelationGetRelid(rel), rel->rd_rel->relowner);
+
+	rows->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
+										  &TTSOpsVirtual);
+	memset(rows->slot->tts_isnull, true, sizeof(bool) * RelationGetDescr(rel)->natts);
+	if (stream->kind == STREAMING_SOURCE_PUSH)
+	{
+		rows->push = streaming_push_begin(rel);
+		return;
+	}
+	if (stream->kind == STREAMING_SOURCE_DIRECTORY)
+		streaming_file_place_check(stream, true);
+	rows->writer = streaming_stream_writer_open(stream);
+}
+
 StreamingStreamRows *
 streaming_stream_rows_begin(StreamingProgram *program)
 {
 	Oid			relid = program->sink.relid;
 	StreamingStreamRows *rows = palloc0(sizeof(StreamingStreamRows));
 	Relation	rel = table_open(relid, RowExclusiveLock);
-	StreamingStream *stream;
 	bool		good;
 
 	rows->noutputs = streaming_last_stage(program)->noutputs;
@@ -141,15 +190,7 @@ streaming_stream_rows_begin(StreamingProgram *program)
 	good = pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK &&
 		is_plain_copy(program, rel, rows->columns);
 	if (good)
-	{
-		stream = streaming_stream_open(relid, rel->rd_rel->relowner);
-		if (stream->kind == STREAMING_SOURCE_DIRECTORY)
-			streaming_file_place_check(stream, true);
-		rows->writer = streaming_stream_writer_open(stream);
-		rows->values = palloc0(sizeof(Datum) * stream->tupdesc->natts);
-		rows->isnull = palloc(sizeof(bool) * stream->tupdesc->natts);
-		memset(rows->isnull, true, sizeof(bool) * stream->tupdesc->natts);
-	}
+		open_place(rows, rel);
 	table_close(rel, NoLock);
 	return good ? rows : NULL;
 }
@@ -157,17 +198,28 @@ streaming_stream_rows_begin(StreamingProgram *program)
 void
 streaming_stream_rows_put(StreamingStreamRows *rows, TupleTableSlot *slot)
 {
+	TupleTableSlot *row = rows->slot;
+
 	slot_getallattrs(slot);
+	ExecClearTuple(row);
 	for (int i = 0; i < rows->noutputs; i++)
 	{
-		rows->values[rows->columns[i]] = slot->tts_values[i];
-		rows->isnull[rows->columns[i]] = slot->tts_isnull[i];
+		row->tts_values[rows->columns[i]] = slot->tts_values[i];
+		row->tts_isnull[rows->columns[i]] = slot->tts_isnull[i];
 	}
-	streaming_stream_writer_put(rows->writer, rows->values, rows->isnull);
+	ExecStoreVirtualTuple(row);
+	if (rows->push)
+		streaming_push_row(rows->push, row);
+	else
+		streaming_stream_writer_put(rows->writer, row->tts_values, row->tts_isnull);
 }
 
 void
 streaming_stream_rows_end(StreamingStreamRows *rows)
 {
-	streaming_stream_writer_close(rows->writer);
+	if (rows->push)
+		streaming_push_end(rows->push);
+	else
+		streaming_stream_writer_close(rows->writer);
+	ExecDropSingleTupleTableSlot(rows->slot);
 }

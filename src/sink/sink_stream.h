@@ -16,7 +16,7 @@ extern void streaming_sink_stream_check(StreamingProgram *program, StreamingStre
 /* The INSERT of a batch's rows, or in complete mode of the whole result. */
 extern char *streaming_sink_stream_insert(StreamingProgram *program);
 
-/* Rows that go from the view's stage to the stream's outbox, one batch of them. */
+/* Rows that go from the view's stage to the stream, one batch of them. */
 typedef struct StreamingStreamRows StreamingStreamRows;
 
 /*

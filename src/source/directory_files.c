@@ -24,7 +24,7 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_type.h"
 #include "base/clock.h"
-#include "directory_files.h"
+#include "source/directory_files.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lock.h"

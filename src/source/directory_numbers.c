@@ -17,7 +17,7 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
-#include "directory_numbers.h"
+#include "source/directory_numbers.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 

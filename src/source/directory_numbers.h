@@ -6,8 +6,8 @@
 #define STREAMING_DIRECTORY_NUMBERS_H
 
 #include "base/clock.h"
-#include "directory_files.h"
-#include "directory_watch.h"
+#include "source/directory_files.h"
+#include "source/directory_watch.h"
 #include "source/source.h"
 
 typedef struct StreamingNumbers StreamingNumbers;

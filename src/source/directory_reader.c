@@ -30,8 +30,8 @@
 
 #include "source/beneath.h"
 #include "commands/defrem.h"
-#include "directory_files.h"
-#include "directory_reader.h"
+#include "source/directory_files.h"
+#include "source/directory_reader.h"
 #include "format/compression.h"
 #include "format/format.h"
 #include "miscadmin.h"

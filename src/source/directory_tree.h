@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "directory_watch.h"
+#include "source/directory_watch.h"
 #include "utils/hsearch.h"
 
 typedef struct StreamingDirectory

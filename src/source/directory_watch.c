@@ -36,7 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "directory_tree.h"
+#include "source/directory_tree.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"

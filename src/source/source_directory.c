@@ -61,9 +61,9 @@
 
 #include "access/xact.h"
 #include "base/clock.h"
-#include "directory_numbers.h"
-#include "directory_reader.h"
-#include "directory_watch.h"
+#include "source/directory_numbers.h"
+#include "source/directory_reader.h"
+#include "source/directory_watch.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "source/source.h"

@@ -15,6 +15,9 @@
  *			of the end of every partition; a request made after that lets a
  *			batch, if need be without rows, close what it closes.
  *	another view		It is drained first; then its changes are pushed rows.
+ *	views that write to a pushed stream	Likewise, if they belong to the view's owner or
+ *			the stream's, and run.  Others may write to it whatever they do, as
+ *			sessions may, and nobody waits for them.
  *
  * Then, if the view's sink is a stream, it is waited for until that has delivered
  * all that was committed (sink_slots.c).
@@ -103,6 +106,7 @@ PG_FUNCTION_INFO_V1(streaming_drain);
 
 static StreamingTime time_after(Datum interval);
 static int64 drain_view(Oid view, StreamingTime deadline);
+static void drain_writers(StreamingView *view, Oid stream, StreamingTime deadline);
 static StreamingView *check_view(Oid relid);
 static void lock_in_time(Oid relid, StreamingTime deadline);
 static List *find_targets(StreamingView *view, StreamingTime deadline);
@@ -188,6 +192,8 @@ drain_view(Oid relid, StreamingTime deadline)
 	{
 		if (streaming_catalog_view(lfirst_oid(lc), true))
 			drain_view(lfirst_oid(lc), deadline);
+		else if (streaming_is_stream(lfirst_oid(lc), &kind) && kind == STREAMING_SOURCE_PUSH)
+			drain_writers(view, lfirst_oid(lc), deadline);
 	}
 	targets = find_targets(view, deadline);
 	before = streaming_progress_read(relid).input_rows;
@@ -196,6 +202,23 @@ drain_view(Oid relid, StreamingTime deadline)
 		kind != STREAMING_SOURCE_PUSH)
 		streaming_sink_drain(view->sink.relid, get_rel_name(relid), deadline);
 	return Max(streaming_progress_read(relid).input_rows - before, 0);
+}
+
+static void
+drain_writers(StreamingView *view, Oid stream, StreamingTime deadline)
+{
+	Oid			stream_owner = streaming_relation_owner(stream, true);
+	ListCell   *lc;
+
+	check_stack_depth();
+	foreach(lc, streaming_catalog_views())
+	{
+		StreamingView *writer = lfirst(lc);
+
+		if (writer->sink.relid == stream && writer->enabled &&
+			(writer->owner == view->owner || writer->owner == stream_owner))
+			drain_view(writer->view, deadline);
+	}
 }
 
 /* Can relid be drained in this transaction? */

@@ -121,6 +121,8 @@ typedef struct Run
 	bool		more;			/* the last batch left something */
 	StreamingTime began;		/* the last batch */
 	StreamingTime paced;		/* asap: not before */
+	StreamingTime held_until;	/* not before, unless drained: readers of its sink are
+								 * to go on first */
 	StreamingTime due;			/* interval: not before */
 	int64		due_offset;		/* between the two clocks, when due was set */
 	bool		input_seen;		/* interval: there was input before it was due */
@@ -464,6 +466,11 @@ run_is_due(Run *run, StreamingTime now, long *timeout)
 		due_at(streaming_time_plus(now, HELD_BACK), now, timeout);
 		return false;
 	}
+	if (run->held_until > now && !run->drained)
+	{
+		due_at(run->held_until, now, timeout);
+		return false;
+	}
 	if (run->requested > run->failed_request && run->requested > run->served)
 		return true;			/* a new request */
 	if (run->retry_at > now)
@@ -615,7 +622,9 @@ run_batch(Run *run)
 	run->began = streaming_now();
 	ran = streaming_batch_run(run->state, run->drained, &result);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	note_success(run, ran ? &result : NULL, !ran && result.more ? 0 : request);
+	note_success(run, ran ? &result : NULL, !ran && (result.more || result.held_back) ? 0 : request);
+	run->held_until = !ran && result.held_back ?
+		streaming_time_plus(streaming_now(), HELD_BACK) : 0;
 }
 
 static void

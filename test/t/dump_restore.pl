@@ -28,18 +28,21 @@ CREATE FUNCTION app.well(error text) RETURNS void LANGUAGE plpgsql AS 'BEGIN END
 CREATE VIEW app.tells WITH (streaming.foreach = 'app."put it"', streaming.foreach_close = 'app.well') AS SELECT k, v FROM app.s;
 CREATE VIEW app.remembers WITH (streaming.sink = 'memory') AS SELECT k, sum(v) FROM app.s GROUP BY k;
 CREATE VIEW app.prints WITH (streaming.sink = 'console') AS SELECT k FROM app.s;
+CREATE FOREIGN TABLE app.large (k int, v int) SERVER streaming;
+CREATE VIEW app.finds WITH (streaming.sink = 'app.large') AS SELECT k, v FROM app.s WHERE v > 2;
+CREATE VIEW app.large_sums WITH (streaming.continuous) AS SELECT k, count(*), sum(v) FROM app.large GROUP BY k;
 CREATE ROLE reader;
 GRANT SELECT ON "odd ""name""" TO reader;
 COMMENT ON VIEW app.sums IS 'sums of v';
 INSERT INTO app.s SELECT i % 4, i FROM generate_series(1, 10) i;
 SQL
 put_file($dir, 'a.json', qq({"k": 1, "v": 1}\n{"k": 2, "v": 2}\n));
-drain($node, $_) foreach 'app.sums', '"odd ""name"""', 'odd_keys', 'over', 'files', 'app.tells', 'app.remembers', 'app.prints';
+drain($node, $_) foreach 'app.sums', '"odd ""name"""', 'odd_keys', 'over', 'files', 'app.tells', 'app.remembers', 'app.prints', 'app.large_sums';
 
 my @shown = (
 	'SELECT * FROM app.sums ORDER BY 1', 'SELECT * FROM "odd ""name""" ORDER BY 1, 2', 'SELECT * FROM odd_keys ORDER BY 1',
 	'SELECT * FROM over ORDER BY 1', 'SELECT * FROM files ORDER BY 1',
-	'SELECT * FROM app.told ORDER BY 1, 2', 'SELECT * FROM app.remembers ORDER BY 1');
+	'SELECT * FROM app.told ORDER BY 1, 2', 'SELECT * FROM app.remembers ORDER BY 1', 'SELECT * FROM app.large_sums ORDER BY 1');
 my %before = map { $_ => $node->safe_psql('postgres', $_) } @shown;
 my $listing = 'SELECT view, query, sink, output_mode, trigger, enabled FROM streaming.views ORDER BY view::text';
 my $views = $node->safe_psql('postgres', $listing);
@@ -57,11 +60,12 @@ is($node->safe_psql('copy', q(SELECT has_table_privilege('reader', '"odd ""name"
 
 $node->safe_psql('copy', 'INSERT INTO app.s SELECT i % 4, i FROM generate_series(11, 20) i');
 put_file($dir, 'b.json', qq({"k": 1, "v": 10}\n));
-$node->safe_psql('copy', "SELECT streaming.drain('$_', '60 s')") foreach 'app.sums', '"odd ""name"""', 'odd_keys', 'over', 'files', 'app.tells', 'app.remembers', 'app.prints';
+$node->safe_psql('copy', "SELECT streaming.drain('$_', '60 s')") foreach 'app.sums', '"odd ""name"""', 'odd_keys', 'over', 'files', 'app.tells', 'app.remembers', 'app.prints', 'app.large_sums';
 is($node->safe_psql('copy', 'SELECT sum(n), sum(sum) FROM app.sums'), '20|210', 'restored views go on from where they were');
 is($node->safe_psql('copy', 'SELECT count(*) FROM "odd ""name"""'), 15, 'without a row');
 is($node->safe_psql('copy', 'SELECT * FROM over ORDER BY n'), '5|4', 'and those over them');
 is($node->safe_psql('copy', 'SELECT count(*), sum(v) FROM app.told'), '20|210', 'functions are called with the rows after those');
+is($node->safe_psql('copy', 'SELECT sum(count), sum(sum) FROM app.large_sums'), '18|207', 'streams between two views go on, too');
 is($node->safe_psql('copy', 'SELECT sum(sum) FROM app.remembers'), 210, 'unlogged tables came with the dump');
 like(($node->psql('copy', 'DROP FUNCTION app."put it"'))[2], qr/other objects depend on it/, 'and functions are still guarded');
 is($node->safe_psql('copy', 'SELECT * FROM files ORDER BY k'), "1|11\n2|2", 'files are not taken again');
@@ -132,7 +136,7 @@ INSERT INTO app.s SELECT i % 4, i FROM generate_series(1, 10) i;
 INSERT INTO app.wide SELECT i, 'z' FROM generate_series(1, 3) i;
 SQL
 $other->safe_psql('bare', "SELECT streaming.drain('$_', '60 s')")
-  foreach 'app.sums', '"odd ""name"""', 'odd_keys', 'over', 'app.tells', 'app.remembers', 'app.prints', 'app."renamed keys"', 'app.over_keys', 'app.sinks', 'files';
+  foreach 'app.sums', '"odd ""name"""', 'odd_keys', 'over', 'app.tells', 'app.remembers', 'app.prints', 'app."renamed keys"', 'app.over_keys', 'app.sinks', 'app.large_sums', 'files';
 is($other->safe_psql('bare', $_), $before{$_}, "the same again from the beginning: $_") foreach grep { !/files/ } @shown;
 is($other->safe_psql('bare', 'SELECT * FROM files ORDER BY k'), "1|11\n2|2", 'sources are read from the start');
 is($other->safe_psql('bare', 'SELECT n, count, (SELECT max(n) FROM app.sunk) FROM app.over_keys'), '1|3|3', 'views over views and sinks');

@@ -1,6 +1,6 @@
 # Rows pushed by many sessions while everything is killed: what was
 # acknowledged is in every view once, what was rolled back in none. Users' tables
-# as sinks, too, and what their triggers do.
+# and streams as sinks, too, and what their triggers do.
 
 use strict;
 use warnings;
@@ -45,6 +45,14 @@ CREATE VIEW to_appended WITH (streaming.sink = 'appended') AS SELECT tx, k, v FR
 CREATE VIEW to_upserted WITH (streaming.sink = 'upserted') AS SELECT k, count(*) AS n, sum(v) FROM pushed GROUP BY k HAVING count(*) % 4 > 0;
 CREATE VIEW to_whole WITH (streaming.sink = 'whole', streaming.output_mode = 'complete') AS
 	SELECT k, n, sum FROM (SELECT k, count(*) AS n, sum(v) FROM pushed GROUP BY k) x WHERE n % 4 > 0;
+
+CREATE FOREIGN TABLE odd (tx bigint, k int, v int) SERVER streaming;
+CREATE FOREIGN TABLE odd_checked (tx bigint, k int NOT NULL, v int CHECK (v % 2 = 1)) SERVER streaming;
+CREATE VIEW to_odd WITH (streaming.sink = 'odd') AS SELECT tx, k, v FROM pushed WHERE v % 2 = 1;
+CREATE VIEW to_odd_checked WITH (streaming.sink = 'odd_checked') AS SELECT tx, k, v FROM odd;
+CREATE VIEW per_odd WITH (streaming.continuous) AS
+	SELECT k, count(*) AS n, sum(v), min(v), max(v) FROM odd GROUP BY k;
+CREATE VIEW odd_rows WITH (streaming.continuous) AS SELECT tx, k, v FROM odd_checked;
 SQL
 
 my %batch = (
@@ -55,6 +63,8 @@ my %batch = (
 	to_appended => 'SELECT tx, k, v FROM mirror WHERE v % 2 = 0',
 	to_upserted => 'SELECT k, count(*) AS n, sum(v) FROM mirror GROUP BY k HAVING count(*) % 4 > 0',
 	to_whole  => 'SELECT k, count(*) AS n, sum(v) FROM mirror GROUP BY k HAVING count(*) % 4 > 0',
+	per_odd   => 'SELECT k, count(*) AS n, sum(v), min(v), max(v) FROM mirror WHERE v % 2 = 1 GROUP BY k',
+	odd_rows  => 'SELECT tx, k, v FROM mirror WHERE v % 2 = 1',
 	sizes     => 'SELECT n % 10 AS d, count(*) AS groups, sum(n) FROM (SELECT count(*) AS n FROM mirror GROUP BY k) g GROUP BY n % 10',
 );
 
