@@ -123,6 +123,7 @@ OBJS = \
 	src/source/directory_files.o \
 	src/source/directory_numbers.o \
 	src/source/directory_reader.o \
+	src/source/directory_release.o \
 	src/source/directory_tree.o \
 	src/source/directory_watch.o \
 	src/source/kafka_identity.o \
@@ -150,6 +151,7 @@ OBJS = \
 	src/worker/delivery_start.o \
 	src/worker/delivery_worker.o \
 	src/worker/drain.o \
+	src/worker/ingest_release.o \
 	src/worker/ingest_start.o \
 	src/worker/ingest_worker.o \
 	src/worker/launcher.o \

@@ -318,6 +318,16 @@ on_error_from_string(const char *value)
 	return STREAMING_ON_ERROR_REJECT;
 }
 
+static StreamingAfter
+after_from_string(const char *value)
+{
+	if (strcmp(value, "archive") == 0)
+		return STREAMING_AFTER_ARCHIVE;
+	if (strcmp(value, "delete") == 0)
+		return STREAMING_AFTER_DELETE;
+	return STREAMING_AFTER_KEEP;
+}
+
 static List *
 key_columns_from_string(const char *value)
 {
@@ -360,6 +370,10 @@ read_table_options(StreamingStream *stream, List *options)
 			stream->key_columns = key_columns_from_string(value);
 		else if (strcmp(def->defname, "path") == 0)
 			stream->path = psprintf("%s/%s", stream->base, value);
+		else if (strcmp(def->defname, "after") == 0)
+			stream->after = after_from_string(value);
+		else if (strcmp(def->defname, "archive_path") == 0)
+			stream->archive = psprintf("%s/%s", stream->base, value);
 		else if (strcmp(def->defname, "compression") == 0)
 			stream->compression = value;
 		else if (strcmp(def->defname, "file_max_rows") == 0)

@@ -25,6 +25,14 @@ typedef enum StreamingOnError
 	STREAMING_ON_ERROR_STOP		/* the views on the stream stop */
 } StreamingOnError;
 
+/* What becomes of the files of a directory that all views have taken. */
+typedef enum StreamingAfter
+{
+	STREAMING_AFTER_KEEP,
+	STREAMING_AFTER_ARCHIVE,	/* moved below the option archive_path */
+	STREAMING_AFTER_DELETE
+} StreamingAfter;
+
 /* Where a column's value comes from: the record, or what is known about it. */
 typedef enum StreamingMetadata
 {
@@ -93,6 +101,8 @@ typedef struct StreamingStream
 	char	   *base;			/* path of the server */
 	bool		follow_symlinks;	/* those beneath it */
 	char	   *path;			/* absolute glob */
+	StreamingAfter after;
+	char	   *archive;		/* absolute; if after says so */
 	char	   *compression;	/* NULL: by file name */
 	int64		file_max_rows;	/* limits of files written: 0: none */
 	int64		file_max_size;	/* bytes, about; after compression */

@@ -70,6 +70,8 @@ static void check_key(DefElem *def);
 static void check_server_path(DefElem *def);
 static void check_follow_symlinks(DefElem *def);
 static void check_table_path(DefElem *def);
+static void check_after(DefElem *def);
+static void check_archive_path(DefElem *def);
 static void check_compression(DefElem *def);
 static void check_file_max_rows(DefElem *def);
 static void check_file_max_size(DefElem *def);
@@ -94,6 +96,8 @@ static const StreamOption stream_options[] =
 	{"key", ForeignTableRelationId, KAFKA, check_key},
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"path", ForeignTableRelationId, DIRECTORY, check_table_path},
+	{"after", ForeignTableRelationId, DIRECTORY, check_after},
+	{"archive_path", ForeignTableRelationId, DIRECTORY, check_archive_path},
 	{"compression", ForeignTableRelationId, DIRECTORY, check_compression},
 	{"file_max_rows", ForeignTableRelationId, DIRECTORY, check_file_max_rows},
 	{"file_max_size", ForeignTableRelationId, DIRECTORY, check_file_max_size},
@@ -120,6 +124,7 @@ static const StreamOption *find_option(const char *name, Oid catalog, StreamingS
 static void unknown_option(const char *name, Oid catalog, StreamingSourceKind kind);
 static void validate_kafka_options(List *options, Oid catalog);
 static void validate_required(List *options, Oid catalog, StreamingSourceKind kind);
+static void validate_after(List *options);
 static void validate_copy_options(List *options);
 static void validate_column_options(List *options);
 
@@ -171,7 +176,10 @@ validate(FunctionCallInfo fcinfo, StreamingSourceKind kind)
 	}
 	validate_required(options, catalog, kind);
 	if (catalog == ForeignTableRelationId)
+	{
+		validate_after(options);
 		validate_copy_options(options);
+	}
 	if (catalog == AttributeRelationId)
 		validate_column_options(options);
 }
@@ -386,6 +394,23 @@ validate_required(List *options, Oid catalog, StreamingSourceKind kind)
 				"Give a pattern of files below the server's directory, such as OPTIONS (path '*.json').");
 }
 
+/* Where files go has to be said, and is said for nothing if they stay. */
+static void
+validate_after(List *options)
+{
+	DefElem    *after = find_def(options, "after");
+	bool		archives = after && strcmp(defGetString(after), "archive") == 0;
+
+	if (archives)
+		require(options, "archive_path", "streams whose files are archived",
+				"Name a directory below the server's path, such as OPTIONS (archive_path 'archive').");
+	else if (find_def(options, "archive_path"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" needs option \"%s\"", "archive_path", "after"),
+				 errhint("Set option \"after\" to \"archive\", or leave \"archive_path\" out.")));
+}
+
 /* What is COPY's is checked by COPY. */
 static void
 validate_copy_options(List *options)
@@ -576,27 +601,73 @@ check_follow_symlinks(DefElem *def)
 				 errdetail("Only a superuser may let a stream follow symbolic links, which may lead to any file of the database server.")));
 }
 
-/* Must stay below the server's directory. */
+/* Must stay below the server's directory.  hint: what it is. */
 static void
-check_table_path(DefElem *def)
+check_relative(DefElem *def, const char *hint)
 {
 	char	   *path = defGetString(def);
 
-	check_may_read_files();
 	check_not_empty(def);
 	if (is_absolute_path(path))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" of a directory stream must be relative: \"%s\"",
 						def->defname, path),
-				 errhint("It is a pattern of files below the path of the server.")));
+				 errhint("%s", hint)));
 	for (char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
 	{
 		if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("option \"%s\" must not contain \"..\": \"%s\"", def->defname, path),
-					 errhint("It is a pattern of files below the path of the server.")));
+					 errhint("%s", hint)));
+	}
+}
+
+static void
+check_table_path(DefElem *def)
+{
+	check_may_read_files();
+	check_relative(def, "It is a pattern of files below the path of the server.");
+}
+
+/* As the sink that writes files. */
+static void
+check_may_write_files(DefElem *def)
+{
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"", def->defname),
+				 errdetail("Only roles with privileges of the \"%s\" role may let a stream move or delete files of the database server.",
+						   "pg_write_server_files")));
+}
+
+static void
+check_after(DefElem *def)
+{
+	static const char *const values[] = {"keep", "archive", "delete"};
+
+	check_one_of(def, values, lengthof(values), "\"keep\", \"archive\" and \"delete\"");
+	if (strcmp(defGetString(def), "keep") != 0)
+		check_may_write_files(def);
+}
+
+static void
+check_archive_path(DefElem *def)
+{
+	static const char *const hint = "It is a directory below the path of the server.";
+	char	   *path = defGetString(def);
+
+	check_may_write_files(def);
+	check_relative(def, hint);
+	for (char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
+	{
+		if (part[0] == '/' || (part[0] == '.' && (part[1] == '/' || part[1] == '\0')))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for option \"%s\": \"%s\"", def->defname, path),
+					 errhint("%s", hint)));
 	}
 }
 

@@ -175,6 +175,7 @@ const StreamingSourceRoutine streaming_source_kafka = {
 	.start = kafka_start,
 	.settle = NULL,
 	.forget = NULL,
+	.release = NULL,
 	.seek = kafka_seek,
 	.poll = kafka_poll,
 	.wait_fd = kafka_wait_fd,
