@@ -61,6 +61,7 @@ OBJS = \
 	src/format/format_json.o \
 	src/format/format_text.o \
 	src/format/json_reader.o \
+	src/format/path_partition.o \
 	src/format/split.o \
 	src/guc.o \
 	src/index_lookup.o \

@@ -55,8 +55,11 @@ static const char *const metadata_names[] = {
 	[STREAMING_META_OFFSET] = "offset",
 	[STREAMING_META_TIMESTAMP] = "timestamp",
 	[STREAMING_META_HEADERS] = "headers",
+	[STREAMING_META_TOPIC] = "topic",
 	[STREAMING_META_PATH] = "path",
 	[STREAMING_META_LINE] = "line",
+	[STREAMING_META_MTIME] = "mtime",
+	[STREAMING_META_SIZE] = "size",
 };
 
 static void read_server_options(StreamingStream *stream, List *options);
@@ -370,6 +373,8 @@ read_table_options(StreamingStream *stream, List *options)
 			stream->key_columns = key_columns_from_string(value);
 		else if (strcmp(def->defname, "path") == 0)
 			stream->path = psprintf("%s/%s", stream->base, value);
+		else if (strcmp(def->defname, "order") == 0)
+			stream->by_name = strcmp(value, "name") == 0;
 		else if (strcmp(def->defname, "after") == 0)
 			stream->after = after_from_string(value);
 		else if (strcmp(def->defname, "archive_path") == 0)
@@ -471,6 +476,11 @@ read_column(StreamingStream *stream, int index)
 				if (strcmp(value, metadata_names[i]) == 0)
 					column->metadata = i;
 			}
+			if (strncmp(value, STREAMING_PATH_VALUE_PREFIX, strlen(STREAMING_PATH_VALUE_PREFIX)) == 0)
+			{
+				column->metadata = STREAMING_META_PATH_VALUE;
+				column->path_value = value + strlen(STREAMING_PATH_VALUE_PREFIX);
+			}
 		}
 	}
 }
@@ -500,6 +510,7 @@ check_metadata_type(const StreamingStream *stream, const StreamingColumn *column
 	switch (column->metadata)
 	{
 		case STREAMING_META_NONE:
+		case STREAMING_META_PATH_VALUE:
 			break;
 		case STREAMING_META_KEY:
 			if (type != TEXTOID && type != BYTEAOID)
@@ -511,10 +522,12 @@ check_metadata_type(const StreamingStream *stream, const StreamingColumn *column
 			break;
 		case STREAMING_META_OFFSET:
 		case STREAMING_META_LINE:
+		case STREAMING_META_SIZE:
 			if (type != INT8OID)
 				types = "bigint";
 			break;
 		case STREAMING_META_TIMESTAMP:
+		case STREAMING_META_MTIME:
 			if (type != TIMESTAMPTZOID)
 				types = "timestamp with time zone";
 			break;
@@ -522,6 +535,7 @@ check_metadata_type(const StreamingStream *stream, const StreamingColumn *column
 			if (type != JSONBOID)
 				types = "jsonb";
 			break;
+		case STREAMING_META_TOPIC:
 		case STREAMING_META_PATH:
 			if (type != TEXTOID)
 				types = "text";

@@ -42,8 +42,12 @@ typedef enum StreamingMetadata
 	STREAMING_META_OFFSET,		/* kafka: bigint */
 	STREAMING_META_TIMESTAMP,	/* kafka: timestamptz of the message */
 	STREAMING_META_HEADERS,		/* kafka: jsonb object */
+	STREAMING_META_TOPIC,		/* kafka: text */
 	STREAMING_META_PATH,		/* directory: text */
-	STREAMING_META_LINE			/* directory: bigint, record number from 1 */
+	STREAMING_META_LINE,		/* directory: bigint, record number from 1 */
+	STREAMING_META_MTIME,		/* directory: timestamptz, of the file */
+	STREAMING_META_SIZE,		/* directory: bigint, bytes of the file */
+	STREAMING_META_PATH_VALUE	/* directory: any type, see path_partition.h */
 } StreamingMetadata;
 
 typedef enum StreamingTimeFormat
@@ -66,6 +70,7 @@ typedef struct StreamingColumn
 	int32		typmod;
 	Oid			collation;
 	StreamingMetadata metadata;
+	char	   *path_value;		/* whose name is that */
 	StreamingTimeFormat time_format;
 	Interval   *watermark;		/* NULL: none */
 	Interval   *max_ahead;		/* of the clock, to move the watermark; NULL: any */
@@ -101,6 +106,7 @@ typedef struct StreamingStream
 	char	   *base;			/* path of the server */
 	bool		follow_symlinks;	/* those beneath it */
 	char	   *path;			/* absolute glob */
+	bool		by_name;		/* files that appear together are in that order */
 	StreamingAfter after;
 	char	   *archive;		/* absolute; if after says so */
 	char	   *compression;	/* NULL: by file name */
@@ -115,6 +121,9 @@ typedef struct StreamingStream
 	bool		durable;
 	Interval   *retention;		/* NULL: none */
 } StreamingStream;
+
+/* Before the name of a value that the path of a file has, in option "metadata". */
+#define STREAMING_PATH_VALUE_PREFIX "partition:"
 
 /* in stream.c */
 

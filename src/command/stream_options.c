@@ -70,6 +70,7 @@ static void check_key(DefElem *def);
 static void check_server_path(DefElem *def);
 static void check_follow_symlinks(DefElem *def);
 static void check_table_path(DefElem *def);
+static void check_order(DefElem *def);
 static void check_after(DefElem *def);
 static void check_archive_path(DefElem *def);
 static void check_compression(DefElem *def);
@@ -96,6 +97,7 @@ static const StreamOption stream_options[] =
 	{"key", ForeignTableRelationId, KAFKA, check_key},
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"path", ForeignTableRelationId, DIRECTORY, check_table_path},
+	{"order", ForeignTableRelationId, DIRECTORY, check_order},
 	{"after", ForeignTableRelationId, DIRECTORY, check_after},
 	{"archive_path", ForeignTableRelationId, DIRECTORY, check_archive_path},
 	{"compression", ForeignTableRelationId, DIRECTORY, check_compression},
@@ -644,6 +646,14 @@ check_may_write_files(DefElem *def)
 }
 
 static void
+check_order(DefElem *def)
+{
+	static const char *const values[] = {"time", "name"};
+
+	check_one_of(def, values, lengthof(values), "\"time\" and \"name\"");
+}
+
+static void
 check_after(DefElem *def)
 {
 	static const char *const values[] = {"keep", "archive", "delete"};
@@ -781,16 +791,21 @@ check_time_format(DefElem *def)
 static void
 check_metadata_kafka(DefElem *def)
 {
-	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers"};
+	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers", "topic"};
 
 	check_one_of(def, values, lengthof(values),
-				 "\"key\", \"partition\", \"offset\", \"timestamp\" and \"headers\"");
+				 "\"key\", \"partition\", \"offset\", \"timestamp\", \"headers\" and \"topic\"");
 }
 
 static void
 check_metadata_directory(DefElem *def)
 {
-	static const char *const values[] = {"path", "line"};
+	static const char *const values[] = {"path", "line", "mtime", "size"};
+	size_t		prefix = strlen(STREAMING_PATH_VALUE_PREFIX);
+	char	   *value = defGetString(def);
 
-	check_one_of(def, values, lengthof(values), "\"path\" and \"line\"");
+	if (strncmp(value, STREAMING_PATH_VALUE_PREFIX, prefix) == 0 && value[prefix] != '\0')
+		return;
+	check_one_of(def, values, lengthof(values),
+				 "\"path\", \"line\", \"mtime\", \"size\" and \"partition:name\", for the value in a directory called name=value");
 }

@@ -56,6 +56,8 @@ typedef struct StreamingRecord
 	size_t		key_length;
 	int64		timestamp_ms;	/* of the message, Unix epoch; -1: none */
 	const char *path;			/* directory: of the file */
+	int64		file_size;		/* likewise, in bytes */
+	int64		file_modified;	/* likewise, µs since the Unix epoch */
 	void	   *headers;		/* source's own, for headers_json */
 	const char *framing_error;	/* not NULL: the source could not tell the
 								 * record's bounds or read it; payload holds

@@ -8,7 +8,7 @@
  * position behind a file that is read whole is the begin of the next number,
  * be there such a file or not.  So the order of the stream is the order in
  * which files were first seen; files first seen by the same look are ordered
- * by their modification time, then their name.  (What the kernel tells is one
+ * by their modification time, then their name, or as option "order" says.  (What the kernel tells is one
  * look for all that has happened since the last one.)
  *
  * A file is its path.  One that is replaced or changed after it was taken is not
