@@ -24,6 +24,10 @@ OBJS = \
 	src/command/alter_view.o \
 	src/command/create_view.o \
 	src/command/drop.o \
+	src/command/import_columns.o \
+	src/command/import_directory.o \
+	src/command/import_kafka.o \
+	src/command/import_schema.o \
 	src/command/internal.o \
 	src/command/parts.o \
 	src/command/reachable.o \
@@ -130,6 +134,7 @@ OBJS = \
 	src/source/kafka_identity.o \
 	src/source/kafka_marks.o \
 	src/source/kafka_topic.o \
+	src/source/kafka_topics.o \
 	src/source/push_tables.o \
 	src/source/push_trim.o \
 	src/source/source.o \

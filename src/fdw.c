@@ -49,6 +49,7 @@
 #include "utils/snapmgr.h"
 
 #include "command/command.h"
+#include "command/import_schema.h"
 #include "input_internal.h"
 #include "shift_slot.h"
 #include "sink/file_place.h"
@@ -169,6 +170,8 @@ streaming_fdw_handler(PG_FUNCTION_ARGS)
 	routine->EndForeignModify = end_insert;
 	routine->BeginForeignInsert = begin_insert;
 	routine->EndForeignInsert = end_insert;
+
+	routine->ImportForeignSchema = streaming_import_schema;
 
 	PG_RETURN_POINTER(routine);
 }
