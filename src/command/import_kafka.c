@@ -11,6 +11,7 @@
 #include "streaming.h"
 
 #include "miscadmin.h"
+#include "parser/scansup.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/wait_event.h"

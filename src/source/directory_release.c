@@ -40,6 +40,7 @@
 
 #include "beneath.h"
 #include "catalog/pg_authid.h"
+#include "clock.h"
 #include "common/file_perm.h"
 #include "directory_release.h"
 #include "foreign/foreign.h"
@@ -47,8 +48,12 @@
 #include "storage/fd.h"
 #include "utils/acl.h"
 
-/* Files that are looked at by one call, at most. */
-#define RELEASE_FILES	256
+/* One call: the stream is not read meanwhile, and each costs flushes to disk. */
+#define RELEASE_FILES	4096
+#define RELEASE_TIME	100		/* ms, about */
+
+/* Rows that are read at a time. */
+#define CHUNK_SIZE		64
 
 #define HIDDEN_PREFIX	".taken-"
 
@@ -61,6 +66,7 @@ typedef struct Release
 	StreamingWatch *watch;
 	StreamingFileTable table;
 	int64		last;			/* highest number there is */
+	int64	   *after;			/* there is no row up to this one */
 	bool		front;			/* all rows so far are deleted */
 	bool		end;			/* nothing to do behind this row */
 	int			steps;			/* rows written */
@@ -94,8 +100,8 @@ static char *hidden_path(const StreamingFile *file);
 static char *own_path(const StreamingFile *file);
 
 StreamingRelease
-streaming_files_release(const StreamingStream *stream, StreamingWatch *watch, int64 below,
-						char **trouble)
+streaming_files_release(const StreamingStream *stream, StreamingWatch *watch, int64 *after,
+						int64 below, char **trouble)
 {
 	Release    *release;
 
@@ -110,6 +116,7 @@ streaming_files_release(const StreamingStream *stream, StreamingWatch *watch, in
 	release = palloc0(sizeof(Release));
 	release->stream = stream;
 	release->watch = watch;
+	release->after = after;
 	release->front = true;
 	release->fd = -1;
 	streaming_files_open(&release->table, stream->relid, RowExclusiveLock);
@@ -159,16 +166,23 @@ may_write(const StreamingStream *stream, char **trouble)
 static void
 release_rows(Release *release, int64 below)
 {
-	StreamingFile file;
+	StreamingFile files[CHUNK_SIZE];
+	StreamingTime until = streaming_time_plus(streaming_now(), RELEASE_TIME);
+	int64		after = *release->after;
+	int			n;
 
-	file.number = 0;
-	while (!release->end && release->steps + release->failures < RELEASE_FILES)
+	while (!release->end && release->steps + release->failures < RELEASE_FILES &&
+		   (release->steps == 0 || streaming_now() < until) &&
+		   (n = streaming_files_next(&release->table, after, files, CHUNK_SIZE)) > 0)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (streaming_files_next(&release->table, file.number, &file, 1) == 0 ||
-			file.number >= below)
-			break;
-		release_row(release, &file);
+		for (int i = 0; i < n && !release->end; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (files[i].number >= below)
+				return;
+			release_row(release, &files[i]);
+			after = files[i].number;
+		}
 	}
 }
 
@@ -183,6 +197,7 @@ release_row(Release *release, StreamingFile *file)
 		if (release->front && file->number < release->last)
 		{
 			streaming_files_delete(&release->table, file->number);
+			*release->after = file->number;
 			release->steps++;
 		}
 		return;

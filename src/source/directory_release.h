@@ -12,12 +12,14 @@
 /* in directory_release.c */
 
 /*
- * Goes on with archiving or deleting files whose numbers are below below, as
- * StreamingSourceRoutine.release says.  *trouble is set to what is in the way of
+ * Goes on with archiving or deleting files whose numbers are above *after, 0 in the
+ * beginning, and below below, as StreamingSourceRoutine.release says.  *after is moved
+ * past rows that are deleted; after an abort it is 0 again.  *trouble is set to what is in the way of
  * one of them, in CurrentMemoryContext, or NULL.
  */
 extern StreamingRelease streaming_files_release(const StreamingStream *stream,
-												StreamingWatch *watch, int64 below,
+												StreamingWatch *watch,
+												int64 *after, int64 below,
 												char **trouble);
 
 #endif							/* STREAMING_DIRECTORY_RELEASE_H */

@@ -125,6 +125,7 @@ typedef struct DirectorySource
 	StreamingTime retry_at;		/* 0: no trouble */
 	int			retry_delay;
 	char	   *trouble;		/* with a file */
+	int64		released;		/* there are no rows of files up to this one */
 	char	   *release_trouble;	/* with one that has been taken */
 } DirectorySource;
 
@@ -290,7 +291,7 @@ directory_release(StreamingSource *base, const StreamingPositions *needed)
 	StreamingRelease result;
 	char	   *trouble;
 
-	result = streaming_files_release(base->stream, source->watch,
+	result = streaming_files_release(base->stream, source->watch, &source->released,
 									 Min(below, POSITION_FILE(source->position)), &trouble);
 	if (trouble != NULL &&
 		(source->release_trouble == NULL || strcmp(source->release_trouble, trouble) != 0))

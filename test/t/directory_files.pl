@@ -7,8 +7,8 @@ use warnings;
 use StreamingTest;
 use Test::More;
 
-my $files = $ENV{STREAMING_TEST_FILES} || 10_000;
-my $node = new_node('main', 'streaming.scan_interval = 200ms', 'streaming.retry_max = 1s');
+my $files = $ENV{STREAMING_TEST_FILES} || 5_000;
+my $node = new_node('main', 'streaming.scan_interval = 2s', 'streaming.retry_max = 1s');
 my $dir = $node->basedir . '/landing';
 mkdir $_ foreach $dir, map { "$dir/$_" } qw(many order zip locked cut);
 
