@@ -95,6 +95,7 @@ static const StreamOption stream_options[] =
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA, check_key},
+	{"group_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"path", ForeignTableRelationId, DIRECTORY, check_table_path},
 	{"order", ForeignTableRelationId, DIRECTORY, check_order},

@@ -57,6 +57,7 @@
 
 #include "streaming.h"
 
+#include "clock.h"
 #include "kafka.h"
 #include "source/kafka_identity.h"
 #include "source/kafka_topic.h"
@@ -73,6 +74,9 @@
 
 /* ms between looks of the watch, unless the server says otherwise */
 #define WATCH_INTERVAL	10000
+
+/* ms between offsets that a group is told, at least */
+#define COMMIT_INTERVAL	1000
 
 /* nudge: at most this often (ms) */
 #define NUDGE_INTERVAL	5
@@ -97,6 +101,8 @@ typedef struct Consumer
 	int			allocated;
 	Partition  *partitions;		/* by number */
 	int			npartitions;
+	bool		committing;		/* no answer yet about the group's offsets */
+	char		commit_error[STREAMING_KAFKA_TEXT]; /* of the last answer; or "" */
 } Consumer;
 
 typedef struct KafkaSource
@@ -120,6 +126,10 @@ typedef struct KafkaSource
 	int32		lost_partition;
 	int64		lost_offset;
 
+	StreamingPositions committed;	/* told to the group; pos NULL: nothing */
+	StreamingTime commit_at;	/* not before that again */
+	char		commit_trouble[STREAMING_KAFKA_TEXT * 2];
+
 	bool		nudging;		/* this librdkafka needs it */
 	size_t		full_messages;	/* in the queue: it may be full, or */
 	size_t		full_bytes;
@@ -134,6 +144,7 @@ static void kafka_bounds(StreamingSource *source, int timeout,
 						 StreamingPositions *begin, StreamingPositions *end);
 static void kafka_start(StreamingSource *source, const char *start, int timeout,
 						StreamingPositions *positions);
+static StreamingRelease kafka_release(StreamingSource *source, const StreamingPositions *needed);
 static void kafka_seek(StreamingSource *source, const StreamingPositions *positions);
 static int	kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 					   StreamingPositions *positions);
@@ -144,7 +155,7 @@ static char *kafka_headers_json(StreamingSource *source, const StreamingRecord *
 static void kafka_close(StreamingSource *source);
 
 /* opening and closing */
-static StreamingKafka *open_client(StreamingStream *stream, int memory);
+static StreamingKafka *open_client(StreamingStream *stream, int memory, bool follows);
 static void close_callback(void *argument);
 static void release_consumer(void *argument);
 
@@ -155,6 +166,8 @@ static void stop_partition(Consumer *consumer, int32 partition);
 static int	watch_interval(StreamingStream *stream);
 
 /* poll */
+static void take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
+						rd_kafka_topic_partition_list_t *offsets, void *opaque);
 static void release_messages(Consumer *consumer);
 static void take_news(KafkaSource *kafka);
 static bool take_message(KafkaSource *kafka, rd_kafka_message_t *message,
@@ -175,7 +188,7 @@ const StreamingSourceRoutine streaming_source_kafka = {
 	.start = kafka_start,
 	.settle = NULL,
 	.forget = NULL,
-	.release = NULL,
+	.release = kafka_release,
 	.seek = kafka_seek,
 	.poll = kafka_poll,
 	.wait_fd = kafka_wait_fd,
@@ -211,7 +224,7 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
 	kafka->callback.arg = kafka;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &kafka->callback);
 
-	kafka->client = open_client(stream, streaming_source_memory);
+	kafka->client = open_client(stream, streaming_source_memory, mode == STREAMING_READ_FOLLOW);
 	kafka->nudging = !streaming_kafka_is_property("fetch.queue.backoff.ms");
 	/* the messages of a poll tell the size of the others roughly */
 	kafka->full_messages = size_property(kafka, "queued.min.messages") / 2;
@@ -242,7 +255,7 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
  * smaller than the overhead meet the second limit first.
  */
 static StreamingKafka *
-open_client(StreamingStream *stream, int memory)
+open_client(StreamingStream *stream, int memory, bool follows)
 {
 	int			half = Max(memory / 2, 1024);	/* kB */
 	char		retry_max[16];
@@ -266,6 +279,8 @@ open_client(StreamingStream *stream, int memory)
 		{"enable.auto.commit", "false", true},
 		{"enable.auto.offset.store", "false", true},
 		{"enable.partition.eof", "true", true},
+		/* only to tell it offsets: nobody joins it */
+		{follows && stream->group_id ? "group.id" : NULL, stream->group_id, true},
 		{NULL}
 	};
 
@@ -359,7 +374,7 @@ verify(KafkaSource *kafka, bool delivers)
 		return true;
 	old = MemoryContextSwitchTo(kafka->context);
 	if (kafka->verifier == NULL)
-		kafka->verifier = open_client(kafka->base.stream, 0);
+		kafka->verifier = open_client(kafka->base.stream, 0, false);
 	answered = streaming_topic_verify(kafka->verifier, kafka->base.stream, VERIFY_WAIT,
 									  kafka->mode == STREAMING_READ_FOLLOW,
 									  kafka->incarnation, &kafka->marks);
@@ -465,6 +480,72 @@ kafka_known_end(StreamingSource *source, StreamingPositions *end)
 /* ------------------------------------------------------------------------
  * Partitions
  * ------------------------------------------------------------------------ */
+
+/* In streaming_kafka_serve. */
+static void
+take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
+			rd_kafka_topic_partition_list_t *offsets, void *opaque)
+{
+	Consumer   *consumer = opaque;
+
+	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < offsets->cnt; i++)
+		error = offsets->elems[i].err;
+	consumer->committing = false;
+	strlcpy(consumer->commit_error,
+			error == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_err2str(error),
+			STREAMING_KAFKA_TEXT);
+}
+
+/*
+ * Option group_id: the positions of the slowest view become the offsets of that group,
+ * for those who watch it.  Nobody reads them here, so it does not matter when, or
+ * whether, that succeeds; and once in COMMIT_INTERVAL is enough.
+ */
+static StreamingRelease
+kafka_release(StreamingSource *source, const StreamingPositions *needed)
+{
+	KafkaSource *kafka = (KafkaSource *) source;
+	Consumer   *consumer = kafka->consumer;
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_queue_t *queue;
+	MemoryContext old;
+
+	if (source->stream->group_id == NULL)
+		return STREAMING_RELEASE_NEVER;
+	streaming_kafka_serve(kafka->client);
+	if (consumer->committing || streaming_now() < kafka->commit_at)
+		return STREAMING_RELEASE_LATER;
+
+	list = rd_kafka_topic_partition_list_new(needed->n);
+	for (int i = 0; i < needed->n; i++)
+	{
+		const StreamingPosition *p = &needed->pos[i];
+
+		if (p->offset > 0 &&
+			(consumer->commit_error[0] || kafka->committed.pos == NULL ||
+			 streaming_positions_get(&kafka->committed, p->partition) != p->offset))
+			rd_kafka_topic_partition_list_add(list, source->stream->topic,
+											  p->partition)->offset = p->offset;
+	}
+	if (list->cnt == 0)
+	{
+		rd_kafka_topic_partition_list_destroy(list);
+		return STREAMING_RELEASE_DONE;
+	}
+	consumer->committing = true;
+	queue = rd_kafka_queue_get_main(streaming_kafka_handle(kafka->client));
+	if (rd_kafka_commit_queue(streaming_kafka_handle(kafka->client), list, queue,
+							  take_commit, consumer) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		consumer->committing = false;
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_topic_partition_list_destroy(list);
+
+	old = MemoryContextSwitchTo(kafka->context);
+	streaming_positions_copy(&kafka->committed, needed);
+	MemoryContextSwitchTo(old);
+	kafka->commit_at = streaming_time_plus(streaming_now(), COMMIT_INTERVAL);
+	return STREAMING_RELEASE_LATER;	/* for the answer */
+}
 
 static void
 kafka_seek(StreamingSource *source, const StreamingPositions *positions)
@@ -833,7 +914,17 @@ kafka_wait_fd(StreamingSource *source)
 static const char *
 kafka_last_error(StreamingSource *source)
 {
-	return streaming_kafka_trouble(((KafkaSource *) source)->client);
+	KafkaSource *kafka = (KafkaSource *) source;
+	const char *trouble = streaming_kafka_trouble(kafka->client);
+
+	if (trouble == NULL && kafka->consumer->commit_error[0] != '\0')
+	{
+		snprintf(kafka->commit_trouble, sizeof(kafka->commit_trouble),
+				 "could not set the offsets of group \"%s\": %s",
+				 source->stream->group_id, kafka->consumer->commit_error);
+		return kafka->commit_trouble;
+	}
+	return trouble;
 }
 
 /* ------------------------------------------------------------------------
