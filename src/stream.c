@@ -367,6 +367,8 @@ read_table_options(StreamingStream *stream, List *options)
 			stream->topic = value;
 		else if (strcmp(def->defname, "start") == 0)
 			stream->start = value;
+		else if (strcmp(def->defname, "on_lost_offset") == 0)
+			stream->skip_lost = strcmp(value, "skip") == 0;
 		else if (strcmp(def->defname, "group_id") == 0)
 			stream->group_id = value;
 		else if (strcmp(def->defname, "transactional_id") == 0)

@@ -96,6 +96,7 @@ typedef struct StreamingStream
 	/* kafka */
 	char	   *topic;
 	char	   *start;			/* "earliest", "latest" or a timestamp */
+	bool		skip_lost;		/* go on behind messages that are deleted */
 	char	   *group_id;		/* gets the views' positions; NULL: none */
 	char	   *transactional_id;	/* NULL: made of the identity */
 	List	   *key_columns;	/* of String; columns that make the key */

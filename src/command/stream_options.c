@@ -63,6 +63,7 @@ typedef struct StreamOption
 
 static void check_format(DefElem *def);
 static void check_on_error(DefElem *def);
+static void check_on_lost_offset(DefElem *def);
 static void check_not_empty(DefElem *def);
 static void check_start(DefElem *def);
 static void check_setting(DefElem *def);
@@ -95,6 +96,7 @@ static const StreamOption stream_options[] =
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA, check_key},
+	{"on_lost_offset", ForeignTableRelationId, KAFKA, check_on_lost_offset},
 	{"group_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"path", ForeignTableRelationId, DIRECTORY, check_table_path},
@@ -128,6 +130,7 @@ static void unknown_option(const char *name, Oid catalog, StreamingSourceKind ki
 static void validate_kafka_options(List *options, Oid catalog);
 static void validate_required(List *options, Oid catalog, StreamingSourceKind kind);
 static void validate_after(List *options);
+static void validate_lost_offset(List *options);
 static void validate_copy_options(List *options);
 static void validate_column_options(List *options);
 
@@ -181,6 +184,7 @@ validate(FunctionCallInfo fcinfo, StreamingSourceKind kind)
 	if (catalog == ForeignTableRelationId)
 	{
 		validate_after(options);
+		validate_lost_offset(options);
 		validate_copy_options(options);
 	}
 	if (catalog == AttributeRelationId)
@@ -414,6 +418,23 @@ validate_after(List *options)
 				 errhint("Set option \"after\" to \"archive\", or leave \"archive_path\" out.")));
 }
 
+/* What is skipped is noted like a bad record, at which such a stream would stop. */
+static void
+validate_lost_offset(List *options)
+{
+	DefElem    *lost = find_def(options, "on_lost_offset");
+	DefElem    *error = find_def(options, "on_error");
+
+	if (lost && error && strcmp(defGetString(lost), "skip") == 0 &&
+		strcmp(defGetString(error), "stop") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("options \"%s\" and \"%s\" exclude each other",
+						"on_lost_offset 'skip'", "on_error 'stop'"),
+				 errdetail("A stream that stops at the first bad record does not pass over records that are lost."),
+				 errhint("Set one of them to another value.")));
+}
+
 /* What is COPY's is checked by COPY. */
 static void
 validate_copy_options(List *options)
@@ -499,6 +520,14 @@ check_on_error(DefElem *def)
 	static const char *const values[] = {"reject", "null", "stop"};
 
 	check_one_of(def, values, lengthof(values), "\"reject\", \"null\" and \"stop\"");
+}
+
+static void
+check_on_lost_offset(DefElem *def)
+{
+	static const char *const values[] = {"stop", "skip"};
+
+	check_one_of(def, values, lengthof(values), "\"stop\" and \"skip\"");
 }
 
 static void

@@ -125,6 +125,7 @@ typedef struct KafkaSource
 	bool		failed;			/* poll fails from now on, until seek */
 	int32		lost_partition;
 	int64		lost_offset;
+	char		gap[STREAMING_KAFKA_TEXT];	/* that was skipped last */
 
 	StreamingPositions committed;	/* told to the group; pos NULL: nothing */
 	StreamingTime commit_at;	/* not before that again */
@@ -176,6 +177,8 @@ static void take_event(KafkaSource *kafka, rd_kafka_message_t *message);
 static void nudge(KafkaSource *kafka);
 static bool verify(KafkaSource *kafka, bool delivers);
 static void fail_lost_offset(KafkaSource *kafka);
+static void skip_lost(KafkaSource *kafka, StreamingRecord *record,
+					  StreamingPositions *positions);
 
 /* headers */
 static void append_header_value(StringInfo json, const void *value, size_t size);
@@ -680,10 +683,15 @@ kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 	streaming_kafka_serve(kafka->client);
 	if (kafka->watch != NULL)
 		take_news(kafka);
-	if (kafka->failed)
+	if (kafka->failed && !source->stream->skip_lost)
 		fail_lost_offset(kafka);
 	if (!verify(kafka, false))
 		return 0;
+	if (kafka->failed)
+	{
+		skip_lost(kafka, &records[0], positions);
+		return 1;
+	}
 	n = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages, max);
 	if (n <= 0)
 		return 0;
@@ -902,7 +910,43 @@ fail_lost_offset(KafkaSource *kafka)
 					kafka->lost_offset, kafka->lost_partition, stream->topic),
 			 errdetail("Messages that stream %s has not taken were deleted by the topic's retention, or the topic was created anew.",
 					   stream->name),
-			 errhint("Call streaming.reset() to begin the view again where its option \"start\" says: 'earliest' takes what the topic still holds, 'latest' what comes from now on.")));
+			 errhint("Call streaming.reset() to begin the view again where its option \"start\" says: 'earliest' takes what the topic still holds, 'latest' what comes from now on. Or set the stream's option \"on_lost_offset\" to \"skip\".")));
+}
+
+/*
+ * Goes on with the first message that there is.  Record is one that is none: it says
+ * what is missing, for streaming.rejected_rows.
+ */
+static void
+skip_lost(KafkaSource *kafka, StreamingRecord *record, StreamingPositions *positions)
+{
+	StreamingStream *stream = kafka->base.stream;
+	int32		partition = kafka->lost_partition;
+	StreamingPositions begin;
+	int64		first;
+
+	streaming_kafka_topic_offsets(kafka->client, stream, streaming_connect_timeout,
+								  &begin, NULL, 0, NULL);
+	first = streaming_positions_get(&begin, partition);
+	if (first <= kafka->lost_offset)
+		fail_lost_offset(kafka);	/* it is the end that is lost */
+	snprintf(kafka->gap, sizeof(kafka->gap),
+			 "messages from offset " INT64_FORMAT " to " INT64_FORMAT " are not in the topic any more, and are skipped",
+			 kafka->lost_offset, first - 1);
+	ereport(LOG,
+			(errmsg("partition %d of topic \"%s\" of stream %s: %s",
+					partition, stream->topic, stream->name, kafka->gap)));
+
+	memset(record, 0, sizeof(*record));
+	record->partition = partition;
+	record->offset = kafka->lost_offset;
+	record->timestamp_ms = -1;
+	record->framing_error = kafka->gap;
+	stop_partition(kafka->consumer, partition);
+	start_partition(kafka, partition, first);
+	streaming_positions_set(positions, partition, first);
+	kafka->failed = false;
+	streaming_kafka_wake(kafka->client);
 }
 
 static int
