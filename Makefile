@@ -41,6 +41,10 @@ OBJS = \
 	src/command/create_view.o \
 	src/command/drop.o \
 	src/command/explain.o \
+	src/command/import_columns.o \
+	src/command/import_directory.o \
+	src/command/import_kafka.o \
+	src/command/import_schema.o \
 	src/command/parts.o \
 	src/command/reachable.o \
 	src/command/row_type.o \
@@ -79,6 +83,7 @@ OBJS = \
 	src/format/format_json.o \
 	src/format/format_text.o \
 	src/format/json_reader.o \
+	src/format/path_partition.o \
 	src/format/reject.o \
 	src/format/split.o \
 	src/guc.o \
@@ -141,11 +146,13 @@ OBJS = \
 	src/source/directory_files.o \
 	src/source/directory_numbers.o \
 	src/source/directory_reader.o \
+	src/source/directory_release.o \
 	src/source/directory_tree.o \
 	src/source/directory_watch.o \
 	src/source/kafka_identity.o \
 	src/source/kafka_marks.o \
 	src/source/kafka_topic.o \
+	src/source/kafka_topics.o \
 	src/source/source.o \
 	src/source/source_directory.o \
 	src/source/source_kafka.o \
@@ -160,6 +167,7 @@ OBJS = \
 	src/worker/delivery_start.o \
 	src/worker/delivery_worker.o \
 	src/worker/drain.o \
+	src/worker/ingest_release.o \
 	src/worker/ingest_start.o \
 	src/worker/ingest_worker.o \
 	src/worker/launcher.o \

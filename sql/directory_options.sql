@@ -16,6 +16,7 @@ CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.csv', format 'csv
 CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.json', on_error 'ignore');
 CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.json', start 'sometime');
 CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.json', compression 'lz4');
+CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.json', order 'size');
 CREATE FOREIGN TABLE f (a int OPTIONS (metadata 'offset')) SERVER landing OPTIONS (path '*.json');
 CREATE FOREIGN TABLE f (a text OPTIONS (metadata 'path', field 'x')) SERVER landing OPTIONS (path '*.json');
 CREATE FOREIGN TABLE f (a timestamptz OPTIONS (watermark '-1 s')) SERVER landing OPTIONS (path '*.json');

@@ -48,6 +48,9 @@ CREATE FOREIGN TABLE bad (a int) SERVER streaming OPTIONS (format 'json');
 -- of a column
 CREATE FOREIGN TABLE bad (a int OPTIONS (feild 'x')) SERVER broker OPTIONS (topic 'x');
 CREATE FOREIGN TABLE bad (a int OPTIONS (topic 'x')) SERVER broker OPTIONS (topic 'x');
+CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', on_lost_offset 'ignore');
+CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', on_lost_offset 'skip', on_error 'stop');
+CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', group_id '');
 CREATE FOREIGN TABLE bad (a int OPTIONS (metadata 'ofset')) SERVER broker OPTIONS (topic 'x');
 CREATE FOREIGN TABLE bad (a int OPTIONS (metadata 'path')) SERVER broker OPTIONS (topic 'x');
 CREATE FOREIGN TABLE bad (a int OPTIONS (metadata 'offset')) SERVER broker OPTIONS (topic 'x');

@@ -52,6 +52,7 @@
 #include "command/command.h"
 #include "input/input_internal.h"
 #include "buffer/shift_slot.h"
+#include "command/import_schema.h"
 #include "sink/file_place.h"
 #include "sink/outbox.h"
 #include "push/source_push.h"
@@ -171,6 +172,8 @@ streaming_fdw_handler(PG_FUNCTION_ARGS)
 	routine->EndForeignModify = end_insert;
 	routine->BeginForeignInsert = begin_insert;
 	routine->EndForeignInsert = end_insert;
+
+	routine->ImportForeignSchema = streaming_import_schema;
 
 	PG_RETURN_POINTER(routine);
 }

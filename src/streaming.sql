@@ -109,7 +109,7 @@ CREATE TABLE files (
     UNIQUE (stream, path)
 );
 COMMENT ON TABLE files IS 'files that directory streams have seen; numbers order them';
-COMMENT ON COLUMN files.records IS 'how many it has; NULL: it has not been read to its end, as it is now; -1: it vanished and nobody needed it';
+COMMENT ON COLUMN files.records IS 'how many it has; NULL: it has not been read to its end, as it is now; -1: it vanished and nobody needed it; -3, -4, -5: it is to be archived or deleted, is hidden for that, is gone';
 COMMENT ON COLUMN files.changed IS 'when it was last noticed that the file is not what it was when it was taken; NULL: it is';
 
 CREATE TABLE streaming_internal.topics (

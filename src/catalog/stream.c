@@ -55,8 +55,11 @@ static const char *const metadata_names[] = {
 	[STREAMING_META_OFFSET] = "offset",
 	[STREAMING_META_TIMESTAMP] = "timestamp",
 	[STREAMING_META_HEADERS] = "headers",
+	[STREAMING_META_TOPIC] = "topic",
 	[STREAMING_META_PATH] = "path",
 	[STREAMING_META_LINE] = "line",
+	[STREAMING_META_MTIME] = "mtime",
+	[STREAMING_META_SIZE] = "size",
 };
 
 static void read_server_options(StreamingStream *stream, List *options);
@@ -318,6 +321,16 @@ on_error_from_string(const char *value)
 	return STREAMING_ON_ERROR_REJECT;
 }
 
+static StreamingAfter
+after_from_string(const char *value)
+{
+	if (strcmp(value, "archive") == 0)
+		return STREAMING_AFTER_ARCHIVE;
+	if (strcmp(value, "delete") == 0)
+		return STREAMING_AFTER_DELETE;
+	return STREAMING_AFTER_KEEP;
+}
+
 static List *
 key_columns_from_string(const char *value)
 {
@@ -354,12 +367,22 @@ read_table_options(StreamingStream *stream, List *options)
 			stream->topic = value;
 		else if (strcmp(def->defname, "start") == 0)
 			stream->start = value;
+		else if (strcmp(def->defname, "on_lost_offset") == 0)
+			stream->skip_lost = strcmp(value, "skip") == 0;
+		else if (strcmp(def->defname, "group_id") == 0)
+			stream->group_id = value;
 		else if (strcmp(def->defname, "transactional_id") == 0)
 			stream->transactional_id = value;
 		else if (strcmp(def->defname, "key") == 0)
 			stream->key_columns = key_columns_from_string(value);
 		else if (strcmp(def->defname, "path") == 0)
 			stream->path = psprintf("%s/%s", stream->base, value);
+		else if (strcmp(def->defname, "order") == 0)
+			stream->by_name = strcmp(value, "name") == 0;
+		else if (strcmp(def->defname, "after") == 0)
+			stream->after = after_from_string(value);
+		else if (strcmp(def->defname, "archive_path") == 0)
+			stream->archive = psprintf("%s/%s", stream->base, value);
 		else if (strcmp(def->defname, "compression") == 0)
 			stream->compression = value;
 		else if (strcmp(def->defname, "file_max_rows") == 0)
@@ -457,6 +480,11 @@ read_column(StreamingStream *stream, int index)
 				if (strcmp(value, metadata_names[i]) == 0)
 					column->metadata = i;
 			}
+			if (strncmp(value, STREAMING_PATH_VALUE_PREFIX, strlen(STREAMING_PATH_VALUE_PREFIX)) == 0)
+			{
+				column->metadata = STREAMING_META_PATH_VALUE;
+				column->path_value = value + strlen(STREAMING_PATH_VALUE_PREFIX);
+			}
 		}
 	}
 }
@@ -486,6 +514,7 @@ check_metadata_type(const StreamingStream *stream, const StreamingColumn *column
 	switch (column->metadata)
 	{
 		case STREAMING_META_NONE:
+		case STREAMING_META_PATH_VALUE:
 			break;
 		case STREAMING_META_KEY:
 			if (type != TEXTOID && type != BYTEAOID)
@@ -497,10 +526,12 @@ check_metadata_type(const StreamingStream *stream, const StreamingColumn *column
 			break;
 		case STREAMING_META_OFFSET:
 		case STREAMING_META_LINE:
+		case STREAMING_META_SIZE:
 			if (type != INT8OID)
 				types = "bigint";
 			break;
 		case STREAMING_META_TIMESTAMP:
+		case STREAMING_META_MTIME:
 			if (type != TIMESTAMPTZOID)
 				types = "timestamp with time zone";
 			break;
@@ -508,6 +539,7 @@ check_metadata_type(const StreamingStream *stream, const StreamingColumn *column
 			if (type != JSONBOID)
 				types = "jsonb";
 			break;
+		case STREAMING_META_TOPIC:
 		case STREAMING_META_PATH:
 			if (type != TEXTOID)
 				types = "text";

@@ -25,6 +25,14 @@ typedef enum StreamingOnError
 	STREAMING_ON_ERROR_STOP		/* the views on the stream stop */
 } StreamingOnError;
 
+/* What becomes of the files of a directory that all views have taken. */
+typedef enum StreamingAfter
+{
+	STREAMING_AFTER_KEEP,
+	STREAMING_AFTER_ARCHIVE,	/* moved below the option archive_path */
+	STREAMING_AFTER_DELETE
+} StreamingAfter;
+
 /* Where a column's value comes from: the record, or what is known about it. */
 typedef enum StreamingMetadata
 {
@@ -34,8 +42,12 @@ typedef enum StreamingMetadata
 	STREAMING_META_OFFSET,		/* kafka: bigint */
 	STREAMING_META_TIMESTAMP,	/* kafka: timestamptz of the message */
 	STREAMING_META_HEADERS,		/* kafka: jsonb object */
+	STREAMING_META_TOPIC,		/* kafka: text */
 	STREAMING_META_PATH,		/* directory: text */
-	STREAMING_META_LINE			/* directory: bigint, record number from 1 */
+	STREAMING_META_LINE,		/* directory: bigint, record number from 1 */
+	STREAMING_META_MTIME,		/* directory: timestamptz, of the file */
+	STREAMING_META_SIZE,		/* directory: bigint, bytes of the file */
+	STREAMING_META_PATH_VALUE	/* directory: any type, see path_partition.h */
 } StreamingMetadata;
 
 typedef enum StreamingTimeFormat
@@ -58,6 +70,7 @@ typedef struct StreamingColumn
 	int32		typmod;
 	Oid			collation;
 	StreamingMetadata metadata;
+	char	   *path_value;		/* whose name is that */
 	StreamingTimeFormat time_format;
 	Interval   *watermark;		/* NULL: none */
 	Interval   *max_ahead;		/* of the clock, to move the watermark; NULL: any */
@@ -83,6 +96,8 @@ typedef struct StreamingStream
 	/* kafka */
 	char	   *topic;
 	char	   *start;			/* "earliest", "latest" or a timestamp */
+	bool		skip_lost;		/* go on behind messages that are deleted */
+	char	   *group_id;		/* gets the views' positions; NULL: none */
 	char	   *transactional_id;	/* NULL: made of the identity */
 	List	   *key_columns;	/* of String; columns that make the key */
 	List	   *client_options; /* of DefElem: server and user mapping options
@@ -93,6 +108,9 @@ typedef struct StreamingStream
 	char	   *base;			/* path of the server */
 	bool		follow_symlinks;	/* those beneath it */
 	char	   *path;			/* absolute glob */
+	bool		by_name;		/* files that appear together are in that order */
+	StreamingAfter after;
+	char	   *archive;		/* absolute; if after says so */
 	char	   *compression;	/* NULL: by file name */
 	int64		file_max_rows;	/* limits of files written: 0: none */
 	int64		file_max_size;	/* bytes, about; after compression */
@@ -105,6 +123,9 @@ typedef struct StreamingStream
 	bool		durable;
 	Interval   *retention;		/* NULL: none */
 } StreamingStream;
+
+/* Before the name of a value that the path of a file has, in option "metadata". */
+#define STREAMING_PATH_VALUE_PREFIX "partition:"
 
 /* in stream.c */
 

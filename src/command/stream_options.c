@@ -63,6 +63,7 @@ typedef struct StreamOption
 
 static void check_format(DefElem *def);
 static void check_on_error(DefElem *def);
+static void check_on_lost_offset(DefElem *def);
 static void check_not_empty(DefElem *def);
 static void check_start(DefElem *def);
 static void check_setting(DefElem *def);
@@ -70,6 +71,9 @@ static void check_key(DefElem *def);
 static void check_server_path(DefElem *def);
 static void check_follow_symlinks(DefElem *def);
 static void check_table_path(DefElem *def);
+static void check_order(DefElem *def);
+static void check_after(DefElem *def);
+static void check_archive_path(DefElem *def);
 static void check_compression(DefElem *def);
 static void check_file_max_rows(DefElem *def);
 static void check_file_max_size(DefElem *def);
@@ -92,8 +96,13 @@ static const StreamOption stream_options[] =
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA, check_key},
+	{"on_lost_offset", ForeignTableRelationId, KAFKA, check_on_lost_offset},
+	{"group_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"path", ForeignTableRelationId, DIRECTORY, check_table_path},
+	{"order", ForeignTableRelationId, DIRECTORY, check_order},
+	{"after", ForeignTableRelationId, DIRECTORY, check_after},
+	{"archive_path", ForeignTableRelationId, DIRECTORY, check_archive_path},
 	{"compression", ForeignTableRelationId, DIRECTORY, check_compression},
 	{"file_max_rows", ForeignTableRelationId, DIRECTORY, check_file_max_rows},
 	{"file_max_size", ForeignTableRelationId, DIRECTORY, check_file_max_size},
@@ -120,6 +129,8 @@ static const StreamOption *find_option(const char *name, Oid catalog, StreamingS
 static void unknown_option(const char *name, Oid catalog, StreamingSourceKind kind);
 static void validate_kafka_options(List *options, Oid catalog);
 static void validate_required(List *options, Oid catalog, StreamingSourceKind kind);
+static void validate_after(List *options);
+static void validate_lost_offset(List *options);
 static void validate_copy_options(List *options);
 static void validate_column_options(List *options);
 
@@ -171,7 +182,11 @@ validate(FunctionCallInfo fcinfo, StreamingSourceKind kind)
 	}
 	validate_required(options, catalog, kind);
 	if (catalog == ForeignTableRelationId)
+	{
+		validate_after(options);
+		validate_lost_offset(options);
 		validate_copy_options(options);
+	}
 	if (catalog == AttributeRelationId)
 		validate_column_options(options);
 }
@@ -386,6 +401,40 @@ validate_required(List *options, Oid catalog, StreamingSourceKind kind)
 				"Give a pattern of files below the server's directory, such as OPTIONS (path '*.json').");
 }
 
+/* Where files go has to be said, and is said for nothing if they stay. */
+static void
+validate_after(List *options)
+{
+	DefElem    *after = find_def(options, "after");
+	bool		archives = after && strcmp(defGetString(after), "archive") == 0;
+
+	if (archives)
+		require(options, "archive_path", "streams whose files are archived",
+				"Name a directory below the server's path, such as OPTIONS (archive_path 'archive').");
+	else if (find_def(options, "archive_path"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" needs option \"%s\"", "archive_path", "after"),
+				 errhint("Set option \"after\" to \"archive\", or leave \"archive_path\" out.")));
+}
+
+/* What is skipped is noted like a bad record, at which such a stream would stop. */
+static void
+validate_lost_offset(List *options)
+{
+	DefElem    *lost = find_def(options, "on_lost_offset");
+	DefElem    *error = find_def(options, "on_error");
+
+	if (lost && error && strcmp(defGetString(lost), "skip") == 0 &&
+		strcmp(defGetString(error), "stop") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("options \"%s\" and \"%s\" exclude each other",
+						"on_lost_offset 'skip'", "on_error 'stop'"),
+				 errdetail("A stream that stops at the first bad record does not pass over records that are lost."),
+				 errhint("Set one of them to another value.")));
+}
+
 /* What is COPY's is checked by COPY. */
 static void
 validate_copy_options(List *options)
@@ -471,6 +520,14 @@ check_on_error(DefElem *def)
 	static const char *const values[] = {"reject", "null", "stop"};
 
 	check_one_of(def, values, lengthof(values), "\"reject\", \"null\" and \"stop\"");
+}
+
+static void
+check_on_lost_offset(DefElem *def)
+{
+	static const char *const values[] = {"stop", "skip"};
+
+	check_one_of(def, values, lengthof(values), "\"stop\" and \"skip\"");
 }
 
 static void
@@ -576,27 +633,81 @@ check_follow_symlinks(DefElem *def)
 				 errdetail("Only a superuser may let a stream follow symbolic links, which may lead to any file of the database server.")));
 }
 
-/* Must stay below the server's directory. */
+/* Must stay below the server's directory.  hint: what it is. */
 static void
-check_table_path(DefElem *def)
+check_relative(DefElem *def, const char *hint)
 {
 	char	   *path = defGetString(def);
 
-	check_may_read_files();
 	check_not_empty(def);
 	if (is_absolute_path(path))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" of a directory stream must be relative: \"%s\"",
 						def->defname, path),
-				 errhint("It is a pattern of files below the path of the server.")));
+				 errhint("%s", hint)));
 	for (char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
 	{
 		if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("option \"%s\" must not contain \"..\": \"%s\"", def->defname, path),
-					 errhint("It is a pattern of files below the path of the server.")));
+					 errhint("%s", hint)));
+	}
+}
+
+static void
+check_table_path(DefElem *def)
+{
+	check_may_read_files();
+	check_relative(def, "It is a pattern of files below the path of the server.");
+}
+
+/* As the sink that writes files. */
+static void
+check_may_write_files(DefElem *def)
+{
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"", def->defname),
+				 errdetail("Only roles with privileges of the \"%s\" role may let a stream move or delete files of the database server.",
+						   "pg_write_server_files")));
+}
+
+static void
+check_order(DefElem *def)
+{
+	static const char *const values[] = {"time", "name"};
+
+	check_one_of(def, values, lengthof(values), "\"time\" and \"name\"");
+}
+
+static void
+check_after(DefElem *def)
+{
+	static const char *const values[] = {"keep", "archive", "delete"};
+
+	check_one_of(def, values, lengthof(values), "\"keep\", \"archive\" and \"delete\"");
+	if (strcmp(defGetString(def), "keep") != 0)
+		check_may_write_files(def);
+}
+
+static void
+check_archive_path(DefElem *def)
+{
+	static const char *const hint = "It is a directory below the path of the server.";
+	char	   *path = defGetString(def);
+
+	check_may_write_files(def);
+	check_relative(def, hint);
+	for (char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
+	{
+		if (part[0] == '/' || (part[0] == '.' && (part[1] == '/' || part[1] == '\0')))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for option \"%s\": \"%s\"", def->defname, path),
+					 errhint("%s", hint)));
 	}
 }
 
@@ -710,16 +821,21 @@ check_time_format(DefElem *def)
 static void
 check_metadata_kafka(DefElem *def)
 {
-	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers"};
+	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers", "topic"};
 
 	check_one_of(def, values, lengthof(values),
-				 "\"key\", \"partition\", \"offset\", \"timestamp\" and \"headers\"");
+				 "\"key\", \"partition\", \"offset\", \"timestamp\", \"headers\" and \"topic\"");
 }
 
 static void
 check_metadata_directory(DefElem *def)
 {
-	static const char *const values[] = {"path", "line"};
+	static const char *const values[] = {"path", "line", "mtime", "size"};
+	size_t		prefix = strlen(STREAMING_PATH_VALUE_PREFIX);
+	char	   *value = defGetString(def);
 
-	check_one_of(def, values, lengthof(values), "\"path\" and \"line\"");
+	if (strncmp(value, STREAMING_PATH_VALUE_PREFIX, prefix) == 0 && value[prefix] != '\0')
+		return;
+	check_one_of(def, values, lengthof(values),
+				 "\"path\", \"line\", \"mtime\", \"size\" and \"partition:name\", for the value in a directory called name=value");
 }

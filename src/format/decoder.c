@@ -32,6 +32,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "format/format.h"
+#include "format/path_partition.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -216,6 +217,8 @@ prepare(StreamingDecoder *decoder)
 			continue;
 		if (column.metadata == STREAMING_META_TIMESTAMP)
 			column.time_format = STREAMING_TIME_EPOCH_MS;
+		if (column.metadata == STREAMING_META_MTIME)
+			column.time_format = STREAMING_TIME_EPOCH_US;
 		metadata->attnum = i + 1;
 		metadata->metadata = column.metadata;
 		metadata->converter = streaming_converter_open(&column);
@@ -351,6 +354,8 @@ is_surely_good(const StreamingColumn *column)
 		case STREAMING_META_HEADERS:
 			return GetDatabaseEncoding() == PG_UTF8;
 		case STREAMING_META_TIMESTAMP:
+		case STREAMING_META_MTIME:
+		case STREAMING_META_PATH_VALUE:
 			return false;
 		default:
 			return true;
@@ -411,6 +416,33 @@ metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 			token = record->path;
 			length = strlen(token);
 			pg_verify_mbstr(GetDatabaseEncoding(), token, length, false);
+			break;
+
+		case STREAMING_META_TOPIC:
+			if (decoder->stream->topic == NULL)
+				return false;
+			kind = STREAMING_TOKEN_TEXT;
+			token = decoder->stream->topic;
+			length = strlen(token);
+			break;
+
+		case STREAMING_META_PATH_VALUE:
+			token = record->path == NULL ? NULL :
+				streaming_path_partition(record->path, decoder->stream->base,
+										 decoder->stream->columns[column->attnum - 1].path_value,
+										 &length);
+			if (token == NULL)
+				return false;
+			kind = STREAMING_TOKEN_TEXT;
+			pg_verify_mbstr(GetDatabaseEncoding(), token, length, false);
+			break;
+
+		case STREAMING_META_MTIME:
+		case STREAMING_META_SIZE:
+			if (record->path == NULL)
+				return false;
+			length = pg_lltoa(column->metadata == STREAMING_META_SIZE ?
+							  record->file_size : record->file_modified, buffer);
 			break;
 
 		case STREAMING_META_LINE:

@@ -26,6 +26,8 @@ struct StreamingRecord
 	size_t		key_length;
 	int64		timestamp_ms;	/* of the message, Unix epoch; -1: none */
 	const char *path;			/* directory: of the file */
+	int64		file_size;		/* likewise, in bytes */
+	int64		file_modified;	/* likewise, µs since the Unix epoch */
 	void	   *headers;		/* source's own; NULL: none */
 
 	/* If there are any: as the text of a JSON object, palloc'd, or NULL. */

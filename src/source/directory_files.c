@@ -21,6 +21,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_type.h"
 #include "base/clock.h"
@@ -79,6 +80,7 @@ static StreamingTableDef files_table =
 #define LOCK_RETRY 10
 
 static void file_from_values(const Datum *values, const bool *isnull, StreamingFile *file);
+static HeapTuple find_number(StreamingFileTable *files, int64 number, SysScanDesc *scan);
 static SysScanDesc begin_ordered(StreamingFileTable *files, int nkeys, ScanKey keys,
 								 Relation *index);
 
@@ -231,6 +233,20 @@ streaming_files_find(StreamingFileTable *files, const char *path, StreamingFile 
 	return tuple != NULL;
 }
 
+/* The row of a number, or NULL, and the scan to be ended. */
+static HeapTuple
+find_number(StreamingFileTable *files, int64 number, SysScanDesc *scan)
+{
+	ScanKeyData keys[2];
+
+	streaming_table_key(&files->table, &keys[0], Anum_files_stream, BTEqualStrategyNumber,
+						F_OIDEQ, ObjectIdGetDatum(files->stream));
+	streaming_table_key(&files->table, &keys[1], Anum_files_file, BTEqualStrategyNumber,
+						F_INT8EQ, Int64GetDatum(number));
+	*scan = streaming_table_scan(&files->table, BY_NUMBER, GetActiveSnapshot(), 2, keys);
+	return systable_getnext(*scan);
+}
+
 void
 streaming_files_insert(StreamingFileTable *files, const StreamingFile *added, int n)
 {
@@ -259,17 +275,11 @@ streaming_files_set_records(StreamingFileTable *files, const StreamingFile *chan
 {
 	for (int i = 0; i < n; i++)
 	{
-		ScanKeyData keys[2];
 		SysScanDesc scan;
 		HeapTuple	tuple;
 
 		CHECK_FOR_INTERRUPTS();
-		streaming_table_key(&files->table, &keys[0], Anum_files_stream, BTEqualStrategyNumber,
-							F_OIDEQ, ObjectIdGetDatum(files->stream));
-		streaming_table_key(&files->table, &keys[1], Anum_files_file, BTEqualStrategyNumber,
-							F_INT8EQ, Int64GetDatum(changed[i].number));
-		scan = streaming_table_scan(&files->table, BY_NUMBER, GetActiveSnapshot(), 2, keys);
-		tuple = systable_getnext(scan);
+		tuple = find_number(files, changed[i].number, &scan);
 		if (tuple != NULL)
 		{
 			Datum		values[Natts_files];
@@ -288,16 +298,9 @@ streaming_files_set_records(StreamingFileTable *files, const StreamingFile *chan
 void
 streaming_files_set_found(StreamingFileTable *files, const StreamingFile *file, bool remark)
 {
-	ScanKeyData keys[2];
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple	tuple = find_number(files, file->number, &scan);
 
-	streaming_table_key(&files->table, &keys[0], Anum_files_stream, BTEqualStrategyNumber,
-						F_OIDEQ, ObjectIdGetDatum(files->stream));
-	streaming_table_key(&files->table, &keys[1], Anum_files_file, BTEqualStrategyNumber,
-						F_INT8EQ, Int64GetDatum(file->number));
-	scan = streaming_table_scan(&files->table, BY_NUMBER, GetActiveSnapshot(), 2, keys);
-	tuple = systable_getnext(scan);
 	if (tuple != NULL)
 	{
 		Datum		values[Natts_files];
@@ -318,6 +321,63 @@ streaming_files_set_found(StreamingFileTable *files, const StreamingFile *file, 
 	CommandCounterIncrement();
 }
 
+void
+streaming_files_set_state(StreamingFileTable *files, const StreamingFile *file)
+{
+	SysScanDesc scan;
+	HeapTuple	tuple = find_number(files, file->number, &scan);
+
+	if (tuple != NULL)
+	{
+		Datum		values[Natts_files];
+		bool		nulls[Natts_files];
+
+		streaming_table_read(&files->table, tuple, values, nulls);
+		values[Anum_files_path - 1] = CStringGetTextDatum(file->path);
+		values[Anum_files_records - 1] = Int64GetDatum(file->records);
+		nulls[Anum_files_records - 1] = file->records == STREAMING_FILE_UNREAD;
+		streaming_table_write(&files->table, tuple, values, nulls);
+	}
+	systable_endscan(scan);
+	CommandCounterIncrement();
+}
+
+void
+streaming_files_delete(StreamingFileTable *files, int64 number)
+{
+	SysScanDesc scan;
+	HeapTuple	tuple = find_number(files, number, &scan);
+
+	if (tuple != NULL)
+		CatalogTupleDelete(files->table.rel, &tuple->t_self);
+	systable_endscan(scan);
+	CommandCounterIncrement();
+}
+
+/* Those whose rows are there no more had the lowest numbers. */
+int64
+streaming_files_count_gone(Oid stream)
+{
+	StreamingFileTable files;
+	StreamingFile file;
+	int64		after = 0;
+	int64		gone = 0;
+
+	streaming_files_open(&files, stream, AccessShareLock);
+	while (streaming_files_next(&files, after, &file, 1) == 1)
+	{
+		if (after == 0)
+			gone = file.number - 1;
+		after = file.number;
+		pfree(file.path);
+		if (file.records > STREAMING_FILE_LEAVING)
+			break;
+		gone++;
+	}
+	streaming_files_close(&files);
+	return gone;
+}
+
 /* All but the path, which not every caller wants copied. */
 static void
 file_from_values(const Datum *values, const bool *isnull, StreamingFile *file)
@@ -328,6 +388,7 @@ file_from_values(const Datum *values, const bool *isnull, StreamingFile *file)
 	file->modified = DatumGetTimestampTz(values[Anum_files_modified - 1]);
 	file->records = isnull[Anum_files_records - 1] ? STREAMING_FILE_UNREAD :
 		DatumGetInt64(values[Anum_files_records - 1]);
+	file->changed = !isnull[Anum_files_changed - 1];
 	/* it is packed into a half of 64 bits */
 	if (file->number < 1 || file->number > PG_INT32_MAX)
 		ereport(ERROR,

@@ -11,10 +11,13 @@
 
 /*
  * Values of StreamingFile.records that are no count.  In the table, a file
- * that is not yet read whole has NULL and one that is given up -1.
+ * that is not yet read whole has NULL; the others are there as they are here.
  */
 #define STREAMING_FILE_UNREAD	(-2)
 #define STREAMING_FILE_GIVEN_UP (-1)	/* it vanished and nobody needed it */
+#define STREAMING_FILE_LEAVING	(-3)	/* see directory_release.c */
+#define STREAMING_FILE_ASIDE	(-4)
+#define STREAMING_FILE_GONE		(-5)
 
 /* Paths that are longer do not fit into an index of the table. */
 #define STREAMING_FILE_MAX_PATH 2000
@@ -26,7 +29,15 @@ typedef struct StreamingFile
 	int64		size;			/* when it was looked at last */
 	TimestampTz modified;		/* likewise */
 	int64		records;		/* or one of the values above */
+	bool		changed;		/* after it had been taken */
 } StreamingFile;
+
+/* Is nobody to read it any more? */
+static inline bool
+streaming_file_is_gone(const StreamingFile *file)
+{
+	return file->records == STREAMING_FILE_GIVEN_UP || file->records <= STREAMING_FILE_LEAVING;
+}
 
 /* streaming.files, open for the files of one stream. */
 typedef struct StreamingFileTable
@@ -87,5 +98,17 @@ extern void streaming_files_set_records(StreamingFileTable *files,
  */
 extern void streaming_files_set_found(StreamingFileTable *files, const StreamingFile *file,
 									  bool remark);
+
+/*
+ * Sets path and records of a file.  The caller holds the lock, and makes sure that no
+ * other file has that path.
+ */
+extern void streaming_files_set_state(StreamingFileTable *files, const StreamingFile *file);
+
+/* Forgets a file.  The caller holds the lock, and never forgets the last one. */
+extern void streaming_files_delete(StreamingFileTable *files, int64 number);
+
+/* How many files of stream have been archived or deleted, or are about to be. */
+extern int64 streaming_files_count_gone(Oid stream);
 
 #endif							/* STREAMING_DIRECTORY_FILES_H */

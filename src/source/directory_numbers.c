@@ -397,7 +397,7 @@ streaming_numbers_earliest(StreamingNumbers *numbers)
 		{
 			if (!found)
 			{
-				found = files[i].records != STREAMING_FILE_GIVEN_UP && is_there(files[i].path);
+				found = !streaming_file_is_gone(&files[i]) && is_there(files[i].path);
 				numbers->begin = found ? files[i].number : files[i].number + 1;
 			}
 			pfree(files[i].path);
@@ -505,7 +505,7 @@ streaming_numbers_forget(StreamingNumbers *numbers, int64 below)
 		for (int i = 0; i < n; i++)
 		{
 			bool		gone = files[i].number < below &&
-			files[i].records != STREAMING_FILE_GIVEN_UP && !is_there(files[i].path);
+			!streaming_file_is_gone(&files[i]) && !is_there(files[i].path);
 
 			if (gone)
 				ereport(LOG,

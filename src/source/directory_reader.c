@@ -78,6 +78,8 @@ struct StreamingReader
 
 	/* decompression */
 	StreamingCompression compression;
+	int64		file_size;
+	int64		file_modified;
 	char	   *input;
 	size_t		input_start;
 	size_t		input_end;
@@ -179,6 +181,8 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 		errno = error;
 		return false;
 	}
+	reader->file_size = st->st_size;
+	reader->file_modified = (int64) st->st_mtim.tv_sec * USECS_PER_SEC + st->st_mtim.tv_nsec / 1000;
 	flags = fcntl(reader->fd, F_GETFL);
 	if (flags >= 0)
 		(void) fcntl(reader->fd, F_SETFL, flags & ~O_NONBLOCK);
@@ -418,6 +422,8 @@ deliver(StreamingReader *reader, StreamingRecord *record, size_t length,
 	record->key_length = 0;
 	record->timestamp_ms = -1;
 	record->path = reader->path;
+	record->file_size = reader->file_size;
+	record->file_modified = reader->file_modified;
 	record->headers = NULL;
 	record->framing_error = framing_error;
 	return true;

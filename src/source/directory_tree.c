@@ -17,8 +17,8 @@
 
 #include "source/beneath.h"
 #include "common/hashfn.h"
-#include "directory_files.h"
-#include "directory_tree.h"
+#include "source/directory_files.h"
+#include "source/directory_tree.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/fd.h"

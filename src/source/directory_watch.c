@@ -49,7 +49,7 @@
 #define EVENT_BUFFER	(64 * 1024)
 
 static void events_read(StreamingWatch *watch, StreamingCollection *collection);
-static int	found_cmp(const void *a, const void *b);
+static int	found_cmp(const void *a, const void *b, void *arg);
 
 StreamingWatch *
 streaming_watch_open(const StreamingStream *stream)
@@ -196,7 +196,8 @@ streaming_watch_collect(StreamingWatch *watch, bool scan, int *n)
 		watch->lost_events = false;
 	}
 
-	qsort(collection.files, collection.n, sizeof(StreamingFound), found_cmp);
+	qsort_arg(collection.files, collection.n, sizeof(StreamingFound), found_cmp,
+			  unconstify(StreamingStream *, watch->stream));
 	*n = collection.n;
 	return collection.files;
 }
@@ -319,12 +320,13 @@ events_read(StreamingWatch *watch, StreamingCollection *collection)
 }
 
 static int
-found_cmp(const void *a, const void *b)
+found_cmp(const void *a, const void *b, void *arg)
 {
 	const StreamingFound *x = a;
 	const StreamingFound *y = b;
+	const StreamingStream *stream = arg;
 
-	if (x->mtime_ns != y->mtime_ns)
+	if (!stream->by_name && x->mtime_ns != y->mtime_ns)
 		return x->mtime_ns < y->mtime_ns ? -1 : 1;
 	return strcmp(x->path, y->path);
 }

@@ -39,7 +39,7 @@ extern int	streaming_watch_notify(StreamingWatch *watch);
 
 /*
  * Returns the files not returned before, in the order of their modification
- * time and then their name, and sets *n: an array in CurrentMemoryContext.
+ * time and then their name, or of their name alone, and sets *n: an array in CurrentMemoryContext.
  * Without scan only those that the kernel has told of; with it the
  * directories are read too, where they have changed since they were read
  * last.  A file whose content was replaced is returned again, if it is

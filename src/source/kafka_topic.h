@@ -55,6 +55,14 @@ extern int	streaming_kafka_watch_news(StreamingKafka *client, StreamingKafkaWatc
 extern uint64 streaming_kafka_watch_rounds(StreamingKafka *client, StreamingKafkaWatch *watch,
 										   bool wake);
 
+/* in kafka_topics.c */
+
+/*
+ * The names (char *) of the topics of a server (streaming_stream_of_server, with a
+ * name), in order, without Kafka's own.  Waits and fails as the question above.
+ */
+extern List *streaming_kafka_topics(StreamingStream *server);
+
 /* ----------
  * Questions, for threads of a client
  * ----------

@@ -53,6 +53,15 @@ typedef enum StreamingReadMode
 	STREAMING_READ_BATCH = 2
 } StreamingReadMode;
 
+/* What a source has to say when it is told that records have been taken. */
+typedef enum StreamingRelease
+{
+	STREAMING_RELEASE_NEVER = 0,	/* it is all the same to it */
+	STREAMING_RELEASE_DONE,		/* tell it when more has been taken */
+	STREAMING_RELEASE_MORE,		/* commit, and come again at once */
+	STREAMING_RELEASE_LATER		/* come again after a pause */
+} StreamingRelease;
+
 typedef struct StreamingSourceRoutine
 {
 	const char *name;
@@ -108,6 +117,14 @@ typedef struct StreamingSourceRoutine
 	 * stream's views; a partition not named there is needed by nobody.
 	 */
 	void		(*forget) (StreamingSource *source, const StreamingPositions *needed);
+
+	/*
+	 * May be NULL.  Of a follower: what is before needed has been taken by all views,
+	 * for good, so that the source may do away with it.  In a transaction that
+	 * may write, in which views that begin anew are kept out; if it has written,
+	 * its commit is to be on disk before the next call.
+	 */
+	StreamingRelease (*release) (StreamingSource *source, const StreamingPositions *needed);
 
 	/*
 	 * Begins to deliver records from the given positions; a partition that

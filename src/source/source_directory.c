@@ -8,13 +8,17 @@
  * position behind a file that is read whole is the begin of the next number,
  * be there such a file or not.  So the order of the stream is the order in
  * which files were first seen; files first seen by the same look are ordered
- * by their modification time, then their name.  (What the kernel tells is one
+ * by their modification time, then their name, or as option "order" says.  (What the kernel tells is one
  * look for all that has happened since the last one.)
  *
  * A file is its path.  One that is replaced or changed after it was taken is not
  * taken again by who has taken it; this is remarked in the log, by last_error and in
  * streaming.files when it is noticed.  Who begins anew reads it as it is now, as a
  * SELECT does.  (It keeps its number, and so its place in the order.)
+ *
+ * With option "after" files go when all views have taken them (directory_release.c).
+ * Rows of such files are deleted, from the lowest number on: a position before the
+ * first row that is left is lost.
  *
  * When the stream's path is altered, numbers stay.  Files that do not match the new
  * path are passed over, whoever has not taken them yet.
@@ -64,6 +68,7 @@
 #include "source/directory_numbers.h"
 #include "source/directory_reader.h"
 #include "source/directory_watch.h"
+#include "source/directory_release.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "source/source.h"
@@ -120,6 +125,8 @@ typedef struct DirectorySource
 	StreamingTime retry_at;		/* 0: no trouble */
 	int			retry_delay;
 	char	   *trouble;		/* with a file */
+	int64		released;		/* there are no rows of files up to this one */
+	char	   *release_trouble;	/* with one that has been taken */
 } DirectorySource;
 
 static StreamingSource *directory_open(StreamingStream *stream, StreamingReadMode mode);
@@ -129,6 +136,8 @@ static void directory_start(StreamingSource *base, const char *start, int timeou
 							StreamingPositions *positions);
 static bool directory_settle(StreamingSource *base, StreamingPositions *end);
 static void directory_forget(StreamingSource *base, const StreamingPositions *needed);
+static StreamingRelease directory_release(StreamingSource *base,
+										  const StreamingPositions *needed);
 static void directory_seek(StreamingSource *base, const StreamingPositions *positions);
 static int	directory_poll(StreamingSource *base, StreamingRecord *records, int max,
 						   StreamingPositions *positions);
@@ -163,6 +172,7 @@ const StreamingSourceRoutine streaming_source_directory = {
 	.settle = directory_settle,
 	.start = directory_start,
 	.forget = directory_forget,
+	.release = directory_release,
 	.seek = directory_seek,
 	.poll = directory_poll,
 	.wait_fd = directory_wait_fd,
@@ -268,6 +278,27 @@ directory_forget(StreamingSource *base, const StreamingPositions *needed)
 	streaming_numbers_forget(source->numbers,
 							 position < 0 ? PG_INT64_MAX : POSITION_FILE(position));
 	source->nwindow = 0;
+}
+
+/* Never past what is read here, so that no file goes that this process is to read. */
+static StreamingRelease
+directory_release(StreamingSource *base, const StreamingPositions *needed)
+{
+	DirectorySource *source = (DirectorySource *) base;
+	int64		below = POSITION_FILE(Max(streaming_positions_get(needed, 0), 0));
+	StreamingRelease result;
+	char	   *trouble;
+
+	result = streaming_files_release(base->stream, source->watch, &source->released,
+									 Min(below, POSITION_FILE(source->position)), &trouble);
+	if (trouble != NULL &&
+		(source->release_trouble == NULL || strcmp(source->release_trouble, trouble) != 0))
+		ereport(LOG, (errmsg("%s", trouble)));
+	if (source->release_trouble != NULL)
+		pfree(source->release_trouble);
+	source->release_trouble = trouble == NULL ? NULL :
+		MemoryContextStrdup(source->context, trouble);
+	return result;
 }
 
 static void
@@ -425,6 +456,8 @@ directory_last_error(StreamingSource *base)
 	if (source->trouble != NULL)
 		return source->trouble;
 	trouble = streaming_watch_trouble(source->watch, &error);
+	if (trouble == NULL)
+		trouble = source->release_trouble;
 	return trouble != NULL ? trouble : streaming_watch_last_remark(source->watch);
 }
 
@@ -546,7 +579,7 @@ next_file(DirectorySource *source, bool quiet)
 			}
 			source->position = POSITION(file->number, 0);
 		}
-		if (file->records == STREAMING_FILE_GIVEN_UP ||
+		if (streaming_file_is_gone(file) ||
 			file->records == POSITION_RECORD(source->position) ||
 			!streaming_watch_matches(source->watch, file->path))
 			source->position = POSITION(file->number + 1, 0);
@@ -582,7 +615,7 @@ open_file(DirectorySource *source, bool quiet)
 			set_trouble(source, streaming_reader_trouble(source->reader), errno, quiet);
 		else if (source->mode == STREAMING_READ_BATCH ||
 				 (streaming_numbers_find(source->numbers, current->number, &again) &&
-				  again.records == STREAMING_FILE_GIVEN_UP))
+				  streaming_file_is_gone(&again)))
 		{
 			/* It has gone, and that is all right. */
 			source->position = POSITION(current->number + 1, 0);
@@ -693,6 +726,8 @@ lost_position(DirectorySource *source)
 			 errmsg("position %s of stream %s is not known",
 					streaming_position_out(STREAMING_SOURCE_DIRECTORY, source->position),
 					source->base.stream->name),
+			 POSITION_FILE(source->position) <= streaming_numbers_last(source->numbers) ?
+			 errdetail("Its file has been archived or deleted, as option \"after\" of the stream says.") :
 			 errdetail("The last known file has number " INT64_FORMAT ".", streaming_numbers_last(source->numbers)),
 			 errhint("Call streaming.reset for the views that need it, to begin again.")));
 }

@@ -57,6 +57,7 @@
 
 #include "streaming.h"
 
+#include "base/clock.h"
 #include "kafka.h"
 #include "source/kafka_identity.h"
 #include "source/kafka_topic.h"
@@ -73,6 +74,9 @@
 
 /* ms between looks of the watch, unless the server says otherwise */
 #define WATCH_INTERVAL	10000
+
+/* ms between offsets that a group is told, at least */
+#define COMMIT_INTERVAL	1000
 
 /* nudge: at most this often (ms) */
 #define NUDGE_INTERVAL	5
@@ -97,6 +101,8 @@ typedef struct Consumer
 	int			allocated;
 	Partition  *partitions;		/* by number */
 	int			npartitions;
+	bool		committing;		/* no answer yet about the group's offsets */
+	char		commit_error[STREAMING_KAFKA_TEXT]; /* of the last answer; or "" */
 } Consumer;
 
 typedef struct KafkaSource
@@ -119,6 +125,11 @@ typedef struct KafkaSource
 	bool		failed;			/* poll fails from now on, until seek */
 	int32		lost_partition;
 	int64		lost_offset;
+	char		gap[STREAMING_KAFKA_TEXT];	/* that was skipped last */
+
+	StreamingPositions committed;	/* told to the group; pos NULL: nothing */
+	StreamingTime commit_at;	/* not before that again */
+	char		commit_trouble[STREAMING_KAFKA_TEXT * 2];
 
 	bool		nudging;		/* this librdkafka needs it */
 	size_t		full_messages;	/* in the queue: it may be full, or */
@@ -134,6 +145,7 @@ static void kafka_bounds(StreamingSource *source, int timeout,
 						 StreamingPositions *begin, StreamingPositions *end);
 static void kafka_start(StreamingSource *source, const char *start, int timeout,
 						StreamingPositions *positions);
+static StreamingRelease kafka_release(StreamingSource *source, const StreamingPositions *needed);
 static void kafka_seek(StreamingSource *source, const StreamingPositions *positions);
 static int	kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 					   StreamingPositions *positions);
@@ -144,7 +156,7 @@ static char *kafka_headers_json(const StreamingRecord *record);
 static void kafka_close(StreamingSource *source);
 
 /* opening and closing */
-static StreamingKafka *open_client(StreamingStream *stream, int memory);
+static StreamingKafka *open_client(StreamingStream *stream, int memory, bool follows);
 static void close_callback(void *argument);
 static void release_consumer(void *argument);
 
@@ -155,6 +167,8 @@ static void stop_partition(Consumer *consumer, int32 partition);
 static int	watch_interval(StreamingStream *stream);
 
 /* poll */
+static void take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
+						rd_kafka_topic_partition_list_t *offsets, void *opaque);
 static void release_messages(Consumer *consumer);
 static void take_news(KafkaSource *kafka);
 static bool take_message(KafkaSource *kafka, rd_kafka_message_t *message,
@@ -163,6 +177,8 @@ static void take_event(KafkaSource *kafka, rd_kafka_message_t *message);
 static void nudge(KafkaSource *kafka);
 static bool verify(KafkaSource *kafka, bool delivers);
 static void fail_lost_offset(KafkaSource *kafka);
+static void skip_lost(KafkaSource *kafka, StreamingRecord *record,
+					  StreamingPositions *positions);
 
 /* headers */
 static void append_header_value(StringInfo json, const void *value, size_t size);
@@ -175,6 +191,7 @@ const StreamingSourceRoutine streaming_source_kafka = {
 	.start = kafka_start,
 	.settle = NULL,
 	.forget = NULL,
+	.release = kafka_release,
 	.seek = kafka_seek,
 	.poll = kafka_poll,
 	.wait_fd = kafka_wait_fd,
@@ -209,7 +226,7 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
 	kafka->callback.arg = kafka;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &kafka->callback);
 
-	kafka->client = open_client(stream, streaming_source_memory);
+	kafka->client = open_client(stream, streaming_source_memory, mode == STREAMING_READ_FOLLOW);
 	kafka->nudging = !streaming_kafka_is_property("fetch.queue.backoff.ms");
 	/* the messages of a poll tell the size of the others roughly */
 	kafka->full_messages = size_property(kafka, "queued.min.messages") / 2;
@@ -240,7 +257,7 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
  * smaller than the overhead meet the second limit first.
  */
 static StreamingKafka *
-open_client(StreamingStream *stream, int memory)
+open_client(StreamingStream *stream, int memory, bool follows)
 {
 	int			half = Max(memory / 2, 1024);	/* kB */
 	char		retry_max[16];
@@ -264,6 +281,8 @@ open_client(StreamingStream *stream, int memory)
 		{"enable.auto.commit", "false", true},
 		{"enable.auto.offset.store", "false", true},
 		{"enable.partition.eof", "true", true},
+		/* only to tell it offsets: nobody joins it */
+		{follows && stream->group_id ? "group.id" : NULL, stream->group_id, true},
 		{NULL}
 	};
 
@@ -357,7 +376,7 @@ verify(KafkaSource *kafka, bool delivers)
 		return true;
 	old = MemoryContextSwitchTo(kafka->context);
 	if (kafka->verifier == NULL)
-		kafka->verifier = open_client(kafka->base.stream, 0);
+		kafka->verifier = open_client(kafka->base.stream, 0, false);
 	answered = streaming_topic_verify(kafka->verifier, kafka->base.stream, VERIFY_WAIT,
 									  kafka->mode == STREAMING_READ_FOLLOW,
 									  kafka->incarnation, &kafka->marks);
@@ -463,6 +482,72 @@ kafka_known_end(StreamingSource *source, StreamingPositions *end)
 /* ------------------------------------------------------------------------
  * Partitions
  * ------------------------------------------------------------------------ */
+
+/* In streaming_kafka_serve. */
+static void
+take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
+			rd_kafka_topic_partition_list_t *offsets, void *opaque)
+{
+	Consumer   *consumer = opaque;
+
+	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < offsets->cnt; i++)
+		error = offsets->elems[i].err;
+	consumer->committing = false;
+	strlcpy(consumer->commit_error,
+			error == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_err2str(error),
+			STREAMING_KAFKA_TEXT);
+}
+
+/*
+ * Option group_id: the positions of the slowest view become the offsets of that group,
+ * for those who watch it.  Nobody reads them here, so it does not matter when, or
+ * whether, that succeeds; and once in COMMIT_INTERVAL is enough.
+ */
+static StreamingRelease
+kafka_release(StreamingSource *source, const StreamingPositions *needed)
+{
+	KafkaSource *kafka = (KafkaSource *) source;
+	Consumer   *consumer = kafka->consumer;
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_queue_t *queue;
+	MemoryContext old;
+
+	if (source->stream->group_id == NULL)
+		return STREAMING_RELEASE_NEVER;
+	streaming_kafka_serve(kafka->client);
+	if (consumer->committing || streaming_now() < kafka->commit_at)
+		return STREAMING_RELEASE_LATER;
+
+	list = rd_kafka_topic_partition_list_new(needed->n);
+	for (int i = 0; i < needed->n; i++)
+	{
+		const StreamingPosition *p = &needed->pos[i];
+
+		if (p->offset > 0 &&
+			(consumer->commit_error[0] || kafka->committed.pos == NULL ||
+			 streaming_positions_get(&kafka->committed, p->partition) != p->offset))
+			rd_kafka_topic_partition_list_add(list, source->stream->topic,
+											  p->partition)->offset = p->offset;
+	}
+	if (list->cnt == 0)
+	{
+		rd_kafka_topic_partition_list_destroy(list);
+		return STREAMING_RELEASE_DONE;
+	}
+	consumer->committing = true;
+	queue = rd_kafka_queue_get_main(streaming_kafka_handle(kafka->client));
+	if (rd_kafka_commit_queue(streaming_kafka_handle(kafka->client), list, queue,
+							  take_commit, consumer) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		consumer->committing = false;
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_topic_partition_list_destroy(list);
+
+	old = MemoryContextSwitchTo(kafka->context);
+	streaming_positions_copy(&kafka->committed, needed);
+	MemoryContextSwitchTo(old);
+	kafka->commit_at = streaming_time_plus(streaming_now(), COMMIT_INTERVAL);
+	return STREAMING_RELEASE_LATER;	/* for the answer */
+}
 
 static void
 kafka_seek(StreamingSource *source, const StreamingPositions *positions)
@@ -597,10 +682,15 @@ kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 	streaming_kafka_serve(kafka->client);
 	if (kafka->watch != NULL)
 		take_news(kafka);
-	if (kafka->failed)
+	if (kafka->failed && !source->stream->skip_lost)
 		fail_lost_offset(kafka);
 	if (!verify(kafka, false))
 		return 0;
+	if (kafka->failed)
+	{
+		skip_lost(kafka, &records[0], positions);
+		return 1;
+	}
 	n = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages, max);
 	if (n <= 0)
 		return 0;
@@ -820,7 +910,43 @@ fail_lost_offset(KafkaSource *kafka)
 					kafka->lost_offset, kafka->lost_partition, stream->topic),
 			 errdetail("Messages that stream %s has not taken were deleted by the topic's retention, or the topic was created anew.",
 					   stream->name),
-			 errhint("Call streaming.reset() to begin the view again where its option \"start\" says: 'earliest' takes what the topic still holds, 'latest' what comes from now on.")));
+			 errhint("Call streaming.reset() to begin the view again where its option \"start\" says: 'earliest' takes what the topic still holds, 'latest' what comes from now on. Or set the stream's option \"on_lost_offset\" to \"skip\".")));
+}
+
+/*
+ * Goes on with the first message that there is.  Record is one that is none: it says
+ * what is missing, for streaming.rejected_rows.
+ */
+static void
+skip_lost(KafkaSource *kafka, StreamingRecord *record, StreamingPositions *positions)
+{
+	StreamingStream *stream = kafka->base.stream;
+	int32		partition = kafka->lost_partition;
+	StreamingPositions begin;
+	int64		first;
+
+	streaming_kafka_topic_offsets(kafka->client, stream, streaming_connect_timeout,
+								  &begin, NULL, 0, NULL);
+	first = streaming_positions_get(&begin, partition);
+	if (first <= kafka->lost_offset)
+		fail_lost_offset(kafka);	/* it is the end that is lost */
+	snprintf(kafka->gap, sizeof(kafka->gap),
+			 "messages from offset " INT64_FORMAT " to " INT64_FORMAT " are not in the topic any more, and are skipped",
+			 kafka->lost_offset, first - 1);
+	ereport(LOG,
+			(errmsg("partition %d of topic \"%s\" of stream %s: %s",
+					partition, stream->topic, stream->name, kafka->gap)));
+
+	memset(record, 0, sizeof(*record));
+	record->partition = partition;
+	record->offset = kafka->lost_offset;
+	record->timestamp_ms = -1;
+	record->framing_error = kafka->gap;
+	stop_partition(kafka->consumer, partition);
+	start_partition(kafka, partition, first);
+	streaming_positions_set(positions, partition, first);
+	kafka->failed = false;
+	streaming_kafka_wake(kafka->client);
 }
 
 static int
@@ -832,7 +958,17 @@ kafka_wait_fd(StreamingSource *source)
 static const char *
 kafka_last_error(StreamingSource *source)
 {
-	return streaming_kafka_trouble(((KafkaSource *) source)->client);
+	KafkaSource *kafka = (KafkaSource *) source;
+	const char *trouble = streaming_kafka_trouble(kafka->client);
+
+	if (trouble == NULL && kafka->consumer->commit_error[0] != '\0')
+	{
+		snprintf(kafka->commit_trouble, sizeof(kafka->commit_trouble),
+				 "could not set the offsets of group \"%s\": %s",
+				 source->stream->group_id, kafka->consumer->commit_error);
+		return kafka->commit_trouble;
+	}
+	return trouble;
 }
 
 /* ------------------------------------------------------------------------

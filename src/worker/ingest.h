@@ -35,6 +35,10 @@ typedef struct StreamingIngest
 	StreamingPositions ahead;	/* ends that were known at */
 	StreamingTime ahead_at;		/* this time, and that it is to come to; 0: none */
 
+	StreamingTime release_at;	/* when to tell the source what has been taken */
+	long		release_delay;	/* ms */
+	bool		releases_never; /* it is all the same to the source */
+
 	StreamingRecord *records;	/* of one poll */
 	Datum	   *values;			/* of one block */
 	bool	   *isnull;
@@ -59,6 +63,17 @@ typedef struct StreamingIngest
  */
 extern bool streaming_ingest_positions(StreamingIngest *ingest, StreamingPositions *start,
 									   StreamingPositions *earliest);
+
+/* in ingest_release.c */
+
+/*
+ * Tells the source what all views have taken.  In a transaction that may write,
+ * whose commit is to be flushed to disk.  LATER, too, if a view has not come to
+ * what has been read.
+ */
+extern StreamingRelease streaming_ingest_release(StreamingIngest *ingest);
+
+/* in ingest_start.c */
 
 /* Columns that the enabled views, and the readers there are, ask for. */
 extern void streaming_ingest_columns(StreamingIngest *ingest, StreamingColumnSet *columns);

@@ -75,6 +75,8 @@
 #define ROOM_INTERVAL	1000	/* ms between looks for readers to detach */
 #define RETRY_MIN		100		/* ms, doubled up to streaming.retry_max */
 #define STATS_INTERVAL	100		/* ms between looks at the source's ends */
+#define RELEASE_MIN		100		/* ms between a chunk and a look at who has taken it,
+								 * doubled up to streaming.scan_interval */
 #define ABSENT_RECORDS	1000	/* without the field of a column: a warning */
 
 /*
@@ -135,6 +137,7 @@ static void show_absent(StreamingIngest *ingest);
 static StreamingTime find_behind_since(StreamingIngest *ingest, const StreamingPositions *end);
 static bool is_past(StreamingIngest *ingest, const StreamingPositions *end);
 static void show_state(StreamingIngest *ingest);
+static void release_taken(StreamingIngest *ingest);
 static void wait_for_more(StreamingIngest *ingest);
 static void wait_for_company(StreamingIngest *ingest);
 static void forget_wait_set(void);
@@ -340,6 +343,7 @@ read_stream(StreamingIngest *ingest)
 			ReThrowError(ingest->stopped);
 		if (ingest->source->changed)
 			renew_ring(ingest);
+		release_taken(ingest);
 		if (n == 0 && !definition_changed)
 			wait_for_more(ingest);
 		else if (n < PACE_RECORDS)
@@ -401,6 +405,7 @@ begin_attempt(StreamingIngest *ingest)
 	MemoryContextSwitchTo(old);
 	show_incarnation(ingest);
 	ingest->begun = true;
+	ingest->release_delay = RELEASE_MIN;	/* and release_at: now */
 	if (shared->stop_lost)
 		forget_stop();
 	return true;
@@ -740,6 +745,12 @@ publish(StreamingIngest *ingest)
 	if (ingest->stopped == NULL && careful && ingest->rows > 0)
 		forget_stop();			/* past the record that stopped us */
 	streaming_buffer_publish(ingest->writer);
+	if (ingest->source->routine->release && !ingest->releases_never)
+	{
+		ingest->release_delay = RELEASE_MIN;
+		ingest->release_at = Min(ingest->release_at,
+								 streaming_time_plus(streaming_now(), RELEASE_MIN));
+	}
 	if (streaming_time_passed(stats_at, streaming_now(), STATS_INTERVAL))
 		show_state(ingest);
 }
@@ -883,6 +894,41 @@ show_state(StreamingIngest *ingest)
 		streaming_stream_wake_readers(shared);
 }
 
+/*
+ * Views take a chunk some time after it was published, and do not say so: looked for
+ * soon, and then ever more rarely until all have.
+ */
+static void
+release_taken(StreamingIngest *ingest)
+{
+	StreamingRelease result;
+
+	if (definition_changed || streaming_now() < ingest->release_at)
+		return;
+	if (!begin_transaction(ingest))
+		proc_exit(0);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	result = streaming_ingest_release(ingest);
+	PopActiveSnapshot();
+	ForceSyncCommit();
+	commit_transaction();
+	MemoryContextSwitchTo(ingest->context);
+
+	ingest->releases_never = result == STREAMING_RELEASE_NEVER;
+	if (result == STREAMING_RELEASE_MORE)
+		ingest->release_delay = RELEASE_MIN;
+	if (result == STREAMING_RELEASE_MORE)
+		ingest->release_at = 0;
+	else if (result == STREAMING_RELEASE_LATER)
+	{
+		ingest->release_at = streaming_time_plus(streaming_now(), ingest->release_delay);
+		ingest->release_delay = Min(ingest->release_delay * 2,
+									Max(streaming_scan_interval, RELEASE_MIN));
+	}
+	else
+		ingest->release_at = STREAMING_TIME_NEVER;
+}
+
 static void
 wait_for_more(StreamingIngest *ingest)
 {
@@ -896,6 +942,13 @@ wait_for_more(StreamingIngest *ingest)
 		timeout = STATS_INTERVAL;	/* show it when nothing more comes */
 	if (fd < 0 && (timeout < 0 || timeout > streaming_scan_interval))
 		timeout = streaming_scan_interval;
+
+	if (ingest->release_at != STREAMING_TIME_NEVER)
+	{
+		long		ms = Max(streaming_ms_until(streaming_now(), ingest->release_at), 1);
+
+		timeout = timeout > 0 ? Min(timeout, ms) : ms;
+	}
 
 	if (wait_set == NULL || fd != wait_set_fd)
 	{

@@ -16,8 +16,9 @@
  *
  * What the console or a function has got is got again.
  *
- * Rows of a pushed stream that have been removed cannot be read again.  A view that
- * has taken such rows is reset only if the caller insists.
+ * Rows of a pushed stream that have been removed cannot be read again, nor can files
+ * that option "after" of a directory stream has taken away.  A view that has taken
+ * such rows is reset only if the caller insists.
  *
  * Rows in a table of the user's: in update mode those with the keys of the
  * view's groups are deleted, in complete mode all.  Rows that the view has
@@ -46,6 +47,7 @@
 #include "catalog/planned_batch.h"
 #include "query/program.h"
 #include "catalog/run_as.h"
+#include "source/directory_files.h"
 #include "sink/sink.h"
 #include "shared/notify.h"
 #include "worker/worker.h"
@@ -53,6 +55,7 @@
 PG_FUNCTION_INFO_V1(streaming_reset);
 
 static void refuse_loss(Oid relid);
+static void refuse_lost_files(Oid relid);
 static void reset_with_dependents(Oid root, bool force);
 static List *with_dependents(List *views, Oid view, Oid owner, List **others);
 static void check_owner(Oid view);
@@ -101,6 +104,43 @@ refuse_loss(Oid relid)
 						   (long long) gone),
 			 errdetail("Rows that all views have taken are removed after the stream's \"retention\"."),
 			 errhint("Call streaming.reset with \"force => true\" to begin again without them.")));
+}
+
+/*
+ * Which files a view has had nobody remembers; where it has had any rows, those that are
+ * gone count.
+ */
+static void
+refuse_lost_files(Oid relid)
+{
+	StreamingView *view = streaming_catalog_view(relid, false);
+	ListCell   *lc;
+
+	if (streaming_progress_read(relid).input_rows == 0)
+		return;
+	foreach(lc, streaming_catalog_streams_of_view(relid))
+	{
+		Oid			stream = lfirst_oid(lc);
+		StreamingSourceKind kind;
+		const char *start = view->start;
+		int64		gone;
+
+		if (!streaming_is_stream(stream, &kind) || kind != STREAMING_SOURCE_DIRECTORY)
+			continue;
+		if (start == NULL)
+			start = streaming_stream_open(stream, view->owner)->start;
+		if (start && strcmp(start, "latest") == 0)
+			continue;
+		gone = streaming_files_count_gone(stream);
+		if (gone > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg_plural("cannot reset continuous view \"%s\" because %lld file of stream \"%s\" is no longer there",
+								   "cannot reset continuous view \"%s\" because %lld files of stream \"%s\" are no longer there",
+								   gone, get_rel_name(relid), (long long) gone, get_rel_name(stream)),
+					 errdetail("Files that all views have taken are archived or deleted, as the stream's option \"after\" says."),
+					 errhint("Call streaming.reset with \"force => true\" to begin again without them.")));
+	}
 }
 
 /* streaming.reset(view regclass, force boolean) */
@@ -179,7 +219,10 @@ reset_with_dependents(Oid root, bool force)
 	foreach(lc, views)
 	{
 		if (!force)
+		{
 			refuse_loss(lfirst_oid(lc));
+			refuse_lost_files(lfirst_oid(lc));
+		}
 	}
 	foreach(lc, views)
 		reset_view(lfirst_oid(lc), root);

@@ -6,6 +6,7 @@
  *	  kafka_admin BROKER grow TOPIC PARTITIONS		partitions it has after that
  *	  kafka_admin BROKER delete TOPIC
  *	  kafka_admin BROKER trim TOPIC PARTITION OFFSET	records before OFFSET are gone
+ *	  kafka_admin BROKER committed TOPIC PARTITION GROUP	prints the group's offset
  *
  * Kafka's own tools can, but each call of them starts a Java machine, which
  * takes longer than most tests.
@@ -58,6 +59,21 @@ wait_for_answer(rd_kafka_queue_t *queue)
 	rd_kafka_event_destroy(event);
 }
 
+/* -1001: it has none. */
+static void
+print_committed(rd_kafka_t *client, const char *topic, int partition)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_resp_err_t failure;
+
+	rd_kafka_topic_partition_list_add(list, topic, partition);
+	failure = rd_kafka_committed(client, list, TIMEOUT_MS);
+	if (failure || list->elems[0].err)
+		fail(rd_kafka_err2str(failure ? failure : list->elems[0].err));
+	printf("%lld\n", (long long) list->elems[0].offset);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -66,15 +82,25 @@ main(int argc, char **argv)
 	rd_kafka_queue_t *queue;
 	const char *verb;
 	char	   *topic;
+	int			committed;
 
 	if (argc < 4)
-		fail("usage: kafka_admin BROKER create|grow|delete|trim TOPIC ...");
+		fail("usage: kafka_admin BROKER create|grow|delete|trim|committed TOPIC ...");
 	verb = argv[2];
 	topic = argv[3];
 	if (rd_kafka_conf_set(conf, "bootstrap.servers", argv[1], error, sizeof(error)))
 		fail(error);
-	if ((client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error))) == NULL)
+	committed = strcmp(verb, "committed") == 0 && argc == 6;
+	if (committed && rd_kafka_conf_set(conf, "group.id", argv[5], error, sizeof(error)))
 		fail(error);
+	if ((client = rd_kafka_new(committed ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, error, sizeof(error))) == NULL)
+		fail(error);
+	if (committed)
+	{
+		print_committed(client, topic, atoi(argv[4]));
+		rd_kafka_destroy(client);
+		return 0;
+	}
 	queue = rd_kafka_queue_new(client);
 
 	if (strcmp(verb, "create") == 0 && argc >= 5)
@@ -118,7 +144,7 @@ main(int argc, char **argv)
 		rd_kafka_DeleteRecords(client, &before, 1, NULL, queue);
 	}
 	else
-		fail("usage: kafka_admin BROKER create|grow|delete|trim TOPIC ...");
+		fail("usage: kafka_admin BROKER create|grow|delete|trim|committed TOPIC ...");
 
 	wait_for_answer(queue);
 	rd_kafka_queue_destroy(queue);

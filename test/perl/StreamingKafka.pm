@@ -154,8 +154,7 @@ sub _admin
 {
 	my ($self, @arguments) = @_;
 
-	_run('', "$tools/kafka_admin", $self->{address}, @arguments);
-	return;
+	return _run('', "$tools/kafka_admin", $self->{address}, @arguments);
 }
 
 =head2 create_topic(NAME, PARTITIONS, SETTING...)
@@ -166,6 +165,10 @@ setting is 'retention.ms=1000'.
 =head2 grow_topic(TOPIC, PARTITIONS), delete_topic(TOPIC), trim(TOPIC, PARTITION, OFFSET)
 
 trim removes the records before OFFSET, as retention would.
+
+=head2 committed(TOPIC, PARTITION, GROUP)
+
+The offset of a consumer group, -1001 if it has none.
 
 =cut
 
@@ -181,6 +184,7 @@ sub create_topic
 sub grow_topic   { my $self = shift; return $self->_admin('grow',   @_); }
 sub delete_topic { my $self = shift; return $self->_admin('delete', @_); }
 sub trim         { my $self = shift; return $self->_admin('trim',   @_); }
+sub committed    { my $self = shift; return $self->_admin('committed', @_) + 0; }
 
 =head2 produce(TOPIC, PARTITION, VALUES, OPTION...)
 

@@ -22,7 +22,8 @@ CREATE FOREIGN TABLE clicks (
 	part int OPTIONS (metadata 'partition'),
 	off bigint OPTIONS (metadata 'offset'),
 	ts timestamptz OPTIONS (metadata 'timestamp'),
-	headers jsonb OPTIONS (metadata 'headers')
+	headers jsonb OPTIONS (metadata 'headers'),
+	topic text OPTIONS (metadata 'topic')
 ) SERVER broker OPTIONS (topic '$topic', format 'json');
 SQL
 
@@ -46,8 +47,8 @@ $kafka->produce($topic, 1,
 	'-H', 'source=web', '-H', 'empty=');
 $kafka->produce($topic, 2, [ [ 'gone', undef ] ]);
 drain($node, 'everything');
-is($node->safe_psql('postgres', <<'SQL'), qq(café "x"|7|2023-11-14 22:13:20.123|{"a": [1, null]}|the key|1|100|web|t), 'value and metadata of a message');
-SELECT k, n, at AT TIME ZONE 'UTC', doc, key, part, off, headers ->> 'source', ts > now() - interval '1 hour' AND ts <= now()
+is($node->safe_psql('postgres', <<'SQL'), qq(café "x"|7|2023-11-14 22:13:20.123|{"a": [1, null]}|the key|1|100|web|t|$topic), 'value and metadata of a message');
+SELECT k, n, at AT TIME ZONE 'UTC', doc, key, part, off, headers ->> 'source', ts > now() - interval '1 hour' AND ts <= now(), topic
 FROM everything WHERE part = 1 AND off = 100
 SQL
 is($node->safe_psql('postgres', 'SELECT k, n, doc, key, off FROM everything WHERE part = 2 AND off = 100'),
