@@ -52,6 +52,8 @@ OBJS = \
 	src/exec/weigh.o \
 	src/extension.o \
 	src/fdw.o \
+	src/follow.o \
+	src/follow_trigger.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
 	src/format/decoder.o \
@@ -83,6 +85,7 @@ OBJS = \
 	src/query/explain.o \
 	src/query/flatten_joins.o \
 	src/query/fold.o \
+	src/query/followed.o \
 	src/query/hash_order.o \
 	src/query/key_index.o \
 	src/query/layout.o \

@@ -151,7 +151,7 @@ is_chain(StreamingProgram *program)
 		if (program->stages[i].nedges != 1)
 			return false;
 	}
-	return program->ninputs == 1 && !program->inputs[0].is_view;
+	return program->ninputs == 1 && !program->inputs[0].is_loaded;
 }
 
 static bool

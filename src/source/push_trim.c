@@ -30,10 +30,10 @@
  * there is such a view nothing is emptied.  Views that are paused or have failed
  * keep their rows, too.
  *
- * With two exceptions in the change stream of a view.  Who reads a view begins with
- * what that shows then, and needs no row from before.  And a view of another role
- * than the view's owner does not keep its changes for ever: once both tables are
- * full, one that is paused or fails is to load the view anew when it runs again.
+ * With two exceptions in the change stream of a view or of a table that is followed.
+ * Who reads it begins with what it shows then, and needs no row from before.  And a view
+ * does not keep changes of a table, or of a view of another role, for ever: once both
+ * tables are full, one that is paused or fails is to load that anew when it runs again.
  */
 #include "postgres.h"
 
@@ -410,8 +410,9 @@ lets_go(Oid upstream, Oid relid)
 	if (!ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))
 		return false;
 	view = streaming_catalog_view(relid, true);
-	if (view == NULL || view->owner == streaming_relation_owner(upstream, true) ||
-		is_running(view))
+	if (view == NULL || is_running(view) ||
+		(get_rel_relkind(upstream) == RELKIND_VIEW &&
+		 view->owner == streaming_relation_owner(upstream, true)))
 	{
 		UnlockRelationOid(relid, ShareUpdateExclusiveLock);
 		return false;
@@ -419,7 +420,7 @@ lets_go(Oid upstream, Oid relid)
 	ereport(LOG,
 			(errmsg("continuous view \"%s\" is to load \"%s\" anew when it runs again",
 					get_rel_name(relid), get_rel_name(upstream)),
-			 errdetail("It belongs to another role, and has not taken changes that fill streaming.buffer_size.")));
+			 errdetail("It has not taken changes that fill streaming.buffer_size.")));
 	streaming_reset_later(relid);
 	return true;
 }

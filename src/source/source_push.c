@@ -512,7 +512,7 @@ transaction_ends(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_PREPARE:
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot PREPARE a transaction that has inserted into a stream"),
+					 errmsg("cannot PREPARE a transaction that has inserted into a stream or changed a table that a continuous view follows"),
 					 errhint("End the transaction with COMMIT.")));
 			break;
 		case XACT_EVENT_COMMIT:

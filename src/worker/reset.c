@@ -42,6 +42,7 @@
 #include "checkpoint.h"
 #include "command/command.h"
 #include "exec/progress.h"
+#include "follow.h"
 #include "input.h"
 #include "planned_batch.h"
 #include "query/program.h"
@@ -126,7 +127,7 @@ check_owner(Oid view)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
 }
 
-/* Has it run, and reads a view from a position that is no more? */
+/* Has it run, and reads a view, or follows a table, from a position that is no more? */
 static bool
 has_lost_position(StreamingView *view)
 {
@@ -141,6 +142,13 @@ has_lost_position(StreamingView *view)
 			continue;
 		changes = get_relname_relid(streaming_change_stream_name(upstream->id),
 									streaming_internal_namespace());
+		if (OidIsValid(changes) && streaming_checkpoint_read(view->view, changes) == NIL)
+			return true;
+	}
+	foreach(lc, view->tables)
+	{
+		Oid			changes = streaming_follow_stream(lfirst_oid(lc));
+
 		if (OidIsValid(changes) && streaming_checkpoint_read(view->view, changes) == NIL)
 			return true;
 	}
@@ -160,7 +168,7 @@ streaming_reset_if_lost(Oid view)
 						get_rel_name(view))));
 	else if (has_lost_position(row))
 		ereport(LOG,
-				(errmsg("continuous view \"%s\" loads the view that it reads anew",
+				(errmsg("continuous view \"%s\" loads the views and tables that it reads anew",
 						get_rel_name(view))));
 	else
 		return;
@@ -308,7 +316,7 @@ sink_sql(StreamingView *view)
 {
 	Relation	rel = relation_open(view->definition, AccessShareLock);
 	StreamingProgram *program = streaming_compile(get_view_query(rel), view->owner, view->id,
-												  &view->sink, view->output_mode);
+												  view->tables, &view->sink, view->output_mode);
 	StreamingSourceKind kind;
 	char	   *sql;
 
