@@ -91,7 +91,13 @@ sub history
 	{
 		my $script = join ";\n", (map { transaction() } 1 .. $transactions), '';
 
-		push @running, IPC::Run::start([ 'psql', '-Xq', '-d', $node->connstr('postgres') ], '<', \$script, '>', '/dev/null', '2>', '/dev/null');
+		my $file = $node->basedir . "/history$session.sql";
+
+		# not by a pipe: a session that is killed does not read its end
+		open my $out, '>', $file or die "$file: $!";
+		print $out $script;
+		close $out or die "$file: $!";
+		push @running, IPC::Run::start([ 'psql', '-Xq', '-d', $node->connstr('postgres'), '-f', $file ], '>', '/dev/null', '2>', '/dev/null');
 	}
 	return @running;
 }
