@@ -804,16 +804,22 @@ streaming_definition_name(int32 id)
 uint32
 streaming_catalog_token(void)
 {
-	HeapTuple	tuple = SearchSysCache1(SEQRELID,
-										ObjectIdGetDatum(streaming_member_table("continuous_view_id")));
-	uint32		token;
+	/* asked for by each statement that pushes; it never changes */
+	static Oid	namespace = InvalidOid;
+	static uint32 token;
+	HeapTuple	tuple;
 
+	if (OidIsValid(namespace) && namespace == streaming_catalog_namespace())
+		return token;
+	tuple = SearchSysCache1(SEQRELID,
+							ObjectIdGetDatum(streaming_member_table("continuous_view_id")));
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("sequence \"%s.continuous_view_id\" is missing", STREAMING_SCHEMA)));
 	token = (uint32) ((Form_pg_sequence) GETSTRUCT(tuple))->seqstart;
 	ReleaseSysCache(tuple);
+	namespace = streaming_catalog_namespace();
 	return token;
 }
 
