@@ -34,6 +34,16 @@ CALL follow('both', 'SELECT id FROM live.customers UNION ALL SELECT customer FRO
 CALL follow('largest', 'SELECT id, amount FROM live.orders ORDER BY amount DESC, id LIMIT 3');
 CALL follow('pages', 'SELECT v.page, c.region, count(*) FROM visits v JOIN live.customers c ON c.id = v.customer GROUP BY 1, 2', 'customers');
 CALL follow('seen', 'SELECT c.id, count(v.page) FROM live.customers c LEFT JOIN visits v ON v.customer = c.id GROUP BY c.id');
+-- through ordinary views; and what another view has written to a table
+CREATE VIEW live.big_orders AS SELECT id, customer, amount FROM live.orders WHERE amount > 10;
+CREATE VIEW live.nested AS SELECT o.customer, o.amount, c.region FROM live.big_orders o JOIN live.customers c ON c.id = o.customer;
+CALL follow('through', 'SELECT region, count(*) FROM live.nested GROUP BY region');
+CALL follow('through_named', 'SELECT customer, sum(amount) FROM live.big_orders GROUP BY customer', 'live.orders');
+CREATE TABLE written (region text PRIMARY KEY, n bigint);
+CREATE VIEW writes WITH (streaming.trigger = manual, streaming.follow = all, streaming.sink = 'live.written') AS
+	SELECT coalesce(region, '-') AS region, count(*) AS n FROM customers GROUP BY 1;
+CREATE VIEW batch.writes AS SELECT coalesce(region, '-') AS region, count(*) AS n FROM live.customers GROUP BY 1;
+CALL follow('reads', 'SELECT n, count(*) AS regions, max(region) FROM live.written GROUP BY n');
 SELECT * FROM compare();
 
 INSERT INTO customers VALUES (21, 'r1', 'new'), (22, NULL, NULL), (23, 'r9', 'alone');
@@ -128,6 +138,13 @@ INSERT INTO orders SELECT i, 1 + i % 4, i FROM generate_series(1, 50) i;
 RESET session_replication_role;
 SELECT * FROM compare();
 
+CREATE FUNCTION farewell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM orders WHERE id % 2 = 0;
+	INSERT INTO orders VALUES (6000, 1, 1);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER z_farewell BEFORE TRUNCATE ON orders EXECUTE FUNCTION farewell();
 BEGIN;
 TRUNCATE customers CASCADE;
 ROLLBACK;

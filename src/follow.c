@@ -416,7 +416,8 @@ make_trigger(Oid table, Oid stream, const char *name, int16 events, bool row, Li
 	ObjectAddress trigger;
 	ObjectAddress whole;
 
-	stmt->trigname = psprintf("streaming_follow_%s", name);
+	/* behind those of others, which may change the table before a TRUNCATE */
+	stmt->trigname = psprintf("~streaming_follow_%s", name);
 	stmt->funcname = list_make2(makeString(STREAMING_INTERNAL_SCHEMA), makeString(TRIGGER_FUNCTION));
 	stmt->args = list_make1(makeString(psprintf("%u", stream)));
 	stmt->row = row;

@@ -16,6 +16,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -38,7 +39,7 @@ typedef struct Capture
 {
 	Relation	table;
 	Relation	stream;
-	StreamingPush *push;
+	StreamingPush *push;		/* NULL: there has been no row */
 	AttrNumber *attnos;			/* by column of the stream: that of the table; 0: NULL */
 	TupleTableSlot *row;		/* of the stream */
 } Capture;
@@ -76,15 +77,27 @@ begin_capture(Capture *capture, Relation table, Oid stream)
 			capture->attnos[attno - 1] = i + 1;
 	}
 	capture->row = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	capture->push = streaming_push_begin(capture->stream);
+	capture->push = NULL;
 }
 
 static void
 end_capture(Capture *capture)
 {
-	streaming_push_end(capture->push);
+	if (capture->push)
+		streaming_push_end(capture->push);
 	ExecDropSingleTupleTableSlot(capture->row);
 	table_close(capture->stream, NoLock);
+}
+
+/*
+ * Who has written does not wait for views, which may wait for the table that he has
+ * locked; TRUNCATE has not written yet.
+ */
+static void
+begin_push(Capture *capture)
+{
+	(void) GetCurrentTransactionId();
+	capture->push = streaming_push_begin(capture->stream);
 }
 
 static void
@@ -92,6 +105,8 @@ push_row(Capture *capture, TupleTableSlot *slot, int sign)
 {
 	TupleTableSlot *row = capture->row;
 
+	if (capture->push == NULL)
+		begin_push(capture);
 	ExecClearTuple(row);
 	slot_getallattrs(slot);
 	for (int i = 0; i < row->tts_tupleDescriptor->natts; i++)

@@ -259,5 +259,11 @@ $node->safe_psql('clone', 'INSERT INTO orders (customer, amount) VALUES (1, 8)')
 $node->safe_psql('clone', "SELECT streaming.drain('sums', '$deadline seconds')");
 is($node->safe_psql('clone', 'SELECT * FROM sums'), '1|2|15|8', 'and so do copies of a database');
 
+# --- without the extension ------------------------------------------------------------
+
+$node->safe_psql('clone', 'DROP EXTENSION streaming CASCADE');
+is($node->safe_psql('clone', 'INSERT INTO orders (customer, amount) VALUES (1, 9) RETURNING amount'), '9', 'tables stay when the extension goes');
+is($node->safe_psql('clone', q(SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('orders'::regclass, 'customers'::regclass) AND tgname LIKE '%streaming%')), '0', 'without the triggers');
+
 $node->stop;
 done_testing();
