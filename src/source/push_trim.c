@@ -33,7 +33,8 @@
  * With two exceptions in the change stream of a view or of a table that is followed.
  * Who reads it begins with what it shows then, and needs no row from before.  And a view
  * does not keep changes of a table, or of a view of another role, for ever: once both
- * tables are full, one that is paused or fails is to load that anew when it runs again.
+ * tables are full, one that is paused or fails is to load that anew when it runs again;
+ * if it follows a table beside streams it keeps the changes, as it keeps theirs.
  */
 #include "postgres.h"
 
@@ -400,6 +401,22 @@ is_running(StreamingView *view)
 	return running;
 }
 
+/* May it load upstream anew, and begin again with all that it reads? */
+static bool
+may_reload(StreamingView *view, Oid upstream)
+{
+	ListCell   *lc;
+
+	if (get_rel_relkind(upstream) == RELKIND_VIEW)
+		return view->owner != streaming_relation_owner(upstream, true);
+	foreach(lc, streaming_catalog_inputs(view->definition))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			return false;
+	}
+	return true;
+}
+
 /* Lets relid, which reads upstream, load it anew, if it may not keep its changes. */
 static bool
 lets_go(Oid upstream, Oid relid)
@@ -410,9 +427,7 @@ lets_go(Oid upstream, Oid relid)
 	if (!ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))
 		return false;
 	view = streaming_catalog_view(relid, true);
-	if (view == NULL || is_running(view) ||
-		(get_rel_relkind(upstream) == RELKIND_VIEW &&
-		 view->owner == streaming_relation_owner(upstream, true)))
+	if (view == NULL || is_running(view) || !may_reload(view, upstream))
 	{
 		UnlockRelationOid(relid, ShareUpdateExclusiveLock);
 		return false;

@@ -245,6 +245,12 @@ foreach my $view (grep { $_ ne 'seen' } sort keys %batch)
 	is($node->safe_psql('copy', "SELECT count(*) FROM ((SELECT * FROM $view EXCEPT ALL $batch{$view}) UNION ALL ($batch{$view} EXCEPT ALL SELECT * FROM $view)) d"),
 		'0', "$view is loaded anew where it is restored");
 }
+ok(wait_until(sub { $node->safe_psql('copy', q(SELECT last_error FROM streaming.views WHERE view = 'seen'::regclass)) =~ /stream "visits" no longer has/ }),
+	'one over a stream that has lost its rows says so');
+$node->safe_psql('copy', q(SELECT streaming.reset('seen', force => true)));
+$node->safe_psql('copy', 'INSERT INTO visits SELECT min(id), 1 FROM customers');
+$node->safe_psql('copy', "SELECT streaming.drain('seen', '$deadline seconds')");
+is($node->safe_psql('copy', 'SELECT sum(count) FROM seen'), '1', 'and begins anew when it is told to');
 is($node->safe_psql('copy', q(SELECT count(*) FROM pg_foreign_table WHERE ftrelid::regclass::text LIKE '%follow_%')), '2', 'and captures of the original are gone');
 $node->safe_psql('postgres', 'CREATE DATABASE bare');
 command_ok([ 'pg_dump', '-s', '-f', "$dump.schema", '-d', $node->connstr('copy') ], 'pg_dump -s');
