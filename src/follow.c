@@ -17,7 +17,8 @@
  *	before TRUNCATE	always
  *
  * They are internal ones, which pg_dump does not take, and depend on the stream, so that
- * nobody drops them alone.  Only superusers can disable them, and are refused.
+ * nobody drops them alone.  Only superusers can disable them, or enable them elsewhere, and
+ * are refused.
  *
  * The rows are written without asking for rights of who changes the table.  Who follows
  * it needs the rights to read it and, since he makes its writers work, to put triggers on
@@ -44,6 +45,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -51,6 +53,7 @@
 #include "utils/syscache.h"
 
 #include "streaming.h"
+#include "attempt.h"
 #include "catalog.h"
 #include "command/command.h"
 #include "follow.h"
@@ -58,6 +61,7 @@
 #include "source/source_push.h"
 
 #define TRIGGER_FUNCTION	"capture_change"
+#define LOCK_WAIT			"1s"	/* at most for each lock on a part of a capture */
 
 static bool has_columns(Oid stream, Oid table, List *columns);
 static Oid	make_stream(Oid table, List *columns);
@@ -460,10 +464,11 @@ release(Oid table, Oid stream)
 	return true;
 }
 
-bool
-streaming_follow_release(void)
+/* A streaming_attempt: sets *arg, a bool, if somebody has a table locked. */
+static void
+release_all(void *arg)
 {
-	bool		locked = false;
+	bool	   *locked = arg;
 	ListCell   *lc;
 
 	foreach(lc, streaming_push_streams())
@@ -475,9 +480,25 @@ streaming_follow_release(void)
 			!OidIsValid(table = streaming_internal_whole(stream)) ||
 			follower_name(stream) != NULL)
 			continue;
-		locked |= !release(table, stream);
+		*locked |= !release(table, stream);
 	}
-	return locked;
+}
+
+bool
+streaming_follow_release(void)
+{
+	bool		locked = false;
+	int			guc_level = NewGUCNestLevel();
+	ErrorData  *error;
+
+	(void) set_config_option("lock_timeout", LOCK_WAIT, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	error = streaming_attempt(release_all, &locked, CurrentMemoryContext);
+	AtEOXact_GUC(error == NULL, guc_level);
+	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ereport(WARNING,
+				(errmsg("could not drop what captures changes of tables: %s", error->message)));
+	return locked || (error && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE);
 }
 
 /* ---------------------------------------------------------------------------
@@ -547,9 +568,9 @@ check_trigger(Oid relid, const char *name)
 		return;
 	LockRelationOid(relid, AccessShareLock);
 	if (name == NULL || is_capture_trigger(relid, name))
-		refuse_alter(relid, "disable triggers of",
+		refuse_alter(relid, name ? "change a trigger of" : "change all triggers of",
 					 name ? "Leave that trigger as it is." :
-					 "Name the triggers, use DISABLE TRIGGER USER, or set session_replication_role to \"replica\".");
+					 "Say USER, or name triggers, instead of ALL; or set session_replication_role to \"replica\".");
 }
 
 /* Does the stream have the column? */
@@ -591,6 +612,7 @@ streaming_follow_check_alter(Oid relid, const AlterTableStmt *stmt)
 			case AT_DisableTrig:
 				check_trigger(relid, cmd->name);
 				break;
+			case AT_EnableTrigAll:
 			case AT_DisableTrigAll:
 				check_trigger(relid, NULL);
 				break;

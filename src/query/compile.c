@@ -95,7 +95,10 @@ streaming_name_relation(RangeTblEntry *rte, const char *name, List *columns)
 	rte->eref = makeAlias(name, columns);
 }
 
-/* A column of a followed table, read from rte: it or, scan being given, the stream of its changes. */
+/*
+ * A column of a view or table that is relation 1; or, scan being given, of the stream of a
+ * table's changes in its place.  What is dropped, or not captured, is NULL.
+ */
 static Expr *
 input_column(Form_pg_attribute att, Relation scan)
 {
