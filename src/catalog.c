@@ -419,6 +419,7 @@ static const char *
 wrong_reference(StreamingView *view)
 {
 	const char *wrong = NULL;
+	ListCell   *lc;
 
 	if (!OidIsValid(view->owner))
 		return NULL;
@@ -430,6 +431,11 @@ wrong_reference(StreamingView *view)
 		wrong = "result";
 	else if (OidIsValid(view->sink.relid) != (view->sink.kind == STREAMING_SINK_RELATION))
 		wrong = "sink";
+	foreach(lc, view->tables)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
+			wrong = "tables";
+	}
 	if (wrong && is_dropped(view->view))
 	{
 		view->owner = InvalidOid;
