@@ -94,6 +94,8 @@ OBJS = \
 	src/input/input_source.o \
 	src/kafka.o \
 	src/kafka_property.o \
+	src/push/follow.o \
+	src/push/follow_trigger.o \
 	src/push/push_position.o \
 	src/push/push_scan.o \
 	src/push/push_tables.o \
@@ -109,6 +111,7 @@ OBJS = \
 	src/query/expand_views.o \
 	src/query/flatten_joins.o \
 	src/query/fold.o \
+	src/query/followed.o \
 	src/query/key_index.o \
 	src/query/layout.o \
 	src/query/mutable.o \

@@ -75,6 +75,13 @@
 
 /* Likewise. */
 #if PG_VERSION_NUM < 190000
+#define streaming_beginscan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
+#else
+#define streaming_beginscan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL, SO_NONE)
+#endif
+
+/* Likewise. */
+#if PG_VERSION_NUM < 190000
 #define streaming_beginscan_tidrange(rel, snapshot, from, upto) \
 	table_beginscan_tidrange(rel, snapshot, from, upto)
 #else
@@ -285,6 +292,18 @@
 #else
 #define streaming_tuplesort_getdatum(state, value, isnull) \
 	tuplesort_getdatum(state, true, false, value, isnull, NULL)
+#endif
+
+/* The expression of a generated column can be changed since 5d06e99a3 (17). */
+#if PG_VERSION_NUM < 170000
+#define streaming_sets_expression(cmd) false
+#else
+#define streaming_sets_expression(cmd) ((cmd)->subtype == AT_SetExpression)
+#endif
+
+/* Generated columns can be virtual since 83ea6c540 (18). */
+#if PG_VERSION_NUM < 180000
+#define ATTRIBUTE_GENERATED_VIRTUAL 'v'
 #endif
 
 #endif							/* STREAMING_COMPAT_H */

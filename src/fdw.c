@@ -53,6 +53,7 @@
 #include "input/input_internal.h"
 #include "buffer/shift_slot.h"
 #include "command/import_schema.h"
+#include "push/follow.h"
 #include "sink/file_place.h"
 #include "sink/outbox.h"
 #include "push/source_push.h"
@@ -322,9 +323,9 @@ needed_columns(ForeignScanState *node)
  */
 
 /*
- * The changes of a continuous view are read by batches of the views above it,
- * whose owners must have the right to read the view; and written by its own
- * batches only (exec/change_stream.c).
+ * The changes of a continuous view, or of a table, are read by batches of the views
+ * that read or follow it, whose owners must have the right to read that; and written by
+ * its own batches (exec/change_stream.c) or triggers (follow_trigger.c) only.
  */
 static bool
 is_change_stream(Relation rel)
@@ -336,17 +337,16 @@ static void
 check_change_stream(ForeignScanState *node)
 {
 	Relation	rel = node->ss.ss_currentRelation;
-	Oid			view = streaming_internal_whole(RelationGetRelid(rel));
+	Oid			whole = streaming_internal_whole(RelationGetRelid(rel));
 
 	if (!IsParallelWorker() && streaming_input_bound(RelationGetRelid(rel)) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot read \"%s\"", RelationGetRelationName(rel)),
-				 errdetail("It brings the changes of a continuous view to others that read it."),
-				 errhint("Query the view instead.")));
-	if (OidIsValid(view) &&
-		pg_class_aclcheck(view, scan_user(node), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view));
+				 errdetail("It brings the changes of a relation to the continuous views that read or follow it."),
+				 errhint("Query the relation instead.")));
+	if (OidIsValid(whole))
+		streaming_follow_check_reader(whole, scan_user(node));
 }
 
 static void
@@ -680,7 +680,7 @@ begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot insert into \"%s\"", RelationGetRelationName(rel)),
-				 errdetail("It brings the changes of a continuous view to others that read it.")));
+				 errdetail("It brings the changes of a relation to the continuous views that read or follow it.")));
 	rinfo->ri_FdwState = insert;
 	(void) streaming_is_stream(RelationGetRelid(rel), &kind);
 	if (kind == STREAMING_SOURCE_PUSH)

@@ -47,6 +47,7 @@
 #include "catalog/view.h"
 #include "catalog/checkpoint.h"
 #include "input/input.h"
+#include "push/follow.h"
 #include "query/program.h"
 #include "catalog/read_columns.h"
 #include "shared/shmem.h"
@@ -298,6 +299,7 @@ streaming_view_lag(PG_FUNCTION_ARGS)
 {
 	Oid			view = PG_GETARG_OID(0);
 	int64		sum = 0;
+	StreamingView *row;
 	ListCell   *lc;
 
 	if (streaming_slots == NULL || streaming_catalog_damage(view))
@@ -316,6 +318,16 @@ streaming_view_lag(PG_FUNCTION_ARGS)
 			stream = get_relname_relid(streaming_change_stream_name(upstream->id),
 									   streaming_internal_namespace());
 		if (!streaming_is_stream(stream, &kind) || !stream_lag(view, stream, kind, &lag))
+			PG_RETURN_NULL();
+		sum += lag;
+	}
+	row = streaming_catalog_view(view, true);
+	foreach(lc, row ? row->tables : NIL)
+	{
+		Oid			stream = streaming_follow_stream(lfirst_oid(lc));
+		int64		lag;
+
+		if (!OidIsValid(stream) || !push_lag(view, stream, &lag))
 			PG_RETURN_NULL();
 		sum += lag;
 	}

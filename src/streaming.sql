@@ -54,13 +54,15 @@ CREATE TABLE streaming_internal.continuous_view (
     settings                text[]   NOT NULL,
     generation              bigint   NOT NULL DEFAULT 0,
     home                    text     NOT NULL,
-    relations               text[]   NOT NULL
+    relations               text[]   NOT NULL,
+    tables                  regclass[] NOT NULL
 );
 COMMENT ON TABLE streaming_internal.continuous_view IS 'definition of each continuous view';
 COMMENT ON COLUMN streaming_internal.continuous_view.sink_kind IS 'own (its own table), memory, relation (column sink), console, foreach, foreach_batch';
 COMMENT ON COLUMN streaming_internal.continuous_view.settings IS 'settings of the session that made the view, name=value, which its batches run with';
 COMMENT ON COLUMN streaming_internal.continuous_view.home IS 'cluster, database and view the row was made for; another value tells a restored row';
 COMMENT ON COLUMN streaming_internal.continuous_view.relations IS 'relations in streaming_internal that were made for the view';
+COMMENT ON COLUMN streaming_internal.continuous_view.tables IS 'ordinary tables of its query that the view follows';
 
 CREATE TABLE checkpoints (
     view            regclass NOT NULL,
@@ -333,6 +335,11 @@ COMMENT ON FUNCTION viewdef(regclass) IS 'the CREATE VIEW ... WITH (...) that ma
 CREATE FUNCTION watermark(view regclass) RETURNS timestamptz
     LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'streaming_watermark';
 COMMENT ON FUNCTION watermark(regclass) IS 'the watermark of a continuous view, for who may read it; NULL if it has none yet';
+
+CREATE FUNCTION streaming_internal.capture_change() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_capture_change';
+COMMENT ON FUNCTION streaming_internal.capture_change() IS 'pushes the changes of a table that continuous views follow';
+REVOKE EXECUTE ON FUNCTION streaming_internal.capture_change() FROM PUBLIC;
 
 -- These four are called in statements that run as the owner or a reader of any
 -- view, and so by anybody.

@@ -7,6 +7,9 @@
  * what it depends on (a stream, for the definition of a view) is a drop of the
  * whole: it needs CASCADE and its message names what the user knows.
  *
+ * The stream of the changes of an ordinary table depends on it by DEPENDENCY_AUTO: DROP
+ * EXTENSION must not take tables of users.
+ *
  * Users need no rights on the schema but USAGE.  Parts belong to the extension's
  * owner, whoever owns the whole: to own a table or a view is to be able to put
  * rules, triggers, children, columns and indexes on it, and workers take what a
@@ -91,7 +94,8 @@ streaming_run_sql(const char *sql)
 
 /*
  * Relations that relid depends on (parts false: at most one) or that depend on
- * it, by DEPENDENCY_INTERNAL, the dependent being in our schema.
+ * it, by DEPENDENCY_INTERNAL, the dependent being in our schema; also streams of the
+ * changes of tables, by DEPENDENCY_AUTO.
  */
 static List *
 internal_dependencies(Oid relid, bool parts)
@@ -114,7 +118,8 @@ internal_dependencies(Oid relid, bool parts)
 	{
 		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
 
-		if (row->deptype == DEPENDENCY_INTERNAL &&
+		if ((row->deptype == DEPENDENCY_INTERNAL ||
+			 (row->deptype == DEPENDENCY_AUTO && get_rel_relkind(row->objid) == RELKIND_FOREIGN_TABLE)) &&
 			row->classid == RelationRelationId && row->refclassid == RelationRelationId &&
 			OidIsValid(namespace) && get_rel_namespace(row->objid) == namespace)
 			result = list_append_unique_oid(result, parts ? row->objid : row->refobjid);
@@ -278,7 +283,8 @@ streaming_internal_adopt(Oid relid, Oid owner)
 	ObjectAddressSet(whole, RelationRelationId, owner);
 	if (streaming_internal_whole(relid) != owner)
 	{
-		recordDependencyOn(&part, &whole, DEPENDENCY_INTERNAL);
+		recordDependencyOn(&part, &whole, get_rel_relkind(owner) == RELKIND_RELATION ?
+						   DEPENDENCY_AUTO : DEPENDENCY_INTERNAL);
 		if (get_rel_relkind(owner) == RELKIND_VIEW)
 			depend_on_types(relid, &whole);
 	}

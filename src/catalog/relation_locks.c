@@ -93,7 +93,9 @@ streaming_relations_of_view(Oid view)
 	if (OidIsValid(row->sink.relid))
 		relids = list_append_unique_oid(relids, row->sink.relid);
 
-	/* views read as streams: their change streams */
+	/* views read as streams, tables that are followed: their change streams */
+	foreach(lc, row->tables)
+		relids = list_concat_unique_oid(relids, streaming_internal_parts(lfirst_oid(lc)));
 	foreach(lc, streaming_catalog_inputs(row->definition))
 	{
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_VIEW)

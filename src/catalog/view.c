@@ -65,6 +65,7 @@ enum
 	Anum_generation,
 	Anum_home,
 	Anum_relations,
+	Anum_tables,
 	_Anum_end,
 };
 
@@ -103,6 +104,7 @@ static const StreamingTableColumn view_columns[] = {
 	{"generation", INT8OID},
 	{"home", TEXTOID},
 	{"relations", TEXTARRAYOID},
+	{"tables", REGCLASSARRAYOID},
 };
 
 StaticAssertDecl(lengthof(view_columns) == Natts_continuous_view,
@@ -303,6 +305,39 @@ names_from_array(Datum array, List **names)
 	return true;
 }
 
+/* False: an element is NULL. */
+static bool
+relations_from_array(Datum array, List **relids)
+{
+	Datum	   *elements;
+	bool	   *isnull;
+	int			nelements;
+
+	*relids = NIL;
+	deconstruct_array(DatumGetArrayTypeP(array), REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
+					  &elements, &isnull, &nelements);
+	for (int i = 0; i < nelements; i++)
+	{
+		if (isnull[i])
+			return false;
+		*relids = lappend_oid(*relids, DatumGetObjectId(elements[i]));
+	}
+	return true;
+}
+
+static Datum
+relations_to_array(List *relids)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(relids), 1));
+	int			nelements = 0;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		elements[nelements++] = ObjectIdGetDatum(lfirst_oid(lc));
+	return PointerGetDatum(construct_array(elements, nelements, REGCLASSOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
+}
+
 static Datum
 names_to_array(List *names)
 {
@@ -384,6 +419,7 @@ static const char *
 wrong_reference(StreamingView *view)
 {
 	const char *wrong = NULL;
+	ListCell   *lc;
 
 	if (!OidIsValid(view->owner))
 		return NULL;
@@ -395,6 +431,11 @@ wrong_reference(StreamingView *view)
 		wrong = "result";
 	else if (OidIsValid(view->sink.relid) != (view->sink.kind == STREAMING_SINK_RELATION))
 		wrong = "sink";
+	foreach(lc, view->tables)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
+			wrong = "tables";
+	}
 	if (wrong && is_dropped(view->view))
 	{
 		view->owner = InvalidOid;
@@ -457,6 +498,8 @@ try_view_from_tuple(const StreamingTable *table, HeapTuple tuple, const char **d
 		*damage = "trigger";
 	else if (!names_from_array(values[Index_of(Anum_relations)], &view->relations))
 		*damage = "relations";
+	else if (!relations_from_array(values[Index_of(Anum_tables)], &view->tables))
+		*damage = "tables";
 	else if (!names_from_array(values[Index_of(Anum_settings)], &view->settings) ||
 			 !are_settings(view->settings))
 		*damage = "settings";
@@ -517,6 +560,7 @@ view_to_values(const StreamingView *view, Datum *values, bool *nulls)
 	values[Index_of(Anum_generation)] = Int64GetDatum(view->generation);
 	values[Index_of(Anum_home)] = CStringGetTextDatum(home_of(view->view));
 	values[Index_of(Anum_relations)] = names_to_array(view->relations);
+	values[Index_of(Anum_tables)] = relations_to_array(view->tables);
 }
 
 /* ---------------------------------------------------------------------------
@@ -772,16 +816,22 @@ streaming_definition_name(int32 id)
 uint32
 streaming_catalog_token(void)
 {
-	HeapTuple	tuple = SearchSysCache1(SEQRELID,
-										ObjectIdGetDatum(view_ids()));
-	uint32		token;
+	/* asked for by each statement that pushes; it never changes */
+	static Oid	namespace = InvalidOid;
+	static uint32 token;
+	HeapTuple	tuple;
 
+	if (OidIsValid(namespace) && namespace == streaming_catalog_namespace())
+		return token;
+	tuple = SearchSysCache1(SEQRELID,
+							ObjectIdGetDatum(view_ids()));
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("sequence \"%s.continuous_view_id\" is missing", STREAMING_INTERNAL_SCHEMA)));
 	token = (uint32) ((Form_pg_sequence) GETSTRUCT(tuple))->seqstart;
 	ReleaseSysCache(tuple);
+	namespace = streaming_catalog_namespace();
 	return token;
 }
 
@@ -920,7 +970,8 @@ streaming_catalog_views_of_stream(Oid stream)
 	{
 		StreamingView *row = lfirst(lc);
 
-		if (list_member_oid(streaming_catalog_inputs(row->definition), stream))
+		if (list_member_oid(streaming_catalog_inputs(row->definition), stream) ||
+			list_member_oid(row->tables, stream))
 			result = lappend_oid(result, row->view);
 	}
 	return result;

@@ -70,6 +70,7 @@ typedef struct StreamingView
 								 * whoever holds an older one reads it anew */
 	List	   *relations;		/* of char *: names of all that was made for it
 								 * in the internal schema */
+	List	   *tables;			/* of Oid: ordinary tables that it follows */
 	bool		restored;		/* comes from a dump or another database, and
 								 * streaming_restore_views has not yet seen it
 								 * complete: must not run */
@@ -88,7 +89,8 @@ extern List *streaming_catalog_restored_views(void);	/* likewise, only those and
 														 * those that are no more */
 extern List *streaming_catalog_views_of_stream(Oid stream);	/* of Oid; by dependency of
 															 * the definition; also of a
-															 * view that is read as a stream */
+															 * view that is read as a stream,
+															 * or a table that is followed */
 extern List *streaming_catalog_streams_of_view(Oid view);	/* of Oid: streams, and views
 															 * it reads as streams */
 extern List *streaming_catalog_named(Oid view, Oid class);	/* of Oid: objects of a

@@ -49,7 +49,7 @@ check_fit(void *arg)
 	StreamingView *view = fit->view;
 	Relation	rel = relation_open(view->definition, AccessShareLock);
 	StreamingProgram *program = streaming_compile(get_view_query(rel), view->owner, view->id,
-												  &view->sink, view->output_mode);
+												  view->tables, &view->sink, view->output_mode);
 
 	relation_close(rel, NoLock);
 	fit->fits = streaming_layout_matches(program);

@@ -30,6 +30,7 @@ typedef struct StreamingViewOptions
 	char	   *foreach_close;
 	char	   *foreach_batch;
 	char	   *start;			/* NULL: the stream's */
+	List	   *follow;			/* of char *: names of tables, or "all" alone */
 	int64		max_rows;		/* 0: none */
 	int64		max_files;
 	bool		enabled;

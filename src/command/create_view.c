@@ -46,6 +46,7 @@
 #include "streaming.h"
 #include "input/input.h"
 #include "catalog/object_name.h"
+#include "push/follow.h"
 #include "query/query.h"
 #include "base/settings.h"
 #include "shared/notify.h"
@@ -58,9 +59,10 @@ PG_FUNCTION_INFO_V1(streaming_refuse_write);
 static void refuse_statement(const char *what, const char *hint);
 static void check_statement(ViewStmt *stmt);
 static Oid	make_definition(ViewStmt *stmt, const char *sql, int location, int length,
-							int32 id, Oid *namespace);
+							StreamingView *view, List *follow, Oid *namespace);
 static void lock_upstream(Oid definition);
 static StreamingSinkSpec open_sink(StreamingViewOptions *options);
+static void check_followed(StreamingView *view);
 static void check_not_shared(Oid sink, StreamingOutputMode mode);
 static void check_privilege(Oid relid, AclMode mode);
 static void check_privileges(StreamingViewSpec *spec, Oid sink);
@@ -96,18 +98,22 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 
 	streaming_restore_make_marker();
 	view.id = streaming_catalog_next_id();
-	view.definition = make_definition(stmt, sql, location, length, view.id, &namespace);
+	view.definition = make_definition(stmt, sql, location, length, &view, options.follow,
+									  &namespace);
 	lock_upstream(view.definition);
 	view.sink = open_sink(&options);
+	check_followed(&view);
 
 	definition = table_open(view.definition, AccessShareLock);
 	query = copyObject(get_view_query(definition));
 	table_close(definition, NoLock);
-	spec = streaming_query_spec(query, view.id, &view.sink, options.output_mode);
+	spec = streaming_query_spec(query, view.id, view.tables, &view.sink, options.output_mode);
 	check_privileges(spec, view.sink.relid);
 	check_not_shared(view.sink.relid, spec->output_mode);
 
 	make_change_streams(spec);
+	foreach(lc, view.tables)
+		streaming_follow_capture(lfirst_oid(lc), view.definition, GetUserId());
 	tables = make_tables(spec);
 	if (view.sink.kind == STREAMING_SINK_FOREACH || view.sink.kind == STREAMING_SINK_FOREACH_BATCH)
 		tables = lappend_oid(tables, make_functions(&options, &view));
@@ -207,13 +213,44 @@ streaming_refuse_replace(ViewStmt *stmt)
  * ---------------------------------------------------------------------------
  */
 
-/*
- * If the view of users reads streams by ordinary views, it is made anew to read them
- * itself.
- */
-static void
-expand_definition(Oid relid)
+/* The tables (of Oid) that names say, which query reads; or, by "all", all that it reads. */
+static List *
+find_followed(Query *query, List *names)
 {
+	List	   *read = streaming_ordinary_tables(query);
+	List	   *tables = NIL;
+	ListCell   *lc;
+
+	if (list_length(names) == 1 && pg_strcasecmp(linitial(names), "all") == 0)
+		return read;
+	foreach(lc, names)
+	{
+		RangeVar   *name = makeRangeVarFromNameList(streaming_qualified_names(lfirst(lc)));
+		Oid			relid = RangeVarGetRelid(name, NoLock, false);
+		StreamingSourceKind kind;
+
+		if (!list_member_oid(read, relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for option \"%s.%s\": \"%s\"",
+							STREAMING_OPTION_NAMESPACE, "follow", (char *) lfirst(lc)),
+					 errdetail(streaming_is_stream(relid, &kind) || streaming_catalog_has_view(relid) ?
+							   "It is followed anyway." :
+							   "The query of the view does not read an ordinary table of that name."),
+					 errhint("Valid values are \"all\" and names of tables of the query, separated by commas.")));
+		tables = list_append_unique_oid(tables, relid);
+	}
+	return tables;
+}
+
+/*
+ * If the view of users reads streams, or tables that it is to follow, by ordinary views,
+ * it is made anew to read them itself.  Returns the tables (of Oid).
+ */
+static List *
+expand_definition(Oid relid, List *follow)
+{
+	List	   *tables;
 	Relation	rel = table_open(relid, AccessShareLock);
 	Query	   *query = copyObject(get_view_query(rel));
 	ViewStmt   *expanded = makeNode(ViewStmt);
@@ -221,14 +258,14 @@ expand_definition(Oid relid)
 	int			guc_level;
 
 	table_close(rel, NoLock);
-	if (streaming_hiding_view(query) == NULL)
-		return;
+	tables = find_followed(query, follow);
+	CommandCounterIncrement();
+	if (!streaming_expand_views(query, tables))
+		return tables;
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	streaming_settings_write_exactly();
-	CommandCounterIncrement();
-	streaming_expand_views(query);
 	sql = pg_get_querydef(query, false);
 	expanded->view = makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
 								  get_rel_name(relid), -1);
@@ -237,12 +274,16 @@ expand_definition(Oid relid)
 	DefineView(expanded, sql, 0, strlen(sql));
 	AtEOXact_GUC(true, guc_level);
 	CommandCounterIncrement();
+	return tables;
 }
 
-/* Makes the user's view and moves it to our schema; *namespace is where it was. */
+/*
+ * Makes the user's view and moves it to our schema; *namespace is where it was.  Finds the
+ * tables of view, which are to be followed.
+ */
 static Oid
 make_definition(ViewStmt *stmt, const char *sql, int location, int length,
-				int32 id, Oid *namespace)
+				StreamingView *view, List *follow, Oid *namespace)
 {
 	ViewStmt   *plain = copyObject(stmt);
 	ObjectAddresses *moved;
@@ -252,12 +293,12 @@ make_definition(ViewStmt *stmt, const char *sql, int location, int length,
 	plain->options = NIL;
 	relid = DefineView(plain, sql, location, length).objectId;
 	CommandCounterIncrement();
-	expand_definition(relid);
+	view->tables = expand_definition(relid, follow);
 	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
 		refuse_statement("temporary tables and schemas", "Workers cannot see temporary objects.");
 	*namespace = get_rel_namespace(relid);
 
-	RenameRelationInternal(relid, streaming_definition_name(id), true, false);
+	RenameRelationInternal(relid, streaming_definition_name(view->id), true, false);
 	CommandCounterIncrement();
 	moved = new_object_addresses();
 	rel = table_open(relid, NoLock);
@@ -316,6 +357,22 @@ open_sink(StreamingViewOptions *options)
 											  check_sink_privileges, NULL);
 	}
 	return sink;
+}
+
+/* Before anything is locked for it. */
+static void
+check_followed(StreamingView *view)
+{
+	ListCell   *lc;
+
+	foreach(lc, view->tables)
+		streaming_follow_check(lfirst_oid(lc), GetUserId());
+	if (list_member_oid(view->tables, view->sink.relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous view cannot follow its sink \"%s\"",
+						get_rel_name(view->sink.relid)),
+				 errhint("Let it write to another table.")));
 }
 
 /* What output mode complete writes is all there is in a table. */
@@ -480,10 +537,13 @@ streaming_refuse_write(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called by trigger manager", "refuse_write")));
 	relid = RelationGetRelid(trigger->tg_relation);
 	view = streaming_internal_root(relid);
-	if (OidIsValid(view) && get_rel_relkind(view) == RELKIND_FOREIGN_TABLE)
+	if (OidIsValid(view) && get_rel_relkind(view) != RELKIND_VIEW)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot change rows of stream \"%s\"", get_rel_name(view)),
+				 errmsg(get_rel_relkind(view) == RELKIND_FOREIGN_TABLE ?
+						"cannot change rows of stream \"%s\"" :
+						"cannot change rows of the stream of changes of table \"%s\"",
+						get_rel_name(view)),
 				 errdetail("Rows leave a stream when its views have taken them.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

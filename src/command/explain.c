@@ -173,13 +173,14 @@ explain(const StreamingView *view)
 	StreamingProgram *program;
 	List	   *lines = NIL;
 
-	program = streaming_compile(get_view_query(rel), view->owner, view->id, &view->sink,
-								view->output_mode);
+	program = streaming_compile(get_view_query(rel), view->owner, view->id, view->tables,
+								&view->sink, view->output_mode);
 	relation_close(rel, NoLock);
 	for (int i = 0; i < program->ninputs; i++)
 		lines = lappend(lines, psprintf("Source: %s%s",
 										streaming_qualified_name(program->inputs[i].relid),
-										program->inputs[i].is_view ? " (changes of a continuous view)" : ""));
+										program->inputs[i].is_table ? " (follows table)" :
+										program->inputs[i].is_loaded ? " (changes of a continuous view)" : ""));
 	for (int i = 0; i < program->ninputs; i++)
 	{
 		StreamingProgramInput *input = &program->inputs[i];

@@ -28,6 +28,7 @@
 #include "streaming.h"
 #include "catalog/object_name.h"
 #include "command/command.h"
+#include "push/follow.h"
 #include "sink/sink.h"
 
 #define HINT_SINK "Batches check no constraints and fire no triggers or rules. Let the view write to a table of yours (option streaming.sink), and put it there."
@@ -92,7 +93,10 @@ check_create(CreateStmt *stmt)
 	ListCell   *lc;
 
 	foreach(lc, stmt->inhRelations)
+	{
 		refuse_part(lfirst_node(RangeVar, lc), "Use LIKE to make a table with the same columns.");
+		streaming_follow_refuse_child(find_relation(lfirst_node(RangeVar, lc)));
+	}
 	foreach(lc, stmt->tableElts)
 	{
 		if (IsA(lfirst(lc), ColumnDef))
@@ -206,6 +210,8 @@ check_alter_table(AlterTableStmt *stmt)
 	}
 	if (OidIsValid(relid))
 		streaming_check_alter(relid, stmt);
+	if (OidIsValid(relid))
+		streaming_follow_check_alter(relid, stmt);
 }
 
 /* The relation in a name of n more parts; NULL: none. */

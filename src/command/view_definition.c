@@ -135,6 +135,21 @@ append_sink(StringInfo buf, const StreamingView *view)
 	}
 }
 
+static void
+append_tables(StringInfo buf, List *tables)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	if (tables == NIL)
+		return;
+	initStringInfo(&names);
+	foreach(lc, tables)
+		appendStringInfo(&names, "%s%s", names.len ? ", " : "",
+						 streaming_qualified_name(lfirst_oid(lc)));
+	append_option(buf, "follow", names.data);
+}
+
 /* PostgreSQL's own. */
 static void
 append_other_options(StringInfo buf, Oid view)
@@ -186,6 +201,7 @@ streaming_viewdef(PG_FUNCTION_ARGS)
 	append_sink(&buf, view);
 	if (view->start)
 		append_option(&buf, "start", view->start);
+	append_tables(&buf, view->tables);
 	append_number(&buf, "max_rows_per_trigger", view->max_rows);
 	append_number(&buf, "max_files_per_trigger", view->max_files);
 	if (!view->enabled)

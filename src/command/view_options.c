@@ -35,6 +35,7 @@ static void apply_foreach_open(DefElem *def, StreamingViewOptions *result);
 static void apply_foreach_close(DefElem *def, StreamingViewOptions *result);
 static void apply_foreach_batch(DefElem *def, StreamingViewOptions *result);
 static void apply_start(DefElem *def, StreamingViewOptions *result);
+static void apply_follow(DefElem *def, StreamingViewOptions *result);
 static void apply_max_rows(DefElem *def, StreamingViewOptions *result);
 static void apply_max_files(DefElem *def, StreamingViewOptions *result);
 static void apply_enabled(DefElem *def, StreamingViewOptions *result);
@@ -54,6 +55,7 @@ static const ViewOption view_options[] =
 	{"foreach_close", false, apply_foreach_close, NULL},
 	{"foreach_batch", false, apply_foreach_batch, NULL},
 	{"start", false, apply_start, NULL},
+	{"follow", false, apply_follow, NULL},
 	{"max_rows_per_trigger", true, apply_max_rows, change_max_rows},
 	{"max_files_per_trigger", true, apply_max_files, change_max_files},
 	{"enabled", true, apply_enabled, change_enabled},
@@ -357,6 +359,27 @@ static void
 apply_start(DefElem *def, StreamingViewOptions *result)
 {
 	result->start = streaming_check_start(defGetString(def));
+}
+
+/* Names separated by commas, each as in SQL. */
+static void
+apply_follow(DefElem *def, StreamingViewOptions *result)
+{
+	char	   *value = pstrdup(defGetString(def));
+	char	   *name = value;
+	bool		quoted = false;
+
+	for (char *p = value;; p++)
+	{
+		if (*p == '"')
+			quoted = !quoted;
+		if (*p != '\0' && (*p != ',' || quoted))
+			continue;
+		result->follow = lappend(result->follow, pnstrdup(name, p - name));
+		if (*p == '\0')
+			break;
+		name = p + 1;
+	}
 }
 
 static void

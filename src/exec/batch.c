@@ -55,6 +55,7 @@
 #include "catalog/planned_batch.h"
 #include "catalog/relation_locks.h"
 #include "catalog/run_as.h"
+#include "push/follow.h"
 #include "sink/outbox.h"
 #include "sink/sink.h"
 #include "push/source_push.h"
@@ -231,7 +232,7 @@ open_stages(StreamingViewState *state)
 
 	streaming_run_as_begin(&saved, definition->owner, definition->settings);
 	program = streaming_compile(get_view_query(rel), definition->owner, definition->id,
-								&definition->sink, definition->output_mode);
+								definition->tables, &definition->sink, definition->output_mode);
 	relation_close(rel, NoLock);
 	state->program = program;
 	state->objects = add_support_functions(state->objects, program);
@@ -265,7 +266,7 @@ track_inputs(StreamingViewState *state)
 		counts |= program->stages[i].kind == STREAMING_STAGE_SESSION;
 	for (int i = 0; counts && i < program->ninputs; i++)
 	{
-		if (!program->inputs[i].is_view)
+		if (!program->inputs[i].is_loaded)
 			streaming_input_track(state->inputs[i], program->inputs[i].followed ?
 								  program->inputs[i].event_attno : 0, streaming_late_rescan);
 	}
@@ -312,6 +313,9 @@ open_program(StreamingViewState *state)
 	state->inputs = palloc0(sizeof(StreamingInput *) * state->program->ninputs);
 	for (int i = 0; i < state->program->ninputs; i++)
 	{
+		if (state->program->inputs[i].is_table)
+			streaming_follow_check_captured(state->program->inputs[i].relid,
+											state->definition->definition);
 		state->relations = lappend_oid(state->relations, state->program->inputs[i].scan);
 		state->inputs[i] = streaming_input_open(state->definition, state->program->inputs[i].scan);
 	}
@@ -387,12 +391,13 @@ streaming_view_forget(Oid view)
 	streaming_state_forget(view);
 }
 
+/* Does its first batch read views or tables themselves? */
 static bool
-reads_view(StreamingProgram *program)
+loads_inputs(StreamingProgram *program)
 {
 	for (int i = 0; i < program->ninputs; i++)
 	{
-		if (program->inputs[i].is_view)
+		if (program->inputs[i].is_loaded)
 			return true;
 	}
 	return false;
@@ -407,7 +412,7 @@ runs_without_input(StreamingViewState *state)
 {
 	if (state->progress.batch_id > 0)
 		return false;
-	if (reads_view(state->program) ||
+	if (loads_inputs(state->program) ||
 		(state->sink && state->program->output_mode == STREAMING_OUTPUT_COMPLETE))
 		return true;
 	for (int i = 0; i < state->program->nstages; i++)
@@ -606,7 +611,7 @@ plan_batch(StreamingViewState *state)
 	};
 
 	if (!calls_functions(state) || state->planned ||
-		(batch.batch_id == 1 && reads_view(state->program)))
+		(batch.batch_id == 1 && loads_inputs(state->program)))
 		return;
 	for (int i = 0; i < state->program->ninputs; i++)
 	{
@@ -673,7 +678,7 @@ prepare_edges(StreamingViewState *state, StreamingStageExec *exec)
 
 		if (edge->edge->input < 0)
 			continue;
-		edge->initial_load = exec->first && state->program->inputs[edge->edge->input].is_view;
+		edge->initial_load = exec->first && state->program->inputs[edge->edge->input].is_loaded;
 		edge->input_size = input_size(state, exec, edge);
 	}
 }
@@ -850,19 +855,16 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 }
 
 /*
- * The executor asks for the right to read a stream.  Of a view it reads the
- * changes, a part that the right to read the view stands for.
+ * The executor asks for the right to read a stream.  Of a view or a table it reads the
+ * changes, a part that the right to read the whole stands for.
  */
 static void
 check_upstreams(StreamingViewState *state)
 {
 	for (int i = 0; i < state->program->ninputs; i++)
 	{
-		Oid			relid = state->program->inputs[i].relid;
-
-		if (state->program->inputs[i].is_view &&
-			pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(relid));
+		if (state->program->inputs[i].is_loaded)
+			streaming_follow_check_reader(state->program->inputs[i].relid, GetUserId());
 	}
 }
 
@@ -970,7 +972,7 @@ end_inputs(StreamingViewState *state, StreamingBatchResult *result)
 			result->more |= more;
 			continue;
 		}
-		if (state->progress.batch_id == 0 && state->program->inputs[i].is_view)
+		if (state->progress.batch_id == 0 && state->program->inputs[i].is_loaded)
 			streaming_input_checkpoint_empty(input, 1);
 		streaming_input_end_empty(input);
 	}

@@ -30,10 +30,11 @@
  * there is such a view nothing is emptied.  Views that are paused or have failed
  * keep their rows, too.
  *
- * With two exceptions in the change stream of a view.  Who reads a view begins with
- * what that shows then, and needs no row from before.  And a view of another role
- * than the view's owner does not keep its changes for ever: once both tables are
- * full, one that is paused or fails is to load the view anew when it runs again.
+ * With two exceptions in the change stream of a view or of a table that is followed.
+ * Who reads it begins with what it shows then, and needs no row from before.  And a view
+ * does not keep changes of a table, or of a view of another role, for ever: once both
+ * tables are full, one that is paused or fails is to load that anew when it runs again;
+ * if it follows a table beside streams it keeps the changes, as it keeps theirs.
  */
 #include "postgres.h"
 
@@ -399,6 +400,22 @@ is_running(StreamingView *view)
 	return running;
 }
 
+/* May it load upstream anew, and begin again with all that it reads? */
+static bool
+may_reload(StreamingView *view, Oid upstream)
+{
+	ListCell   *lc;
+
+	if (get_rel_relkind(upstream) == RELKIND_VIEW)
+		return view->owner != streaming_relation_owner(upstream, true);
+	foreach(lc, streaming_catalog_inputs(view->definition))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			return false;
+	}
+	return true;
+}
+
 /* Lets relid, which reads upstream, load it anew, if it may not keep its changes. */
 static bool
 lets_go(Oid upstream, Oid relid)
@@ -409,8 +426,7 @@ lets_go(Oid upstream, Oid relid)
 	if (!ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))
 		return false;
 	view = streaming_catalog_view(relid, true);
-	if (view == NULL || view->owner == streaming_relation_owner(upstream, true) ||
-		is_running(view))
+	if (view == NULL || is_running(view) || !may_reload(view, upstream))
 	{
 		UnlockRelationOid(relid, ShareUpdateExclusiveLock);
 		return false;
@@ -418,7 +434,7 @@ lets_go(Oid upstream, Oid relid)
 	ereport(LOG,
 			(errmsg("continuous view \"%s\" is to load \"%s\" anew when it runs again",
 					get_rel_name(relid), get_rel_name(upstream)),
-			 errdetail("It belongs to another role, and has not taken changes that fill streaming.buffer_size.")));
+			 errdetail("It has not taken changes that fill streaming.buffer_size.")));
 	streaming_reset_later(relid);
 	return true;
 }

@@ -128,6 +128,8 @@ struct StreamingPush
 	int			natts;			/* of the stream */
 	Datum	   *values;			/* of a row of the table */
 	bool	   *isnull;
+	TupleDesc	desc;			/* of the table, a copy: many slots that each count a
+								 * reference to one cost more than their rows */
 	TupleTableSlot **slots;
 	int			nslots;			/* made */
 	int			nrows;			/* buffered */
@@ -211,13 +213,14 @@ streaming_push_row(StreamingPush *push, TupleTableSlot *slot)
 		/* The first row of the statement. */
 		push->values[0] = FullTransactionIdGetDatum(GetTopFullTransactionId());
 		push->isnull[0] = GetCurrentTransactionNestLevel() == 1;
+		push->desc = CreateTupleDescCopy(RelationGetDescr(push->table));
 		push->bistate = GetBulkInsertState();
 		FreeAccessStrategy(push->bistate->strategy);
 		push->bistate->strategy = NULL;
 	}
 	if (push->nrows == push->nslots)
 		push->slots[push->nslots++] =
-			MakeSingleTupleTableSlot(RelationGetDescr(push->table), &TTSOpsHeapTuple);
+			MakeSingleTupleTableSlot(push->desc, &TTSOpsHeapTuple);
 
 	slot_getallattrs(slot);
 	memcpy(push->values + STREAMING_PUSH_SHIFT, slot->tts_values, sizeof(Datum) * push->natts);
@@ -543,7 +546,7 @@ transaction_ends(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_PREPARE:
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot PREPARE a transaction that has inserted into a stream"),
+					 errmsg("cannot PREPARE a transaction that has inserted into a stream or changed a table that a continuous view follows"),
 					 errhint("End the transaction with COMMIT.")));
 			break;
 		case XACT_EVENT_COMMIT:

@@ -161,7 +161,7 @@ is_chain(StreamingProgram *program)
 		if (program->stages[i].nedges != 1 && program->stages[i].kind != STREAMING_STAGE_COMBINE)
 			return false;
 	}
-	return program->ninputs == 1 && !program->inputs[0].is_view;
+	return program->ninputs == 1 && !program->inputs[0].is_loaded;
 }
 
 static bool

@@ -52,11 +52,18 @@ streaming_is_input(Oid relid)
 		 streaming_catalog_view(relid, true) != NULL);
 }
 
-/* An input is a stream or a continuous view. */
-static void
-search_relation(Oid relid, InputSearch *search)
+bool
+streaming_rte_is_input(RangeTblEntry *rte)
 {
-	if (streaming_is_input(relid))
+	return streaming_is_followed(rte) || streaming_is_input(rte->relid);
+}
+
+static void
+search_relation(RangeTblEntry *rte, InputSearch *search)
+{
+	Oid			relid = rte->relid;
+
+	if (streaming_rte_is_input(rte))
 	{
 		search->count++;
 		search->relids = list_append_unique_oid(search->relids, relid);
@@ -85,7 +92,7 @@ search_walker(Node *node, InputSearch *search)
 		RangeTblEntry *rte = rt_fetch(((RangeTblRef *) node)->rtindex, search->rtable);
 
 		if (rte->rtekind == RTE_RELATION)
-			search_relation(rte->relid, search);
+			search_relation(rte, search);
 		else if (streaming_is_delta(rte))
 			search->count++;
 		return range_table_entry_walker(rte, search_walker, search, 0);
@@ -169,7 +176,7 @@ streaming_rte_contains_input(RangeTblEntry *rte)
 	InputSearch search = {0};
 
 	if (rte->rtekind == RTE_RELATION)
-		search_relation(rte->relid, &search);
+		search_relation(rte, &search);
 	else if (streaming_is_delta(rte))
 		search.count++;
 	else
@@ -386,17 +393,22 @@ check_columns(Node *node, void *context)
 		return result;
 	}
 	if (IsA(node, Var) && ((Var *) node)->varlevelsup == check->level &&
-		((Var *) node)->varattno <= 0 && ((Var *) node)->varattno != TableOidAttributeNumber)
+		((Var *) node)->varattno <= 0)
 	{
 		RangeTblEntry *rte = rt_fetch(((Var *) node)->varno, check->query->rtable);
 		bool		whole = ((Var *) node)->varattno == 0;
 
-		if (rte->rtekind != RTE_RELATION || !streaming_is_input(rte->relid))
+		if (rte->rtekind != RTE_RELATION || !streaming_rte_is_input(rte))
 			return false;
-		if (!whole)
+		if (streaming_is_followed(rte) && whole)
+			refuse("a whole row of a table that is followed", "Name the columns themselves.");
+		if (streaming_is_followed(rte))
+			refuse("system columns of a table that is followed",
+				   "Add a column to the table, such as one that is GENERATED AS IDENTITY.");
+		if (!whole && ((Var *) node)->varattno != TableOidAttributeNumber)
 			refuse("system columns of a stream, except tableoid",
 				   "For a record's place, add a column with the option \"metadata\" to the stream.");
-		if (rte->relkind == RELKIND_VIEW)
+		if (whole && rte->relkind == RELKIND_VIEW)
 			refuse("a whole row of a continuous view", "Name the columns themselves.");
 		return false;
 	}
@@ -424,7 +436,7 @@ check_walker(Node *node, void *context)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
-		if (rte->tablesample && rte->rtekind == RTE_RELATION && streaming_is_input(rte->relid))
+		if (rte->tablesample && rte->rtekind == RTE_RELATION && streaming_rte_is_input(rte))
 			refuse("TABLESAMPLE of a stream", "Filter with WHERE.");
 	}
 	return query_tree_walker(query, check_walker, context, 0);
@@ -445,7 +457,7 @@ streaming_query_check(Query *query)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("continuous view reads no stream"),
-				 errhint("Select from a foreign table of a kafka, directory or streaming server, or from another continuous view; for ordinary tables use a materialized view.")));
+				 errhint("Select from a foreign table of a kafka, directory or streaming server, or from another continuous view; let the view follow ordinary tables with the option \"streaming.follow\"; or use a materialized view.")));
 	(void) check_walker((Node *) query, NULL);
 	return search.relids;
 }

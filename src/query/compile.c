@@ -35,6 +35,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "push/follow.h"
 #include "query/compile.h"
 #include "catalog/run_as.h"
 #include "base/settings.h"
@@ -95,36 +96,71 @@ streaming_name_relation(RangeTblEntry *rte, const char *name, List *columns)
 	rte->eref = makeAlias(name, columns);
 }
 
-/* SELECT *, 1 AS "$sign" FROM <the view read as a stream>, as a subquery. */
+/*
+ * A column of a view or table that is relation 1; or, scan being given, of the stream of a
+ * table's changes in its place.  What is dropped, or not captured, is NULL.
+ */
+static Expr *
+input_column(Form_pg_attribute att, Relation scan)
+{
+	AttrNumber	attno = att->attnum;
+
+	if (scan)
+		attno = streaming_follow_column(scan, att);
+	if (att->attisdropped || attno == InvalidAttrNumber)
+		return (Expr *) makeNullConst(att->attisdropped ? INT4OID : att->atttypid,
+									  att->attisdropped ? -1 : att->atttypmod,
+									  att->attisdropped ? InvalidOid : att->attcollation);
+	return (Expr *) makeVar(1, attno, att->atttypid, att->atttypmod, att->attcollation, 0);
+}
+
+/*
+ * SELECT *, 1 AS "$sign" FROM <the view or table read as a stream>, as a subquery.  Or,
+ * of a table, the same columns from scan, the stream of its changes, whose columns are
+ * others.  Columns have the names by which the query knows them, and those that have been
+ * added since are not among them.
+ */
 static Query *
-initial_subquery(RangeTblEntry *view)
+input_subquery(RangeTblEntry *input, Oid scan)
 {
 	Query	   *query = makeNode(Query);
-	RangeTblEntry *rte = copyObject(view);
+	RangeTblEntry *rte = copyObject(input);
 	RangeTblRef *rtr = makeNode(RangeTblRef);
-	Relation	rel = relation_open(view->relid, AccessShareLock);
+	Relation	rel = relation_open(input->relid, AccessShareLock);
+	Relation	changes = OidIsValid(scan) ? relation_open(scan, AccessShareLock) : NULL;
 	TupleDesc	desc = RelationGetDescr(rel);
+	ListCell   *lc;
+	Expr	   *sign = changes ?
+		(Expr *) makeVar(1, STREAMING_FOLLOW_SIGN, INT2OID, -1, InvalidOid, 0) :
+		(Expr *) makeConst(INT2OID, -1, InvalidOid, 2, Int16GetDatum(1), false, true);
 
 	rte->alias = NULL;
+	if (changes)
+	{
+		rte->relid = scan;
+		rte->eref = makeAlias(RelationGetRelationName(changes), NIL);
+	}
+	rte->relkind = get_rel_relkind(rte->relid);
 	rtr->rtindex = 1;
 	query->commandType = CMD_SELECT;
 	query->canSetTag = true;
 	query->rtable = list_make1(rte);
 	query->jointree = makeFromExpr(list_make1(rtr), NULL);
-	for (int i = 0; i < desc->natts; i++)
+	foreach(lc, input->eref->colnames)
 	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-		Var		   *var = makeVar(1, i + 1, att->atttypid, att->atttypmod,
-								  att->attcollation, 0);
+		Form_pg_attribute att = TupleDescAttr(desc, foreach_current_index(lc));
+		char	   *name = att->attisdropped || strVal(lfirst(lc))[0] == '\0' ?
+			psprintf("$%d", att->attnum) : strVal(lfirst(lc));
 
 		query->targetList = lappend(query->targetList,
-									makeTargetEntry((Expr *) var, i + 1,
-													pstrdup(NameStr(att->attname)), false));
+									makeTargetEntry(input_column(att, changes), att->attnum, name,
+													false));
 	}
 	query->targetList = lappend(query->targetList,
-								makeTargetEntry((Expr *) makeConst(INT2OID, -1, InvalidOid, 2,
-																   Int16GetDatum(1), false, true),
-												desc->natts + 1, STREAMING_SIGN_NAME, false));
+								makeTargetEntry(sign, list_length(query->targetList) + 1,
+												STREAMING_SIGN_NAME, false));
+	if (changes)
+		relation_close(changes, NoLock);
 	relation_close(rel, NoLock);
 	return query;
 }
@@ -253,13 +289,16 @@ bind_input(StreamingCompiler *compiler, Query *query, bool initial)
 	else
 	{
 		input = find_input(compiler, rte->relid);
-		if (!input->is_view)
+		if (!input->is_loaded)
 			return NULL;
-		if (initial)
+		if (initial || input->is_table)
 		{
-			rte->subquery = initial_subquery(rte);
+			rte->subquery = input_subquery(rte, initial ? InvalidOid : input->scan);
 			rte->rtekind = RTE_SUBQUERY;
 			rte->relid = InvalidOid;
+			rte->relkind = 0;
+			rte->inh = false;
+			streaming_forget_permissions(rte);
 		}
 		else
 		{
@@ -355,7 +394,7 @@ streaming_make_edge(StreamingCompiler *compiler, Query *query, bool with_sign)
 		edge.input = input - compiler->program->inputs;
 		if (OidIsValid(input->scan))
 			edge.sql = bound_sql(compiler, query, false, with_sign);
-		if (input->is_view)
+		if (input->is_loaded)
 			edge.initial_sql = bound_sql(compiler, query, true, with_sign);
 	}
 	return edge;
@@ -468,7 +507,7 @@ reads_more(Node *node, void *context)
 	{
 		RangeTblEntry *rte = rt_fetch(((RangeTblRef *) node)->rtindex, (List *) context);
 
-		return rte->rtekind == RTE_RELATION && !streaming_is_input(rte->relid);
+		return rte->rtekind == RTE_RELATION && !streaming_rte_is_input(rte);
 	}
 	if (IsA(node, RangeTblEntry))
 	{
@@ -1074,12 +1113,22 @@ refuse_append(StreamingCompiler *compiler)
 		if (program->inputs[i].event_attno)
 			event_column = program->inputs[i].event_column;
 	}
+	for (int i = 0; i < program->ninputs; i++)
+	{
+		if (program->inputs[i].is_table)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("output mode \"append\" is not supported for a view that follows ordinary tables"),
+					 errdetail("Rows of table \"%s\" can change after they have been written.",
+							   get_rel_name(program->inputs[i].relid)),
+					 errhint("Use streaming.output_mode = 'update', or do not follow the table.")));
+	}
 	if (program->nstages == 1 && program->stages[0].kind == STREAMING_STAGE_MULTISET)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("output mode \"append\" is not supported over a continuous view whose rows can change"),
 				 errhint("Let that view append, by windows of event time, or use streaming.output_mode = 'update'.")));
-	if (program->ninputs == 1 && program->inputs[0].is_view)
+	if (program->ninputs == 1 && program->inputs[0].is_loaded)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("output mode \"append\" is not supported for an aggregation over a continuous view"),
@@ -1191,13 +1240,20 @@ open_inputs(StreamingProgram *program, List *relids, int mode)
 		StreamingView *upstream;
 
 		input->relid = input->scan = lfirst_oid(lc);
-		input->is_view = get_rel_relkind(input->relid) == RELKIND_VIEW;
+		input->is_table = !streaming_is_input(input->relid);
+		input->is_loaded = input->is_table || get_rel_relkind(input->relid) == RELKIND_VIEW;
 		/* the whole result, late rows and all, is what complete shows */
-		if (!input->is_view && mode != STREAMING_OUTPUT_COMPLETE)
+		if (!input->is_loaded && mode != STREAMING_OUTPUT_COMPLETE)
 			input->event_attno = streaming_event_column(input->relid, &input->event_delay,
 														&input->event_column);
-		if (!input->is_view)
+		if (!input->is_loaded)
 			continue;
+		if (input->is_table)
+		{
+			input->is_signed = true;
+			input->scan = streaming_follow_stream(input->relid);
+			continue;
+		}
 		upstream = streaming_catalog_view(input->relid, false);
 		if (!OidIsValid(streaming_view_reads(upstream)))
 			ereport(ERROR,
@@ -1273,12 +1329,13 @@ flatten_groups(Node *node, void *context)
 }
 
 static StreamingProgram *
-compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
+compile(Query *query, int32 id, List *tables, const StreamingSinkSpec *sink, int mode)
 {
 	StreamingProgram *program = palloc0(sizeof(StreamingProgram));
 	StreamingCompiler	compiler = {program, mode};
 
 	query = copyObject(query);
+	streaming_mark_followed(query, tables);
 	(void) flatten_groups((Node *) query, NULL);
 	streaming_lift_hops(query);
 	program->id = id;
@@ -1298,7 +1355,8 @@ compile(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
 }
 
 StreamingProgram *
-streaming_compile(Query *query, Oid owner, int32 id, const StreamingSinkSpec *sink, int mode)
+streaming_compile(Query *query, Oid owner, int32 id, List *tables,
+				  const StreamingSinkSpec *sink, int mode)
 {
 	StreamingProgram *program;
 	StreamingRunAs saved;
@@ -1306,7 +1364,7 @@ streaming_compile(Query *query, Oid owner, int32 id, const StreamingSinkSpec *si
 	streaming_run_as_begin(&saved, owner, NIL);
 	streaming_settings_write_exactly(); /* constants */
 	streaming_copies_begin();
-	program = compile(query, id, sink, mode);
+	program = compile(query, id, tables, sink, mode);
 	streaming_run_as_end(&saved);
 	return program;
 }

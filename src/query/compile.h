@@ -47,10 +47,21 @@ typedef struct StreamingCompiler
 #define streaming_is_delta(rte) \
 	((rte)->rtekind == RTE_CTE && (rte)->relkind == STREAMING_RELKIND_DELTA)
 
+/* Ditto an ordinary table that is followed, in a query that is being compiled. */
+#define STREAMING_RELKIND_FOLLOWED	'F'
+#define streaming_is_followed(rte) \
+	((rte)->rtekind == RTE_RELATION && (rte)->relkind == STREAMING_RELKIND_FOLLOWED)
+
+/* in followed.c: marks those of tables (of Oid) in query */
+extern void streaming_mark_followed(Query *query, List *tables);
+
 /* in check.c */
 
 /* Is relid a stream or a continuous view? */
 extern bool streaming_is_input(Oid relid);
+
+/* Is a relation of a query one of these, or a table that is followed? */
+extern bool streaming_rte_is_input(RangeTblEntry *rte);
 
 /* Is there one below node, a query or an expression, or behind rte? */
 extern bool streaming_contains_input(Node *node);

@@ -691,10 +691,11 @@ streaming_change_stream_ddl(StreamingView *upstream)
 }
 
 StreamingViewSpec *
-streaming_query_spec(Query *query, int32 id, const StreamingSinkSpec *sink, int mode)
+streaming_query_spec(Query *query, int32 id, List *tables, const StreamingSinkSpec *sink,
+					 int mode)
 {
 	StreamingViewSpec *spec = palloc0(sizeof(StreamingViewSpec));
-	StreamingProgram *program = streaming_compile(query, GetUserId(), id, sink, mode);
+	StreamingProgram *program = streaming_compile(query, GetUserId(), id, tables, sink, mode);
 
 	for (int i = 0; i < program->ninputs; i++)
 		spec->streams = lappend_oid(spec->streams, program->inputs[i].relid);
@@ -706,7 +707,7 @@ streaming_query_spec(Query *query, int32 id, const StreamingSinkSpec *sink, int 
 	{
 		StreamingView *upstream;
 
-		if (!program->inputs[i].is_view || OidIsValid(program->inputs[i].scan))
+		if (!program->inputs[i].is_loaded || program->inputs[i].is_table || OidIsValid(program->inputs[i].scan))
 			continue;
 		upstream = streaming_catalog_view(program->inputs[i].relid, false);
 		spec->upstreams = lappend_oid(spec->upstreams, upstream->view);

@@ -58,7 +58,8 @@ streaming_refuse_mutable(Query *query, bool kept, int mode)
 	else if (kept)
 	{
 		check_all(query, streaming_is_delta(rte) || rte->rtekind == RTE_SUBQUERY ?
-				  "above an aggregation" : "over a continuous view whose rows can change");
+				  "above an aggregation" : streaming_is_followed(rte) ? "over a table that is followed" :
+				  "over a continuous view whose rows can change");
 		if (rte->rtekind == RTE_SUBQUERY)
 			streaming_refuse_mutable(rte->subquery, kept, mode);
 	}

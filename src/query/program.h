@@ -90,12 +90,15 @@ typedef struct StreamingAggregate
 /* What a program reads. */
 typedef struct StreamingProgramInput
 {
-	Oid			relid;			/* the stream, or the view read as a stream */
-	bool		is_view;
+	Oid			relid;			/* the stream; the view read as a stream; the ordinary
+								 * table that is followed */
+	bool		is_table;		/* the last */
+	bool		is_loaded;		/* a view or a table: the first batch reads itself,
+								 * those after it the stream of its changes */
 	bool		is_signed;		/* its rows may disappear */
 	Oid			scan;			/* the relation that is scanned: the stream, or the
-								 * upstream view's change stream (Invalid while it
-								 * does not exist yet) */
+								 * change stream of the view or table (Invalid while
+								 * it does not exist yet) */
 	AttrNumber	event_attno;	/* watermarked column; 0: none or of no interest */
 	char	   *event_column;
 	Interval   *event_delay;
@@ -111,7 +114,7 @@ typedef struct StreamingEdge
 	bool		weighted;		/* kept rows: how often they come is behind them */
 	bool		again;			/* its late rows are counted by another edge */
 	char	   *sql;			/* over the input or delta_<stage> */
-	char	   *initial_sql;	/* for the first batch, over a view itself; or NULL */
+	char	   *initial_sql;	/* for the first batch, over a view or table itself; or NULL */
 
 	/*
 	 * partition, join: its rows are kept.  The statement hands out the columns,
@@ -276,11 +279,11 @@ extern void streaming_add_in_time(Query *query, Expr *closes, bool must_close);
 extern void streaming_lift_hops(Query *query);
 
 /*
- * in compile.c: query is not modified; result in CurrentMemoryContext.  No code
- * of users is run; what there is of code, and the sink, is the owner's matter
- * (run_as.h).
+ * in compile.c: query is not modified; result in CurrentMemoryContext.  tables (of
+ * Oid): those that are followed.  No code of users is run; what there is of code, and
+ * the sink, is the owner's matter (run_as.h).
  */
-extern StreamingProgram *streaming_compile(Query *query, Oid owner, int32 id,
+extern StreamingProgram *streaming_compile(Query *query, Oid owner, int32 id, List *tables,
 										   const StreamingSinkSpec *sink, int mode);
 
 /*

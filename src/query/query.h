@@ -14,7 +14,8 @@
  */
 typedef struct StreamingViewSpec
 {
-	List	   *streams;		/* of Oid: streams and continuous views read */
+	List	   *streams;		/* of Oid: streams and continuous views read, and
+								 * tables followed */
 	StreamingOutputMode output_mode;	/* as given or resolved */
 	List	   *tables;			/* of char *: DDL statements that make the
 								 * view's own tables, all in schema
@@ -36,17 +37,21 @@ typedef struct StreamingViewSpec
 
 /*
  * Checks query (analyzed, not rewritten: as get_view_query returns it) and
- * lays out view number id, of the current user.  mode: the output mode asked for,
- * or -1.  Errors: ERRCODE_FEATURE_NOT_SUPPORTED with a hint for what is not kept.
+ * lays out view number id, of the current user.  tables (of Oid): those that are
+ * followed.  mode: the output mode asked for, or -1.  Errors: ERRCODE_FEATURE_NOT_SUPPORTED with a hint for what is not kept.
  */
-extern StreamingViewSpec *streaming_query_spec(Query *query, int32 id,
+extern StreamingViewSpec *streaming_query_spec(Query *query, int32 id, List *tables,
 											   const StreamingSinkSpec *sink, int mode);
 
 /*
  * The name of an ordinary view, named by query, that reads a stream; NULL: there is
- * none.  And lets query, in place, read what such views read (expand_views.c).
+ * none.  And lets query, in place, read what such views read, and those that read one
+ * of tables (of Oid), which are to be followed (expand_views.c); true: there were some.
  */
 extern char *streaming_hiding_view(Query *query);
-extern void streaming_expand_views(Query *query);
+extern bool streaming_expand_views(Query *query, List *tables);
+
+/* Tables of users (of Oid) that query reads, also through ordinary views (followed.c). */
+extern List *streaming_ordinary_tables(Query *query);
 
 #endif							/* STREAMING_QUERY_H */

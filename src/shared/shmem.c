@@ -20,6 +20,7 @@
 #include "utils/acl.h"
 #include "utils/memutils.h"
 
+#include "catalog/internal.h"
 #include "catalog/view.h"
 #include "shared/shmem.h"
 
@@ -157,6 +158,21 @@ find_entry(Oid stream)
 	return -1;
 }
 
+/*
+ * The role whose share the entry is of: the stream's owner, or that of the view or table
+ * whose changes it brings.
+ */
+static Oid
+user_of_entry(Oid stream)
+{
+	Oid			root;
+
+	if (!IsTransactionState())
+		return InvalidOid;
+	root = streaming_internal_root(stream);
+	return streaming_relation_owner(OidIsValid(root) ? root : stream, true);
+}
+
 /* Entries that the streams of owner may use at the same time. */
 static int
 share_of_role(Oid owner)
@@ -242,19 +258,24 @@ StreamingStreamShared *
 streaming_stream_use(Oid stream)
 {
 	StreamingStreamShared *shared = NULL;
-	Oid			owner;
-	int			share;
+	Oid			owner = InvalidOid;
+	int			share = 0;
 	int			index;
 
 	streaming_require_loaded();
 	register_exit();
-	owner = IsTransactionState() ? streaming_relation_owner(stream, true) : InvalidOid;
-	share = share_of_role(owner);
-
 	LWLockAcquire(streaming_streams->lock, LW_EXCLUSIVE);
 	index = find_entry(stream);
 	if (index < 0)
-		index = make_entry(stream, owner, share);
+	{
+		LWLockRelease(streaming_streams->lock);
+		owner = user_of_entry(stream);
+		share = share_of_role(owner);
+		LWLockAcquire(streaming_streams->lock, LW_EXCLUSIVE);
+		index = find_entry(stream);
+		if (index < 0)
+			index = make_entry(stream, owner, share);
+	}
 	if (index >= 0)
 	{
 		shared = &streaming_stream_entries[index];

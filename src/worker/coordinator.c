@@ -23,7 +23,8 @@
  * A worker that is busy for long with one thing wakes it each second; then it looks
  * for who waits (watch.c, assign.c).
  *
- * It also forgets pushed rows that all views have taken (push/push_trim.c).
+ * It also forgets pushed rows that all views have taken (push/push_trim.c), and drops
+ * what captures the changes of tables that no view follows any more (push/follow.c).
  *
  * It stays as long as the database has the extension.  If not, it terminates
  * its workers, frees the slots of the views, tells the launcher that it is not
@@ -48,6 +49,8 @@
 
 #include "streaming.h"
 #include "catalog/stream.h"
+#include "command/command.h"
+#include "push/follow.h"
 #include "sink/outbox_table.h"
 #include "shared/sink_slots.h"
 #include "push/source_push.h"
@@ -60,7 +63,7 @@
 #define SETTLED				10000	/* ms after which the delay begins anew */
 #define FULL_DELAY			5000	/* ms until a full server is tried again */
 #define ROOM_DELAY			200		/* ditto, when room has been made */
-#define LOCKED_DELAY		1000	/* ms until a restored view that is locked is tried again */
+#define LOCKED_DELAY		1000	/* ms until what is locked is tried again */
 #define EXTRA_LINGER		60000	/* ms that more workers stay unneeded */
 
 /* A worker that is wanted, or was and has not ended yet. */
@@ -215,8 +218,10 @@ read_catalogs(uint64 *changes)
 	installed = streaming_is_installed();
 	if (installed)
 	{
-		restore_due = streaming_restore_views() ?
-			streaming_time_plus(streaming_now(), LOCKED_DELAY) : 0;
+		bool		locked = streaming_restore_views();
+
+		locked |= streaming_follow_release();
+		restore_due = locked ? streaming_time_plus(streaming_now(), LOCKED_DELAY) : 0;
 		views = streaming_catalog_views();
 	}
 	foreach(lc, views)

@@ -45,6 +45,8 @@
 #include "catalog/progress.h"
 #include "input/input.h"
 #include "catalog/planned_batch.h"
+#include "command/command.h"
+#include "push/follow.h"
 #include "query/program.h"
 #include "catalog/run_as.h"
 #include "source/directory_files.h"
@@ -167,7 +169,23 @@ check_owner(Oid view)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_VIEW, get_rel_name(view));
 }
 
-/* Has it run, and reads a view from a position that is no more? */
+/* Has it run, and follows a table from a position that is no more? */
+static bool
+has_lost_table(StreamingView *view)
+{
+	ListCell   *lc;
+
+	foreach(lc, view->tables)
+	{
+		Oid			changes = streaming_follow_stream(lfirst_oid(lc));
+
+		if (OidIsValid(changes) && streaming_checkpoint_read(view->view, changes) == NIL)
+			return true;
+	}
+	return false;
+}
+
+/* Ditto, reads a view? */
 static bool
 has_lost_position(StreamingView *view)
 {
@@ -188,10 +206,15 @@ has_lost_position(StreamingView *view)
 	return false;
 }
 
+/*
+ * A view over a stream that has lost its position in a table fails where it would lose
+ * rows of the stream: only its owner can tell whether it may begin without them.
+ */
 void
 streaming_reset_if_lost(Oid view)
 {
 	StreamingView *row = streaming_catalog_view(view, false);
+	bool		force = true;
 
 	if (streaming_progress_read(view).batch_id == 0)
 		return;
@@ -203,10 +226,17 @@ streaming_reset_if_lost(Oid view)
 		ereport(LOG,
 				(errmsg("continuous view \"%s\" loads the view that it reads anew",
 						get_rel_name(view))));
+	else if (has_lost_table(row))
+	{
+		force = false;
+		ereport(LOG,
+				(errmsg("continuous view \"%s\" loads the tables that it follows anew",
+						get_rel_name(view))));
+	}
 	else
 		return;
 	LockRelationOid(view, ExclusiveLock);
-	reset_with_dependents(view, true);
+	reset_with_dependents(view, force);
 }
 
 static void
@@ -341,7 +371,7 @@ sink_sql(StreamingView *view)
 {
 	Relation	rel = relation_open(view->definition, AccessShareLock);
 	StreamingProgram *program = streaming_compile(get_view_query(rel), view->owner, view->id,
-												  &view->sink, view->output_mode);
+												  view->tables, &view->sink, view->output_mode);
 	StreamingSourceKind kind;
 	char	   *sql;
 

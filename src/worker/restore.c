@@ -64,6 +64,7 @@
 #include "catalog/checkpoint.h"
 #include "sink/sink.h"
 #include "input/input.h"
+#include "push/follow.h"
 #include "query/program.h"
 #include "shared/shmem.h"
 #include "push/source_push.h"
@@ -264,6 +265,8 @@ restore_view(StreamingView *view)
 		if (get_rel_relkind(relid) != RELKIND_INDEX)
 			streaming_internal_adopt(relid, view->view);
 	}
+	foreach(lc, view->tables)
+		streaming_follow_capture(lfirst_oid(lc), view->definition, view->owner);
 	if (view->begins)
 		begin_view(view);
 	else
@@ -365,6 +368,18 @@ append_array(StringInfo buf, const char *name, List *values)
 	appendStringInfo(buf, "]::pg_catalog.text[] AS %s", name);
 }
 
+static void
+append_relations(StringInfo buf, const char *name, List *relids)
+{
+	ListCell   *lc;
+
+	appendStringInfoString(buf, ", ARRAY[");
+	foreach(lc, relids)
+		appendStringInfo(buf, "%s'%u'::pg_catalog.regclass",
+						 foreach_current_index(lc) > 0 ? ", " : "", lfirst_oid(lc));
+	appendStringInfo(buf, "]::pg_catalog.regclass[] AS %s", name);
+}
+
 /*
  * Makes options_<id>, or makes it anew when the row of the view has changed.  The
  * relations are constants there that PostgreSQL tracks.
@@ -394,6 +409,7 @@ streaming_restore_keep(Oid relid)
 					 view->max_rows, view->max_files, view->enabled ? "true" : "false");
 	append_array(&buf, "settings", view->settings);
 	append_array(&buf, "relations", view->relations);
+	append_relations(&buf, "tables", view->tables);
 	streaming_owner_rights_begin(&rights);
 	streaming_run_sql(buf.data);
 	streaming_owner_rights_end(&rights);
@@ -410,7 +426,7 @@ add_row(void *arg)
 	streaming_owner_rights_begin(&rights);
 	streaming_run_sql(psprintf("INSERT INTO " STREAMING_INTERNAL_SCHEMA ".continuous_view "
 							   "(id, view, definition, result, sink_kind, sink, output_mode, trigger, start,"
-							   " max_rows_per_trigger, max_files_per_trigger, enabled, settings, relations, home) "
+							   " max_rows_per_trigger, max_files_per_trigger, enabled, settings, relations, tables, home) "
 							   "SELECT *, '" STREAMING_HOME_NONE "' FROM %s",
 							   streaming_qualified_name(*(Oid *) arg)));
 	streaming_owner_rights_end(&rights);
@@ -460,7 +476,8 @@ find_options(void)
 }
 
 /*
- * Drops tables of rows that belong to no stream.  Does not wait for locks.  What this
+ * Drops tables of rows that belong to no stream, and streams of changes that belong to no
+ * table.  Does not wait for locks.  What this
  * transaction has adopted must be seen, which a read-only query would not.
  */
 static void
@@ -474,7 +491,8 @@ drop_orphans(void)
 	SPI_connect();
 	if (SPI_execute("SELECT c.oid FROM pg_class c "
 					"WHERE relnamespace = '" STREAMING_INTERNAL_SCHEMA "'::regnamespace "
-					"AND relkind = 'r' AND relname ~ '^(push|buffer)_[0-9]+_[0-9]+_[0-9]+$' "
+					"AND (relkind = 'r' AND relname ~ '^(push|buffer)_[0-9]+_[0-9]+_[0-9]+$' "
+					"OR relkind = 'f' AND relname ~ '^follow_[0-9]+_[0-9]+$') "
 					"AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid "
 					"AND classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass)",
 					false, 0) != SPI_OK_SELECT)
@@ -487,8 +505,9 @@ drop_orphans(void)
 		Oid			relid = DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1,
 														   &isnull));
 
+		/* it may be gone, as a part of one before */
 		if (!ConditionalLockRelationOid(relid, AccessExclusiveLock) ||
-			get_rel_relkind(relid) != RELKIND_RELATION)
+			get_rel_relkind(relid) == '\0')
 			continue;
 		streaming_internal_drop(relid);
 	}
@@ -604,6 +623,9 @@ streaming_check_dump(PG_FUNCTION_ARGS)
 	if (streaming_streams == NULL ||	/* not preloaded: nobody knows */
 		!streaming_is_stream(stream, &kind) || kind != STREAMING_SOURCE_PUSH)
 		PG_RETURN_BOOL(true);
+	/* what is restored is captured from then on, and the table is loaded anew */
+	if (streaming_follow_is_stream(stream))
+		PG_RETURN_BOOL(false);
 	result = pg_class_aclcheck(stream, GetUserId(), ACL_SELECT);
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_FOREIGN_TABLE, get_rel_name(stream));

@@ -195,6 +195,7 @@ my %values = (
 		q((SELECT '1:99999:1:2:1,' || substr(position, strpos(position, '@')) FROM streaming.checkpoints WHERE position ~ '@' LIMIT 1)),
 		q((SELECT '18446744073709551615:4294967295:9:8:7,7,7' || substr(position, strpos(position, '@')) FROM streaming.checkpoints WHERE position ~ '@' LIMIT 1)) ],
 	'text[]' => [ q('{}'), q('{NULL}'), q('{{a,b},{c,d}}'), q('{result_1,state_1_1,nosuch}'), q('[5:6]={pg_class,definition_1}') ],
+	'regclass[]' => [ q('{}'), q('{NULL}'), q('{0}'), q('{4294967295,plain}'), q('{{s,sums},{pg_class,plain_pkey}}') ],
 	boolean => [qw(true false)],
 	'timestamp with time zone' => [ q('infinity'), q('-infinity'), q('epoch') ],
 	'bigint[]' => [ q('{}'), q('{NULL,NULL}'), q('{{1,2},{3,4}}'), q('[5:6]={-9223372036854775808,9223372036854775807}'), q((SELECT array_agg(i) FROM generate_series(1, 100) i)) ],

@@ -54,11 +54,14 @@ CREATE VIEW remembers WITH (streaming.sink = 'memory') AS SELECT k, max(v) FROM 
 CREATE VIEW lights WITH (streaming.continuous) AS SELECT count(*) FROM app.light;
 CREATE TABLE sunk (k int PRIMARY KEY, n bigint);
 CREATE VIEW sinks WITH (streaming.sink = 'sunk', streaming.timezone = 'Asia/Kolkata') AS SELECT k, count(*) AS n FROM app.s GROUP BY k;
+CREATE TABLE app.followed (k int, v int);
+CREATE VIEW follows WITH (streaming.follow = 'app.followed') AS SELECT k, sum(v) FROM app.followed GROUP BY k;
+INSERT INTO app.followed SELECT i % 2, i FROM generate_series(1, 10) i;
 INSERT INTO app.s SELECT i % 4, i FROM generate_series(1, 10) i;
 INSERT INTO app.light VALUES (1);
 SQL
 put_file($dir, 'a.json', qq({"k": 1, "v": 1}\n{"k": 2, "v": 2}\n));
-drain($old, $_) foreach qw(app.sums over files sleeping remembers lights sinks);
+drain($old, $_) foreach qw(app.sums over files sleeping remembers lights sinks follows);
 # what nobody has taken, or not all
 $old->safe_psql('postgres', 'INSERT INTO app.s VALUES (7, 70), (7, 71); INSERT INTO app.unread VALUES (1)');
 drain($old, $_) foreach qw(app.sums over remembers sinks);
@@ -99,6 +102,13 @@ is($new->safe_psql('postgres', 'SELECT * FROM sleeping'), '13|268', 'nor pushed 
 is($new->safe_psql('postgres', 'SELECT n FROM sunk WHERE k = 7'), '3', 'sinks are written');
 is($new->safe_psql('postgres', 'SELECT max FROM remembers WHERE k = 7'), '72', 'unlogged ones, too');
 is($new->safe_psql('postgres', 'SELECT * FROM lights'), '2', 'and streams that are not durable are read');
+$new->safe_psql('postgres', 'UPDATE app.followed SET v = v + 100 WHERE v = 1; DELETE FROM app.followed WHERE k = 0');
+ok(wait_for($new, 'SELECT * FROM follows', '1|125'), 'tables are followed');
+$new->safe_psql('postgres', 'INSERT INTO app.followed VALUES (2, 2)');
+drain($new, 'follows');
+is($new->safe_psql('postgres', 'SELECT * FROM follows ORDER BY k'), "1|125\n2|2", 'and followed on');
+$new->safe_psql('postgres', 'DROP VIEW follows');
+ok(wait_for($new, q(SELECT count(*) FROM pg_trigger WHERE tgrelid = 'app.followed'::regclass), '0'), 'until no view does');
 $new->safe_psql('postgres', 'CREATE VIEW late WITH (streaming.continuous) AS SELECT count(*) FROM app.unread');
 drain($new, 'late');
 is($new->safe_psql('postgres', 'SELECT * FROM late'), $new->safe_psql('postgres', 'SELECT count(*) FROM app.unread'), 'a stream that nobody read can be');
