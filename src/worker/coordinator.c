@@ -49,7 +49,7 @@
 
 #include "streaming.h"
 #include "catalog/stream.h"
-#include "command/command.h"
+#include "catalog/internal.h"
 #include "push/follow.h"
 #include "sink/outbox_table.h"
 #include "shared/sink_slots.h"
