@@ -365,11 +365,7 @@ typedef struct ColumnCheck
 	Index		level;			/* of the node within it */
 } ColumnCheck;
 
-/*
- * What a row of an input does not have: columns of any table, of which only tableoid
- * means something, and of a continuous view also itself as a whole, since its rows come
- * with their signs.
- */
+/* What a row of an input does not have: columns of any table, but for tableoid. */
 static bool
 check_columns(Node *node, void *context)
 {
@@ -386,18 +382,13 @@ check_columns(Node *node, void *context)
 		return result;
 	}
 	if (IsA(node, Var) && ((Var *) node)->varlevelsup == check->level &&
-		((Var *) node)->varattno <= 0 && ((Var *) node)->varattno != TableOidAttributeNumber)
+		((Var *) node)->varattno < 0 && ((Var *) node)->varattno != TableOidAttributeNumber)
 	{
 		RangeTblEntry *rte = rt_fetch(((Var *) node)->varno, check->query->rtable);
-		bool		whole = ((Var *) node)->varattno == 0;
 
-		if (rte->rtekind != RTE_RELATION || !streaming_is_input(rte->relid))
-			return false;
-		if (!whole)
+		if (rte->rtekind == RTE_RELATION && streaming_is_input(rte->relid))
 			refuse("system columns of a stream, except tableoid",
 				   "For a record's place, add a column with the option \"metadata\" to the stream.");
-		if (rte->relkind == RELKIND_VIEW)
-			refuse("a whole row of a continuous view", "Name the columns themselves.");
 		return false;
 	}
 	return expression_tree_walker(node, check_columns, context);
