@@ -41,8 +41,9 @@ CALL keep('of_names', 'SELECT k, count((SELECT name FROM names WHERE names.k = a
 CALL keep('sets_named', 'SELECT k, x, grouping(k) AS g, count(*) AS n, (SELECT name FROM names WHERE names.k = a.k) AS name FROM a GROUP BY ROLLUP (k, x)');
 CALL keep('any_name', 'SELECT k, count(*) AS n, EXISTS (SELECT FROM names WHERE names.k = max(a.x)) AS some FROM a GROUP BY k HAVING k IN (SELECT k FROM names)');
 CALL keep('ranked', 'SELECT k, rank() OVER (ORDER BY (SELECT name FROM names WHERE names.k = a.k), k) AS r FROM a GROUP BY k');
+CALL keep('within', 'SELECT k FROM a GROUP BY k HAVING sum((SELECT count(*) FROM b WHERE b.k = a.k)) > 2 OR count(*) > (SELECT max(k) FROM names)');
 CALL keep('both', 'SELECT k, (SELECT name FROM names WHERE names.k = a.k) AS name, (SELECT count(*) FROM b WHERE b.k = a.k) AS n FROM a GROUP BY k');
-SELECT * FROM compare() WHERE view ~ 'name|than|ranked|both';
+SELECT * FROM compare() WHERE view ~ 'name|than|ranked|both|within';
 CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(33, 40) i');
 CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(29, 34) i');
 SELECT * FROM compare();
