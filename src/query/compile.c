@@ -1244,6 +1244,12 @@ refuse_append(StreamingCompiler *compiler)
 	{
 		StreamingStage *stage = &program->stages[i];
 
+		if (stage->kind == STREAMING_STAGE_PARTITION && stage->signed_input)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("output mode \"append\" is not supported for joins, subqueries and windows over rows that can change"),
+					 errdetail("A row can disappear after it has been written."),
+					 errhint("Let what they read append, by windows of event time, or use streaming.output_mode = 'update'.")));
 		if (stage->kind == STREAMING_STAGE_PARTITION && compiler->unbounded_outer)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
