@@ -30,6 +30,30 @@ CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(20, 
 CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(15, 28) i');
 SELECT * FROM compare();
 
+-- over tables, above an aggregation
+CREATE TABLE names (k int PRIMARY KEY, name text);
+INSERT INTO names SELECT i, 'name ' || i FROM generate_series(0, 4) i;
+CALL keep('named', 'SELECT k, count(*) AS n, (SELECT name FROM names WHERE names.k = a.k) AS name FROM a GROUP BY k');
+CALL keep('named_most', 'SELECT max(x) AS most, (SELECT max(name) FROM names WHERE names.k <= max(x)) AS name FROM a');
+CALL keep('more_than', 'SELECT k FROM a GROUP BY k HAVING count(*) > (SELECT min(k) + 2 FROM names) AND sum(x) > 1');
+CALL keep('by_name', 'SELECT (SELECT name FROM names WHERE names.k = a.k) AS name, count(*) AS n, (SELECT count(*) FROM names) AS names FROM a GROUP BY 1');
+CALL keep('of_names', 'SELECT k, count((SELECT name FROM names WHERE names.k = a.x)) AS n FROM a GROUP BY k');
+CALL keep('sets_named', 'SELECT k, x, grouping(k) AS g, count(*) AS n, (SELECT name FROM names WHERE names.k = a.k) AS name FROM a GROUP BY ROLLUP (k, x)');
+CALL keep('any_name', 'SELECT k, count(*) AS n, EXISTS (SELECT FROM names WHERE names.k = max(a.x)) AS some FROM a GROUP BY k HAVING k IN (SELECT k FROM names)');
+CALL keep('ranked', 'SELECT k, rank() OVER (ORDER BY (SELECT name FROM names WHERE names.k = a.k), k) AS r FROM a GROUP BY k');
+CALL keep('within', 'SELECT k FROM a GROUP BY k HAVING sum((SELECT count(*) FROM b WHERE b.k = a.k)) > 2 OR count(*) > (SELECT max(k) FROM names)');
+CALL keep('both', 'SELECT k, (SELECT name FROM names WHERE names.k = a.k) AS name, (SELECT count(*) FROM b WHERE b.k = a.k) AS n FROM a GROUP BY k');
+SELECT * FROM compare() WHERE view ~ 'name|than|ranked|both|within';
+CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(33, 40) i');
+CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(29, 34) i');
+SELECT * FROM compare();
+-- a group sees the table as it is when it is touched
+UPDATE names SET name = 'other ' || k WHERE k < 3;
+CALL feed('a', 'SELECT i, 1, pick(i, 2, 5) FROM generate_series(41, 42) i');
+SELECT streaming.drain('named');
+SELECT * FROM named ORDER BY k;
+SELECT * FROM plan('named');
+
 SELECT * FROM plan('of_all');
 SELECT * FROM plan('of_key');
 SELECT * FROM plan('in_having');

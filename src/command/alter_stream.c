@@ -82,7 +82,7 @@ check_view(Oid view, Oid stream)
 	if (!fit.fits)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("cannot change the watermark of stream \"%s\" because continuous view \"%s\" depends on it",
+				 errmsg("cannot change columns or watermark of stream \"%s\" because continuous view \"%s\" depends on them",
 						get_rel_name(stream), get_rel_name(view)),
 				 errhint("Drop the view, change the stream, and create the view again.")));
 }

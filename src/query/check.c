@@ -372,11 +372,7 @@ typedef struct ColumnCheck
 	Index		level;			/* of the node within it */
 } ColumnCheck;
 
-/*
- * What a row of an input does not have: columns of any table, of which only tableoid
- * means something, and of a continuous view also itself as a whole, since its rows come
- * with their signs.
- */
+/* What a row of an input does not have: columns of any table, but for tableoid. */
 static bool
 check_columns(Node *node, void *context)
 {
@@ -396,20 +392,18 @@ check_columns(Node *node, void *context)
 		((Var *) node)->varattno <= 0)
 	{
 		RangeTblEntry *rte = rt_fetch(((Var *) node)->varno, check->query->rtable);
-		bool		whole = ((Var *) node)->varattno == 0;
+		AttrNumber	attno = ((Var *) node)->varattno;
 
 		if (rte->rtekind != RTE_RELATION || !streaming_rte_is_input(rte))
 			return false;
-		if (streaming_is_followed(rte) && whole)
+		if (streaming_is_followed(rte) && attno == 0)
 			refuse("a whole row of a table that is followed", "Name the columns themselves.");
 		if (streaming_is_followed(rte))
 			refuse("system columns of a table that is followed",
 				   "Add a column to the table, such as one that is GENERATED AS IDENTITY.");
-		if (!whole && ((Var *) node)->varattno != TableOidAttributeNumber)
+		if (attno != 0 && attno != TableOidAttributeNumber)
 			refuse("system columns of a stream, except tableoid",
 				   "For a record's place, add a column with the option \"metadata\" to the stream.");
-		if (whole && rte->relkind == RELKIND_VIEW)
-			refuse("a whole row of a continuous view", "Name the columns themselves.");
 		return false;
 	}
 	return expression_tree_walker(node, check_columns, context);

@@ -129,6 +129,9 @@ extern int	streaming_list_position(List *list, Node *node);
 
 extern char *streaming_deparse(Query *query);
 
+/* The columns of a stream, view, subquery or stage, as Vars of a relation 1. */
+extern List *streaming_columns_of(StreamingCompiler *compiler, RangeTblEntry *rte);
+
 /*
  * in flatten_joins.c: after a relation below joins of query has got a column more.
  * Joins lose their names and USING, which the deparser would print.

@@ -28,6 +28,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
@@ -57,6 +58,11 @@ typedef struct Leaf
 	int			rti;			/* in level->query */
 	bool		nullable;		/* an outer join may fill it with NULLs */
 	List	   *columns;		/* of Var: what the query reads of it, as of a relation 1 */
+	Oid			row_type;		/* it reads whole rows, which have this type; or Invalid */
+	List	   *names;			/* of String: then, those of the columns */
+	bool		dropped;		/* and others have been dropped */
+	bool		tableoid;		/* and their tableoid, which is */
+	Oid			relid;
 	List	   *keys;			/* of Expr: likewise */
 	Query	   *query;			/* SELECT <columns>, <keys> FROM leaf */
 } Leaf;
@@ -262,20 +268,16 @@ typedef struct ColumnSearch
 {
 	Partition  *partition;
 	Level	   *level;
+	bool		named;			/* leaves have got their names: what is no column of theirs
+								 * is one that stands behind them */
 } ColumnSearch;
 
 static void
-need_column(Leaf *leaf, Var *var)
+add_column(Leaf *leaf, Var *var)
 {
 	Var		   *column = copyObject(var);
 	ListCell   *lc;
 
-	if (var->varattno <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("continuous views do not support %s in a query like this",
-						var->varattno == 0 ? "a whole row of a stream" : "tableoid of a stream"),
-				 errhint("Name the columns themselves, or use it in a subquery over that stream alone.")));
 	foreach(lc, leaf->columns)
 	{
 		if (lfirst_node(Var, lc)->varattno == var->varattno)
@@ -289,6 +291,51 @@ need_column(Leaf *leaf, Var *var)
 }
 
 static bool
+has_dropped(Oid row_type)
+{
+	TupleDesc	desc;
+	bool		result = false;
+
+	if (row_type == RECORDOID)
+		return false;
+	desc = lookup_rowtype_tupdesc_domain(row_type, -1, false);
+	for (int i = 0; i < desc->natts; i++)
+		result |= TupleDescAttr(desc, i)->attisdropped;
+	ReleaseTupleDesc(desc);
+	return result;
+}
+
+static void
+need_column(Partition *partition, Leaf *leaf, Var *var)
+{
+	ListCell   *lc;
+
+	if (var->varattno > 0)
+		add_column(leaf, var);
+	else if (var->varattno == TableOidAttributeNumber)
+		leaf->tableoid = true;
+	else if (!OidIsValid(leaf->row_type))
+	{
+		leaf->row_type = var->vartype;
+		leaf->dropped = has_dropped(leaf->row_type);
+		foreach(lc, streaming_columns_of(partition->compiler, leaf_rte(leaf)))
+			add_column(leaf, lfirst_node(Var, lc));
+	}
+}
+
+/* A whole row and tableoid are columns behind the others: see leaf_name. */
+static void
+name_column(Leaf *leaf, Var *var)
+{
+	if (var->varattno > 0)
+		return;
+	var->varattno = list_length(leaf_rte(leaf)->eref->colnames) -
+		(var->varattno == 0 && leaf->tableoid ? 1 : 0);
+	var->varnosyn = 0;
+	var->varattnosyn = 0;
+}
+
+static bool
 search_columns(Node *node, ColumnSearch *search)
 {
 	if (node == NULL)
@@ -296,14 +343,17 @@ search_columns(Node *node, ColumnSearch *search)
 	if (IsA(node, Var))
 	{
 		int			i = leaf_of_var(search->partition, search->level, (Var *) node);
+		Leaf	   *leaf = i >= 0 ? list_nth(search->partition->leaves, i) : NULL;
 
-		if (i >= 0)
-			need_column(list_nth(search->partition->leaves, i), (Var *) node);
+		if (leaf && search->named)
+			name_column(leaf, (Var *) node);
+		else if (leaf)
+			need_column(search->partition, leaf, (Var *) node);
 		return false;
 	}
 	if (IsA(node, Query))
 	{
-		ColumnSearch below = {search->partition, NULL};
+		ColumnSearch below = {search->partition, NULL, search->named};
 		Level		unknown = {(Query *) node, search->level};
 		ListCell   *lc;
 
@@ -1167,7 +1217,10 @@ bound_leaves(Partition *partition)
 
 /* ---- The statement ---- */
 
-/* The names of a leaf's columns, as the query has them. */
+/*
+ * The names of a leaf's columns, as the query has them.  Behind these are the row as a
+ * whole and tableoid, if they are read.
+ */
 static void
 leaf_name(Partition *partition, int i)
 {
@@ -1184,7 +1237,51 @@ leaf_name(Partition *partition, int i)
 		names = lappend(names, makeString(name[0] && name[0] != '$' ? pstrdup(name) :
 										  psprintf("$_%d", foreach_current_index(lc) + 1)));
 	}
+	/* columns that were added since, which only whole rows have */
+	while (leaf->columns != NIL && list_length(names) < llast_node(Var, leaf->columns)->varattno)
+		names = lappend(names, makeString(psprintf("$_%d", list_length(names) + 1)));
+	for (int k = 0; leaf->row_type == RECORDOID && k < list_length(leaf->columns); k++)
+		leaf->names = lappend(leaf->names, copyObject(list_nth(rte->eref->colnames, k)));
+	if (OidIsValid(leaf->row_type))
+		names = lappend(names, makeString("$row"));
+	if (leaf->tableoid)
+	{
+		leaf->relid = rte->relid;
+		names = lappend(names, makeString("$tableoid"));
+	}
 	streaming_name_relation(rte, psprintf("$leaf_%d", i + 1), names);
+}
+
+/* What is not a column of a leaf becomes one. */
+static void
+name_rows(Partition *partition)
+{
+	ColumnSearch search = {partition, NULL, true};
+
+	(void) search_columns((Node *) partition->query, &search);
+}
+
+/*
+ * The row of a leaf as a whole, which has all its columns.  A record has their names, too.
+ * The planner, if it saw into a row with dropped columns, would take these for NULL.
+ */
+static char *
+whole_row(Leaf *leaf)
+{
+	bool		is_record = leaf->row_type == RECORDOID;
+	char	   *type = is_record ? NULL : format_type_be_qualified(leaf->row_type);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < list_length(leaf->columns); i++)
+	{
+		appendStringInfo(&buf, "%st.c%d", i ? ", " : "", i + 1);
+		if (is_record)
+			appendStringInfo(&buf, " AS %s", quote_identifier(strVal(list_nth(leaf->names, i))));
+	}
+	if (is_record)
+		return psprintf("(SELECT r FROM (SELECT %s) r)", buf.data);
+	return psprintf(leaf->dropped ? "(SELECT ROW(%s)::%s)" : "ROW(%s)::%s", buf.data, type);
 }
 
 /*
@@ -1212,6 +1309,10 @@ append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, int nmore, cons
 			appendStringInfoString(buf, ", ");
 		if (lc && lfirst_node(Var, lc)->varattno == k + 1)
 			appendStringInfo(buf, "t.c%d", ++next);
+		else if (leaf->tableoid && k == ncolumns - 1)
+			appendStringInfo(buf, "%u::pg_catalog.oid", leaf->relid);
+		else if (OidIsValid(leaf->row_type) && k == ncolumns - (leaf->tableoid ? 2 : 1))
+			appendStringInfoString(buf, whole_row(leaf));
 		else
 			appendStringInfoString(buf, "NULL::pg_catalog.text");
 	}
@@ -1560,6 +1661,7 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		stage->signed_input |= edges[i].is_signed;
 		leaf_name(&partition, i);
 	}
+	name_rows(&partition);
 	streaming_refuse_mutable(query, true, compiler->mode);
 	if (streaming_contains_input((Node *) query))
 		elog(ERROR, "an input of a query is none of its leaves");

@@ -371,6 +371,15 @@ group_by(Query *query, TargetEntry *tle)
 	}
 }
 
+/* Is there a sublink outside of aggregates and of the keys? */
+static bool
+has_sublink_above(Node *node, List *keys)
+{
+	if (node == NULL || IsA(node, Aggref) || streaming_list_position(keys, node) >= 0)
+		return false;
+	return IsA(node, SubLink) || expression_tree_walker(node, has_sublink_above, keys);
+}
+
 /* The aggregation becomes a subquery; what is done with its rows stays. */
 static void
 split_aggregation(Query *query)
@@ -378,7 +387,7 @@ split_aggregation(Query *query)
 	ColumnContext context = {NIL, 0, 0};
 	Query	   *lower;
 	List	   *targets = NIL;
-	bool		having_stays = !streaming_has_sublink_input(query->havingQual, NULL);
+	bool		having_stays = !has_sublink_above(query->havingQual, NIL);
 	Node	   *quals = NULL;
 	ListCell   *lc;
 
@@ -912,17 +921,6 @@ normalize_below(Query *query)
 		if (rte->rtekind == RTE_SUBQUERY && !streaming_is_correlated(rte->subquery))
 			streaming_normalize(rte->subquery);
 	}
-}
-
-/* Is there a sublink over an input outside of aggregates and of the keys? */
-static bool
-has_sublink_above(Node *node, List *keys)
-{
-	if (node == NULL || IsA(node, Aggref) || streaming_list_position(keys, node) >= 0)
-		return false;
-	if (IsA(node, SubLink) && streaming_contains_input(((SubLink *) node)->subselect))
-		return true;
-	return expression_tree_walker(node, has_sublink_above, keys);
 }
 
 /* Splits query once; false: there is nothing to be split off. */

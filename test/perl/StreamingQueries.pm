@@ -783,6 +783,16 @@ sub aggregate_query
 		push @columns, { type => $type{$t}{minmax} ? $t : 'bigint' };
 		push @exprs, seq($type{$t}{minmax} ? 'max(' : 'count(', $node, ')');
 	}
+	if (!$want{columns} && $on->{sub_above} && chance(0.8))
+	{
+		my $rel = $on->{sub_stream} ? relation($g, 0, undef) : _table($g);
+		my ($pair) = map { my $key = $_; map { [ $key, $_ ] } grep { $_->{type} eq $key->{type} && $type{ $_->{type} }{equal} } @{ $rel->{columns} } }
+		  grep { !$_->{dependent} } @keys;
+		my $where = $pair ? seq(' WHERE ', _column_text($rel, $pair->[1]), ' = ', $pair->[0]{node}) : '';
+		$g->{tags}{ 'above_' . ($on->{sub_stream} ? 'stream' : 'table') } = 1;
+		push @columns, { type => 'bigint' };
+		push @exprs, seq('(SELECT count(*) FROM ', $rel->{text}, $where, ')');
+	}
 	if (!$want{columns} && $on->{window_agg} && chance(0.7))
 	{
 		my ($t, $node) = window_function($g, $scope, sub { aggregate_call($g, $scope, $_[0]) }, undef);
@@ -1061,8 +1071,8 @@ sub recursive_query
 my %feature = (
 	agg => 12, join_table => 4, join_stream => 5, subquery => 6, chain => 6, agg_filter => 3, agg_distinct => 2, agg_order => 2, agg_ordered_set => 2,
 	having => 3, distinct => 2, distinct_on => 2, setop => 3, top_n => 3, top_row => 2, orderby => 1, window => 3, window_agg => 1, sub_where => 3,
-	sub_select => 2, sub_having => 1, sub_stream => 5, srf => 2, srf_from => 2, lateral => 2, cte => 2, recursive => 1, values => 1, grouping_sets => 2,
-	join_outer => 4, join_using => 2, join_cross => 1, join_theta => 2, join_nested => 1, sub_on => 1, row => 1, group_more => 1);
+	sub_select => 2, sub_having => 1, sub_above => 2, sub_stream => 5, srf => 2, srf_from => 2, lateral => 2, cte => 2, recursive => 1, values => 1, grouping_sets => 2,
+	join_outer => 4, join_using => 2, join_cross => 1, join_theta => 2, join_nested => 1, sub_on => 1, row => 3, group_more => 1);
 my @deck = map { ($_) x $feature{$_} } sort keys %feature;
 
 # A query over a schema and over views. What it has is in its tags; what it reads of
@@ -1075,7 +1085,7 @@ sub random_query
 
 	%on = map { $_ => 1 } @{ $more{only} } if $more{only};
 	$on{join_stream} = 1 if grep({ $on{$_} } qw(join_outer join_using join_cross join_theta join_nested sub_on)) && !$on{join_table};
-	$on{agg} = 1 if grep { $on{$_} } qw(agg_filter agg_distinct agg_order agg_ordered_set having sub_having grouping_sets window_agg group_more);
+	$on{agg} = 1 if grep { $on{$_} } qw(agg_filter agg_distinct agg_order agg_ordered_set having sub_having sub_above grouping_sets window_agg group_more);
 	$on{having} = 1 if $on{sub_having};
 	$on{ pick(qw(sub_where sub_where sub_select)) } = 1 if $on{sub_stream};
 	delete $on{$_} foreach @{ $more{without} // [] };
