@@ -129,10 +129,17 @@ method_of(Aggref *aggref)
 		METHOD_EXTREME : METHOD_OTHER;
 }
 
+/* Without its domain, which may not allow the NULL that stands for what is not asked for. */
 static Expr *
 argument(Aggref *aggref)
 {
-	return aggref->args == NIL ? NULL : linitial_node(TargetEntry, aggref->args)->expr;
+	Expr	   *expr = aggref->args == NIL ? NULL : linitial_node(TargetEntry, aggref->args)->expr;
+	Oid			base = expr ? getBaseType(exprType((Node *) expr)) : InvalidOid;
+
+	if (expr == NULL || base == exprType((Node *) expr))
+		return expr;
+	return (Expr *) makeRelabelType(expr, base, -1, exprCollation((Node *) expr),
+									COERCE_EXPLICIT_CAST);
 }
 
 /* Where equal values are the same it does not matter how often each is there. */
@@ -146,7 +153,7 @@ is_idempotent(Method method)
 static int
 order_strategy(Aggref *aggref)
 {
-	Oid			type = getBaseType(exprType((Node *) argument(aggref)));
+	Oid			type = exprType((Node *) argument(aggref));
 	Oid			opclass = GetDefaultOpClass(type, BTREE_AM_OID);
 	HeapTuple	tuple;
 	Oid			sortop;
