@@ -605,46 +605,97 @@ guarded(Expr *expr, Expr *filter)
 	return (Expr *) result;
 }
 
+/*
+ * SELECT keys, and of each use its condition and its argument: evaluated once for a
+ * row, and not for each of the values that it becomes.
+ */
+static RangeTblEntry *
+asked_rows(StreamingWeights *weights, Query *partial)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	Query	   *query = copyObject(partial);
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	query->targetList = list_truncate(query->targetList, weights->nkeys);
+	query->groupClause = NIL;
+	query->hasAggs = false;
+	/* lest the planner brings it up */
+	query->limitOffset = (Node *) zero();
+	foreach(lc, weights->uses)
+	{
+		ValueUse   *use = lfirst(lc);
+		ValueColumn *column = list_nth(weights->columns, use->column);
+		Expr	   *condition = use->filter ? copyObject(use->filter) :
+			(Expr *) makeBoolConst(true, false);
+
+		query->targetList = lappend(query->targetList, makeTargetEntry(condition, 0, NULL, false));
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry(guarded(column->expr, use->filter), 0, NULL, false));
+	}
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		int			i = foreach_current_index(lc);
+		int			use = (i - weights->nkeys) / 2 + 1;
+
+		tle->resno = i + 1;
+		tle->ressortgroupref = 0;
+		tle->resname = i < weights->nkeys ? psprintf("k%d", i + 1) :
+			psprintf("%s%d", (i - weights->nkeys) % 2 == 0 ? "holds" : "value", use);
+		names = lappend(names, makeString(pstrdup(tle->resname)));
+	}
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = query;
+	rte->alias = makeAlias("row", NIL);
+	rte->eref = makeAlias("row", names);
+	rte->inFromCl = true;
+	return rte;
+}
+
+static Var *
+column_of(RangeTblEntry *rte, Index varno, int i)
+{
+	Node	   *expr = (Node *) list_nth_node(TargetEntry, rte->subquery->targetList, i)->expr;
+
+	return makeVar(varno, i + 1, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
+}
+
 /* One row of VALUES: tag, whether the condition holds, and the columns. */
 static List *
-values_row(StreamingWeights *weights, int tag)
+values_row(StreamingWeights *weights, RangeTblEntry *asked, int tag)
 {
 	ValueUse   *use = list_nth(weights->uses, tag);
+	int			first = weights->nkeys + 2 * tag;
 	List	   *row = list_make2(makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
 										   Int32GetDatum(tag + 1), false, true),
-								 use->filter ? copyObject((Node *) use->filter) :
-								 makeBoolConst(true, false));
+								 column_of(asked, 1, first));
 	ListCell   *lc;
 
 	foreach(lc, weights->columns)
 	{
-		Expr	   *expr = ((ValueColumn *) lfirst(lc))->expr;
-		Node	   *value = foreach_current_index(lc) == use->column ?
-			(Node *) guarded(expr, use->filter) :
-			(Node *) makeNullConst(exprType((Node *) expr), exprTypmod((Node *) expr),
-								   exprCollation((Node *) expr));
+		Node	   *expr = (Node *) ((ValueColumn *) lfirst(lc))->expr;
 
-		row = lappend(row, value);
+		row = lappend(row, foreach_current_index(lc) == use->column ?
+					  (Node *) column_of(asked, 1, first + 1) :
+					  (Node *) makeNullConst(exprType(expr), exprTypmod(expr), exprCollation(expr)));
 	}
 	return row;
 }
 
-/* FROM ..., LATERAL (VALUES ...); returns its number. */
-static Index
-add_values(StreamingWeights *weights, Query *rows)
+/* LATERAL (VALUES ...) values(tag, holds, x1, ...), of a row of asked */
+static RangeTblEntry *
+values_rte(StreamingWeights *weights, RangeTblEntry *asked)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblRef *rtr = makeNode(RangeTblRef);
 	List	   *names = list_make2(makeString("tag"), makeString("holds"));
-	List	   *first;
 	ListCell   *lc;
 
 	for (int i = 0; i < list_length(weights->uses); i++)
-		rte->values_lists = lappend(rte->values_lists, values_row(weights, i));
-	first = linitial(rte->values_lists);
+		rte->values_lists = lappend(rte->values_lists, values_row(weights, asked, i));
 	for (int i = 0; i < list_length(weights->columns); i++)
 		names = lappend(names, makeString(psprintf("x%d", i + 1)));
-	foreach(lc, first)
+	foreach(lc, (List *) linitial(rte->values_lists))
 	{
 		rte->coltypes = lappend_oid(rte->coltypes, exprType(lfirst(lc)));
 		rte->coltypmods = lappend_int(rte->coltypmods, -1);
@@ -655,51 +706,77 @@ add_values(StreamingWeights *weights, Query *rows)
 	rte->eref = makeAlias("asked", copyObject(names));
 	rte->lateral = true;
 	rte->inFromCl = true;
-	rows->rtable = lappend(rows->rtable, rte);
-	rtr->rtindex = list_length(rows->rtable);
-	rows->jointree->fromlist = lappend(rows->jointree->fromlist, rtr);
-	return rtr->rtindex;
+	return rte;
 }
 
-/* SELECT keys, tag, columns: what of the rows are values. */
+/* SELECT keys, tag, columns FROM rows, LATERAL values WHERE holds */
+static Query *
+tagged_query(StreamingWeights *weights, Query *partial)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblEntry *asked = asked_rows(weights, partial);
+	RangeTblEntry *values = values_rte(weights, asked);
+	RangeTblRef *one = makeNode(RangeTblRef);
+	RangeTblRef *two = makeNode(RangeTblRef);
+
+	one->rtindex = 1;
+	two->rtindex = 2;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make2(asked, values);
+	query->jointree = makeFromExpr(list_make2(one, two),
+								   (Node *) makeVar(2, 2, BOOLOID, -1, InvalidOid, 0));
+	query->groupClause = copyObject(partial->groupClause);
+	for (int i = 0; i < weights->nkeys; i++)
+	{
+		TargetEntry *tle = makeTargetEntry((Expr *) column_of(asked, 1, i), 0, NULL, false);
+
+		tle->ressortgroupref = list_nth_node(TargetEntry, partial->targetList, i)->ressortgroupref;
+		query->targetList = lappend(query->targetList, tle);
+	}
+	for (int i = 0; i < list_length(values->coltypes); i++)
+	{
+		Expr	   *var = (Expr *) makeVar(2, i + 1, list_nth_oid(values->coltypes, i), -1,
+										   list_nth_oid(values->colcollations, i), 0);
+
+		if (i != 1)
+			query->targetList = lappend(query->targetList, makeTargetEntry(var, 0, NULL, false));
+	}
+	return query;
+}
+
+/* SELECT keys, columns WHERE condition: of one use */
+static Query *
+untagged_query(StreamingWeights *weights, Query *partial)
+{
+	Query	   *query = copyObject(partial);
+	ValueUse   *use = linitial(weights->uses);
+	ValueColumn *column = linitial(weights->columns);
+
+	query->targetList = list_truncate(query->targetList, weights->nkeys);
+	query->hasAggs = false;
+	query->jointree->quals = make_and_qual(query->jointree->quals, (Node *) copyObject(use->filter));
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry(copyObject(column->expr), 0, NULL, false));
+	return query;
+}
+
+/* What of the rows are values: keys, tag, columns. */
 static Query *
 values_query(StreamingWeights *weights, Query *partial)
 {
-	Query	   *rows = copyObject(partial);
-	bool		tags = has_tags(weights);
-	Expr	   *condition = ((ValueUse *) linitial(weights->uses))->filter;
-	Index		varno = 0;
+	Query	   *query = has_tags(weights) ? tagged_query(weights, partial) :
+		untagged_query(weights, partial);
 	ListCell   *lc;
 
-	rows->targetList = list_truncate(rows->targetList, weights->nkeys);
-	rows->hasAggs = false;
-	if (tags)
-	{
-		varno = add_values(weights, rows);
-		rows->targetList = lappend(rows->targetList,
-								   makeTargetEntry((Expr *) makeVar(varno, 1, INT4OID, -1, InvalidOid, 0),
-												   0, NULL, false));
-		condition = (Expr *) makeVar(varno, 2, BOOLOID, -1, InvalidOid, 0);
-	}
-	rows->jointree->quals = make_and_qual(rows->jointree->quals, (Node *) copyObject(condition));
-	foreach(lc, weights->columns)
-	{
-		Node	   *expr = (Node *) ((ValueColumn *) lfirst(lc))->expr;
-		Expr	   *value = tags ?
-			(Expr *) makeVar(varno, foreach_current_index(lc) + 3, exprType(expr), -1,
-							 exprCollation(expr), 0) :
-			(Expr *) copyObject(expr);
-
-		rows->targetList = lappend(rows->targetList, makeTargetEntry(value, 0, NULL, false));
-	}
-	foreach(lc, rows->targetList)
+	foreach(lc, query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
 		tle->resno = foreach_current_index(lc) + 1;
 		tle->resname = psprintf("v%d", tle->resno);
 	}
-	return rows;
+	return query;
 }
 
 /* Keys, and outputs, of the values: those of the group, the tag, the columns. */
@@ -910,10 +987,9 @@ streaming_compile_weights(StreamingCompiler *compiler, StreamingWeights *weights
 		compile_values(compiler, weights, stage, partial);
 		changes = over_changes(weights, partial);
 	}
-	/* late rows are counted once, and not by a statement that joins them with VALUES */
-	if (changes == NULL || of_rows || !has_all_rows(weights) ||
-		(stage->closes && has_tags(weights)))
+	if (changes == NULL || of_rows || !has_all_rows(weights))
 		streaming_add_edge(stage, streaming_make_edge(compiler, over_rows, false));
+	/* late rows are counted once */
 	if (weights->values)
 		weights->values->edges[0].again = stage->nedges > 0;
 	if (changes)
