@@ -661,87 +661,92 @@ column_of(RangeTblEntry *rte, Index varno, int i)
 	return makeVar(varno, i + 1, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
 }
 
-/* One row of VALUES: tag, whether the condition holds, and the columns. */
-static List *
-values_row(StreamingWeights *weights, RangeTblEntry *asked, int tag)
-{
-	ValueUse   *use = list_nth(weights->uses, tag);
-	int			first = weights->nkeys + 2 * tag;
-	List	   *row = list_make2(makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
-										   Int32GetDatum(tag + 1), false, true),
-								 column_of(asked, 1, first));
-	ListCell   *lc;
-
-	foreach(lc, weights->columns)
-	{
-		Node	   *expr = (Node *) ((ValueColumn *) lfirst(lc))->expr;
-
-		row = lappend(row, foreach_current_index(lc) == use->column ?
-					  (Node *) column_of(asked, 1, first + 1) :
-					  (Node *) makeNullConst(exprType(expr), exprTypmod(expr), exprCollation(expr)));
-	}
-	return row;
-}
-
-/* LATERAL (VALUES ...) values(tag, holds, x1, ...), of a row of asked */
+/* (VALUES (1), (2), ...) asked(tag) */
 static RangeTblEntry *
-values_rte(StreamingWeights *weights, RangeTblEntry *asked)
+tags_rte(StreamingWeights *weights)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	List	   *names = list_make2(makeString("tag"), makeString("holds"));
-	ListCell   *lc;
 
 	for (int i = 0; i < list_length(weights->uses); i++)
-		rte->values_lists = lappend(rte->values_lists, values_row(weights, asked, i));
-	for (int i = 0; i < list_length(weights->columns); i++)
-		names = lappend(names, makeString(psprintf("x%d", i + 1)));
-	foreach(lc, (List *) linitial(rte->values_lists))
-	{
-		rte->coltypes = lappend_oid(rte->coltypes, exprType(lfirst(lc)));
-		rte->coltypmods = lappend_int(rte->coltypmods, -1);
-		rte->colcollations = lappend_oid(rte->colcollations, exprCollation(lfirst(lc)));
-	}
+		rte->values_lists = lappend(rte->values_lists,
+									list_make1(makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+														 Int32GetDatum(i + 1), false, true)));
 	rte->rtekind = RTE_VALUES;
-	rte->alias = makeAlias("asked", names);
-	rte->eref = makeAlias("asked", copyObject(names));
-	rte->lateral = true;
+	rte->coltypes = list_make1_oid(INT4OID);
+	rte->coltypmods = list_make1_int(-1);
+	rte->colcollations = list_make1_oid(InvalidOid);
+	rte->alias = makeAlias("asked", list_make1(makeString("tag")));
+	rte->eref = makeAlias("asked", list_make1(makeString("tag")));
 	rte->inFromCl = true;
 	return rte;
 }
 
-/* SELECT keys, tag, columns FROM rows, LATERAL values WHERE holds */
+/*
+ * CASE WHEN tag = <one of column's> THEN <its value in rows> ... END; column -1: whether
+ * the condition of the tag holds
+ */
+static Expr *
+by_tag(StreamingWeights *weights, RangeTblEntry *rows, int column)
+{
+	CaseExpr   *result = makeNode(CaseExpr);
+	ListCell   *lc;
+
+	foreach(lc, weights->uses)
+	{
+		CaseWhen   *when = makeNode(CaseWhen);
+		int			i = weights->nkeys + 2 * foreach_current_index(lc) + (column >= 0 ? 1 : 0);
+
+		if (column >= 0 && ((ValueUse *) lfirst(lc))->column != column)
+			continue;
+		when->expr = make_opclause(Int4EqualOperator, BOOLOID, false,
+								   (Expr *) makeVar(2, 1, INT4OID, -1, InvalidOid, 0),
+								   (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+													  Int32GetDatum(foreach_current_index(lc) + 1),
+													  false, true),
+								   InvalidOid, InvalidOid);
+		when->result = (Expr *) column_of(rows, 1, i);
+		when->location = -1;
+		result->args = lappend(result->args, when);
+		result->casetype = exprType((Node *) when->result);
+		result->casecollid = exprCollation((Node *) when->result);
+	}
+	result->defresult = (Expr *) makeNullConst(result->casetype, -1, result->casecollid);
+	result->location = -1;
+	return (Expr *) result;
+}
+
+/*
+ * SELECT keys, tag, columns FROM rows, tags WHERE the condition of the tag holds.
+ * (VALUES that name columns of the rows would be made ready anew for each row.)
+ */
 static Query *
 tagged_query(StreamingWeights *weights, Query *partial)
 {
 	Query	   *query = makeNode(Query);
-	RangeTblEntry *asked = asked_rows(weights, partial);
-	RangeTblEntry *values = values_rte(weights, asked);
+	RangeTblEntry *rows = asked_rows(weights, partial);
 	RangeTblRef *one = makeNode(RangeTblRef);
 	RangeTblRef *two = makeNode(RangeTblRef);
+	List	   *exprs = list_make1(makeVar(2, 1, INT4OID, -1, InvalidOid, 0));
+	ListCell   *lc;
 
 	one->rtindex = 1;
 	two->rtindex = 2;
 	query->commandType = CMD_SELECT;
 	query->canSetTag = true;
-	query->rtable = list_make2(asked, values);
-	query->jointree = makeFromExpr(list_make2(one, two),
-								   (Node *) makeVar(2, 2, BOOLOID, -1, InvalidOid, 0));
+	query->rtable = list_make2(rows, tags_rte(weights));
+	query->jointree = makeFromExpr(list_make2(one, two), (Node *) by_tag(weights, rows, -1));
 	query->groupClause = copyObject(partial->groupClause);
 	for (int i = 0; i < weights->nkeys; i++)
 	{
-		TargetEntry *tle = makeTargetEntry((Expr *) column_of(asked, 1, i), 0, NULL, false);
+		TargetEntry *tle = makeTargetEntry((Expr *) column_of(rows, 1, i), 0, NULL, false);
 
 		tle->ressortgroupref = list_nth_node(TargetEntry, partial->targetList, i)->ressortgroupref;
 		query->targetList = lappend(query->targetList, tle);
 	}
-	for (int i = 0; i < list_length(values->coltypes); i++)
-	{
-		Expr	   *var = (Expr *) makeVar(2, i + 1, list_nth_oid(values->coltypes, i), -1,
-										   list_nth_oid(values->colcollations, i), 0);
-
-		if (i != 1)
-			query->targetList = lappend(query->targetList, makeTargetEntry(var, 0, NULL, false));
-	}
+	for (int i = 0; i < list_length(weights->columns); i++)
+		exprs = lappend(exprs, by_tag(weights, rows, i));
+	foreach(lc, exprs)
+		query->targetList = lappend(query->targetList, makeTargetEntry(lfirst(lc), 0, NULL, false));
 	return query;
 }
 
