@@ -29,6 +29,17 @@ CALL keep('one_distinct', 'SELECT count(DISTINCT t) FILTER (WHERE b) AS t FROM s
 CALL keep('expressions', 'SELECT k % 2 AS k, count(DISTINCT 10 / j) FILTER (WHERE j <> 0) AS j, count(DISTINCT lower(t)) + 1 AS t FROM s GROUP BY k % 2 HAVING count(DISTINCT id) > 1');
 CALL keep('twice', 'SELECT t, sum(n) AS n FROM (SELECT k, count(DISTINCT t) AS t, count(*) AS n FROM s GROUP BY k) g GROUP BY t');
 
+
+-- domains that do not take every value, rows, collations, arrays, and keys that are equal but not the same
+CREATE DOMAIN positive AS int NOT NULL CHECK (VALUE > 0);
+CREATE TYPE pair AS (a int, b text);
+CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CALL stream('c', 'v int, id int, d positive, w pair, l text COLLATE "C", c text COLLATE nocase, a int[], f numeric');
+CALL keep('last', 'SELECT DISTINCT ON (id) * FROM c ORDER BY id, v DESC');
+CALL keep('new_types', 'SELECT count(DISTINCT d) AS d, count(DISTINCT d) FILTER (WHERE id > 1) AS e, count(DISTINCT w) AS w, count(DISTINCT c) AS c, count(DISTINCT l) AS l, count(DISTINCT a) AS a, count(DISTINCT f) AS f, count(DISTINCT c COLLATE "C") AS cc FROM c');
+CALL keep('types', 'SELECT min(d) AS m, max(d) AS x, sum(d) AS s, count(DISTINCT d) AS d, count(DISTINCT w) AS w, count(w) AS nw, count(DISTINCT c) AS c, count(DISTINCT c) FILTER (WHERE id > 1) AS d2, count(DISTINCT a) AS a, count(DISTINCT f) AS f FROM last');
+CALL keep('equal_keys', 'SELECT lower(c) AS c, f::int AS f, count(*) AS n, count(DISTINCT f) AS df, max(id) AS id FROM last GROUP BY c, f');
+
 CREATE FUNCTION made(first int, last int, seed int) RETURNS text LANGUAGE sql AS $$
 	SELECT format('SELECT i, pick(i, %3$s, 12), pick(i, %3$s + 1, 4), pick(i, %3$s + 2, 5)::smallint, pick(i, %3$s + 3, 9) * 1000000000000, '
 		'(pick(i, %3$s + 4, 5) || repeat(''0'', pick(i, %3$s + 5, 3)))::numeric / 10 ^ pick(i, %3$s + 6, 4), pick(i, %3$s + 7, 400) / 100.0, '
@@ -49,6 +60,13 @@ SELECT * FROM compare();
 CALL feed('s', $$SELECT 200 + i, i, 7, 1, 1, 1.5, 1, 'z', '2024-03-01 00:00+00'::timestamptz, true FROM generate_series(0, 11) i$$);
 SELECT * FROM compare();
 CALL feed('s', made(300, 343, 4));
+SELECT * FROM compare();
+
+CALL feed('c', $$VALUES (1, 1, 1, ROW(1, NULL)::pair, 'a', 'A', '{1}'::int[], 1.0), (2, 1, 1, NULL, 'a', 'a', '{1}', 1.00), (3, 2, 2, ROW(NULL, NULL), 'b', 'B', '{1,NULL}', 2), (4, 3, 3, ROW(1, NULL), 'A', 'a', NULL, NULL)$$);
+SELECT * FROM compare();
+CALL feed('c', $$VALUES (5, 1, 7, ROW(1, 'x')::pair, 'a', 'b', '{1}'::int[], 2.00), (6, 2, 1, ROW(1, 'x'), NULL, NULL, '{2}', 1.000), (7, 4, 3, NULL, 'A', 'A', NULL, 1)$$);
+SELECT * FROM compare();
+CALL feed('c', $$VALUES (8, 3, 1, ROW(1, 'x')::pair, 'a', 'b', '{1}'::int[], 2.00), (9, 4, 1, ROW(1, 'x'), NULL, 'B', '{2}', 2.0)$$);
 SELECT * FROM compare();
 
 SELECT * FROM plan('averages');

@@ -615,6 +615,8 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 	}
 	if (stage->kind == STREAMING_STAGE_PARTITION)
 		streaming_compute_touched(exec);
+	if (stage->keeps_values)
+		streaming_stop_point("values_kept");
 	return true;
 }
 

@@ -129,10 +129,17 @@ method_of(Aggref *aggref)
 		METHOD_EXTREME : METHOD_OTHER;
 }
 
+/* Without its domain, which may not allow the NULL that stands for what is not asked for. */
 static Expr *
 argument(Aggref *aggref)
 {
-	return aggref->args == NIL ? NULL : linitial_node(TargetEntry, aggref->args)->expr;
+	Expr	   *expr = aggref->args == NIL ? NULL : linitial_node(TargetEntry, aggref->args)->expr;
+	Oid			base = expr ? getBaseType(exprType((Node *) expr)) : InvalidOid;
+
+	if (expr == NULL || base == exprType((Node *) expr))
+		return expr;
+	return (Expr *) makeRelabelType(expr, base, -1, exprCollation((Node *) expr),
+									COERCE_EXPLICIT_CAST);
 }
 
 /* Where equal values are the same it does not matter how often each is there. */
@@ -146,7 +153,7 @@ is_idempotent(Method method)
 static int
 order_strategy(Aggref *aggref)
 {
-	Oid			type = getBaseType(exprType((Node *) argument(aggref)));
+	Oid			type = exprType((Node *) argument(aggref));
 	Oid			opclass = GetDefaultOpClass(type, BTREE_AM_OID);
 	HeapTuple	tuple;
 	Oid			sortop;
@@ -598,101 +605,183 @@ guarded(Expr *expr, Expr *filter)
 	return (Expr *) result;
 }
 
-/* One row of VALUES: tag, whether the condition holds, and the columns. */
-static List *
-values_row(StreamingWeights *weights, int tag)
-{
-	ValueUse   *use = list_nth(weights->uses, tag);
-	List	   *row = list_make2(makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
-										   Int32GetDatum(tag + 1), false, true),
-								 use->filter ? copyObject((Node *) use->filter) :
-								 makeBoolConst(true, false));
-	ListCell   *lc;
-
-	foreach(lc, weights->columns)
-	{
-		Expr	   *expr = ((ValueColumn *) lfirst(lc))->expr;
-		Node	   *value = foreach_current_index(lc) == use->column ?
-			(Node *) guarded(expr, use->filter) :
-			(Node *) makeNullConst(exprType((Node *) expr), exprTypmod((Node *) expr),
-								   exprCollation((Node *) expr));
-
-		row = lappend(row, value);
-	}
-	return row;
-}
-
-/* FROM ..., LATERAL (VALUES ...); returns its number. */
-static Index
-add_values(StreamingWeights *weights, Query *rows)
+/*
+ * SELECT keys, and of each use its condition and its argument: evaluated once for a
+ * row, and not for each of the values that it becomes.
+ */
+static RangeTblEntry *
+asked_rows(StreamingWeights *weights, Query *partial)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblRef *rtr = makeNode(RangeTblRef);
-	List	   *names = list_make2(makeString("tag"), makeString("holds"));
-	List	   *first;
+	Query	   *query = copyObject(partial);
+	List	   *names = NIL;
 	ListCell   *lc;
 
-	for (int i = 0; i < list_length(weights->uses); i++)
-		rte->values_lists = lappend(rte->values_lists, values_row(weights, i));
-	first = linitial(rte->values_lists);
-	for (int i = 0; i < list_length(weights->columns); i++)
-		names = lappend(names, makeString(psprintf("x%d", i + 1)));
-	foreach(lc, first)
+	query->targetList = list_truncate(query->targetList, weights->nkeys);
+	query->groupClause = NIL;
+	query->hasAggs = false;
+	/* lest the planner brings it up */
+	query->limitOffset = (Node *) zero();
+	foreach(lc, weights->uses)
 	{
-		rte->coltypes = lappend_oid(rte->coltypes, exprType(lfirst(lc)));
-		rte->coltypmods = lappend_int(rte->coltypmods, -1);
-		rte->colcollations = lappend_oid(rte->colcollations, exprCollation(lfirst(lc)));
+		ValueUse   *use = lfirst(lc);
+		ValueColumn *column = list_nth(weights->columns, use->column);
+		Expr	   *condition = use->filter ? copyObject(use->filter) :
+			(Expr *) makeBoolConst(true, false);
+
+		query->targetList = lappend(query->targetList, makeTargetEntry(condition, 0, NULL, false));
+		query->targetList = lappend(query->targetList,
+									makeTargetEntry(guarded(column->expr, use->filter), 0, NULL, false));
 	}
-	rte->rtekind = RTE_VALUES;
-	rte->alias = makeAlias("asked", names);
-	rte->eref = makeAlias("asked", copyObject(names));
-	rte->lateral = true;
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		int			i = foreach_current_index(lc);
+		int			use = (i - weights->nkeys) / 2 + 1;
+
+		tle->resno = i + 1;
+		tle->ressortgroupref = 0;
+		tle->resname = i < weights->nkeys ? psprintf("k%d", i + 1) :
+			psprintf("%s%d", (i - weights->nkeys) % 2 == 0 ? "holds" : "value", use);
+		names = lappend(names, makeString(pstrdup(tle->resname)));
+	}
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = query;
+	rte->alias = makeAlias("row", NIL);
+	rte->eref = makeAlias("row", names);
 	rte->inFromCl = true;
-	rows->rtable = lappend(rows->rtable, rte);
-	rtr->rtindex = list_length(rows->rtable);
-	rows->jointree->fromlist = lappend(rows->jointree->fromlist, rtr);
-	return rtr->rtindex;
+	return rte;
 }
 
-/* SELECT keys, tag, columns: what of the rows are values. */
+static Var *
+column_of(RangeTblEntry *rte, Index varno, int i)
+{
+	Node	   *expr = (Node *) list_nth_node(TargetEntry, rte->subquery->targetList, i)->expr;
+
+	return makeVar(varno, i + 1, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
+}
+
+/* (VALUES (1), (2), ...) asked(tag) */
+static RangeTblEntry *
+tags_rte(StreamingWeights *weights)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	for (int i = 0; i < list_length(weights->uses); i++)
+		rte->values_lists = lappend(rte->values_lists,
+									list_make1(makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+														 Int32GetDatum(i + 1), false, true)));
+	rte->rtekind = RTE_VALUES;
+	rte->coltypes = list_make1_oid(INT4OID);
+	rte->coltypmods = list_make1_int(-1);
+	rte->colcollations = list_make1_oid(InvalidOid);
+	rte->alias = makeAlias("asked", list_make1(makeString("tag")));
+	rte->eref = makeAlias("asked", list_make1(makeString("tag")));
+	rte->inFromCl = true;
+	return rte;
+}
+
+/*
+ * CASE WHEN tag = <one of column's> THEN <its value in rows> ... END; column -1: whether
+ * the condition of the tag holds
+ */
+static Expr *
+by_tag(StreamingWeights *weights, RangeTblEntry *rows, int column)
+{
+	CaseExpr   *result = makeNode(CaseExpr);
+	ListCell   *lc;
+
+	foreach(lc, weights->uses)
+	{
+		CaseWhen   *when = makeNode(CaseWhen);
+		int			i = weights->nkeys + 2 * foreach_current_index(lc) + (column >= 0 ? 1 : 0);
+
+		if (column >= 0 && ((ValueUse *) lfirst(lc))->column != column)
+			continue;
+		when->expr = make_opclause(Int4EqualOperator, BOOLOID, false,
+								   (Expr *) makeVar(2, 1, INT4OID, -1, InvalidOid, 0),
+								   (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+													  Int32GetDatum(foreach_current_index(lc) + 1),
+													  false, true),
+								   InvalidOid, InvalidOid);
+		when->result = (Expr *) column_of(rows, 1, i);
+		when->location = -1;
+		result->args = lappend(result->args, when);
+		result->casetype = exprType((Node *) when->result);
+		result->casecollid = exprCollation((Node *) when->result);
+	}
+	result->defresult = (Expr *) makeNullConst(result->casetype, -1, result->casecollid);
+	result->location = -1;
+	return (Expr *) result;
+}
+
+/*
+ * SELECT keys, tag, columns FROM rows, tags WHERE the condition of the tag holds.
+ * (VALUES that name columns of the rows would be made ready anew for each row.)
+ */
+static Query *
+tagged_query(StreamingWeights *weights, Query *partial)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblEntry *rows = asked_rows(weights, partial);
+	RangeTblRef *one = makeNode(RangeTblRef);
+	RangeTblRef *two = makeNode(RangeTblRef);
+	List	   *exprs = list_make1(makeVar(2, 1, INT4OID, -1, InvalidOid, 0));
+	ListCell   *lc;
+
+	one->rtindex = 1;
+	two->rtindex = 2;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make2(rows, tags_rte(weights));
+	query->jointree = makeFromExpr(list_make2(one, two), (Node *) by_tag(weights, rows, -1));
+	query->groupClause = copyObject(partial->groupClause);
+	for (int i = 0; i < weights->nkeys; i++)
+	{
+		TargetEntry *tle = makeTargetEntry((Expr *) column_of(rows, 1, i), 0, NULL, false);
+
+		tle->ressortgroupref = list_nth_node(TargetEntry, partial->targetList, i)->ressortgroupref;
+		query->targetList = lappend(query->targetList, tle);
+	}
+	for (int i = 0; i < list_length(weights->columns); i++)
+		exprs = lappend(exprs, by_tag(weights, rows, i));
+	foreach(lc, exprs)
+		query->targetList = lappend(query->targetList, makeTargetEntry(lfirst(lc), 0, NULL, false));
+	return query;
+}
+
+/* SELECT keys, columns WHERE condition: of one use */
+static Query *
+untagged_query(StreamingWeights *weights, Query *partial)
+{
+	Query	   *query = copyObject(partial);
+	ValueUse   *use = linitial(weights->uses);
+	ValueColumn *column = linitial(weights->columns);
+
+	query->targetList = list_truncate(query->targetList, weights->nkeys);
+	query->hasAggs = false;
+	query->jointree->quals = make_and_qual(query->jointree->quals, (Node *) copyObject(use->filter));
+	query->targetList = lappend(query->targetList,
+								makeTargetEntry(copyObject(column->expr), 0, NULL, false));
+	return query;
+}
+
+/* What of the rows are values: keys, tag, columns. */
 static Query *
 values_query(StreamingWeights *weights, Query *partial)
 {
-	Query	   *rows = copyObject(partial);
-	bool		tags = has_tags(weights);
-	Expr	   *condition = ((ValueUse *) linitial(weights->uses))->filter;
-	Index		varno = 0;
+	Query	   *query = has_tags(weights) ? tagged_query(weights, partial) :
+		untagged_query(weights, partial);
 	ListCell   *lc;
 
-	rows->targetList = list_truncate(rows->targetList, weights->nkeys);
-	rows->hasAggs = false;
-	if (tags)
-	{
-		varno = add_values(weights, rows);
-		rows->targetList = lappend(rows->targetList,
-								   makeTargetEntry((Expr *) makeVar(varno, 1, INT4OID, -1, InvalidOid, 0),
-												   0, NULL, false));
-		condition = (Expr *) makeVar(varno, 2, BOOLOID, -1, InvalidOid, 0);
-	}
-	rows->jointree->quals = make_and_qual(rows->jointree->quals, (Node *) copyObject(condition));
-	foreach(lc, weights->columns)
-	{
-		Node	   *expr = (Node *) ((ValueColumn *) lfirst(lc))->expr;
-		Expr	   *value = tags ?
-			(Expr *) makeVar(varno, foreach_current_index(lc) + 3, exprType(expr), -1,
-							 exprCollation(expr), 0) :
-			(Expr *) copyObject(expr);
-
-		rows->targetList = lappend(rows->targetList, makeTargetEntry(value, 0, NULL, false));
-	}
-	foreach(lc, rows->targetList)
+	foreach(lc, query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
 		tle->resno = foreach_current_index(lc) + 1;
 		tle->resname = psprintf("v%d", tle->resno);
 	}
-	return rows;
+	return query;
 }
 
 /* Keys, and outputs, of the values: those of the group, the tag, the columns. */
@@ -903,10 +992,9 @@ streaming_compile_weights(StreamingCompiler *compiler, StreamingWeights *weights
 		compile_values(compiler, weights, stage, partial);
 		changes = over_changes(weights, partial);
 	}
-	/* late rows are counted once, and not by a statement that joins them with VALUES */
-	if (changes == NULL || of_rows || !has_all_rows(weights) ||
-		(stage->closes && has_tags(weights)))
+	if (changes == NULL || of_rows || !has_all_rows(weights))
 		streaming_add_edge(stage, streaming_make_edge(compiler, over_rows, false));
+	/* late rows are counted once */
 	if (weights->values)
 		weights->values->edges[0].again = stage->nedges > 0;
 	if (changes)

@@ -72,8 +72,10 @@ streaming_group_hash(StreamingGroupKey *key, const Datum *values, const bool *is
 		else if (OidIsValid(column->hash.fn_oid))
 			one = DatumGetUInt64(FunctionCall2Coll(&column->hash, column->collation,
 												   values[i], Int64GetDatum(0)));
+		/* of 32 bits, which are spread: the map of rows looks at the upper ones */
 		else if (column->by_image)
-			one = datum_image_hash(values[i], column->typbyval, column->typlen);
+			one = hash_bytes_uint32_extended(datum_image_hash(values[i], column->typbyval,
+															  column->typlen), 0);
 		hash = hash_combine64(hash, one);
 	}
 	return (int64) hash;

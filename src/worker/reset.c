@@ -45,7 +45,6 @@
 #include "catalog/progress.h"
 #include "input/input.h"
 #include "catalog/planned_batch.h"
-#include "command/command.h"
 #include "push/follow.h"
 #include "query/program.h"
 #include "catalog/run_as.h"

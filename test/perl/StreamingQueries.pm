@@ -117,14 +117,16 @@ $template{'int4range'} = ['int4range(abs({1:int}), abs({1}) + 2)'];
 my %aggregate = (
 	'bigint' => [ [ agg => 'count(*)' ], [ agg => 'count(*)' ], [ agg => 'count({any})' ], [ agg => 'sum({int})' ], [ agg => 'sum({int})' ],
 		[ agg_distinct => 'count(DISTINCT {equal})' ], [ agg_distinct => 'sum(DISTINCT {int})' ],
+		[ agg_distinct => 'count(DISTINCT {int})' ],
 		[ agg_ordered_set => 'rank(3) WITHIN GROUP (ORDER BY {int})' ], [ agg_ordered_set => 'dense_rank(3, \'b\'::text) WITHIN GROUP (ORDER BY {int} DESC, {text})' ],
 		[ agg => 'regr_count({float8}, {float8})' ] ],
 	'numeric' => [ [ agg => 'sum({bigint})' ], [ agg => 'sum({numeric})' ], [ agg => 'avg({int})' ], [ agg => 'avg({bigint})' ], [ agg => 'avg({numeric})' ],
-		[ agg => 'stddev({int})' ], [ agg => 'var_pop({int})' ], [ agg_distinct => 'avg(DISTINCT {numeric})' ] ],
+		[ agg => 'stddev({int})' ], [ agg => 'var_pop({int})' ], [ agg_distinct => 'avg(DISTINCT {numeric})' ],
+		[ agg_distinct => 'sum(DISTINCT {bigint})' ], [ agg_distinct => 'avg(DISTINCT {int})' ] ],
 	'float8' => [ [ agg => 'sum({float8})' ], [ agg => 'avg({float8})' ], [ agg_ordered_set => 'percentile_cont(0.5) WITHIN GROUP (ORDER BY {float8})' ],
 		[ agg_ordered_set => 'percentile_cont(0.25) WITHIN GROUP (ORDER BY {int})' ], [ agg_ordered_set => 'percent_rank(2) WITHIN GROUP (ORDER BY {int})' ],
 		[ agg_ordered_set => 'cume_dist(2) WITHIN GROUP (ORDER BY {int})' ] ],
-	'bool' => [ [ agg => 'bool_and({bool})' ], [ agg => 'bool_or({bool})' ], [ agg => 'every({bool})' ], [ agg_ordered_set => 'mode() WITHIN GROUP (ORDER BY {bool})' ] ],
+	'bool' => [ [ agg => 'bool_and({bool})' ], [ agg => 'bool_or({bool})' ], [ agg => 'every({bool})' ], [ agg_distinct => 'bool_or(DISTINCT {bool})' ], [ agg_ordered_set => 'mode() WITHIN GROUP (ORDER BY {bool})' ] ],
 	'int' => [ [ agg => 'bit_and({int})' ], [ agg => 'bit_or({int})' ], [ agg => 'bit_xor({int})' ],
 		[ agg_ordered_set => 'mode() WITHIN GROUP (ORDER BY {int})' ], [ agg_ordered_set => 'percentile_disc(0.5) WITHIN GROUP (ORDER BY {int} DESC)' ] ],
 	'text' => [ [ agg_order => "string_agg({1:text}, ',' ORDER BY {1})" ], [ agg_order => "string_agg({1:text}, '-' ORDER BY {int} DESC, {1})" ],
@@ -140,7 +142,7 @@ my %aggregate = (
 
 foreach my $t (grep { $type{$_}{minmax} } keys %type)
 {
-	push @{ $aggregate{$t} }, [ agg => "min({$t})" ], [ agg => "max({$t})" ];
+	push @{ $aggregate{$t} }, [ agg => "min({$t})" ], [ agg => "max({$t})" ], [ agg_distinct => "max(DISTINCT {$t})" ];
 }
 my @aggregated = sort keys %aggregate;
 

@@ -37,6 +37,8 @@ my @views = (
 	[ files => 'SELECT a.id, f.s FROM a JOIN f ON a.k = f.k' ],
 	[ left_files => 'SELECT f.k, f.s, b.w FROM f LEFT JOIN b ON f.k = b.k' ],
 	[ joined => 'SELECT p.id, p.n, q.w FROM ranked p JOIN groups q ON p.k = q.k' ],
+	[ distinct_values => 'SELECT a.k, count(DISTINCT a.v) AS n, count(DISTINCT a.v) FILTER (WHERE a.v > 50) AS m, count(*) AS c FROM a GROUP BY a.k' ],
+	[ ends => 'SELECT p.w, min(p.id) AS i, max(p.v) AS v, count(DISTINCT p.v) AS d, avg(p.v) AS a FROM left_join p GROUP BY p.w' ],
 	[ over => 'SELECT p.w, count(*) AS n, max(q.n) AS m FROM inner_join p LEFT JOIN joined q ON p.id = q.id GROUP BY p.w' ],
 );
 my %query;
@@ -96,7 +98,8 @@ cmp_ok(sql('SELECT count(*) FROM over'), '>', 0, 'there is something to compare'
 my @kills = (
 	[ edge_kept => 'inner_join' ], [ edge_joining => 'inner_join' ], [ edge_kept => 'left_join' ],
 	[ partition_touched => 'ranked' ], [ partition_computed => 'running' ], [ partition_computed => 'common' ],
-	[ edge_joining => 'files' ], [ edge_kept => 'joined' ], [ batch_written => 'over' ], [ batch_committed => 'groups' ]);
+	[ edge_joining => 'files' ], [ edge_kept => 'joined' ], [ values_kept => 'distinct_values' ], [ values_kept => 'ends' ],
+	[ batch_written => 'ends' ], [ batch_written => 'over' ], [ batch_committed => 'groups' ]);
 my $n = 0;
 foreach my $kill (@kills)
 {
