@@ -52,11 +52,17 @@ OBJS = \
 	src/exec/weigh.o \
 	src/extension.o \
 	src/fdw.o \
+	src/format/avro_constant.o \
+	src/format/avro_read.o \
+	src/format/avro_resolve.o \
+	src/format/avro_schema.o \
+	src/format/avro_value.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
 	src/format/decoder.o \
 	src/format/encode.o \
 	src/format/encode_value.o \
+	src/format/format_avro.o \
 	src/format/format_csv.o \
 	src/format/format_json.o \
 	src/format/format_text.o \

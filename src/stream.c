@@ -61,6 +61,7 @@ static const char *const metadata_names[] = {
 
 static void read_server_options(StreamingStream *stream, List *options);
 static void read_table_options(StreamingStream *stream, List *options);
+static void check_format(const StreamingStream *stream);
 static uint32 hash_place(const StreamingStream *stream);
 static void split_path(StreamingColumn *column);
 static void read_column(StreamingStream *stream, int index);
@@ -149,6 +150,7 @@ streaming_stream_open(Oid relid, Oid userid)
 	table = GetForeignTable(relid);
 	read_server(stream, table->serverid, userid);
 	read_table_options(stream, table->options);
+	check_format(stream);
 	stream->place = hash_place(stream);
 
 	stream->columns = palloc0(sizeof(StreamingColumn) * Max(stream->tupdesc->natts, 1));
@@ -156,6 +158,16 @@ streaming_stream_open(Oid relid, Oid userid)
 		read_column(stream, i);
 	check_columns(stream);
 	return stream;
+}
+
+static void
+check_format(const StreamingStream *stream)
+{
+	if (strcmp(stream->format, "avro") == 0 && stream->avro_schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("stream %s with format \"%s\" has no schema", stream->name, "avro"),
+				 errhint("Give it the option \"avro_schema\".")));
 }
 
 /* Of topic and brokers, or the path; never 0. */
@@ -370,6 +382,8 @@ read_table_options(StreamingStream *stream, List *options)
 												  CStringGetTextDatum(value)));
 		else if (strcmp(def->defname, "file_interval") == 0)
 			stream->file_interval = streaming_interval_ms(interval_from_string(value));
+		else if (strcmp(def->defname, "avro_schema") == 0)
+			stream->avro_schema = value;
 		else if (strcmp(def->defname, "durable") == 0)
 			stream->durable = defGetBoolean(def);
 		else if (strcmp(def->defname, "retention") == 0)

@@ -98,6 +98,8 @@ typedef struct StreamingStream
 	int64		file_max_size;	/* bytes, about; after compression */
 	int64		file_interval;	/* ms that rows wait for others at most */
 
+	char	   *avro_schema;	/* option of format avro; NULL: none */
+
 	/* csv and text: of DefElem, named as COPY names them */
 	List	   *copy_options;
 

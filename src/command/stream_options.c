@@ -36,6 +36,7 @@
 #include "settings.h"
 #include "stream.h"
 #include "command/command.h"
+#include "format/avro_schema.h"
 
 PG_FUNCTION_INFO_V1(kafka_fdw_validator);
 PG_FUNCTION_INFO_V1(directory_fdw_validator);
@@ -62,6 +63,7 @@ typedef struct StreamOption
 } StreamOption;
 
 static void check_format(DefElem *def);
+static void check_avro_schema(DefElem *def);
 static void check_on_error(DefElem *def);
 static void check_not_empty(DefElem *def);
 static void check_start(DefElem *def);
@@ -90,6 +92,7 @@ static const StreamOption stream_options[] =
 	{"start", ForeignTableRelationId, KAFKA | DIRECTORY, check_start},
 	{"timezone", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
+	{"avro_schema", ForeignTableRelationId, KAFKA, check_avro_schema},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA, check_key},
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
@@ -121,6 +124,7 @@ static void unknown_option(const char *name, Oid catalog, StreamingSourceKind ki
 static void validate_kafka_options(List *options, Oid catalog);
 static void validate_required(List *options, Oid catalog, StreamingSourceKind kind);
 static void validate_copy_options(List *options);
+static void validate_avro_options(List *options, StreamingSourceKind kind);
 static void validate_column_options(List *options);
 
 Datum
@@ -171,7 +175,10 @@ validate(FunctionCallInfo fcinfo, StreamingSourceKind kind)
 	}
 	validate_required(options, catalog, kind);
 	if (catalog == ForeignTableRelationId)
+	{
 		validate_copy_options(options);
+		validate_avro_options(options, kind);
+	}
 	if (catalog == AttributeRelationId)
 		validate_column_options(options);
 }
@@ -413,6 +420,25 @@ validate_copy_options(List *options)
 }
 
 static void
+validate_avro_options(List *options, StreamingSourceKind kind)
+{
+	DefElem    *format = find_def(options, "format");
+	const char *format_name = format ? defGetString(format) : "json";
+	bool		is_avro = strcmp(format_name, "avro") == 0;
+
+	if (!is_avro && find_def(options, "avro_schema"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" is not valid for format \"%s\"", "avro_schema", format_name),
+				 errhint("It is an option of the format \"avro\".")));
+	if (is_avro && kind == STREAMING_SOURCE_DIRECTORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("format \"%s\" of files is not supported yet", "avro"),
+				 errhint("Kafka streams have it.")));
+}
+
+static void
 validate_column_options(List *options)
 {
 	static const char *const names[] = {"field", "time_format"};
@@ -451,8 +477,8 @@ check_one_of(DefElem *def, const char *const *values, int nvalues, const char *v
 static void
 check_format(DefElem *def)
 {
-	static const char *const later[] = {"avro", "protobuf", "parquet"};
-	static const char *const values[] = {"json", "csv", "text"};
+	static const char *const later[] = {"protobuf", "parquet"};
+	static const char *const values[] = {"json", "csv", "text", "avro"};
 
 	for (int i = 0; i < lengthof(later); i++)
 	{
@@ -460,9 +486,15 @@ check_format(DefElem *def)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("format \"%s\" is not supported yet", later[i]),
-					 errhint("Supported formats are \"json\", \"csv\" and \"text\".")));
+					 errhint("Supported formats are \"json\", \"csv\", \"text\" and \"avro\".")));
 	}
-	check_one_of(def, values, lengthof(values), "\"json\", \"csv\" and \"text\"");
+	check_one_of(def, values, lengthof(values), "\"json\", \"csv\", \"text\" and \"avro\"");
+}
+
+static void
+check_avro_schema(DefElem *def)
+{
+	(void) streaming_avro_schema(defGetString(def));
 }
 
 static void

@@ -111,7 +111,8 @@ streaming_format_by_name(const char *name)
 	static const StreamingFormatRoutine *const routines[] = {
 		&streaming_format_json,
 		&streaming_format_csv,
-		&streaming_format_text
+		&streaming_format_text,
+		&streaming_format_avro
 	};
 
 	for (int i = 0; i < lengthof(routines); i++)
