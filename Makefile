@@ -69,6 +69,7 @@ OBJS = \
 	src/format/json_reader.o \
 	src/format/split.o \
 	src/guc.o \
+	src/http.o \
 	src/index_lookup.o \
 	src/input.o \
 	src/input_buffer.o \
@@ -102,6 +103,7 @@ OBJS = \
 	src/reject.o \
 	src/relation_locks.o \
 	src/run_as.o \
+	src/schema_registry.o \
 	src/settings.o \
 	src/shift_slot.o \
 	src/shmem.o \
@@ -180,7 +182,7 @@ EXTRA_CLEAN = test/kafka/kafka_admin
 PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -Wextra
-SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lz -lzstd
+SHLIB_LINK = -lrdkafka -lcurl -lsimdjson -lstdc++ -lz -lzstd
 
 # JIT could inline our functions from bitcode, but none of them is worth it,
 # and making bitcode would need a clang of the server's version.

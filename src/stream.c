@@ -31,6 +31,7 @@
 #include "streaming.h"
 #include "extension.h"
 #include "kafka.h"
+#include "schema_registry.h"
 #include "settings.h"
 #include "stream.h"
 
@@ -55,6 +56,7 @@ static const char *const metadata_names[] = {
 	[STREAMING_META_OFFSET] = "offset",
 	[STREAMING_META_TIMESTAMP] = "timestamp",
 	[STREAMING_META_HEADERS] = "headers",
+	[STREAMING_META_SCHEMA_ID] = "schema_id",
 	[STREAMING_META_PATH] = "path",
 	[STREAMING_META_LINE] = "line",
 };
@@ -163,11 +165,12 @@ streaming_stream_open(Oid relid, Oid userid)
 static void
 check_format(const StreamingStream *stream)
 {
-	if (strcmp(stream->format, "avro") == 0 && stream->avro_schema == NULL)
+	if (strcmp(stream->format, "avro") == 0 && stream->avro_schema == NULL &&
+		stream->registry == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("stream %s with format \"%s\" has no schema", stream->name, "avro"),
-				 errhint("Give it the option \"avro_schema\".")));
+				 errhint("Give it the option \"avro_schema\", or its server the option \"schema_registry\".")));
 }
 
 /* Of topic and brokers, or the path; never 0. */
@@ -255,6 +258,10 @@ read_server(StreamingStream *stream, Oid serverid, Oid userid)
 	mapping = user_mapping_options(userid, serverid);
 	stream->has_mapping = mapping != NIL;
 	read_server_options(stream, mapping);
+	if (stream->registry)
+		stream->registry->server = serverid;
+	if (stream->registry && stream->registry->url == NULL)
+		stream->registry = NULL;	/* a mapping alone makes none */
 }
 
 /* Options of the server, then those of the user mapping, which win. */
@@ -277,6 +284,8 @@ read_server_options(StreamingStream *stream, List *options)
 				stream->follow_symlinks = defGetBoolean(def);
 			continue;
 		}
+		if (streaming_registry_option(stream, def->defname, defGetString(def)))
+			continue;
 		name = streaming_kafka_property_name(def->defname);
 		foreach(old, stream->client_options)
 		{
@@ -517,6 +526,10 @@ check_metadata_type(const StreamingStream *stream, const StreamingColumn *column
 		case STREAMING_META_TIMESTAMP:
 			if (type != TIMESTAMPTZOID)
 				types = "timestamp with time zone";
+			break;
+		case STREAMING_META_SCHEMA_ID:
+			if (type != INT4OID)
+				types = "integer";
 			break;
 		case STREAMING_META_HEADERS:
 			if (type != JSONBOID)

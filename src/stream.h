@@ -34,6 +34,7 @@ typedef enum StreamingMetadata
 	STREAMING_META_OFFSET,		/* kafka: bigint */
 	STREAMING_META_TIMESTAMP,	/* kafka: timestamptz of the message */
 	STREAMING_META_HEADERS,		/* kafka: jsonb object */
+	STREAMING_META_SCHEMA_ID,	/* kafka, with a schema registry: int */
 	STREAMING_META_PATH,		/* directory: text */
 	STREAMING_META_LINE			/* directory: bigint, record number from 1 */
 } StreamingMetadata;
@@ -99,6 +100,7 @@ typedef struct StreamingStream
 	int64		file_interval;	/* ms that rows wait for others at most */
 
 	char	   *avro_schema;	/* option of format avro; NULL: none */
+	struct StreamingRegistry *registry; /* of schemas; NULL: the server has none */
 
 	/* csv and text: of DefElem, named as COPY names them */
 	List	   *copy_options;

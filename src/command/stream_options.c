@@ -37,6 +37,7 @@
 #include "stream.h"
 #include "command/command.h"
 #include "format/avro_schema.h"
+#include "http.h"
 
 PG_FUNCTION_INFO_V1(kafka_fdw_validator);
 PG_FUNCTION_INFO_V1(directory_fdw_validator);
@@ -47,6 +48,9 @@ PG_FUNCTION_INFO_V1(streaming_push_validator);
  * a path by recursion, and have room for all columns at each step of it.
  */
 #define FIELD_MAX_MEMBERS	100
+
+/* Longest certificate or key. */
+#define MAX_PEM		(256 * 1024)
 
 /* Wrappers that have an option, as a set of bits. */
 #define KAFKA		(1 << STREAMING_SOURCE_KAFKA)
@@ -62,6 +66,8 @@ typedef struct StreamOption
 											 * checked together */
 } StreamOption;
 
+static void check_schema_registry(DefElem *def);
+static void check_pem(DefElem *def);
 static void check_format(DefElem *def);
 static void check_avro_schema(DefElem *def);
 static void check_on_error(DefElem *def);
@@ -84,6 +90,14 @@ static void check_metadata_directory(DefElem *def);
 
 static const StreamOption stream_options[] =
 {
+	/* of Kafka besides librdkafka's */
+	{"schema_registry", ForeignServerRelationId, KAFKA, check_schema_registry},
+	{"schema_registry_ca_pem", ForeignServerRelationId, KAFKA, check_pem},
+	{"schema_registry_username", UserMappingRelationId, KAFKA, check_not_empty},
+	{"schema_registry_password", UserMappingRelationId, KAFKA, check_not_empty},
+	{"schema_registry_certificate_pem", UserMappingRelationId, KAFKA, check_pem},
+	{"schema_registry_key_pem", UserMappingRelationId, KAFKA, check_pem},
+
 	{"path", ForeignServerRelationId, DIRECTORY, check_server_path},
 	{"follow_symlinks", ForeignServerRelationId, DIRECTORY, check_follow_symlinks},
 
@@ -309,7 +323,13 @@ validate_kafka_options(List *options, Oid catalog)
 	{
 		DefElem    *def = lfirst(lc);
 		char	   *property = streaming_kafka_property_name(def->defname);
+		const StreamOption *option = find_option(def->defname, catalog, STREAMING_SOURCE_KAFKA);
 
+		if (option)
+		{
+			option->check(def);
+			continue;
+		}
 		if (!streaming_kafka_is_property(property))
 		{
 			if (find_option(def->defname, InvalidOid, STREAMING_SOURCE_KAFKA))
@@ -472,6 +492,41 @@ check_one_of(DefElem *def, const char *const *values, int nvalues, const char *v
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid value for option \"%s\": \"%s\"", def->defname, value),
 			 errhint("Valid values are %s.", valid)));
+}
+
+/*
+ * As with the endpoint of a token: the server asks it from inside its firewall, and
+ * what it answers is shown in errors.
+ */
+static void
+check_schema_registry(DefElem *def)
+{
+	const char *why = streaming_http_check_url(defGetString(def));
+
+	if (why)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", def->defname, defGetString(def)),
+				 errdetail("%s", why),
+				 errhint("Give an address such as \"https://registry.example.org:8081\".")));
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"", def->defname),
+				 errdetail("Only a superuser may name an address that the database server asks.")));
+}
+
+/* No message repeats it. */
+static void
+check_pem(DefElem *def)
+{
+	const char *value = defGetString(def);
+
+	if (strlen(value) > MAX_PEM || strstr(value, "-----BEGIN ") == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\"", def->defname),
+				 errhint("It is a certificate or a key in PEM format, of at most %d bytes.", MAX_PEM)));
 }
 
 static void
@@ -742,10 +797,11 @@ check_time_format(DefElem *def)
 static void
 check_metadata_kafka(DefElem *def)
 {
-	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers"};
+	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers",
+	"schema_id"};
 
 	check_one_of(def, values, lengthof(values),
-				 "\"key\", \"partition\", \"offset\", \"timestamp\" and \"headers\"");
+				 "\"key\", \"partition\", \"offset\", \"timestamp\", \"headers\" and \"schema_id\"");
 }
 
 static void

@@ -40,6 +40,7 @@
 #include "utils/resowner.h"
 
 #include "run_as.h"
+#include "schema_registry.h"
 
 /* Bytes of a message that are kept; input functions repeat the whole value. */
 #define MAX_MESSAGE		1000
@@ -395,6 +396,17 @@ metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 			if (record->timestamp_ms < 0)
 				return false;
 			length = pg_lltoa(record->timestamp_ms, buffer);
+			break;
+
+		case STREAMING_META_SCHEMA_ID:
+			{
+				int32		id;
+
+				if (decoder->stream->registry == NULL || record->payload == NULL ||
+					!streaming_registry_id(record->payload, record->length, &id))
+					return false;
+				length = pg_ltoa(id, buffer);
+			}
 			break;
 
 		case STREAMING_META_HEADERS:

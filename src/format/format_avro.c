@@ -20,6 +20,15 @@
 #include "format/format.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "schema_registry.h"
+
+/* Readers that are kept; a stream has a few schemas at a time. */
+#define MAX_READERS		1000
+
+/* That a registry does not know a number is believed as long. */
+#define UNKNOWN_MS		10000
 
 /* A field that columns want; those of the same field share it. */
 typedef struct AvroWanted
@@ -39,14 +48,19 @@ typedef struct AvroColumn
 /* How records of one schema are read. */
 typedef struct AvroReader
 {
-	StreamingAvroType *type;
+	int32		id;				/* key: its number in the registry */
+	StreamingAvroType *type;	/* NULL: there is none, or none that can be read */
 	StreamingAvroWant **want;
+	ErrorData  *error;			/* why type is NULL */
+	TimestampTz asked_at;		/* then */
 } AvroReader;
 
 typedef struct AvroState
 {
 	StreamingAvroType *schema;	/* that of the option; NULL: none */
 	AvroReader	reader;			/* of records without a number */
+	MemoryContext context;		/* of readers */
+	HTAB	   *readers;		/* by number; NULL: there is no registry */
 	AvroColumn *columns;		/* those that count */
 	int			ncolumns;
 	AvroWanted *wanted;
@@ -67,8 +81,12 @@ static StreamingAvroWant *make_want(const StreamingAvroType *record);
 static int	find_field(AvroState *state, const StreamingAvroType *record, int number, int step);
 static bool is_somebodys(AvroState *state, const char *name);
 static bool is_ambiguous(AvroState *state, int number);
+static void read_message(StreamingDecoder *decoder, const char *payload, size_t length);
+static const AvroReader *find_reader(StreamingDecoder *decoder, int32 id);
+static void fetch_reader(StreamingDecoder *decoder, AvroReader *reader);
+static bool is_of_schema(int sqlerrcode);
 static void read_record(AvroState *state, const AvroReader *reader,
-						const uint8_t *data, size_t length);
+						const uint8_t *data, size_t length, size_t before);
 
 const StreamingFormatRoutine streaming_format_avro = {
 	.name = "avro",
@@ -111,10 +129,12 @@ avro_prepare(StreamingDecoder *decoder)
 	decoder->state = state;
 
 	if (stream->avro_schema)
-	{
 		state->schema = streaming_avro_schema(stream->avro_schema);
+	if (stream->registry)
+		state->context = AllocSetContextCreate(decoder->context, "streaming Avro readers",
+											   ALLOCSET_DEFAULT_SIZES);
+	else
 		make_reader(decoder, &state->reader, state->schema);
-	}
 }
 
 static bool
@@ -125,7 +145,7 @@ avro_decode(StreamingDecoder *decoder, const StreamingRecord *record, Datum *val
 	if (record->payload == NULL)
 		memset(state->values, 0, sizeof(StreamingAvroValue) * state->nwanted);
 	else
-		read_record(state, &state->reader, (const uint8_t *) record->payload, record->length);
+		read_message(decoder, record->payload, record->length);
 
 	for (int i = 0; i < state->ncolumns; i++)
 	{
@@ -152,8 +172,106 @@ avro_decode(StreamingDecoder *decoder, const StreamingRecord *record, Datum *val
 	return true;
 }
 
+/* The value of a message, with a number in front of it if there is a registry. */
 static void
-read_record(AvroState *state, const AvroReader *reader, const uint8_t *data, size_t length)
+read_message(StreamingDecoder *decoder, const char *payload, size_t length)
+{
+	AvroState  *state = decoder->state;
+	const AvroReader *reader = &state->reader;
+	int32		id;
+
+	if (decoder->stream->registry)
+	{
+		if (!streaming_registry_id(payload, length, &id))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid Avro record"),
+					 errdetail("It does not begin with a zero and the number of a schema.")));
+		reader = find_reader(decoder, id);
+		payload += STREAMING_REGISTRY_HEADER;
+		length -= STREAMING_REGISTRY_HEADER;
+	}
+	read_record(state, reader, (const uint8_t *) payload, length,
+				decoder->stream->registry ? STREAMING_REGISTRY_HEADER : 0);
+}
+
+/* Makes it if it is new.  An error that is the schema's is the same for its records. */
+static const AvroReader *
+find_reader(StreamingDecoder *decoder, int32 id)
+{
+	AvroState  *state = decoder->state;
+	AvroReader *reader;
+	bool		found;
+
+	if (state->readers && hash_get_num_entries(state->readers) >= MAX_READERS)
+	{
+		MemoryContextReset(state->context);
+		state->readers = NULL;
+	}
+	if (state->readers == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(int32), .entrysize = sizeof(AvroReader), .hcxt = state->context};
+
+		state->readers = hash_create("Avro readers", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	reader = hash_search(state->readers, &id, HASH_ENTER, &found);
+	if (!found)
+	{
+		reader->type = NULL;
+		reader->error = NULL;
+	}
+	else if (reader->type != NULL)
+		return reader;
+	else if (reader->error != NULL &&
+			 !TimestampDifferenceExceeds(reader->asked_at, GetCurrentTimestamp(), UNKNOWN_MS))
+		ThrowErrorData(reader->error);
+	fetch_reader(decoder, reader);
+	return reader;
+}
+
+/*
+ * Asks for the schema.  An error that comes of what it is, and not of how the registry
+ * is doing, is kept: it is the same for the next record.
+ */
+static void
+fetch_reader(StreamingDecoder *decoder, AvroReader *reader)
+{
+	AvroState  *state = decoder->state;
+	MemoryContext context = AllocSetContextCreate(state->context, "streaming Avro reader",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		char	   *schema = streaming_registry_schema(decoder->stream, reader->id);
+		StreamingAvroType *writer;
+
+		MemoryContextSwitchTo(context);
+		writer = streaming_avro_schema(schema);
+		make_reader(decoder, reader, state->schema ? streaming_avro_resolve(writer, state->schema) : writer);
+		MemoryContextSwitchTo(old);
+	}
+	PG_CATCH();
+	{
+		MemoryContextDelete(context);
+		reader->type = NULL;
+		if (is_of_schema(geterrcode()))
+		{
+			MemoryContextSwitchTo(state->context);
+			if (reader->error)
+				FreeErrorData(reader->error);
+			reader->error = CopyErrorData();
+			reader->asked_at = GetCurrentTimestamp();
+		}
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+/* before: bytes of the message that stand before data */
+static void
+read_record(AvroState *state, const AvroReader *reader, const uint8_t *data, size_t length,
+			size_t before)
 {
 	StreamingAvroError error;
 
@@ -163,7 +281,17 @@ read_record(AvroState *state, const AvroReader *reader, const uint8_t *data, siz
 				(errcode(error.limit ? ERRCODE_PROGRAM_LIMIT_EXCEEDED :
 						 ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid Avro record"),
-				 errdetail("%s, at byte %zu.", error.message, error.offset + 1)));
+				 errdetail("%s, at byte %zu.", error.message, before + error.offset + 1)));
+}
+
+/* As decoder.c tells errors for which a record is rejected. */
+static bool
+is_of_schema(int sqlerrcode)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_FEATURE_NOT_SUPPORTED ||
+		category == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 }
 
 /* ---- Which fields are wanted ---- */

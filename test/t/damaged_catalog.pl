@@ -115,7 +115,7 @@ SQL
 {
 	push @{ $columns{ $row->[0] } }, [ $row->[1], $row->[2] ];
 }
-is(join(' ', sort keys %columns), 'checkpoints continuous_view deliveries files outbox outbox_transactions planned_batches progress push_segments rejected_rows topics', 'the tables');
+is(join(' ', sort keys %columns), 'checkpoints continuous_view deliveries files outbox outbox_transactions planned_batches progress push_segments registry_schemas rejected_rows topics', 'the tables');
 
 foreach my $table (sort keys %columns)
 {
