@@ -61,6 +61,7 @@ OBJS = \
 	src/format/copy_record.o \
 	src/format/decoder.o \
 	src/format/encode.o \
+	src/format/encode_avro.o \
 	src/format/encode_value.o \
 	src/format/format_avro.o \
 	src/format/format_csv.o \

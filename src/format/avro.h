@@ -56,7 +56,8 @@ typedef enum StreamingAvroLogical
 	STREAMING_AVRO_TIME,		/* int, long: since midnight */
 	STREAMING_AVRO_TIMESTAMP,	/* long: since 1970 in UTC */
 	STREAMING_AVRO_LOCAL_TIMESTAMP, /* long: what a clock shows */
-	STREAMING_AVRO_DURATION		/* fixed of 12 bytes: months, days, ms */
+	STREAMING_AVRO_DURATION,	/* fixed of 12 bytes: months, days, ms */
+	STREAMING_AVRO_JSON			/* string: our own, JSON that was written so */
 } StreamingAvroLogical;
 
 typedef struct StreamingAvroType StreamingAvroType;

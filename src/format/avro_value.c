@@ -110,7 +110,8 @@ streaming_avro_convert(StreamingAvroConverter *converter, const StreamingAvroVal
 		return datum;
 
 	resetStringInfo(text);
-	if (converter->takes_json || value->type->kind >= STREAMING_AVRO_RECORD)
+	if (value->type->kind >= STREAMING_AVRO_RECORD ||
+		(converter->takes_json && value->type->logical != STREAMING_AVRO_JSON))
 		append_json(text, value->type, &cursor);
 	else if (append_scalar(text, value->type, &cursor))
 		kind = STREAMING_TOKEN_TEXT;
@@ -300,7 +301,13 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 
 		case STREAMING_AVRO_STRING:
 			data = read_bytes(cursor, type, &length);
-			append_string(buf, data, length);
+			if (type->logical == STREAMING_AVRO_JSON)
+			{
+				data = to_server(data, &length);
+				appendBinaryStringInfo(buf, data, length);
+			}
+			else
+				append_string(buf, data, length);
 			break;
 
 		case STREAMING_AVRO_RECORD:

@@ -132,6 +132,86 @@ foreach my $odd ([ 302, 'a redirect is not followed', 'status 302' ], [ 200, 'no
 	like($stderr, qr/could not get schema $id .*: \Q$error\E/, $name);
 }
 
+# --- writing -------------------------------------------------------------------
+
+my $written = $kafka->create_topic('registry_written', 1);
+my $columns = <<'SQL';
+	id int, s2 smallint, s8 bigint, f4 real, f8 double precision, b boolean, t text, v varchar(10), raw bytea,
+	money numeric(20,4), free numeric, d date, tm time, ts timestamptz, lts timestamp, u uuid, span interval, e color, j jsonb, js json,
+	ints int[], texts text[], p spot, spots spot[], amount positive, net inet
+SQL
+$node->safe_psql('postgres', <<SQL);
+CREATE TYPE color AS ENUM ('red', 'green');
+CREATE TYPE spot AS (x int, label text, at timestamptz, doc jsonb, price numeric(8,2));
+CREATE DOMAIN positive AS numeric(10,2) CHECK (VALUE > 0);
+CREATE FOREIGN TABLE written ($columns) SERVER broker OPTIONS (topic '$written', format 'avro');
+CREATE TABLE original ($columns);
+INSERT INTO original
+SELECT n, (n - 100) * 300, (n - 100) * 92233720368547758, n / 3.0, 1 / (n + 0.5), n % 2 = 0, repeat('é"\\' || chr(10), n % 7), 'v' || n, decode(md5(n::text), 'hex'),
+	(n - 100) * 12345678901.2345 / (n % 9 + 1), pi()::numeric ^ (n - 100), date '0004-01-01' + n * 9999, time '00:00' + n * interval '7.123456 minutes',
+	timestamptz '1969-12-31 23:59:59.999999+00' + (n - 100) * interval '9 days 1.000001 seconds', timestamp '1815-06-18 11:35' + n * interval '1 year',
+	md5(n::text)::uuid, n * interval '1 month 2 days 3.5 seconds', (ARRAY['red', 'green'])[n % 2 + 1]::color, jsonb_build_object('n', n, 'a', ARRAY[n, NULL]),
+	to_json('text ' || n), ARRAY(SELECT nullif(i, 2) FROM generate_series(1, n % 5) i), ARRAY['', 'NULL', '{'], row(n, 'x', now(), '{"a": [1]}'::jsonb, n / 7.0)::spot,
+	ARRAY[row(n, NULL, NULL, '[]'::jsonb, 0)::spot, NULL, row(NULL, '"', timestamptz '2000-01-01', '1'::jsonb, 1)::spot], n, '10.0.0.1'
+FROM generate_series(1, 200) n;
+INSERT INTO original (id) VALUES (0), (NULL);
+INSERT INTO written SELECT * FROM original;
+SQL
+ok(wait_for($node, 'SELECT count(*) FROM written', '202'), 'rows are written');
+is($node->safe_psql('postgres', <<'SQL'), '0', 'and come back as the same rows');
+SELECT count(*) FROM ((SELECT w::text FROM written w EXCEPT ALL SELECT o::text FROM original o)
+	UNION ALL (SELECT o::text FROM original o EXCEPT ALL SELECT w::text FROM written w)) x
+SQL
+my ($wrote) = map { $_->[3] } $kafka->consume($written);
+my $derived = $registry->schema(unpack 'xN', $wrote);
+like($derived, qr/^\{"type": "record", "name": "written", "fields": \[\{"name": "id", "type": \["null", "int"\], "default": null\}/, 'by a schema of the columns');
+$node->safe_psql('postgres', 'INSERT INTO written (id) VALUES (7)');
+is(scalar(grep { $_ eq "POST /subjects/$written-value/versions" } $registry->requests), 1, 'which is registered once');
+
+my $orders = $kafka->create_topic('registry_orders', 1);
+$node->safe_psql('postgres', <<SQL);
+CREATE FOREIGN TABLE orders_out (page text, n bigint, seen_ms timestamptz) SERVER broker
+	OPTIONS (topic '$orders', format 'avro', key 'page', avro_schema '{"type": "record", "name": "Order", "fields": [
+		{"name": "n", "type": "long"}, {"name": "page", "type": ["string", "null"]},
+		{"name": "seen_ms", "type": ["null", {"type": "long", "logicalType": "timestamp-millis"}]},
+		{"name": "source", "type": "string", "default": "pg"}]}');
+CREATE FOREIGN TABLE orders_in (page text, n bigint, seen_ms timestamptz, source text) SERVER broker OPTIONS (topic '$orders', format 'avro');
+CREATE VIEW orders_view WITH (streaming.sink = 'orders_out') AS SELECT page, count(*) AS n, timestamptz '2026-01-01 00:00:00.0019+00' AS seen_ms FROM visits GROUP BY page;
+CREATE VIEW orders_seen WITH (streaming.continuous) AS SELECT * FROM orders_in;
+SELECT streaming.drain('orders_view');
+SQL
+ok(wait_for($node, q(SELECT string_agg(page || n || source || extract(milliseconds FROM seen_ms), ' ' ORDER BY page) FROM orders_seen WHERE page IN ('/pay', 'PAY')),
+	'/pay1pg1.000 PAY1pg1.000'), 'a view writes by the schema that the stream says');
+
+foreach my $bad (
+	[ 'a int, b text', q(INSERT INTO bad VALUES (1, 'x')), qr/"refused"|schema registry does not take the schema of stream public\.bad/, 'refused' ],
+	[ 'at timestamptz', q(INSERT INTO bad VALUES ('infinity')), qr/Avro has no place for an infinite time, in "at"/ ],
+	[ 'd date', q(INSERT INTO bad VALUES ('-infinity')), qr/Avro has no place for an infinite date, in "d"/ ],
+	[ 'n numeric(5,2)', q(INSERT INTO bad VALUES ('NaN')), qr/Avro has no place for a number that is none or infinite, in "n"/ ],
+	[ 'a int[]', q(INSERT INTO bad VALUES ('{{1,2},{3,4}}')), qr/Avro has no place for an array with more than one dimension, in "a"/ ],
+	[ '"schÃ¶n" int', 'INSERT INTO bad VALUES (1)', qr/is no name of a field in Avro.*option "field"/s ])
+{
+	my ($columns, $insert, $error, $field) = @$bad;
+	my $option = $field ? ", more int OPTIONS (field '$field')" : '';
+
+	(undef, undef, $stderr) = $node->psql('postgres', "CREATE FOREIGN TABLE bad ($columns$option) SERVER broker OPTIONS (topic '$orders', format 'avro'); $insert");
+	like($stderr, $error, "not written: $columns");
+	$node->safe_psql('postgres', 'DROP FOREIGN TABLE bad');
+}
+foreach my $bad (
+	[ '{"name": "a", "type": "string"}, {"name": "b", "type": "int"}', qr/field "b" of Avro record "R" has no default, and no column/ ],
+	[ '{"name": "b", "type": "int", "default": 1}', qr/column "a" is no field of Avro record "R"/ ],
+	[ '{"name": "a", "type": ["null", "boolean"]}', qr/column "a" of type integer cannot be written as Avro type union/ ],
+	[ '{"name": "a", "type": "int"}', qr/null value in "a" cannot be written as Avro type int/ ])
+{
+	my ($fields, $error) = @$bad;
+
+	(undef, undef, $stderr) = $node->psql('postgres', "CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '$orders', format 'avro',"
+		. " avro_schema '{\"type\": \"record\", \"name\": \"R\", \"fields\": [$fields]}'); INSERT INTO bad VALUES (NULL)");
+	like($stderr, $error, "not written by $fields");
+	$node->safe_psql('postgres', 'DROP FOREIGN TABLE bad');
+}
+
 # --- who may ----------------------------------------------------------------------
 
 $node->safe_psql('postgres', <<SQL);
