@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -22,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog_table.h"
+#include "format/avro_schema.h"
 #include "http.h"
 #include "schema_registry.h"
 
@@ -32,6 +34,9 @@
 
 /* No more of an answer is repeated in a message. */
 #define MAX_QUOTED		300
+
+/* Schemas that one may refer to, by others. */
+#define MAX_REFERENCES	100
 
 typedef enum SchemaColumn
 {
@@ -66,6 +71,8 @@ typedef struct Known
 	char	   *schema;
 } Known;
 
+static char *with_references(const StreamingStream *stream, Jsonb *json, char *schema);
+static void add_references(const StreamingStream *stream, Jsonb *json, List **names, StringInfo all);
 static bool find_known(const StreamingStream *stream, Known *known);
 static void remember(const StreamingStream *stream, const Known *known);
 static void ask(const StreamingStream *stream, const char *path, const char *body,
@@ -145,8 +152,64 @@ streaming_registry_schema(const StreamingStream *stream, int32 id)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("schema %d of the schema registry is of type %s, not AVRO", id, type)));
+	known.schema = with_references(stream, json, known.schema);
 	remember(stream, &known);
 	return known.schema;
+}
+
+/* The schema of an answer, with those that it refers to, if any, as avro_schema.h says. */
+static char *
+with_references(const StreamingStream *stream, Jsonb *json, char *schema)
+{
+	List	   *names = NIL;
+	StringInfoData all;
+
+	initStringInfo(&all);
+	add_references(stream, json, &names, &all);
+	return names == NIL ? schema :
+		psprintf("{\"" STREAMING_AVRO_REFERENCES "\": [%s], \"" STREAMING_AVRO_SCHEMA "\": %s}", all.data, schema);
+}
+
+/* Appends what json refers to, the innermost first, each once. */
+static void
+add_references(const StreamingStream *stream, Jsonb *json, List **names, StringInfo all)
+{
+	JsonbValue	value;
+	JsonbContainer *array;
+
+	check_stack_depth();
+	if (getKeyJsonValueFromContainer(&json->root, "references", strlen("references"), &value) == NULL ||
+		value.type != jbvBinary || !JsonContainerIsArray((JsonbContainer *) value.val.binary.data))
+		return;
+	array = value.val.binary.data;
+	for (int i = 0; i < JsonContainerSize(array); i++)
+	{
+		Jsonb	   *reference = JsonbValueToJsonb(getIthJsonbValueFromContainer(array, i));
+		StreamingHttpAnswer answer;
+		Jsonb	   *answered;
+		char	   *subject;
+		char	   *path;
+		char	   *schema;
+		int64		version;
+
+		if (!JB_ROOT_IS_OBJECT(reference) || !string_of(reference, "subject", &subject) ||
+			!number_of(reference, "version", &version))
+			no_answer(stream, "what a schema refers to", "a reference has no subject or version");
+		path = psprintf("/subjects/%s/versions/%lld", streaming_http_escape(subject), (long long) version);
+		if (list_member(*names, makeString(path)))
+			continue;
+		if (list_length(*names) == MAX_REFERENCES)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("schema refers to more than %d others", MAX_REFERENCES)));
+		*names = lappend(*names, makeString(path));
+		ask(stream, path, NULL, path, &answer);
+		answered = parse_answer(stream, path, &answer);
+		if (answer.status != 200 || !string_of(answered, "schema", &schema))
+			no_answer(stream, path, quoted_answer(&answer));
+		add_references(stream, answered, names, all);
+		appendStringInfo(all, "%s%s", all->len > 0 ? ", " : "", schema);
+	}
 }
 
 int32

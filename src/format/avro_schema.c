@@ -81,6 +81,7 @@ static const struct
 	{"duration", STREAMING_AVRO_DURATION, 12, STREAMING_AVRO_FIXED},
 };
 
+static void parse_references(Parser *parser, JsonbValue *json);
 static void check_root(const StreamingAvroType *type);
 static StreamingAvroType *parse_type(Parser *parser, const JsonbValue *json, const char *space);
 static StreamingAvroType *parse_name(Parser *parser, const char *name, const char *space);
@@ -150,10 +151,28 @@ streaming_avro_schema(const char *json)
 		value.val.string.val = pstrdup(json);
 		value.val.string.len = length;
 	}
+	parse_references(&parser, &value);
 	type = parse_type(&parser, &value, "");
 	hash_destroy(parser.named);
 	check_root(type);
 	return type;
+}
+
+/* If json is a schema with those that it uses, it becomes the schema alone. */
+static void
+parse_references(Parser *parser, JsonbValue *json)
+{
+	JsonbContainer *object = nested(json, false);
+	JsonbContainer *array;
+	JsonbValue	value;
+
+	if (object == NULL || !member(object, STREAMING_AVRO_REFERENCES, &value))
+		return;
+	array = nested(&value, true);
+	if (array == NULL || !member(object, STREAMING_AVRO_SCHEMA, json))
+		invalid("It has references, but no schema.");
+	for (int i = 0; i < JsonContainerSize(array); i++)
+		(void) parse_type(parser, getIthJsonbValueFromContainer(array, i), "");
 }
 
 /* A row is made of a record. */

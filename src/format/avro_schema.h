@@ -12,11 +12,17 @@
 /* A longer one is refused. */
 #define STREAMING_AVRO_MAX_SCHEMA	(1024 * 1024)
 
+/* Members that no schema has. */
+#define STREAMING_AVRO_REFERENCES	"$references"
+#define STREAMING_AVRO_SCHEMA		"$schema"
+
 /* in avro_schema.c */
 
 /*
  * The type that a schema, JSON in the database's encoding, describes: a record, or a
- * union with one.  All of it is in CurrentMemoryContext.  Errors: class 22, 54 or
+ * union with one.  An object of STREAMING_AVRO_REFERENCES, an array, and
+ * STREAMING_AVRO_SCHEMA is the latter, which uses types that the former have in the
+ * order in which they may use each other.  All of it is in CurrentMemoryContext.  Errors: class 22, 54 or
  * FEATURE_NOT_SUPPORTED if it is no such schema.
  */
 extern StreamingAvroType *streaming_avro_schema(const char *json);

@@ -14,8 +14,9 @@ StreamingRegistry - a schema registry for a test
   my @requests = $registry->requests;            # 'GET /schemas/ids/1' ...
 
 It is a small one of our own, which speaks as much of Confluent's documented protocol
-as readers and writers use: GET /schemas/ids/ID, POST /subjects/SUBJECT/versions,
-POST /subjects/SUBJECT, with error codes, and basic authentication. A schema with a field
+as readers and writers use: GET /schemas/ids/ID, GET /subjects/SUBJECT/versions/1 (each
+schema is the first version of subject id-ID, too), POST /subjects/SUBJECT/versions, POST
+/subjects/SUBJECT, with error codes, and basic authentication. A schema with a field
 "refused" is taken for incompatible.
 
 =cut
@@ -172,6 +173,12 @@ sub _answer
 		my $found = _read("$self->{dir}/$1");
 
 		return $found ? (200, $found) : (404, { error_code => 40403, message => "Schema $1 not found" });
+	}
+	if ($method eq 'GET' && $path =~ m{^/subjects/id-(\d+)/versions/1$})
+	{
+		my $found = _read("$self->{dir}/$1");
+
+		return $found ? (200, { %$found, id => 0 + $1, subject => "id-$1", version => 1 }) : (404, { error_code => 40401, message => 'Subject not found' });
 	}
 	if ($method eq 'POST' && $path =~ m{^/subjects/([^/?]+)(/versions)?(?:\?|$)})
 	{

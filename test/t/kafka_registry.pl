@@ -53,6 +53,8 @@ CREATE VIEW pages WITH (streaming.continuous) AS SELECT page, count(*), sum(ms) 
 CREATE VIEW resolved WITH (streaming.continuous) AS SELECT * FROM wanted;
 SQL
 
+my $stderr;
+
 # --- several schemas in one topic ---------------------------------------------
 
 $kafka->produce_bytes($topic, 0, [
@@ -102,6 +104,99 @@ SQL
 EXPECTED
 cmp_ok(scalar(grep { m{/999999$} } $registry->requests), '<=', 4, 'a number that there is not is not asked for each time');
 
+# --- schemas that use others ------------------------------------------------------
+
+my $city = $registry->add('{"type": "record", "name": "org.example.City", "fields": [{"name": "name", "type": "string"}]}');
+my $address = $registry->add('{"type": "record", "name": "Address", "namespace": "org.example", "fields": [{"name": "city", "type": "City"}, {"name": "zip", "type": "int"}]}',
+	references => [ { name => 'org.example.City', subject => "id-$city", version => 1 } ]);
+my $customer = $registry->add('{"type": "record", "name": "Customer", "fields": [{"name": "home", "type": "org.example.Address"}, {"name": "born", "type": ["null", "org.example.City"]}]}',
+	references => [ map { { name => 'x', subject => "id-$_", version => 1 } } $address, $city ]);
+my $customers = $kafka->create_topic('registry_customers', 1);
+$node->safe_psql('postgres', <<SQL);
+CREATE FOREIGN TABLE customers (city text OPTIONS (field 'home.city.name'), zip int OPTIONS (field 'home.zip'), born jsonb)
+	SERVER broker OPTIONS (topic '$customers', format 'avro');
+SQL
+$kafka->produce_bytes($customers, 0, [ message($customer, bytes('Oslo') . long(150) . long(1) . bytes('Bergen')), message($customer, bytes('Rome') . long(1) . "\0") ]);
+is($node->safe_psql('postgres', 'SELECT * FROM customers ORDER BY zip'), qq(Rome|1|\nOslo|150|{"name": "Bergen"}), 'a schema uses types of others');
+
+# Bytes that confluent-kafka's AvroSerializer has made, but for the number of the schema.
+my $confluent = $registry->add('{"type":"record","name":"Visit","fields":[{"name":"page","type":"string"},{"name":"ms","type":"int"},'
+	. '{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}}]}');
+my $serialized = $kafka->create_topic('registry_confluent', 1);
+$node->safe_psql('postgres', "CREATE FOREIGN TABLE serialized (page text, ms int, at timestamptz) SERVER broker OPTIONS (topic '$serialized', format 'avro')");
+$kafka->produce_bytes($serialized, 0, [ map { my $bytes = pack 'H*', $_; substr($bytes, 1, 4) = pack 'N', $confluent; $bytes }
+	qw(0000000001062f7030c70101 0000000001062f70310001 0000000001062f7032c80101) ]);
+is($node->safe_psql('postgres', q(SELECT page, ms, at AT TIME ZONE 'UTC' FROM serialized ORDER BY page)),
+	join("\n", map { "/p$_|" . ($_ * 100 - 100) . '|1969-12-31 23:59:59.999' } 0 .. 2), "confluent-kafka's messages are read");
+
+# --- TLS --------------------------------------------------------------------------
+
+# openssl serves files as they are; what they hold is the whole answer of a registry.
+my $tls = "$ENV{STREAMING_WORK}/registry_tls";
+mkdir $tls;
+mkdir "$tls/schemas";
+mkdir "$tls/schemas/ids";
+open my $file, '>', "$tls/schemas/ids/1" or die "$tls: $!";
+print $file "HTTP/1.0 200 ok\r\n\r\n" . '{"schema": "{\"type\": \"record\", \"name\": \"R\", \"fields\": [{\"name\": \"a\", \"type\": \"int\"}]}"}';
+close $file;
+foreach my $name (qw(server client other))
+{
+	system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$name -addext subjectAltName=IP:127.0.0.1"
+		. " -keyout $tls/$name.key -out $tls/$name.pem >/dev/null 2>&1") == 0 or die "openssl: $?";
+}
+my $tls_port = PostgreSQL::Test::Cluster::get_free_port();
+my $tls_server = fork // die "fork: $!";
+if ($tls_server == 0)
+{
+	chdir $tls;
+	open STDIN, '<', '/dev/null';
+	open STDOUT, '>', '/dev/null';
+	open STDERR, '>', '/dev/null';
+	exec 'openssl', 's_server', '-HTTP', '-accept', "127.0.0.1:$tls_port", '-key', 'server.key', '-cert', 'server.pem',
+		'-Verify', 1, '-verify_return_error', '-CAfile', 'client.pem';
+}
+END { my $status = $?; if ($tls_server) { kill 'TERM', $tls_server; waitpid $tls_server, 0; } $? = $status; }
+
+sub pem
+{
+	my ($name) = @_;
+
+	open my $in, '<', "$tls/$name" or die "$tls/$name: $!";
+	local $/;
+	return scalar <$in>;
+}
+my $secure = $kafka->create_topic('registry_tls', 1);
+$node->safe_psql('postgres', <<SQL);
+CREATE SERVER tls FOREIGN DATA WRAPPER kafka
+	OPTIONS (bootstrap_servers '${\$kafka->address}', schema_registry 'https://127.0.0.1:$tls_port', schema_registry_ca_pem '${\pem('server.pem')}');
+CREATE USER MAPPING FOR CURRENT_USER SERVER tls
+	OPTIONS (schema_registry_certificate_pem '${\pem('client.pem')}', schema_registry_key_pem '${\pem('client.key')}');
+CREATE FOREIGN TABLE secure (a int) SERVER tls OPTIONS (topic '$secure', format 'avro');
+SQL
+$kafka->produce_bytes($secure, 0, [ message(1, long(42)) ]);
+ok($node->poll_query_until('postgres', 'SELECT a FROM secure', '42'), 'by TLS, with certificates of both sides');
+$node->safe_psql('postgres', 'DELETE FROM streaming.registry_schemas');
+$node->safe_psql('postgres', "ALTER SERVER tls OPTIONS (SET schema_registry_ca_pem '${\pem('other.pem')}')");
+(undef, undef, $stderr) = $node->psql('postgres', 'SELECT * FROM secure');
+like($stderr, qr/could not get schema 1 from schema registry "https:.*certificate/, 'not if nobody known vouches for the registry');
+$node->safe_psql('postgres', <<SQL);
+ALTER SERVER tls OPTIONS (SET schema_registry_ca_pem '${\pem('server.pem')}');
+DROP USER MAPPING FOR CURRENT_USER SERVER tls;
+SQL
+(undef, undef, $stderr) = $node->psql('postgres', 'SELECT * FROM secure');
+like($stderr, qr/could not get schema 1 from schema registry "https:/, 'nor without the certificate of the client');
+
+# --- one that does not answer ---------------------------------------------------------
+
+my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5) or die "listen: $!";
+$node->safe_psql('postgres', <<SQL);
+CREATE SERVER silent FOREIGN DATA WRAPPER kafka
+	OPTIONS (bootstrap_servers '${\$kafka->address}', schema_registry 'http://127.0.0.1:${\$silent->sockport}');
+CREATE FOREIGN TABLE unanswered (a int) SERVER silent OPTIONS (topic '$secure', format 'avro');
+SQL
+(undef, undef, $stderr) = $node->psql('postgres', "SET statement_timeout = '3s'; SELECT * FROM unanswered");
+like($stderr, qr/canceling statement due to statement timeout/, 'who waits for a registry can be interrupted');
+
 # --- an outage -----------------------------------------------------------------
 
 my $fourth = $registry->add('{"type": "record", "name": "Visit", "fields": [{"name": "page", "type": "string"}]}');
@@ -110,7 +205,7 @@ $kafka->produce_bytes($topic, 0, [ message($fourth, bytes('/new')), message($fir
 ok(wait_for($node, q(SELECT bool_or(last_error LIKE 'could not get schema % from schema registry%') FROM streaming.stat_streams WHERE stream = 'visits'::regclass), 't'),
 	'an outage is shown');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM seen WHERE off > 12'), 0, 'nothing is passed over');
-my ($status, undef, $stderr) = $node->psql('postgres', 'SELECT * FROM visits');
+(undef, undef, $stderr) = $node->psql('postgres', 'SELECT * FROM visits');
 like($stderr, qr/could not get schema \d+ from schema registry "\Q${\$registry->address}\E": /, 'a SELECT fails, and says why');
 $registry->start;
 drain($node, 'seen');
