@@ -53,6 +53,7 @@ OBJS = \
 	src/extension.o \
 	src/fdw.o \
 	src/format/avro_constant.o \
+	src/format/avro_file.o \
 	src/format/avro_read.o \
 	src/format/avro_resolve.o \
 	src/format/avro_schema.o \

@@ -165,7 +165,9 @@ streaming_stream_open(Oid relid, Oid userid)
 static void
 check_format(const StreamingStream *stream)
 {
+	/* Files have theirs. */
 	if (strcmp(stream->format, "avro") == 0 && stream->avro_schema == NULL &&
+		stream->kind == STREAMING_SOURCE_KAFKA &&
 		stream->registry == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),

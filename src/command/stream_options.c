@@ -106,7 +106,7 @@ static const StreamOption stream_options[] =
 	{"start", ForeignTableRelationId, KAFKA | DIRECTORY, check_start},
 	{"timezone", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
-	{"avro_schema", ForeignTableRelationId, KAFKA, check_avro_schema},
+	{"avro_schema", ForeignTableRelationId, KAFKA | DIRECTORY, check_avro_schema},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA, check_key},
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
@@ -451,11 +451,11 @@ validate_avro_options(List *options, StreamingSourceKind kind)
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"%s\" is not valid for format \"%s\"", "avro_schema", format_name),
 				 errhint("It is an option of the format \"avro\".")));
-	if (is_avro && kind == STREAMING_SOURCE_DIRECTORY)
+	if (is_avro && kind == STREAMING_SOURCE_DIRECTORY && find_def(options, "compression"))
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("format \"%s\" of files is not supported yet", "avro"),
-				 errhint("Kafka streams have it.")));
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" is not valid for format \"%s\"", "compression", "avro"),
+				 errhint("Such files say themselves how they are compressed.")));
 }
 
 static void

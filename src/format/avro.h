@@ -138,6 +138,12 @@ extern bool streaming_avro_read(const StreamingAvroType *type, StreamingAvroWant
 								StreamingAvroValue *values, int nvalues,
 								StreamingAvroError *error);
 
+/*
+ * How long the record is that data begins with; false: as streaming_avro_read.
+ */
+extern bool streaming_avro_measure(const StreamingAvroType *type, const uint8_t *data,
+								   size_t available, size_t *length, StreamingAvroError *error);
+
 /* A number of at most 10 bytes, 7 bits in each; false: it is none. */
 extern bool streaming_avro_long(StreamingAvroCursor *cursor, int64_t *value);
 

@@ -53,6 +53,23 @@ streaming_avro_read(const StreamingAvroType *type, StreamingAvroWant *const *wan
 }
 
 bool
+streaming_avro_measure(const StreamingAvroType *type, const uint8_t *data, size_t available,
+					   size_t *length, StreamingAvroError *error)
+{
+	Walk		walk = {
+		.at = {data, data + available},
+		.start = data,
+		.left = STREAMING_AVRO_MAX_VALUES(available),
+		.error = error
+	};
+
+	if (!walk_value(&walk, type, NULL, NULL))
+		return false;
+	*length = walk.at.p - data;
+	return true;
+}
+
+bool
 streaming_avro_long(StreamingAvroCursor *cursor, int64_t *value)
 {
 	uint64_t	bits = 0;

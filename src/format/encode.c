@@ -167,6 +167,11 @@ choose_avro(StreamingEncoder *encoder)
 {
 	int		   *columns = palloc(sizeof(int) * encoder->ncolumns);
 
+	if (encoder->stream->kind == STREAMING_SOURCE_DIRECTORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write files of format \"%s\"", "avro"),
+				 errhint("Use the format \"json\" or \"csv\".")));
 	refuse_shared_field(encoder);
 	refuse_nested_field(encoder);
 	for (int i = 0; i < encoder->ncolumns; i++)

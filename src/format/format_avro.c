@@ -4,8 +4,9 @@
  *
  * What its bytes mean is in a schema, which is either the option "avro_schema", or
  * in the stream's schema registry: there each message begins with a zero and
- * the number of its schema (schema_registry.c).  With both, the option says what
- * the reader wants, and messages of other schemas are resolved to it.
+ * the number of its schema (schema_registry.c).  Files begin with theirs (avro_file.c).
+ * With both, the option says what the reader wants, and records of other schemas are
+ * resolved to it.
  *
  * Columns are named after the record's fields, or after fields of records in it, as
  * JSON's are after members (format_json.c), and likewise all of a record is checked,
@@ -18,6 +19,7 @@
 #include "format/avro_schema.h"
 #include "format/avro_value.h"
 #include "format/format.h"
+#include "mb/pg_wchar.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -59,7 +61,8 @@ typedef struct AvroState
 {
 	StreamingAvroType *schema;	/* that of the option; NULL: none */
 	AvroReader	reader;			/* of records without a number */
-	MemoryContext context;		/* of readers */
+	MemoryContext context;		/* of readers that come and go */
+	char	   *text;			/* files: the schema of reader */
 	HTAB	   *readers;		/* by number; NULL: there is no registry */
 	AvroColumn *columns;		/* those that count */
 	int			ncolumns;
@@ -69,6 +72,8 @@ typedef struct AvroState
 } AvroState;
 
 static void avro_begin(StreamingDecoder *decoder);
+static size_t avro_split(StreamingDecoder *decoder, const char *data, size_t length,
+						 bool eof, size_t *scanned, size_t *record_length);
 static void avro_prepare(StreamingDecoder *decoder);
 static bool avro_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 						Datum *values, bool *isnull);
@@ -81,6 +86,8 @@ static StreamingAvroWant *make_want(const StreamingAvroType *record);
 static int	find_field(AvroState *state, const StreamingAvroType *record, int number, int step);
 static bool is_somebodys(AvroState *state, const char *name);
 static bool is_ambiguous(AvroState *state, int number);
+static bool read_piece(StreamingDecoder *decoder, const char *payload, size_t length);
+static void begin_schema(StreamingDecoder *decoder, const char *text, size_t length);
 static void read_message(StreamingDecoder *decoder, const char *payload, size_t length);
 static const AvroReader *find_reader(StreamingDecoder *decoder, int32 id);
 static void fetch_reader(StreamingDecoder *decoder, AvroReader *reader);
@@ -91,6 +98,7 @@ static void read_record(AvroState *state, const AvroReader *reader,
 const StreamingFormatRoutine streaming_format_avro = {
 	.name = "avro",
 	.begin = avro_begin,
+	.split = avro_split,
 	.prepare = avro_prepare,
 	.decode = avro_decode
 };
@@ -99,6 +107,24 @@ static void
 avro_begin(StreamingDecoder *decoder)
 {
 	decoder->utf8 = false;		/* no mark of bytes is passed over */
+}
+
+/* What the reader of files has put before each piece tells. */
+static size_t
+avro_split(StreamingDecoder *decoder, const char *data, size_t length, bool eof,
+		   size_t *scanned, size_t *record_length)
+{
+	uint32		said;
+
+	if (length >= STREAMING_AVRO_FRAME)
+	{
+		memcpy(&said, data + 1, sizeof(said));
+		if (length - STREAMING_AVRO_FRAME >= said)
+			return *record_length = STREAMING_AVRO_FRAME + (size_t) said;
+	}
+	if (!eof)
+		return 0;
+	return *record_length = length;
 }
 
 static void
@@ -130,7 +156,7 @@ avro_prepare(StreamingDecoder *decoder)
 
 	if (stream->avro_schema)
 		state->schema = streaming_avro_schema(stream->avro_schema);
-	if (stream->registry)
+	if (stream->registry || stream->kind == STREAMING_SOURCE_DIRECTORY)
 		state->context = AllocSetContextCreate(decoder->context, "streaming Avro readers",
 											   ALLOCSET_DEFAULT_SIZES);
 	else
@@ -144,6 +170,11 @@ avro_decode(StreamingDecoder *decoder, const StreamingRecord *record, Datum *val
 
 	if (record->payload == NULL)
 		memset(state->values, 0, sizeof(StreamingAvroValue) * state->nwanted);
+	else if (decoder->stream->kind == STREAMING_SOURCE_DIRECTORY)
+	{
+		if (!read_piece(decoder, record->payload, record->length))
+			return false;
+	}
 	else
 		read_message(decoder, record->payload, record->length);
 
@@ -170,6 +201,46 @@ avro_decode(StreamingDecoder *decoder, const StreamingRecord *record, Datum *val
 	}
 	decoder->column = 0;
 	return true;
+}
+
+/* Of a file.  Returns false for the schema of those that follow. */
+static bool
+read_piece(StreamingDecoder *decoder, const char *payload, size_t length)
+{
+	AvroState  *state = decoder->state;
+	bool		is_schema = length > 0 && payload[0] == STREAMING_AVRO_FRAME_SCHEMA;
+
+	if (length < STREAMING_AVRO_FRAME || (!is_schema && state->reader.type == NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid Avro record"),
+				 errdetail("The file has no schema that can be read.")));
+	payload += STREAMING_AVRO_FRAME;
+	length -= STREAMING_AVRO_FRAME;
+	if (is_schema)
+		begin_schema(decoder, payload, length);
+	else
+		read_record(state, &state->reader, (const uint8_t *) payload, length, 0);
+	return !is_schema;
+}
+
+/* Files often have the same one. */
+static void
+begin_schema(StreamingDecoder *decoder, const char *text, size_t length)
+{
+	AvroState  *state = decoder->state;
+	MemoryContext old;
+	StreamingAvroType *writer;
+
+	if (state->reader.type && strlen(state->text) == length && memcmp(state->text, text, length) == 0)
+		return;
+	state->reader.type = NULL;
+	MemoryContextReset(state->context);
+	old = MemoryContextSwitchTo(state->context);
+	state->text = pnstrdup(text, length);
+	writer = streaming_avro_schema(pg_any_to_server(state->text, length, PG_UTF8));
+	make_reader(decoder, &state->reader, state->schema ? streaming_avro_resolve(writer, state->schema) : writer);
+	MemoryContextSwitchTo(old);
 }
 
 /* The value of a message, with a number in front of it if there is a registry. */
