@@ -41,7 +41,7 @@
 typedef enum SchemaColumn
 {
 	COLUMN_SERVER = 1,
-	COLUMN_OWNER,
+	COLUMN_ROLE,
 	COLUMN_REGISTRY,
 	COLUMN_SCHEMA_ID,
 	COLUMN_SUBJECT,
@@ -52,7 +52,7 @@ typedef enum SchemaColumn
 
 static const StreamingTableColumn columns[COLUMN_COUNT] = {
 	{"server", OIDOID},
-	{"owner", OIDOID},
+	{"role", OIDOID},
 	{"registry", TEXTOID},
 	{"schema_id", INT4OID},
 	{"subject", TEXTOID},
@@ -61,7 +61,7 @@ static const StreamingTableColumn columns[COLUMN_COUNT] = {
 };
 
 static StreamingTableDef schemas =
-{"registry_schemas", COLUMN_COUNT, columns, {{COLUMN_SERVER, COLUMN_OWNER, COLUMN_SCHEMA_ID}}};
+{"registry_schemas", COLUMN_COUNT, columns, {{COLUMN_SERVER, COLUMN_ROLE, COLUMN_SCHEMA_ID}}};
 
 /* A row that is looked for, and what was found. */
 typedef struct Known
@@ -260,8 +260,8 @@ find_known(const StreamingStream *stream, Known *known)
 	(void) streaming_table_open(&table, &schemas, AccessShareLock, false);
 	streaming_table_key(&table, &keys[0], COLUMN_SERVER, BTEqualStrategyNumber, F_OIDEQ,
 						ObjectIdGetDatum(registry->server));
-	streaming_table_key(&table, &keys[1], COLUMN_OWNER, BTEqualStrategyNumber, F_OIDEQ,
-						ObjectIdGetDatum(stream->owner));
+	streaming_table_key(&table, &keys[1], COLUMN_ROLE, BTEqualStrategyNumber, F_OIDEQ,
+						ObjectIdGetDatum(registry->role));
 	streaming_table_key(&table, &keys[2], COLUMN_SCHEMA_ID, BTEqualStrategyNumber, F_INT4EQ,
 						Int32GetDatum(known->id));
 	scan = streaming_table_scan(&table, 0, NULL, known->schema ? 2 : 3, keys);
@@ -299,7 +299,7 @@ remember(const StreamingStream *stream, const Known *known)
 		return;
 	(void) streaming_table_open(&table, &schemas, RowExclusiveLock, false);
 	values[COLUMN_SERVER - 1] = ObjectIdGetDatum(stream->registry->server);
-	values[COLUMN_OWNER - 1] = ObjectIdGetDatum(stream->owner);
+	values[COLUMN_ROLE - 1] = ObjectIdGetDatum(stream->registry->role);
 	values[COLUMN_REGISTRY - 1] = CStringGetTextDatum(stream->registry->url);
 	values[COLUMN_SCHEMA_ID - 1] = Int32GetDatum(known->id);
 	values[COLUMN_SUBJECT - 1] = CStringGetTextDatum(known->subject);

@@ -4,8 +4,8 @@
  *
  * A registry is asked over HTTP as Confluent's documentation has it, and what it has
  * told is kept in streaming.registry_schemas: a number means the same schema for good.
- * Rows are of the server and of the owner of the stream, whose user mapping has been
- * shown to the registry, so that nobody reads what was told to another.
+ * Rows are of the server and of the role whose user mapping has been shown to the
+ * registry, so that nobody reads what was told to another.
  */
 #ifndef STREAMING_SCHEMA_REGISTRY_H
 #define STREAMING_SCHEMA_REGISTRY_H
@@ -18,6 +18,7 @@
 typedef struct StreamingRegistry
 {
 	Oid			server;
+	Oid			role;			/* whose user mapping it is */
 	const char *url;			/* without a slash at the end */
 	const char *username;
 	const char *password;

@@ -261,7 +261,10 @@ read_server(StreamingStream *stream, Oid serverid, Oid userid)
 	stream->has_mapping = mapping != NIL;
 	read_server_options(stream, mapping);
 	if (stream->registry)
+	{
 		stream->registry->server = serverid;
+		stream->registry->role = userid;
+	}
 	if (stream->registry && stream->registry->url == NULL)
 		stream->registry = NULL;	/* a mapping alone makes none */
 }

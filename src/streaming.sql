@@ -210,16 +210,16 @@ COMMENT ON COLUMN planned_batches.positions IS 'of the partitions, as in checkpo
 
 CREATE TABLE registry_schemas (
     server          oid      NOT NULL,
-    owner           oid      NOT NULL,
+    role            oid      NOT NULL,
     registry        text     COLLATE "C" NOT NULL,
     schema_id       int      NOT NULL,
     subject         text     COLLATE "C" NOT NULL,
     schema          text     COLLATE "C" NOT NULL,
     fetched_at      timestamptz NOT NULL
 );
-CREATE INDEX registry_schemas_id ON registry_schemas (server, owner, schema_id);
-COMMENT ON TABLE registry_schemas IS 'schemas that a registry has told the owners of streams; may be deleted at any time; not dumped';
-COMMENT ON COLUMN registry_schemas.owner IS 'who has asked: another role may not be told the same';
+CREATE INDEX registry_schemas_id ON registry_schemas (server, role, schema_id);
+COMMENT ON TABLE registry_schemas IS 'schemas that a registry has told; may be deleted at any time; not dumped';
+COMMENT ON COLUMN registry_schemas.role IS 'whose user mapping was shown: another role may not be told the same';
 COMMENT ON COLUMN registry_schemas.subject IS 'that the schema was registered for by a writer; empty: it was read by its number';
 
 -- definitions are for all, as those of ordinary views

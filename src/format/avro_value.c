@@ -52,6 +52,7 @@ struct StreamingAvroConverter
 {
 	Oid			type;			/* InvalidOid: no pair has a path of its own */
 	StreamingConverter *converter;
+	StreamingConverter *epoch;	/* of numbers, if the column has a time_format */
 	bool		takes_json;
 	bool		same_encoding;	/* the database's is UTF-8 */
 	StringInfoData text;		/* of one value, reused */
@@ -88,8 +89,13 @@ StreamingAvroConverter *
 streaming_avro_converter_open(const StreamingColumn *column)
 {
 	StreamingAvroConverter *converter = palloc0(sizeof(StreamingAvroConverter));
+	StreamingColumn plain = *column;
 
-	converter->converter = streaming_converter_open(column);
+	/* What a schema says is a time has no need of it. */
+	plain.time_format = STREAMING_TIME_TEXT;
+	converter->converter = streaming_converter_open(&plain);
+	if (column->time_format != STREAMING_TIME_TEXT)
+		converter->epoch = streaming_converter_open(column);
 	converter->takes_json = streaming_converter_takes_json(converter->converter);
 	converter->same_encoding = GetDatabaseEncoding() == PG_UTF8;
 	if (column->typmod < 0)
@@ -117,7 +123,9 @@ streaming_avro_convert(StreamingAvroConverter *converter, const StreamingAvroVal
 		kind = STREAMING_TOKEN_TEXT;
 	else
 		kind = value->type->kind == STREAMING_AVRO_BOOLEAN ? STREAMING_TOKEN_BOOL : STREAMING_TOKEN_NUMBER;
-	datum = streaming_convert(converter->converter, kind, text->data, text->len);
+	datum = streaming_convert(kind == STREAMING_TOKEN_NUMBER && converter->epoch ?
+							  converter->epoch : converter->converter,
+							  kind, text->data, text->len);
 
 	/* One that has grown is not kept for those to come. */
 	if (text->maxlen > 64 * 1024)

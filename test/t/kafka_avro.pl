@@ -90,14 +90,15 @@ same_as_batch($node, 'some_types', 'SELECT e, count(*), sum(dec_bytes), min(tsu)
 is($node->safe_psql('postgres', <<SQL), '', 'columns of type text, varchar and jsonb');
 CREATE DOMAIN whole AS bigint;
 CREATE FOREIGN TABLE texts (id whole, i text, f text, d jsonb, b text, raw text, e text, dec_bytes text, dt text, tsu text, lts timestamptz, u text,
-	dur text, nested text, arr jsonb, times jsonb, opt numeric(30,2), dec_fixed jsonb)
+	dur text, nested text, arr jsonb, times jsonb, opt numeric(30,2), dec_fixed jsonb,
+	ts timestamptz(0) OPTIONS (time_format 'epoch_ms'))
 	SERVER broker OPTIONS (topic '$topic', format 'avro', avro_schema '$schema', timezone 'UTC');
 SELECT t.* FROM texts t JOIN all_types v USING (id)
 WHERE t.i::int <> v.i OR t.f::real <> v.f OR t.d::double precision <> v.d OR t.b::boolean <> v.b OR t.raw::bytea <> v.raw OR t.e <> v.e::text
 OR t.dec_bytes::numeric <> v.dec_bytes OR t.dt::date <> v.dt OR t.tsu::timestamptz <> v.tsu OR t.lts <> v.lts AT TIME ZONE 'UTC' OR t.u::uuid <> v.u
 OR t.dur::interval <> v.dur OR jsonb_populate_record(NULL::person, t.nested::jsonb) IS DISTINCT FROM v.nested
 OR t.arr <> to_jsonb(v.arr) OR (SELECT array_agg(x::timestamptz ORDER BY n) FROM jsonb_array_elements_text(t.times) WITH ORDINALITY AS y (x, n)) <> v.times
-OR t.opt <> v.opt OR t.dec_fixed::numeric <> v.dec_fixed
+OR t.ts <> v.ts::timestamptz(0) OR t.opt <> v.opt OR t.dec_fixed::numeric <> v.dec_fixed
 SQL
 
 # --- fields and columns -----------------------------------------------------
