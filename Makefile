@@ -73,20 +73,30 @@ OBJS = \
 	src/exec/weigh.o \
 	src/exec/weighted_sum.o \
 	src/fdw.o \
+	src/format/avro_constant.o \
+	src/format/avro_file.o \
+	src/format/avro_read.o \
+	src/format/avro_resolve.o \
+	src/format/avro_schema.o \
+	src/format/avro_value.o \
 	src/format/compression.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
 	src/format/decoder.o \
 	src/format/encode.o \
+	src/format/encode_avro.o \
 	src/format/encode_value.o \
+	src/format/format_avro.o \
 	src/format/format_csv.o \
 	src/format/format_json.o \
 	src/format/format_text.o \
 	src/format/json_reader.o \
 	src/format/path_partition.o \
 	src/format/reject.o \
+	src/format/schema_registry.o \
 	src/format/split.o \
 	src/guc.o \
+	src/http.o \
 	src/input/input.o \
 	src/input/input_buffer.o \
 	src/input/input_event_time.o \
@@ -195,7 +205,7 @@ PG_CPPFLAGS = -Isrc -MMD -MP
 # The server's own headers are not clean under the three that are switched off.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -Wextra
-SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lz -lzstd
+SHLIB_LINK = -lrdkafka -lcurl -lsimdjson -lstdc++ -lz -lzstd
 
 # JIT could inline our functions from bitcode, but none of them is worth it,
 # and making bitcode would need a clang of the server's version.

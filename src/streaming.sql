@@ -210,6 +210,20 @@ CREATE TABLE streaming_internal.planned_batches (
 COMMENT ON TABLE streaming_internal.planned_batches IS 'where batches end that have called functions and are not committed; not dumped';
 COMMENT ON COLUMN streaming_internal.planned_batches.positions IS 'of the partitions, as in checkpoints; none: the batch takes no input';
 
+CREATE TABLE streaming_internal.registry_schemas (
+    server          oid      NOT NULL,
+    role            oid      NOT NULL,
+    registry        text     COLLATE "C" NOT NULL,
+    schema_id       int      NOT NULL,
+    subject         text     COLLATE "C" NOT NULL,
+    schema          text     COLLATE "C" NOT NULL,
+    fetched_at      timestamptz NOT NULL
+);
+CREATE INDEX registry_schemas_id ON streaming_internal.registry_schemas (server, role, schema_id);
+COMMENT ON TABLE streaming_internal.registry_schemas IS 'schemas that a registry has told; may be deleted at any time; not dumped';
+COMMENT ON COLUMN streaming_internal.registry_schemas.role IS 'whose user mapping was shown: another role may not be told the same';
+COMMENT ON COLUMN streaming_internal.registry_schemas.subject IS 'that the schema was registered for by a writer; empty: it was read by its number';
+
 -- definitions are for all, as those of ordinary views
 GRANT SELECT ON streaming_internal.continuous_view TO PUBLIC;
 GRANT SELECT ON SEQUENCE streaming_internal.continuous_view_id TO PUBLIC;

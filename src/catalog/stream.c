@@ -56,6 +56,7 @@ static const char *const metadata_names[] = {
 	[STREAMING_META_TIMESTAMP] = "timestamp",
 	[STREAMING_META_HEADERS] = "headers",
 	[STREAMING_META_TOPIC] = "topic",
+	[STREAMING_META_SCHEMA_ID] = "schema_id",
 	[STREAMING_META_PATH] = "path",
 	[STREAMING_META_LINE] = "line",
 	[STREAMING_META_MTIME] = "mtime",
@@ -64,6 +65,7 @@ static const char *const metadata_names[] = {
 
 static void read_server_options(StreamingStream *stream, List *options);
 static void read_table_options(StreamingStream *stream, List *options);
+static void check_format(const StreamingStream *stream);
 static uint32 hash_place(const StreamingStream *stream);
 static void split_path(StreamingColumn *column);
 static void read_column(StreamingStream *stream, int index);
@@ -152,6 +154,7 @@ streaming_stream_open(Oid relid, Oid userid)
 	table = GetForeignTable(relid);
 	read_server(stream, table->serverid, userid);
 	read_table_options(stream, table->options);
+	check_format(stream);
 	stream->place = hash_place(stream);
 
 	stream->columns = palloc0(sizeof(StreamingColumn) * Max(stream->tupdesc->natts, 1));
@@ -159,6 +162,19 @@ streaming_stream_open(Oid relid, Oid userid)
 		read_column(stream, i);
 	check_columns(stream);
 	return stream;
+}
+
+static void
+check_format(const StreamingStream *stream)
+{
+	/* Files have theirs. */
+	if (strcmp(stream->format, "avro") == 0 && stream->avro_schema == NULL &&
+		stream->kind == STREAMING_SOURCE_KAFKA &&
+		stream->registry == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("stream %s with format \"%s\" has no schema", stream->name, "avro"),
+				 errhint("Give it the option \"avro_schema\", or its server the option \"schema_registry\".")));
 }
 
 /* Of topic and brokers, or the path; never 0. */
@@ -246,6 +262,46 @@ read_server(StreamingStream *stream, Oid serverid, Oid userid)
 	mapping = user_mapping_options(userid, serverid);
 	stream->has_mapping = mapping != NIL;
 	read_server_options(stream, mapping);
+	if (stream->registry)
+	{
+		stream->registry->server = serverid;
+		stream->registry->role = userid;
+	}
+	if (stream->registry && stream->registry->url == NULL)
+		stream->registry = NULL;	/* a mapping alone makes none */
+}
+
+/* Takes an option of a server or user mapping; false: it is of something else. */
+static bool
+registry_option(StreamingStream *stream, const char *name, const char *value)
+{
+	StreamingRegistry *registry = stream->registry;
+	char	   *url;
+
+	if (strncmp(name, "schema_registry", strlen("schema_registry")) != 0)
+		return false;
+	if (registry == NULL)
+		stream->registry = registry = palloc0(sizeof(StreamingRegistry));
+	name += strlen("schema_registry");
+	if (*name == '\0')
+	{
+		registry->url = url = pstrdup(value);
+		while (url[0] && url[strlen(url) - 1] == '/')
+			url[strlen(url) - 1] = '\0';
+	}
+	else if (strcmp(name, "_username") == 0)
+		registry->username = value;
+	else if (strcmp(name, "_password") == 0)
+		registry->password = value;
+	else if (strcmp(name, "_ca_pem") == 0)
+		registry->ca_pem = value;
+	else if (strcmp(name, "_certificate_pem") == 0)
+		registry->certificate_pem = value;
+	else if (strcmp(name, "_key_pem") == 0)
+		registry->key_pem = value;
+	else
+		return false;
+	return true;
 }
 
 /* Options of the server, then those of the user mapping, which win. */
@@ -268,6 +324,8 @@ read_server_options(StreamingStream *stream, List *options)
 				stream->follow_symlinks = defGetBoolean(def);
 			continue;
 		}
+		if (registry_option(stream, def->defname, defGetString(def)))
+			continue;
 		name = streaming_kafka_property_name(def->defname);
 		foreach(old, stream->client_options)
 		{
@@ -393,6 +451,8 @@ read_table_options(StreamingStream *stream, List *options)
 												  CStringGetTextDatum(value)));
 		else if (strcmp(def->defname, "file_interval") == 0)
 			stream->file_interval = streaming_interval_ms(interval_from_string(value));
+		else if (strcmp(def->defname, "avro_schema") == 0)
+			stream->avro_schema = value;
 		else if (strcmp(def->defname, "durable") == 0)
 			stream->durable = defGetBoolean(def);
 		else if (strcmp(def->defname, "retention") == 0)
@@ -534,6 +594,10 @@ check_metadata_type(const StreamingStream *stream, const StreamingColumn *column
 		case STREAMING_META_MTIME:
 			if (type != TIMESTAMPTZOID)
 				types = "timestamp with time zone";
+			break;
+		case STREAMING_META_SCHEMA_ID:
+			if (type != INT4OID)
+				types = "integer";
 			break;
 		case STREAMING_META_HEADERS:
 			if (type != JSONBOID)

@@ -43,6 +43,7 @@ typedef enum StreamingMetadata
 	STREAMING_META_TIMESTAMP,	/* kafka: timestamptz of the message */
 	STREAMING_META_HEADERS,		/* kafka: jsonb object */
 	STREAMING_META_TOPIC,		/* kafka: text */
+	STREAMING_META_SCHEMA_ID,	/* kafka, with a schema registry: int */
 	STREAMING_META_PATH,		/* directory: text */
 	STREAMING_META_LINE,		/* directory: bigint, record number from 1 */
 	STREAMING_META_MTIME,		/* directory: timestamptz, of the file */
@@ -75,6 +76,19 @@ typedef struct StreamingColumn
 	Interval   *watermark;		/* NULL: none */
 	Interval   *max_ahead;		/* of the clock, to move the watermark; NULL: any */
 } StreamingColumn;
+
+/* What the options "schema_registry..." of server and user mapping say. */
+typedef struct StreamingRegistry
+{
+	Oid			server;
+	Oid			role;			/* whose user mapping it is */
+	const char *url;			/* without a slash at the end */
+	const char *username;
+	const char *password;
+	const char *ca_pem;
+	const char *certificate_pem;
+	const char *key_pem;
+} StreamingRegistry;
 
 /*
  * A stream, as the catalogs describe it at the moment of the call.  Lives in
@@ -115,6 +129,9 @@ typedef struct StreamingStream
 	int64		file_max_rows;	/* limits of files written: 0: none */
 	int64		file_max_size;	/* bytes, about; after compression */
 	int64		file_interval;	/* ms that rows wait for others at most */
+
+	char	   *avro_schema;	/* option of format avro; NULL: none */
+	StreamingRegistry *registry;	/* of schemas; NULL: the server has none */
 
 	/* csv and text: of DefElem, named as COPY names them */
 	List	   *copy_options;

@@ -36,6 +36,8 @@
 #include "base/settings.h"
 #include "catalog/stream.h"
 #include "command/command.h"
+#include "format/avro_schema.h"
+#include "http.h"
 
 PG_FUNCTION_INFO_V1(kafka_fdw_validator);
 PG_FUNCTION_INFO_V1(directory_fdw_validator);
@@ -46,6 +48,9 @@ PG_FUNCTION_INFO_V1(streaming_push_validator);
  * a path by recursion, and have room for all columns at each step of it.
  */
 #define FIELD_MAX_MEMBERS	100
+
+/* Longest certificate or key. */
+#define MAX_PEM		(256 * 1024)
 
 /* Wrappers that have an option, as a set of bits. */
 #define KAFKA		(1 << STREAMING_SOURCE_KAFKA)
@@ -61,7 +66,10 @@ typedef struct StreamOption
 											 * checked together */
 } StreamOption;
 
+static void check_schema_registry(DefElem *def);
+static void check_pem(DefElem *def);
 static void check_format(DefElem *def);
+static void check_avro_schema(DefElem *def);
 static void check_on_error(DefElem *def);
 static void check_on_lost_offset(DefElem *def);
 static void check_not_empty(DefElem *def);
@@ -86,6 +94,14 @@ static void check_metadata_directory(DefElem *def);
 
 static const StreamOption stream_options[] =
 {
+	/* of Kafka besides librdkafka's */
+	{"schema_registry", ForeignServerRelationId, KAFKA, check_schema_registry},
+	{"schema_registry_ca_pem", ForeignServerRelationId, KAFKA, check_pem},
+	{"schema_registry_username", UserMappingRelationId, KAFKA, check_not_empty},
+	{"schema_registry_password", UserMappingRelationId, KAFKA, check_not_empty},
+	{"schema_registry_certificate_pem", UserMappingRelationId, KAFKA, check_pem},
+	{"schema_registry_key_pem", UserMappingRelationId, KAFKA, check_pem},
+
 	{"path", ForeignServerRelationId, DIRECTORY, check_server_path},
 	{"follow_symlinks", ForeignServerRelationId, DIRECTORY, check_follow_symlinks},
 
@@ -94,6 +110,7 @@ static const StreamOption stream_options[] =
 	{"start", ForeignTableRelationId, KAFKA | DIRECTORY, check_start},
 	{"timezone", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
+	{"avro_schema", ForeignTableRelationId, KAFKA | DIRECTORY, check_avro_schema},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA, check_key},
 	{"on_lost_offset", ForeignTableRelationId, KAFKA, check_on_lost_offset},
@@ -132,6 +149,7 @@ static void validate_required(List *options, Oid catalog, StreamingSourceKind ki
 static void validate_after(List *options);
 static void validate_lost_offset(List *options);
 static void validate_copy_options(List *options);
+static void validate_avro_options(List *options, StreamingSourceKind kind);
 static void validate_column_options(List *options);
 
 Datum
@@ -186,6 +204,7 @@ validate(FunctionCallInfo fcinfo, StreamingSourceKind kind)
 		validate_after(options);
 		validate_lost_offset(options);
 		validate_copy_options(options);
+		validate_avro_options(options, kind);
 	}
 	if (catalog == AttributeRelationId)
 		validate_column_options(options);
@@ -317,7 +336,13 @@ validate_kafka_options(List *options, Oid catalog)
 	{
 		DefElem    *def = lfirst(lc);
 		char	   *property = streaming_kafka_property_name(def->defname);
+		const StreamOption *option = find_option(def->defname, catalog, STREAMING_SOURCE_KAFKA);
 
+		if (option)
+		{
+			option->check(def);
+			continue;
+		}
 		if (!streaming_kafka_is_property(property))
 		{
 			if (find_option(def->defname, InvalidOid, STREAMING_SOURCE_KAFKA))
@@ -462,6 +487,25 @@ validate_copy_options(List *options)
 }
 
 static void
+validate_avro_options(List *options, StreamingSourceKind kind)
+{
+	DefElem    *format = find_def(options, "format");
+	const char *format_name = format ? defGetString(format) : "json";
+	bool		is_avro = strcmp(format_name, "avro") == 0;
+
+	if (!is_avro && find_def(options, "avro_schema"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" is not valid for format \"%s\"", "avro_schema", format_name),
+				 errhint("It is an option of the format \"avro\".")));
+	if (is_avro && kind == STREAMING_SOURCE_DIRECTORY && find_def(options, "compression"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" is not valid for format \"%s\"", "compression", "avro"),
+				 errhint("Such files say themselves how they are compressed.")));
+}
+
+static void
 validate_column_options(List *options)
 {
 	static const char *const names[] = {"field", "time_format"};
@@ -497,11 +541,46 @@ check_one_of(DefElem *def, const char *const *values, int nvalues, const char *v
 			 errhint("Valid values are %s.", valid)));
 }
 
+/*
+ * As with the endpoint of a token: the server asks it from inside its firewall, and
+ * what it answers is shown in errors.
+ */
+static void
+check_schema_registry(DefElem *def)
+{
+	const char *why = streaming_http_check_url(defGetString(def));
+
+	if (why)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", def->defname, defGetString(def)),
+				 errdetail("%s", why),
+				 errhint("Give an address such as \"https://registry.example.org:8081\".")));
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"", def->defname),
+				 errdetail("Only a superuser may name an address that the database server asks.")));
+}
+
+/* No message repeats it. */
+static void
+check_pem(DefElem *def)
+{
+	const char *value = defGetString(def);
+
+	if (strlen(value) > MAX_PEM || strstr(value, "-----BEGIN ") == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\"", def->defname),
+				 errhint("It is a certificate or a key in PEM format, of at most %d bytes.", MAX_PEM)));
+}
+
 static void
 check_format(DefElem *def)
 {
-	static const char *const later[] = {"avro", "protobuf", "parquet"};
-	static const char *const values[] = {"json", "csv", "text"};
+	static const char *const later[] = {"protobuf", "parquet"};
+	static const char *const values[] = {"json", "csv", "text", "avro"};
 
 	for (int i = 0; i < lengthof(later); i++)
 	{
@@ -509,9 +588,15 @@ check_format(DefElem *def)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("format \"%s\" is not supported yet", later[i]),
-					 errhint("Supported formats are \"json\", \"csv\" and \"text\".")));
+					 errhint("Supported formats are \"json\", \"csv\", \"text\" and \"avro\".")));
 	}
-	check_one_of(def, values, lengthof(values), "\"json\", \"csv\" and \"text\"");
+	check_one_of(def, values, lengthof(values), "\"json\", \"csv\", \"text\" and \"avro\"");
+}
+
+static void
+check_avro_schema(DefElem *def)
+{
+	(void) streaming_avro_schema(defGetString(def));
 }
 
 static void
@@ -821,10 +906,11 @@ check_time_format(DefElem *def)
 static void
 check_metadata_kafka(DefElem *def)
 {
-	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers", "topic"};
+	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers",
+	"topic", "schema_id"};
 
 	check_one_of(def, values, lengthof(values),
-				 "\"key\", \"partition\", \"offset\", \"timestamp\", \"headers\" and \"topic\"");
+				 "\"key\", \"partition\", \"offset\", \"timestamp\", \"headers\", \"topic\" and \"schema_id\"");
 }
 
 static void

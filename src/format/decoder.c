@@ -42,6 +42,7 @@
 
 #include "catalog/position.h"
 #include "catalog/run_as.h"
+#include "format/schema_registry.h"
 
 /* Bytes of a message that are kept; input functions repeat the whole value. */
 #define MAX_MESSAGE		1000
@@ -113,7 +114,8 @@ streaming_format_by_name(const char *name)
 	static const StreamingFormatRoutine *const routines[] = {
 		&streaming_format_json,
 		&streaming_format_csv,
-		&streaming_format_text
+		&streaming_format_text,
+		&streaming_format_avro
 	};
 
 	for (int i = 0; i < lengthof(routines); i++)
@@ -399,6 +401,17 @@ metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 			if (record->timestamp_ms < 0)
 				return false;
 			length = pg_lltoa(record->timestamp_ms, buffer);
+			break;
+
+		case STREAMING_META_SCHEMA_ID:
+			{
+				int32		id;
+
+				if (decoder->stream->registry == NULL || record->payload == NULL ||
+					!streaming_registry_id(record->payload, record->length, &id))
+					return false;
+				length = pg_ltoa(id, buffer);
+			}
 			break;
 
 		case STREAMING_META_HEADERS:

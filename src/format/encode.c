@@ -1,6 +1,6 @@
 /*
  * encode.c
- *		Rows -> JSON, CSV and text records.
+ *		Rows -> JSON, CSV and text records; Avro's are encode_avro.c's.
  *
  * JSON is what row_to_json would write, in UTF-8, with the names of the option
  * "field" and with neither blanks nor ends of lines between values.  CSV and
@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "format/copy_record.h"
 #include "format/encode.h"
+#include "format/encode_avro.h"
 #include "format/encode_value.h"
 #include "format/format.h"
 #include "mb/pg_wchar.h"
@@ -56,6 +57,8 @@ struct StreamingEncoder
 	MemoryContext scratch;		/* of one record; NULL: none is needed */
 	int			needs;			/* STREAMING_VALUE_* of all columns */
 
+	StreamingAvroEncoder *avro;
+
 	/* csv and text */
 	char		delimiter;
 	char		quote;
@@ -66,6 +69,7 @@ struct StreamingEncoder
 };
 
 static void choose_json(StreamingEncoder *encoder);
+static void choose_avro(StreamingEncoder *encoder);
 static void choose_csv(StreamingEncoder *encoder);
 static void choose_text(StreamingEncoder *encoder);
 static void choose_key(StreamingEncoder *encoder);
@@ -76,6 +80,7 @@ static void refuse_nested_field(StreamingEncoder *encoder);
 static void read_copy_options(StreamingEncoder *encoder, const char *delimiter, const char *null);
 
 static void encode_json(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
+static void encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_csv(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_text(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_line(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
@@ -99,7 +104,7 @@ streaming_encoder_open(StreamingStream *stream)
 	StreamingEncoder *encoder = palloc0(sizeof(StreamingEncoder));
 	const StreamingFormatRoutine *format = streaming_format_by_name(stream->format);
 	int			natts = stream->tupdesc->natts;
-	bool		is_json = format == &streaming_format_json;
+	bool		has_names = format == &streaming_format_json || format == &streaming_format_avro;
 
 	encoder->stream = stream;
 	encoder->columns = palloc0(sizeof(EncodeColumn) * Max(natts, 1));
@@ -109,7 +114,7 @@ streaming_encoder_open(StreamingStream *stream)
 
 		/* As the decoders take them. */
 		if (column->dropped || column->metadata != STREAMING_META_NONE ||
-			(!is_json && TupleDescAttr(stream->tupdesc, i)->attgenerated != '\0'))
+			(!has_names && TupleDescAttr(stream->tupdesc, i)->attgenerated != '\0'))
 			continue;
 		add_column(encoder, &encoder->columns[encoder->ncolumns++], i);
 	}
@@ -120,12 +125,14 @@ streaming_encoder_open(StreamingStream *stream)
 						stream->name),
 				 errhint("Add a column without the option \"metadata\".")));
 
-	if (is_json)
+	if (format == &streaming_format_json)
 		choose_json(encoder);
 	else if (format == &streaming_format_csv)
 		choose_csv(encoder);
 	else if (format == &streaming_format_text)
 		choose_text(encoder);
+	else if (format == &streaming_format_avro)
+		choose_avro(encoder);
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -153,6 +160,29 @@ choose_json(StreamingEncoder *encoder)
 	label_columns(encoder, encoder->columns, encoder->ncolumns);
 	refuse_shared_field(encoder);
 	refuse_nested_field(encoder);
+}
+
+static void
+choose_avro(StreamingEncoder *encoder)
+{
+	int		   *columns = palloc(sizeof(int) * encoder->ncolumns);
+
+	if (encoder->stream->kind == STREAMING_SOURCE_DIRECTORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write files of format \"%s\"", "avro"),
+				 errhint("Use the format \"json\" or \"csv\".")));
+	refuse_shared_field(encoder);
+	refuse_nested_field(encoder);
+	for (int i = 0; i < encoder->ncolumns; i++)
+		columns[i] = encoder->columns[i].index;
+	encoder->encode = encode_avro;
+	encoder->encoding = GetDatabaseEncoding();	/* bytes stay as they are */
+	encoder->avro = streaming_avro_encoder_open(encoder->stream, columns, encoder->ncolumns,
+												&encoder->needs);
+	if (encoder->scratch == NULL)
+		encoder->scratch = AllocSetContextCreate(CurrentMemoryContext, "streaming encoder",
+												 ALLOCSET_DEFAULT_SIZES);
 }
 
 static void
@@ -369,6 +399,12 @@ append_object(const EncodeColumn *columns, int ncolumns,
 			streaming_value_json(column->value, values[column->index], buf);
 	}
 	appendStringInfoCharMacro(buf, '}');
+}
+
+static void
+encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
+{
+	streaming_avro_encode(encoder->avro, values, isnull, buf);
 }
 
 static void

@@ -216,10 +216,19 @@ extern bool streaming_converter_takes_text(const StreamingConverter *converter);
 /* Fails if the type is a domain that does not take NULL. */
 extern void streaming_convert_null(StreamingConverter *converter);
 
-/* in format_json.c, format_csv.c, format_text.c */
+/* in format_avro.c, format_csv.c, format_json.c, format_text.c */
+extern const StreamingFormatRoutine streaming_format_avro;
 extern const StreamingFormatRoutine streaming_format_json;
 extern const StreamingFormatRoutine streaming_format_csv;
 extern const StreamingFormatRoutine streaming_format_text;
+
+/*
+ * Pieces of an Avro file, as its reader hands them to split and decode: what it is,
+ * and its length, native, of 4 bytes.  In format_avro.c.
+ */
+#define STREAMING_AVRO_FRAME		5
+#define STREAMING_AVRO_FRAME_SCHEMA	'S'
+#define STREAMING_AVRO_FRAME_RECORD	'R'
 
 /* Do files of a CSV stream begin with a line of names?  In format_csv.c. */
 extern bool streaming_csv_has_header(const StreamingStream *stream);

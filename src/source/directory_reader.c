@@ -33,6 +33,7 @@
 #include "source/directory_files.h"
 #include "source/directory_reader.h"
 #include "format/compression.h"
+#include "format/avro_file.h"
 #include "format/format.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -91,6 +92,11 @@ struct StreamingReader
 	bool		zlib_made;
 	ZSTD_DCtx  *zstd;
 
+	/* Avro */
+	StreamingAvroFile *avro;	/* NULL: it is another format */
+	const char *piece;			/* what is left of one to be copied */
+	size_t		piece_left;
+
 	char		trouble[STREAMING_FILE_MAX_PATH + 256];
 };
 
@@ -98,10 +104,12 @@ static bool wants_header(const StreamingStream *stream);
 static bool make_room(StreamingReader *reader, bool fresh);
 static bool fill(StreamingReader *reader);
 static ssize_t read_file(StreamingReader *reader, char *to, size_t size);
+static bool unpack_avro(StreamingReader *reader);
+static bool read_avro(StreamingReader *reader);
 static bool decompress(StreamingReader *reader);
 static void decompress_gzip(StreamingReader *reader);
 static void decompress_zstd(StreamingReader *reader);
-static void damaged(StreamingReader *reader, const char *why);
+static void damaged(StreamingReader *reader, const char *what, const char *why);
 static bool deliver(StreamingReader *reader, StreamingRecord *record,
 					size_t length, const char *framing_error);
 
@@ -128,6 +136,8 @@ streaming_reader_close(StreamingReader *reader)
 	reader->zlib_made = false;
 	ZSTD_freeDCtx(reader->zstd);
 	reader->zstd = NULL;
+	if (reader->avro)
+		streaming_avro_file_close(reader->avro);
 }
 
 bool
@@ -139,7 +149,16 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 	streaming_reader_end(reader);
 	if (reader->decoder == NULL)
 		reader->decoder = streaming_decoder_open(reader->stream, NULL);
-	reader->compression = streaming_file_compression(reader->stream, path);
+	if (reader->decoder->routine == &streaming_format_avro)
+	{
+		if (reader->avro == NULL)
+			reader->avro = streaming_avro_file_open();
+		streaming_avro_file_begin(reader->avro);
+		reader->piece_left = 0;
+	}
+	/* Those of Avro are compressed inside. */
+	reader->compression = reader->avro ? STREAMING_COMPRESSION_NONE :
+		streaming_file_compression(reader->stream, path);
 	if (reader->compression != STREAMING_COMPRESSION_NONE && reader->input == NULL)
 		reader->input = palloc(INPUT_SIZE);
 	MemoryContextSwitchTo(old);
@@ -304,7 +323,7 @@ streaming_reader_trouble(const StreamingReader *reader)
 /*
  * Must a decoder that begins in the middle of a file see the file's header?
  * With header 'match' it decides whether the other records are any good, and a
- * restart must not change that.
+ * restart must not change that; Avro's has the schema.
  */
 static bool
 wants_header(const StreamingStream *stream)
@@ -318,7 +337,7 @@ wants_header(const StreamingStream *stream)
 		if (strcmp(option->defname, "header") == 0)
 			return option->arg != NULL && pg_strcasecmp(defGetString(option), "match") == 0;
 	}
-	return false;
+	return strcmp(stream->format, "avro") == 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -362,6 +381,8 @@ fill(StreamingReader *reader)
 	ssize_t		n;
 
 	CHECK_FOR_INTERRUPTS();
+	if (reader->avro)
+		return unpack_avro(reader);
 	if (reader->compression != STREAMING_COMPRESSION_NONE)
 		return decompress(reader);
 
@@ -426,6 +447,74 @@ deliver(StreamingReader *reader, StreamingRecord *record, size_t length,
 	record->file_modified = reader->file_modified;
 	record->headers = NULL;
 	record->framing_error = framing_error;
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Avro
+ * ------------------------------------------------------------------------ */
+
+/* As fill: appends pieces of the file, each behind what it is and its length. */
+static bool
+unpack_avro(StreamingReader *reader)
+{
+	for (;;)
+	{
+		size_t		room = reader->capacity - reader->end;
+		const char *why = NULL;
+		size_t		length;
+		bool		is_schema;
+		uint32		said;
+
+		if (reader->piece_left > 0)
+		{
+			size_t		n = Min(room, reader->piece_left);
+
+			memcpy(reader->buffer + reader->end, reader->piece, n);
+			reader->end += n;
+			reader->piece += n;
+			reader->piece_left -= n;
+			if (reader->piece_left > 0)
+				return true;
+			continue;
+		}
+		if (room < STREAMING_AVRO_FRAME)
+			return true;
+		switch (streaming_avro_file_next(reader->avro, &reader->piece, &length, &is_schema, &why))
+		{
+			case STREAMING_AVRO_PIECE:
+				break;
+			case STREAMING_AVRO_PIECE_MORE:
+				if (!reader->input_eof)
+					return read_avro(reader);
+				reader->eof = true;
+				return true;
+			case STREAMING_AVRO_PIECE_CUT:
+				if (!reader->input_eof)
+					return read_avro(reader);
+				why = "unexpected end";
+				/* FALLTHROUGH */
+			case STREAMING_AVRO_PIECE_DAMAGE:
+				damaged(reader, "Avro file", why);
+				return true;
+		}
+		said = (uint32) length;
+		reader->buffer[reader->end++] = is_schema ? STREAMING_AVRO_FRAME_SCHEMA : STREAMING_AVRO_FRAME_RECORD;
+		memcpy(reader->buffer + reader->end, &said, sizeof(said));
+		reader->end += sizeof(said);
+		reader->piece_left = length;
+	}
+}
+
+static bool
+read_avro(StreamingReader *reader)
+{
+	ssize_t		n = read_file(reader, streaming_avro_file_room(reader->avro, INPUT_SIZE), INPUT_SIZE);
+
+	if (n < 0)
+		return false;
+	streaming_avro_file_add(reader->avro, n);
+	reader->input_eof = n == 0;
 	return true;
 }
 
@@ -512,7 +601,7 @@ decompress_gzip(StreamingReader *reader)
 			break;
 		case Z_BUF_ERROR:		/* no progress */
 			if (reader->input_eof)
-				damaged(reader, "unexpected end");
+				damaged(reader, "compressed data", "unexpected end");
 			break;
 		case Z_MEM_ERROR:
 			ereport(ERROR,
@@ -521,7 +610,7 @@ decompress_gzip(StreamingReader *reader)
 					 errdetail("Failed while decompressing file \"%s\".", reader->path)));
 			break;
 		default:
-			damaged(reader, zlib->msg ? zlib->msg : zError(result));
+			damaged(reader, "compressed data", zlib->msg ? zlib->msg : zError(result));
 			break;
 	}
 }
@@ -556,11 +645,11 @@ decompress_zstd(StreamingReader *reader)
 	reader->input_start = in.pos;
 	reader->end += out.pos;
 	if (ZSTD_isError(result))
-		damaged(reader, ZSTD_getErrorName(result));
+		damaged(reader, "compressed data", ZSTD_getErrorName(result));
 	else if (result == 0)
 		reader->member_open = false;
 	else if (reader->input_eof && out.pos == 0)
-		damaged(reader, "unexpected end");
+		damaged(reader, "compressed data", "unexpected end");
 }
 
 /*
@@ -569,9 +658,9 @@ decompress_zstd(StreamingReader *reader)
  * few different ones.
  */
 static void
-damaged(StreamingReader *reader, const char *why)
+damaged(StreamingReader *reader, const char *what, const char *why)
 {
-	char	   *text = psprintf("compressed data is damaged: %s", why);
+	char	   *text = psprintf("%s is damaged: %s", what, why);
 	ListCell   *lc;
 
 	reader->damage = NULL;

@@ -220,6 +220,28 @@ sub produce_file
 	return;
 }
 
+=head2 produce_bytes(TOPIC, PARTITION, VALUES)
+
+VALUES are bytes of any kind.
+
+=cut
+
+sub produce_bytes
+{
+	my ($self, $topic, $partition, $values) = @_;
+	my $dir = File::Temp::tempdir('messages_XXXX', DIR => $ENV{STREAMING_WORK}, CLEANUP => 1);
+	my @files = map { "$dir/$_" } 0 .. $#$values;
+
+	foreach my $i (0 .. $#$values)
+	{
+		open my $file, '>:raw', $files[$i] or die "$files[$i]: $!";
+		print $file $values->[$i];
+		close $file or die "$files[$i]: $!";
+	}
+	_run('', $self->_producer($topic, $partition), @files);
+	return;
+}
+
 # Without -E kcat gives up at the first moment without a connection to the broker.
 # What librdkafka then sends again must not be there twice.
 sub _producer

@@ -46,7 +46,7 @@ FROM unnest(ARRAY['checkpoints', 'files', 'views']) t;
 SELECT table_privs_are('streaming_internal', t, 'streaming_test_nobody', ARRAY['SELECT'])
 FROM unnest(ARRAY['continuous_view', 'progress', 'topics']) t;
 SELECT table_privs_are('streaming_internal', t, 'streaming_test_nobody', ARRAY[]::text[])
-FROM unnest(ARRAY['push_segments', 'outbox', 'outbox_transactions', 'deliveries', 'planned_batches']) t;
+FROM unnest(ARRAY['push_segments', 'outbox', 'outbox_transactions', 'deliveries', 'planned_batches', 'registry_schemas']) t;
 SELECT table_privs_are('streaming', 'rejected_rows', 'streaming_test_nobody', ARRAY['SELECT']);
 SELECT schema_privs_are('streaming', 'streaming_test_nobody', ARRAY['USAGE']);
 SELECT schema_privs_are('streaming_internal', 'streaming_test_nobody', ARRAY['USAGE']);

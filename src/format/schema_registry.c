@@ -1,0 +1,381 @@
+/*
+ * schema_registry.c
+ *		The schemas of a server's registry, by their numbers.
+ */
+#include "postgres.h"
+
+#include "streaming.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "catalog/catalog_table.h"
+#include "format/avro_schema.h"
+#include "format/schema_registry.h"
+#include "http.h"
+
+#define CONTENT_TYPE	"application/vnd.schemaregistry.v1+json"
+
+/* What a registry says where it knows no such number; a proxy does not. */
+#define SCHEMA_NOT_FOUND	40403
+
+/* No more of an answer is repeated in a message. */
+#define MAX_QUOTED		300
+
+/* Schemas that one may refer to, by others. */
+#define MAX_REFERENCES	100
+
+typedef enum SchemaColumn
+{
+	COLUMN_SERVER = 1,
+	COLUMN_ROLE,
+	COLUMN_REGISTRY,
+	COLUMN_SCHEMA_ID,
+	COLUMN_SUBJECT,
+	COLUMN_SCHEMA,
+	COLUMN_FETCHED_AT
+#define COLUMN_COUNT COLUMN_FETCHED_AT
+} SchemaColumn;
+
+static const StreamingTableColumn columns[COLUMN_COUNT] = {
+	{"server", OIDOID},
+	{"role", OIDOID},
+	{"registry", TEXTOID},
+	{"schema_id", INT4OID},
+	{"subject", TEXTOID},
+	{"schema", TEXTOID},
+	{"fetched_at", TIMESTAMPTZOID},
+};
+
+static StreamingTableDef schemas =
+{"registry_schemas", COLUMN_COUNT, columns, {{COLUMN_SERVER, COLUMN_ROLE, COLUMN_SCHEMA_ID}}};
+
+/* A row that is looked for, and what was found. */
+typedef struct Known
+{
+	const char *subject;		/* "": by its number */
+	int32		id;				/* 0: by the schema */
+	char	   *schema;
+} Known;
+
+static char *with_references(const StreamingStream *stream, Jsonb *json, char *schema);
+static void add_references(const StreamingStream *stream, Jsonb *json, List **names, StringInfo all);
+static bool find_known(const StreamingStream *stream, Known *known);
+static void remember(const StreamingStream *stream, const Known *known);
+static void ask(const StreamingStream *stream, const char *path, const char *body,
+				const char *what, StreamingHttpAnswer *answer);
+static Jsonb *parse_answer(const StreamingStream *stream, const char *what,
+						   const StreamingHttpAnswer *answer);
+static bool string_of(Jsonb *json, const char *name, char **string);
+static bool number_of(Jsonb *json, const char *name, int64 *number);
+static char *quoted_answer(const StreamingHttpAnswer *answer);
+pg_noreturn static void no_answer(const StreamingStream *stream, const char *what, const char *why);
+
+bool
+streaming_registry_id(const char *payload, size_t length, int32 *id)
+{
+	uint32		number;
+
+	if (length < STREAMING_REGISTRY_HEADER || payload[0] != '\0')
+		return false;
+	memcpy(&number, payload + 1, sizeof(number));
+	*id = (int32) pg_ntoh32(number);
+	return true;
+}
+
+char *
+streaming_registry_schema(const StreamingStream *stream, int32 id)
+{
+	Known		known = {.subject = "", .id = id};
+	const char *what = psprintf("schema %d", id);
+	StreamingHttpAnswer answer;
+	Jsonb	   *json;
+	char	   *type;
+	int64		code;
+
+	if (find_known(stream, &known))
+		return known.schema;
+	ask(stream, psprintf("/schemas/ids/%d", id), NULL, what, &answer);
+	json = parse_answer(stream, what, &answer);
+	if (answer.status == 404 && number_of(json, "error_code", &code) && code == SCHEMA_NOT_FOUND)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("schema registry has no schema %d", id)));
+	if (answer.status != 200 || !string_of(json, "schema", &known.schema))
+		no_answer(stream, what, quoted_answer(&answer));
+	if (string_of(json, "schemaType", &type) && strcmp(type, "AVRO") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("schema %d of the schema registry is of type %s, not AVRO", id, type)));
+	known.schema = with_references(stream, json, known.schema);
+	remember(stream, &known);
+	return known.schema;
+}
+
+/* The schema of an answer, with those that it refers to, if any, as avro_schema.h says. */
+static char *
+with_references(const StreamingStream *stream, Jsonb *json, char *schema)
+{
+	List	   *names = NIL;
+	StringInfoData all;
+
+	initStringInfo(&all);
+	add_references(stream, json, &names, &all);
+	return names == NIL ? schema :
+		psprintf("{\"" STREAMING_AVRO_REFERENCES "\": [%s], \"" STREAMING_AVRO_SCHEMA "\": %s}", all.data, schema);
+}
+
+/* Appends what json refers to, the innermost first, each once. */
+static void
+add_references(const StreamingStream *stream, Jsonb *json, List **names, StringInfo all)
+{
+	JsonbValue	value;
+	JsonbContainer *array;
+
+	check_stack_depth();
+	if (getKeyJsonValueFromContainer(&json->root, "references", strlen("references"), &value) == NULL ||
+		value.type != jbvBinary || !JsonContainerIsArray((JsonbContainer *) value.val.binary.data))
+		return;
+	array = value.val.binary.data;
+	for (int i = 0; i < JsonContainerSize(array); i++)
+	{
+		Jsonb	   *reference = JsonbValueToJsonb(getIthJsonbValueFromContainer(array, i));
+		StreamingHttpAnswer answer;
+		Jsonb	   *answered;
+		char	   *subject;
+		char	   *path;
+		char	   *schema;
+		int64		version;
+
+		if (!JB_ROOT_IS_OBJECT(reference) || !string_of(reference, "subject", &subject) ||
+			!number_of(reference, "version", &version))
+			no_answer(stream, "what a schema refers to", "a reference has no subject or version");
+		path = psprintf("/subjects/%s/versions/%lld", streaming_http_escape(subject), (long long) version);
+		if (list_member(*names, makeString(path)))
+			continue;
+		if (list_length(*names) == MAX_REFERENCES)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("schema refers to more than %d others", MAX_REFERENCES)));
+		*names = lappend(*names, makeString(path));
+		ask(stream, path, NULL, path, &answer);
+		answered = parse_answer(stream, path, &answer);
+		if (answer.status != 200 || !string_of(answered, "schema", &schema))
+			no_answer(stream, path, quoted_answer(&answer));
+		add_references(stream, answered, names, all);
+		appendStringInfo(all, "%s%s", all->len > 0 ? ", " : "", schema);
+	}
+}
+
+int32
+streaming_registry_register(const StreamingStream *stream, const char *schema)
+{
+	Known		known = {.subject = psprintf("%s-value", stream->topic), .schema = unconstify(char *, schema)};
+	const char *what = psprintf("the number of a schema for subject \"%s\"", known.subject);
+	StreamingHttpAnswer answer;
+	StringInfoData body;
+	Jsonb	   *json;
+	int64		id;
+
+	if (find_known(stream, &known))
+		return known.id;
+	initStringInfo(&body);
+	appendStringInfoString(&body, "{\"schema\": ");
+	escape_json(&body, schema);
+	appendStringInfoChar(&body, '}');
+	ask(stream, psprintf("/subjects/%s/versions", streaming_http_escape(known.subject)),
+		pg_server_to_any(body.data, body.len, PG_UTF8), what, &answer);
+	if (answer.status == 409 || answer.status == 422)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("schema registry does not take the schema of stream %s for subject \"%s\"",
+						stream->name, known.subject),
+				 errdetail("It says: %s", quoted_answer(&answer)),
+				 errhint("Change the columns, give the option \"avro_schema\", or change the compatibility of the subject.")));
+	json = parse_answer(stream, what, &answer);
+	if (answer.status != 200 || !number_of(json, "id", &id) || id < PG_INT32_MIN || id > PG_INT32_MAX)
+		no_answer(stream, what, quoted_answer(&answer));
+	known.id = (int32) id;
+	remember(stream, &known);
+	return known.id;
+}
+
+/* ---- What is known ---- */
+
+static bool
+find_known(const StreamingStream *stream, Known *known)
+{
+	const StreamingRegistry *registry = stream->registry;
+	StreamingTable table;
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	(void) streaming_table_open(&table, &schemas, AccessShareLock, false);
+	streaming_table_key(&table, &keys[0], COLUMN_SERVER, BTEqualStrategyNumber, F_OIDEQ,
+						ObjectIdGetDatum(registry->server));
+	streaming_table_key(&table, &keys[1], COLUMN_ROLE, BTEqualStrategyNumber, F_OIDEQ,
+						ObjectIdGetDatum(registry->role));
+	streaming_table_key(&table, &keys[2], COLUMN_SCHEMA_ID, BTEqualStrategyNumber, F_INT4EQ,
+						Int32GetDatum(known->id));
+	scan = streaming_table_scan(&table, 0, NULL, known->schema ? 2 : 3, keys);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		values[COLUMN_COUNT];
+		bool		isnull[COLUMN_COUNT];
+		char	   *schema;
+
+		streaming_table_read(&table, tuple, values, isnull);
+		if (strcmp(TextDatumGetCString(values[COLUMN_REGISTRY - 1]), registry->url) != 0 ||
+			strcmp(TextDatumGetCString(values[COLUMN_SUBJECT - 1]), known->subject) != 0)
+			continue;
+		schema = TextDatumGetCString(values[COLUMN_SCHEMA - 1]);
+		found = known->schema == NULL || strcmp(known->schema, schema) == 0;
+		if (!found)
+			continue;
+		known->schema = schema;
+		known->id = DatumGetInt32(values[COLUMN_SCHEMA_ID - 1]);
+	}
+	systable_endscan(scan);
+	streaming_table_close(&table, AccessShareLock);
+	return found;
+}
+
+/* Two may do so at a time: then there are two rows, which say the same. */
+static void
+remember(const StreamingStream *stream, const Known *known)
+{
+	StreamingTable table;
+	Datum		values[COLUMN_COUNT];
+	bool		isnull[COLUMN_COUNT] = {false};
+
+	if (XactReadOnly || RecoveryInProgress() || IsInParallelMode())
+		return;
+	(void) streaming_table_open(&table, &schemas, RowExclusiveLock, false);
+	values[COLUMN_SERVER - 1] = ObjectIdGetDatum(stream->registry->server);
+	values[COLUMN_ROLE - 1] = ObjectIdGetDatum(stream->registry->role);
+	values[COLUMN_REGISTRY - 1] = CStringGetTextDatum(stream->registry->url);
+	values[COLUMN_SCHEMA_ID - 1] = Int32GetDatum(known->id);
+	values[COLUMN_SUBJECT - 1] = CStringGetTextDatum(known->subject);
+	values[COLUMN_SCHEMA - 1] = CStringGetTextDatum(known->schema);
+	values[COLUMN_FETCHED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	streaming_table_write(&table, NULL, values, isnull);
+	streaming_table_close(&table, NoLock);
+	CommandCounterIncrement();
+}
+
+/* ---- Questions ---- */
+
+/* Returns whatever the answer is; an error if there is none. */
+static void
+ask(const StreamingStream *stream, const char *path, const char *body, const char *what,
+	StreamingHttpAnswer *answer)
+{
+	const StreamingRegistry *registry = stream->registry;
+	StreamingHttpRequest request = {
+		.url = psprintf("%s%s", registry->url, path),
+		.type = CONTENT_TYPE,
+		.body = body,
+		.username = registry->username,
+		.password = registry->password,
+		.ca_pem = registry->ca_pem,
+		.certificate_pem = registry->certificate_pem,
+		.key_pem = registry->key_pem
+	};
+	char	   *trouble;
+
+	if (!streaming_http_ask(&request, answer, &trouble))
+		no_answer(stream, what, trouble);
+}
+
+/* The JSON object that it is; whoever answers anything else is no registry. */
+static Jsonb *
+parse_answer(const StreamingStream *stream, const char *what, const StreamingHttpAnswer *answer)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Jsonb	   *volatile json = NULL;
+
+	if (answer->status != 200 && answer->status != 404)
+		no_answer(stream, what, quoted_answer(answer));
+	PG_TRY();
+	{
+		char	   *text = pg_any_to_server(answer->body, answer->length, PG_UTF8);
+
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	}
+	PG_CATCH();
+	{
+		/* Another error follows at once, which undoes what this one has left. */
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (json == NULL || !JB_ROOT_IS_OBJECT(json))
+		no_answer(stream, what, quoted_answer(answer));
+	return json;
+}
+
+static bool
+string_of(Jsonb *json, const char *name, char **string)
+{
+	JsonbValue	value;
+
+	if (getKeyJsonValueFromContainer(&json->root, name, strlen(name), &value) == NULL ||
+		value.type != jbvString)
+		return false;
+	*string = pnstrdup(value.val.string.val, value.val.string.len);
+	return true;
+}
+
+static bool
+number_of(Jsonb *json, const char *name, int64 *number)
+{
+	JsonbValue	value;
+	char	   *text;
+	char	   *end;
+
+	if (getKeyJsonValueFromContainer(&json->root, name, strlen(name), &value) == NULL ||
+		value.type != jbvNumeric)
+		return false;
+	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
+	*number = strlen(text) < 18 ? strtoll(text, &end, 10) : 0;
+	return strlen(text) < 18 && *end == '\0';
+}
+
+/* One line of what the registry, or who is in its place, has said. */
+static char *
+quoted_answer(const StreamingHttpAnswer *answer)
+{
+	size_t		length = Min(answer->length, MAX_QUOTED);
+	char	   *text = pnstrdup(answer->body, length);
+
+	for (char *c = text; *c; c++)
+		if ((unsigned char) *c < ' ' || (unsigned char) *c >= 0x7f)
+			*c = ' ';
+	return psprintf("status %ld: %s", answer->status, text);
+}
+
+static void
+no_answer(const StreamingStream *stream, const char *what, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+			 errmsg("could not get %s from schema registry \"%s\": %s",
+					what, stream->registry->url, why)));
+}

@@ -1,0 +1,40 @@
+/*
+ * schema_registry.h
+ *		The schemas of a server's registry, by their numbers.
+ *
+ * A registry is asked over HTTP as Confluent's documentation has it, and what it has
+ * told is kept in streaming_internal.registry_schemas: a number means the same schema for good.
+ * Rows are of the server and of the role whose user mapping has been shown to the
+ * registry, so that nobody reads what was told to another.
+ */
+#ifndef STREAMING_SCHEMA_REGISTRY_H
+#define STREAMING_SCHEMA_REGISTRY_H
+
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+#include "catalog/stream.h"
+
+/* What a message of a registry's schema begins with: a zero, and the number. */
+#define STREAMING_REGISTRY_HEADER	5
+
+/* Bytes of a message; false: they do not begin so. */
+extern bool streaming_registry_id(const char *payload, size_t length, int32 *id);
+
+/* in schema_registry.c */
+
+/*
+ * The Avro schema of a number, palloc'd JSON in the database's encoding.  Waits for
+ * the registry, unless it is known; keeps it in the catalog where the transaction may
+ * write.  Errors: class 22 and FEATURE_NOT_SUPPORTED if there is no such schema, or it
+ * is no Avro; FDW_UNABLE_TO_ESTABLISH_CONNECTION if the registry cannot say.
+ */
+extern char *streaming_registry_schema(const StreamingStream *stream, int32 id);
+
+/*
+ * The number of a schema that records of the stream's topic are written with; it is
+ * registered unless that is known.  Errors: INVALID_PARAMETER_VALUE if the registry
+ * does not take it, FDW_UNABLE_TO_ESTABLISH_CONNECTION.
+ */
+extern int32 streaming_registry_register(const StreamingStream *stream, const char *schema);
+
+#endif							/* STREAMING_SCHEMA_REGISTRY_H */
