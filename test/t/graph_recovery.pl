@@ -88,7 +88,7 @@ sub compare
 	return is(wrong('postgres', @names), '', $test);
 }
 
-push_rows();
+push_rows() foreach 1 .. 3;
 compare('before any kill');
 cmp_ok(sql('SELECT count(*) FROM over'), '>', 0, 'there is something to compare');
 
