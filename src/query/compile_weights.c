@@ -19,11 +19,11 @@
  *			└─▶ values: (keys, tag, x) ── new, gone ────▶
  *								└─ in order: min, max ──▶
  *
- * An aggregate with DISTINCT is that aggregate without it over the values that are new or gone,
- * a weighted one if some go.  Where several columns are asked for, or under several
- * conditions, each value is kept for each of them, told apart by a tag.  min and max
- * are the ends of the values in the order of an index, which the group is told
- * whenever it is touched (exec/extreme.c).
+ * An aggregate with DISTINCT is that aggregate without it over the values that are new
+ * or gone, a weighted one if some go.  Where several columns are asked for, or under
+ * several conditions, each value is kept for each of them, told apart by a tag.  min and
+ * max are the ends of the values in the order of an index, looked up whenever the group
+ * is touched (exec/extreme.c).
  *
  * Floating-point numbers cannot be taken back exactly, and aggregates of others are
  * not known: such are computed anew (compile_bag.c).
