@@ -284,6 +284,11 @@ SELECT pg_catalog.pg_extension_config_dump('files', '');
 SELECT pg_catalog.pg_extension_config_dump('streaming_internal.topics', '');
 SELECT pg_catalog.pg_extension_config_dump('rejected_rows', '');
 
+CREATE FUNCTION streaming_internal.restore_rows() RETURNS boolean
+    LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_restore_rows';
+COMMENT ON FUNCTION streaming_internal.restore_rows() IS 'what the refresh of streaming_internal.restored does: makes continuous views of those that a dump without data has brought';
+REVOKE EXECUTE ON FUNCTION streaming_internal.restore_rows() FROM PUBLIC;
+
 CREATE FUNCTION streaming_internal.notify_workers() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_notify_workers';
 COMMENT ON FUNCTION streaming_internal.notify_workers() IS 'tells the workers to read the catalogs anew';

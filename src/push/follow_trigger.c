@@ -26,6 +26,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 #include "utils/snapmgr.h"
 
 #if __has_include("varatt.h")	/* split from postgres.h in 16 */

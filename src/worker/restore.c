@@ -27,7 +27,8 @@
  * they say is in a view besides, streaming_internal.options_<id>, which PostgreSQL
  * dumps and in which it keeps names right; such views begin as new ones.  Whether
  * data are still to come nobody can see, so the marker is not populated until
- * somebody says that all is there by refreshing it.
+ * somebody says that all is there by refreshing it.  The rows are written then, by the
+ * function in the marker's query, so that who has refreshed it finds the views.
  *
  * pg_upgrade carries everything, but not the dependencies.
  *
@@ -77,10 +78,10 @@
 
 PG_FUNCTION_INFO_V1(streaming_notify_workers);
 PG_FUNCTION_INFO_V1(streaming_check_dump);
+PG_FUNCTION_INFO_V1(streaming_restore_rows);
 
 static void drop_orphans(void);
 static void check_may_restore(Oid relid);
-static void find_options(void);
 
 /* ---------------------------------------------------------------------------
  * Is all there?
@@ -108,7 +109,7 @@ streaming_restore_make_marker(void)
 		return;
 	streaming_owner_rights_begin(&rights);
 	streaming_run_sql("CREATE MATERIALIZED VIEW " STREAMING_INTERNAL_SCHEMA "." MARKER
-					  " AS SELECT true AS complete");
+					  " AS SELECT " STREAMING_INTERNAL_SCHEMA ".restore_rows() AS complete");
 	streaming_run_sql("COMMENT ON MATERIALIZED VIEW " STREAMING_INTERNAL_SCHEMA "." MARKER
 					  " IS 'populated when all of a dump is restored'");
 	streaming_run_sql("ALTER MATERIALIZED VIEW " STREAMING_INTERNAL_SCHEMA "." MARKER
@@ -135,15 +136,6 @@ read_class(Oid relid, FormData_pg_class *form)
 	memcpy(form, GETSTRUCT(tuple), CLASS_TUPLE_SIZE);
 	ReleaseSysCache(tuple);
 	return true;
-}
-
-/* Another one whenever it is refreshed. */
-static Oid
-marker_file(void)
-{
-	FormData_pg_class form;
-
-	return read_class(marker(), &form) ? form.relfilenode : InvalidOid;
 }
 
 /*
@@ -433,12 +425,13 @@ add_row(void *arg)
 }
 
 /*
- * Views that a dump without data has brought: the description is there, belongs to
+ * streaming_internal.restore_rows() returns boolean: true.  Writes the rows of views
+ * that a dump without data has brought: the description is there, belongs to
  * nothing, and there is no row.  It is read with our rights, so it must be one that
  * nobody but a superuser can have written.
  */
-static void
-find_options(void)
+Datum
+streaming_restore_rows(PG_FUNCTION_ARGS)
 {
 	StreamingOwnerRights rights;
 	SPITupleTable *found;
@@ -472,7 +465,7 @@ find_options(void)
 	}
 	SPI_finish();
 	streaming_owner_rights_end(&rights);
-	CommandCounterIncrement();
+	PG_RETURN_BOOL(true);
 }
 
 /*
@@ -548,18 +541,11 @@ adopt_all_pushed(void)
 bool
 streaming_restore_views(void)
 {
-	static Oid	complete = InvalidOid;	/* file of the marker */
 	bool		restored = false;
 	bool		locked = false;
 	List	   *restored_views;
 	ListCell   *lc;
 
-	/* once for each time that somebody has said so */
-	if (is_populated(marker()) && marker_file() != complete)
-	{
-		complete = marker_file();
-		find_options();
-	}
 	restored_views = streaming_catalog_restored_views();
 	if (restored_views != NIL)
 		adopt_all_pushed();
