@@ -91,7 +91,7 @@ CREATE INDEX ON indexed.others (page) TABLESPACE pg_global;
 CREATE INDEX ON indexed.others (none);
 CREATE INDEX ON indexed.others ("$hash");
 CREATE INDEX ON indexed.others USING none (page);
-\set VERBOSITY terse
+\set VERBOSITY sqlstate
 CREATE INDEX ON indexed.others (random());
 \set VERBOSITY default
 CREATE INDEX ON indexed.others ((SELECT 1));

@@ -493,7 +493,7 @@ unpack_avro(StreamingReader *reader)
 				if (!reader->input_eof)
 					return read_avro(reader);
 				why = "unexpected end";
-				/* FALLTHROUGH */
+				pg_fallthrough;
 			case STREAMING_AVRO_PIECE_DAMAGE:
 				damaged(reader, "Avro file", why);
 				return true;
