@@ -1,5 +1,5 @@
-# A role whose own table is followed, with domains whose checks are its code: that runs as
-# the role, and never as who owns what captures the changes.
+# Tables that are followed: domains whose checks are a user's code, which runs as that user
+# and never as who owns what captures the changes; and changes, which nobody but batches reads.
 
 use strict;
 use warnings;
@@ -57,6 +57,33 @@ as('mallory', q(UPDATE mallory.t SET d = d + 1; DELETE FROM mallory.t WHERE a = 
 drain($node, 'mallory.ends');
 $node->safe_psql('postgres', 'VACUUM ANALYZE');
 only_mallory('values of aggregates');
+
+# --- Changes of others, by a parallel worker -----------------------------------
+
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE secrets (a int, b text);
+CREATE VIEW follower WITH (streaming.follow = 'all') AS SELECT a, b FROM secrets;
+SELECT streaming.drain('follower');
+ALTER VIEW follower SET (streaming.enabled = off);
+INSERT INTO secrets VALUES (1, 'gone before anybody was let in');
+DELETE FROM secrets;
+GRANT SELECT ON secrets TO mallory;
+SQL
+my $changes = $node->safe_psql('postgres', q(SELECT oid::regclass FROM pg_class WHERE relkind = 'f' AND relname ~ ('_' || 'secrets'::regclass::oid || '$')));
+as('mallory', <<SQL);
+CREATE TABLE mallory.x AS SELECT 1 AS a;
+CREATE FUNCTION mallory.peek(int) RETURNS text LANGUAGE plpgsql PARALLEL SAFE AS 'BEGIN RETURN (SELECT string_agg(s::text, \$\$;\$\$) FROM $changes s); END';
+SQL
+foreach my $leader (qw(on off))
+{
+	my (undef, $out, $stderr) = $node->psql('postgres', <<SQL);
+SET ROLE mallory; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+SET parallel_leader_participation = $leader;
+SELECT mallory.peek(a) FROM mallory.x;
+SQL
+	like($stderr, qr/cannot read "follow_/, "changes are nobody's to read, leader $leader");
+	is($out, '', 'and none is read');
+}
 
 $node->stop;
 done_testing();
