@@ -85,5 +85,20 @@ SQL
 	is($out, '', 'and none is read');
 }
 
+# --- A trigger that adds rows behind the one that takes all away -----------------
+
+as('mallory', <<'SQL');
+CREATE TABLE mallory.z (a int);
+CREATE VIEW mallory.of_z WITH (streaming.follow = 'all') AS SELECT a FROM mallory.z;
+CREATE FUNCTION mallory.add() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO mallory.z VALUES (7); RETURN NULL; END $$;
+CREATE TRIGGER "~~" BEFORE TRUNCATE ON mallory.z EXECUTE FUNCTION mallory.add();
+INSERT INTO mallory.z VALUES (1);
+SQL
+my (undef, undef, $stderr) = $node->psql('postgres', 'SET ROLE mallory; TRUNCATE mallory.z');
+like($stderr, qr/cannot truncate table "z", which a continuous view follows\nDETAIL:  Trigger "~~"/, 'a trigger that fires too late is told');
+as('mallory', 'ALTER TRIGGER "~~" ON mallory.z RENAME TO early; TRUNCATE mallory.z; INSERT INTO mallory.z VALUES (2)');
+drain($node, 'mallory.of_z');
+same_as_batch($node, 'mallory.of_z', 'SELECT a FROM mallory.z', 'an earlier one may add what it likes');
+
 $node->stop;
 done_testing();
