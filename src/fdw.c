@@ -333,6 +333,17 @@ is_change_stream(Relation rel)
 	return RelationGetNamespace(rel) == streaming_internal_namespace();
 }
 
+pg_noreturn static void
+refuse_change_stream(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot read \"%s\"", RelationGetRelationName(rel)),
+			 errdetail("It brings the changes of a relation to the continuous views that read or follow it."),
+			 errhint("Query the relation instead.")));
+}
+
+/* A parallel worker is told only later whether it has a share of a batch (open_scan). */
 static void
 check_change_stream(ForeignScanState *node)
 {
@@ -340,11 +351,7 @@ check_change_stream(ForeignScanState *node)
 	Oid			whole = streaming_internal_whole(RelationGetRelid(rel));
 
 	if (!IsParallelWorker() && streaming_input_bound(RelationGetRelid(rel)) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot read \"%s\"", RelationGetRelationName(rel)),
-				 errdetail("It brings the changes of a relation to the continuous views that read or follow it."),
-				 errhint("Query the relation instead.")));
+		refuse_change_stream(rel);
 	if (OidIsValid(whole))
 		streaming_follow_check_reader(whole, scan_user(node));
 }
@@ -426,6 +433,8 @@ open_scan(ForeignScanState *node, StreamScan *state)
 		check_columns(node->ss.ss_currentRelation, input->stream);
 		state->bound = streaming_input_scan_open(input);
 	}
+	else if (is_change_stream(node->ss.ss_currentRelation))
+		refuse_change_stream(node->ss.ss_currentRelation);
 	else if (state->kind == STREAMING_SOURCE_PUSH)
 		open_pushed(node, state);
 	else

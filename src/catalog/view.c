@@ -974,5 +974,7 @@ streaming_catalog_views_of_stream(Oid stream)
 			list_member_oid(row->tables, stream))
 			result = lappend_oid(result, row->view);
 	}
+	/* not as updates have moved their rows, so that the same one is told of first */
+	list_sort(result, list_oid_cmp);
 	return result;
 }

@@ -29,6 +29,7 @@
 
 #include "streaming.h"
 #include "base/attempt.h"
+#include "catalog/internal.h"
 #include "catalog/view.h"
 #include "query/program.h"
 #include "push/source_push.h"
@@ -246,7 +247,8 @@ check_stream(Oid relid, Node *stmt)
 	if (kind == STREAMING_SOURCE_PUSH)
 	{
 		streaming_push_create_tables(relid);
-		if (adds_constraint(relid, stmt))
+		/* rows of ours have been checked where they come from, and not as our owner */
+		if (!OidIsValid(streaming_internal_whole(relid)) && adds_constraint(relid, stmt))
 			streaming_push_check_rows(relid);
 	}
 	streaming_workers_notify();

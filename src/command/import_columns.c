@@ -23,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "parser/scansup.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -219,6 +220,7 @@ split_csv(const char *payload, size_t length, char delimiter)
 	{
 		if (i == length || (!quoted && payload[i] == delimiter))
 		{
+			CHECK_FOR_INTERRUPTS();
 			values = lappend(values, pstrdup(value.data));
 			resetStringInfo(&value);
 		}
@@ -239,6 +241,9 @@ is_header(List *values)
 	ListCell   *lc;
 	ListCell   *other;
 
+	/* each is compared with all */
+	if (list_length(values) > MAX_COLUMNS)
+		return false;
 	foreach(lc, values)
 	{
 		const char *value = lfirst(lc);

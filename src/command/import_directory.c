@@ -154,8 +154,9 @@ remote_directory(const char *schema, StreamingStream *stream)
 	{
 		int			error = errno;
 
+		errno = error;
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(streaming_beneath_errcode(error),
 				 errmsg("could not read directory \"%s/%s\": %s", stream->base, path,
 						streaming_beneath_error(stream, error)),
 				 errhint("The remote schema is a directory relative to the path of the server, or \".\" for that itself.")));

@@ -171,17 +171,16 @@ static void
 look_for_directory(const StreamingStream *stream, const char *path)
 {
 	int			fd = streaming_beneath_directory(stream, path);
-	const char *reason;
+	int			error = errno;
 
 	if (fd >= 0)
 	{
 		close(fd);
 		return;
 	}
-	reason = streaming_beneath_error(stream, errno);
 	ereport(WARNING,
-			(errcode_for_file_access(),
-			 errmsg("could not open directory \"%s\": %s", path, reason),
+			(streaming_beneath_errcode(error),
+			 errmsg("could not open directory \"%s\": %s", path, streaming_beneath_error(stream, error)),
 			 errhint("Make the directory, and let the operating system's user of the database server read it. Its files are read as soon as it is there.")));
 }
 

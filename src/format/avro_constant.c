@@ -2,7 +2,8 @@
  * avro_constant.c
  *		Defaults of an Avro schema, which are JSON, as the bytes of a record.
  *
- * So a field that has its default is read as any other.
+ * So a field that has its default is read as any other.  A default may leave members out,
+ * which have their own, so a short schema may ask for very many values: they are counted.
  */
 #include "postgres.h"
 
@@ -17,20 +18,51 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
+/* What a default may still become. */
+typedef struct Constant
+{
+	StringInfo	buf;
+	int64		left;			/* values and bytes of strings */
+} Constant;
+
+#define MAX_CONSTANT	(4 * STREAMING_AVRO_MAX_SCHEMA)
+
+static void append_value(Constant *constant, const StreamingAvroType *type, const JsonbValue *value);
+static void count(Constant *constant, int64 n);
 static int64 whole_number(const StreamingAvroType *type, const JsonbValue *value);
 static double any_number(const StreamingAvroType *type, const JsonbValue *value);
-static void append_bytes(StringInfo buf, const StreamingAvroType *type, const JsonbValue *value);
-static void append_symbol(StringInfo buf, const StreamingAvroType *type, const JsonbValue *value);
-static void append_record(StringInfo buf, const StreamingAvroType *type, const JsonbValue *value);
-static void append_items(StringInfo buf, const StreamingAvroType *type, const JsonbValue *value);
+static void append_bytes(Constant *constant, const StreamingAvroType *type, const JsonbValue *value);
+static void append_symbol(Constant *constant, const StreamingAvroType *type, const JsonbValue *value);
+static void append_record(Constant *constant, const StreamingAvroType *type, const JsonbValue *value);
+static void append_items(Constant *constant, const StreamingAvroType *type, const JsonbValue *value);
 static JsonbContainer *container_of(const StreamingAvroType *type, const JsonbValue *value, bool array);
 pg_noreturn static void unfit(const StreamingAvroType *type);
 
 void
 streaming_avro_constant(StringInfo buf, const StreamingAvroType *type, const JsonbValue *value)
 {
+	Constant	constant = {buf, MAX_CONSTANT};
+
+	append_value(&constant, type, value);
+}
+
+static void
+count(Constant *constant, int64 n)
+{
+	constant->left -= n;
+	if (constant->left < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a default of an Avro schema is too large"),
+				 errdetail("At most %d values and bytes are allowed.", MAX_CONSTANT)));
+}
+
+static void
+append_value(Constant *constant, const StreamingAvroType *type, const JsonbValue *value)
+{
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
+	count(constant, 1);
 	switch (type->kind)
 	{
 		case STREAMING_AVRO_NULL:
@@ -40,32 +72,32 @@ streaming_avro_constant(StringInfo buf, const StreamingAvroType *type, const Jso
 		case STREAMING_AVRO_BOOLEAN:
 			if (value->type != jbvBool)
 				unfit(type);
-			appendStringInfoChar(buf, value->val.boolean);
+			appendStringInfoChar(constant->buf, value->val.boolean);
 			break;
 		case STREAMING_AVRO_INT:
 		case STREAMING_AVRO_LONG:
-			streaming_avro_put_long(buf, whole_number(type, value));
+			streaming_avro_put_long(constant->buf, whole_number(type, value));
 			break;
 		case STREAMING_AVRO_FLOAT:
-			streaming_avro_put_float(buf, any_number(type, value));
+			streaming_avro_put_float(constant->buf, any_number(type, value));
 			break;
 		case STREAMING_AVRO_DOUBLE:
-			streaming_avro_put_double(buf, any_number(type, value));
+			streaming_avro_put_double(constant->buf, any_number(type, value));
 			break;
 		case STREAMING_AVRO_BYTES:
 		case STREAMING_AVRO_STRING:
 		case STREAMING_AVRO_FIXED:
-			append_bytes(buf, type, value);
+			append_bytes(constant, type, value);
 			break;
 		case STREAMING_AVRO_ENUM:
-			append_symbol(buf, type, value);
+			append_symbol(constant, type, value);
 			break;
 		case STREAMING_AVRO_RECORD:
-			append_record(buf, type, value);
+			append_record(constant, type, value);
 			break;
 		case STREAMING_AVRO_ARRAY:
 		case STREAMING_AVRO_MAP:
-			append_items(buf, type, value);
+			append_items(constant, type, value);
 			break;
 		case STREAMING_AVRO_UNION:
 
@@ -76,8 +108,8 @@ streaming_avro_constant(StringInfo buf, const StreamingAvroType *type, const Jso
 					continue;
 				if (i == 0 && value->type == jbvNull && type->types[0]->kind != STREAMING_AVRO_NULL)
 					continue;
-				streaming_avro_put_long(buf, i);
-				streaming_avro_constant(buf, type->types[i], value);
+				streaming_avro_put_long(constant->buf, i);
+				append_value(constant, type->types[i], value);
 				return;
 			}
 			unfit(type);
@@ -120,7 +152,7 @@ any_number(const StreamingAvroType *type, const JsonbValue *value)
 
 /* Bytes are characters, U+0000 to U+00FF. */
 static void
-append_bytes(StringInfo buf, const StreamingAvroType *type, const JsonbValue *value)
+append_bytes(Constant *constant, const StreamingAvroType *type, const JsonbValue *value)
 {
 	const char *string;
 	size_t		length;
@@ -131,15 +163,16 @@ append_bytes(StringInfo buf, const StreamingAvroType *type, const JsonbValue *va
 	string = pg_server_to_any(string, strlen(string),
 							  type->kind == STREAMING_AVRO_STRING ? PG_UTF8 : PG_LATIN1);
 	length = strlen(string);
+	count(constant, length);
 	if (type->kind == STREAMING_AVRO_FIXED && length != type->size)
 		unfit(type);
 	if (type->kind != STREAMING_AVRO_FIXED)
-		streaming_avro_put_long(buf, length);
-	appendBinaryStringInfo(buf, string, length);
+		streaming_avro_put_long(constant->buf, length);
+	appendBinaryStringInfo(constant->buf, string, length);
 }
 
 static void
-append_symbol(StringInfo buf, const StreamingAvroType *type, const JsonbValue *value)
+append_symbol(Constant *constant, const StreamingAvroType *type, const JsonbValue *value)
 {
 	if (value->type != jbvString)
 		unfit(type);
@@ -148,7 +181,7 @@ append_symbol(StringInfo buf, const StreamingAvroType *type, const JsonbValue *v
 		if (strlen(type->symbols[i]) == value->val.string.len &&
 			memcmp(type->symbols[i], value->val.string.val, value->val.string.len) == 0)
 		{
-			streaming_avro_put_long(buf, i);
+			streaming_avro_put_long(constant->buf, i);
 			return;
 		}
 	}
@@ -157,7 +190,7 @@ append_symbol(StringInfo buf, const StreamingAvroType *type, const JsonbValue *v
 
 /* What the default of a record leaves out has its own default. */
 static void
-append_record(StringInfo buf, const StreamingAvroType *type, const JsonbValue *value)
+append_record(Constant *constant, const StreamingAvroType *type, const JsonbValue *value)
 {
 	JsonbContainer *object = container_of(type, value, false);
 
@@ -167,16 +200,16 @@ append_record(StringInfo buf, const StreamingAvroType *type, const JsonbValue *v
 		JsonbValue	member;
 
 		if (getKeyJsonValueFromContainer(object, field->name, strlen(field->name), &member))
-			streaming_avro_constant(buf, field->type, &member);
+			append_value(constant, field->type, &member);
 		else if (field->default_value)
-			streaming_avro_constant(buf, field->type, field->default_value);
+			append_value(constant, field->type, field->default_value);
 		else
 			unfit(type);
 	}
 }
 
 static void
-append_items(StringInfo buf, const StreamingAvroType *type, const JsonbValue *value)
+append_items(Constant *constant, const StreamingAvroType *type, const JsonbValue *value)
 {
 	bool		array = type->kind == STREAMING_AVRO_ARRAY;
 	JsonbContainer *container = container_of(type, value, array);
@@ -185,7 +218,7 @@ append_items(StringInfo buf, const StreamingAvroType *type, const JsonbValue *va
 	JsonbValue	item;
 
 	if (JsonContainerSize(container) > 0)
-		streaming_avro_put_long(buf, JsonContainerSize(container));
+		streaming_avro_put_long(constant->buf, JsonContainerSize(container));
 	(void) JsonbIteratorNext(&iterator, &item, true);
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
@@ -193,12 +226,12 @@ append_items(StringInfo buf, const StreamingAvroType *type, const JsonbValue *va
 		{
 			StreamingAvroType key = {.kind = STREAMING_AVRO_STRING};
 
-			append_bytes(buf, &key, &item);
+			append_bytes(constant, &key, &item);
 		}
 		else if (token == WJB_ELEM || token == WJB_VALUE)
-			streaming_avro_constant(buf, type->types[0], &item);
+			append_value(constant, type->types[0], &item);
 	}
-	streaming_avro_put_long(buf, 0);
+	streaming_avro_put_long(constant->buf, 0);
 }
 
 static JsonbContainer *

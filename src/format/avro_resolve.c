@@ -7,7 +7,8 @@
  * converted to the reader's type, since the column's decides in the end.
  *
  * Records that contain themselves are resolved once for each pair of them; the
- * number of pairs is bounded, since a writer's schema may come from anywhere.
+ * number of pairs is bounded, and what they have together, since a writer's schema may
+ * come from anywhere: each of its many records may ask for all defaults of the reader's.
  */
 #include "postgres.h"
 
@@ -20,6 +21,9 @@
 /* Pairs of records. */
 #define MAX_PAIRS	10000
 
+/* Fields and bytes of defaults of all of them. */
+#define MAX_PARTS	(4 * STREAMING_AVRO_MAX_SCHEMA)
+
 typedef struct Pair
 {
 	StreamingAvroType *writer;
@@ -27,14 +31,21 @@ typedef struct Pair
 	StreamingAvroType *resolved;
 } Pair;
 
-static StreamingAvroType *resolve(List **pairs, StreamingAvroType *writer,
+typedef struct Resolution
+{
+	List	   *pairs;			/* of Pair */
+	int64		nparts;
+} Resolution;
+
+static StreamingAvroType *resolve(Resolution *resolution, StreamingAvroType *writer,
 								  StreamingAvroType *reader);
-static StreamingAvroType *resolve_branches(List **pairs, StreamingAvroType *writer,
+static StreamingAvroType *resolve_branches(Resolution *resolution, StreamingAvroType *writer,
 										   StreamingAvroType *reader);
 static StreamingAvroType *choose_branch(StreamingAvroType *writer, StreamingAvroType *reader);
-static StreamingAvroType *resolve_record(List **pairs, StreamingAvroType *writer,
+static StreamingAvroType *resolve_record(Resolution *resolution, StreamingAvroType *writer,
 										 StreamingAvroType *reader);
-static void add_constant(StreamingAvroType *record, const StreamingAvroField *field);
+static void count_parts(Resolution *resolution, int64 n);
+static void add_constant(Resolution *resolution, StreamingAvroType *record, const StreamingAvroField *field);
 static StreamingAvroType *resolve_enum(StreamingAvroType *writer, StreamingAvroType *reader);
 static bool is_compatible(const StreamingAvroType *writer, const StreamingAvroType *reader);
 static bool same_name(const StreamingAvroType *writer, const StreamingAvroType *reader);
@@ -46,24 +57,24 @@ static StreamingAvroType *never(const char *message);
 StreamingAvroType *
 streaming_avro_resolve(StreamingAvroType *writer, StreamingAvroType *reader)
 {
-	List	   *pairs = NIL;
+	Resolution	resolution = {NIL, 0};
 
-	return resolve(&pairs, writer, reader);
+	return resolve(&resolution, writer, reader);
 }
 
 static StreamingAvroType *
-resolve(List **pairs, StreamingAvroType *writer, StreamingAvroType *reader)
+resolve(Resolution *resolution, StreamingAvroType *writer, StreamingAvroType *reader)
 {
 	StreamingAvroType *resolved;
 
 	check_stack_depth();
 	if (writer->kind == STREAMING_AVRO_UNION)
-		return resolve_branches(pairs, writer, reader);
+		return resolve_branches(resolution, writer, reader);
 	if (reader->kind == STREAMING_AVRO_UNION)
 	{
 		StreamingAvroType *branch = choose_branch(writer, reader);
 
-		return branch ? resolve(pairs, writer, branch) :
+		return branch ? resolve(resolution, writer, branch) :
 			never(psprintf("the reader's union has no place for type %s",
 						   streaming_avro_type_name(writer)));
 	}
@@ -74,14 +85,14 @@ resolve(List **pairs, StreamingAvroType *writer, StreamingAvroType *reader)
 	switch (writer->kind)
 	{
 		case STREAMING_AVRO_RECORD:
-			return resolve_record(pairs, writer, reader);
+			return resolve_record(resolution, writer, reader);
 		case STREAMING_AVRO_ENUM:
 			return resolve_enum(writer, reader);
 		case STREAMING_AVRO_ARRAY:
 		case STREAMING_AVRO_MAP:
 			resolved = copy_type(writer);
 			resolved->types = palloc(sizeof(StreamingAvroType *));
-			resolved->types[0] = resolve(pairs, writer->types[0], reader->types[0]);
+			resolved->types[0] = resolve(resolution, writer->types[0], reader->types[0]);
 			return resolved;
 		default:
 			break;
@@ -102,13 +113,13 @@ resolve(List **pairs, StreamingAvroType *writer, StreamingAvroType *reader)
 }
 
 static StreamingAvroType *
-resolve_branches(List **pairs, StreamingAvroType *writer, StreamingAvroType *reader)
+resolve_branches(Resolution *resolution, StreamingAvroType *writer, StreamingAvroType *reader)
 {
 	StreamingAvroType *resolved = copy_type(writer);
 
 	resolved->types = palloc(sizeof(StreamingAvroType *) * Max(writer->n, 1));
 	for (int i = 0; i < writer->n; i++)
-		resolved->types[i] = resolve(pairs, writer->types[i], reader);
+		resolved->types[i] = resolve(resolution, writer->types[i], reader);
 	return resolved;
 }
 
@@ -133,30 +144,28 @@ choose_branch(StreamingAvroType *writer, StreamingAvroType *reader)
 }
 
 static StreamingAvroType *
-resolve_record(List **pairs, StreamingAvroType *writer, StreamingAvroType *reader)
+resolve_record(Resolution *resolution, StreamingAvroType *writer, StreamingAvroType *reader)
 {
 	StreamingAvroType *resolved;
 	bool	   *used;
 	Pair	   *pair;
 	ListCell   *lc;
 
-	foreach(lc, *pairs)
+	foreach(lc, resolution->pairs)
 	{
 		pair = lfirst(lc);
 		if (pair->writer == writer && pair->reader == reader)
 			return pair->resolved;
 	}
-	if (list_length(*pairs) >= MAX_PAIRS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("Avro schemas are too complex to be resolved")));
+	CHECK_FOR_INTERRUPTS();
+	count_parts(resolution, (int64) writer->n + reader->n);
 
 	resolved = copy_type(writer);
 	pair = palloc(sizeof(Pair));
 	pair->writer = writer;
 	pair->reader = reader;
 	pair->resolved = resolved;
-	*pairs = lappend(*pairs, pair);
+	resolution->pairs = lappend(resolution->pairs, pair);
 
 	resolved->name = reader->name;
 	resolved->n = 0;
@@ -179,17 +188,27 @@ resolve_record(List **pairs, StreamingAvroType *writer, StreamingAvroType *reade
 			continue;
 		used[k] = true;
 		field->name = reader->fields[k].name;
-		field->type = resolve(pairs, field->type, reader->fields[k].type);
+		field->type = resolve(resolution, field->type, reader->fields[k].type);
 	}
 	for (int k = 0; k < reader->n; k++)
 		if (!used[k])
-			add_constant(resolved, &reader->fields[k]);
+			add_constant(resolution, resolved, &reader->fields[k]);
 	return resolved;
+}
+
+static void
+count_parts(Resolution *resolution, int64 n)
+{
+	resolution->nparts += n;
+	if (list_length(resolution->pairs) >= MAX_PAIRS || resolution->nparts > MAX_PARTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("Avro schemas are too complex to be resolved")));
 }
 
 /* A field that the writer does not know has its default. */
 static void
-add_constant(StreamingAvroType *record, const StreamingAvroField *field)
+add_constant(Resolution *resolution, StreamingAvroType *record, const StreamingAvroField *field)
 {
 	StreamingAvroField *constant = &record->fields[record->n++];
 	StringInfoData bytes;
@@ -204,8 +223,10 @@ add_constant(StreamingAvroType *record, const StreamingAvroField *field)
 	}
 	initStringInfo(&bytes);
 	streaming_avro_constant(&bytes, field->type, field->default_value);
-	constant->constant = (const uint8_t *) bytes.data;
+	count_parts(resolution, bytes.len);
+	constant->constant = memcpy(palloc(Max(bytes.len, 1)), bytes.data, bytes.len);
 	constant->constant_length = bytes.len;
+	pfree(bytes.data);
 }
 
 static StreamingAvroType *

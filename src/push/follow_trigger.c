@@ -18,6 +18,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -235,6 +236,33 @@ push_one(Capture *capture, TriggerData *trigger)
 		push_change(capture, trigger->tg_trigslot, trigger->tg_newslot);
 }
 
+/* What a trigger behind ours adds would come to the stream, and go with the table's rows. */
+static void
+refuse_later_triggers(TriggerData *trigger)
+{
+	TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+	bool		later = false;
+
+	/* they are in the order in which they fire */
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		Trigger    *other = &triggers->triggers[i];
+
+		if (later && other->tgenabled != TRIGGER_DISABLED &&
+			TRIGGER_TYPE_MATCHES(other->tgtype, TRIGGER_TYPE_STATEMENT, TRIGGER_TYPE_BEFORE,
+								 TRIGGER_TYPE_TRUNCATE))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot truncate table \"%s\", which a continuous view follows",
+							RelationGetRelationName(trigger->tg_relation)),
+					 errdetail("Trigger \"%s\" could change it after its rows have been counted as gone.",
+							   other->tgname),
+					 errhint("Rename the trigger so that its name sorts before \"%s\".",
+							 trigger->tg_trigger->tgname)));
+		later |= other->tgoid == trigger->tg_trigger->tgoid;
+	}
+}
+
 /*
  * All rows go, also those that are younger than the transaction's snapshot.  The table is
  * locked, so nobody adds any.
@@ -274,7 +302,10 @@ streaming_capture_change(PG_FUNCTION_ARGS)
 
 	begin_capture(&capture, trigger->tg_relation, atooid(trigger->tg_trigger->tgargs[0]));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+	{
+		refuse_later_triggers(trigger);
 		push_all(&capture);
+	}
 	else if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		push_one(&capture, trigger);
 	else

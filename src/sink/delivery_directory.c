@@ -309,7 +309,7 @@ open_directory(const StreamingDelivery *base, const char *path, int elevel)
 
 	if (fd < 0)
 		ereport(elevel,
-				(errcode_for_file_access(),
+				(streaming_beneath_errcode(error),
 				 errmsg("could not open directory \"%s\": %s", path,
 						streaming_beneath_error(base->stream, error)),
 				 error == ENOENT || error == EACCES ?

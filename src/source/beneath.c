@@ -103,6 +103,13 @@ streaming_beneath_error(const StreamingStream *stream, int error)
 		"symbolic links are not followed" : strerror(error);
 }
 
+/* An argument of ereport, which is to begin with errno as it was. */
+int
+streaming_beneath_errcode(int error)
+{
+	return error == ELOOP ? errcode(ERRCODE_INSUFFICIENT_PRIVILEGE) : errcode_for_file_access();
+}
+
 /*
  * What of path is after that of the server; NULL if it is not beneath it, or
  * links are followed, so that path may be opened as it is.  Slashes may be

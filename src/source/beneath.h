@@ -35,6 +35,7 @@ extern int	streaming_beneath_stat(const StreamingStream *stream, int directory,
 								   const char *name, struct stat *st);
 
 /* strerror, but for ELOOP, which has one reason here. */
+extern int	streaming_beneath_errcode(int error);
 extern const char *streaming_beneath_error(const StreamingStream *stream, int error);
 
 #endif							/* STREAMING_BENEATH_H */

@@ -17,6 +17,7 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "source/beneath.h"
 #include "source/directory_numbers.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -312,7 +313,7 @@ batch_load(StreamingNumbers *numbers)
 	if (trouble != NULL)
 	{
 		errno = error;
-		ereport(ERROR, (errcode_for_file_access(), errmsg("%s", trouble)));
+		ereport(ERROR, (streaming_beneath_errcode(error), errmsg("%s", trouble)));
 	}
 
 	numbers->batch = MemoryContextAllocHuge(numbers->context, sizeof(StreamingFile) * Max(n, 1));

@@ -65,6 +65,7 @@
 
 #include "access/xact.h"
 #include "base/clock.h"
+#include "source/beneath.h"
 #include "source/directory_numbers.h"
 #include "source/directory_reader.h"
 #include "source/directory_watch.h"
@@ -761,7 +762,7 @@ set_trouble(DirectorySource *source, const char *message, int error, bool quiet)
 			return;
 		errno = error;
 		ereport(ERROR,
-				(error == 0 ? errcode(ERRCODE_FEATURE_NOT_SUPPORTED) : errcode_for_file_access(),
+				(error == 0 ? errcode(ERRCODE_FEATURE_NOT_SUPPORTED) : streaming_beneath_errcode(error),
 				 errmsg("%s", message)));
 	}
 

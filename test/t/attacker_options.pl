@@ -165,6 +165,18 @@ ok(wait_for($node, 'SELECT a FROM mallory.file_rows', 'inside'), 'nor does a vie
 ok(wait_for($node, q(SELECT last_error FROM streaming.stat_streams WHERE stream = 'mallory.files'::regclass), qr/symbolic links are ignored, such as/),
 	'which is told');
 like(refused('SELECT * FROM linked'), qr/could not read directory .*: symbolic links are not followed/, 'nor is a directory');
+foreach my $try ('SELECT * FROM mallory.linked', 'IMPORT FOREIGN SCHEMA link FROM SERVER landing INTO mallory')
+{
+	my (undef, undef, $stderr) = $node->psql('postgres', "SET ROLE mallory;\n\\set VERBOSITY sqlstate\n$try");
+	like($stderr, qr/ERROR:  42501/, "which is no error of ours: $try");
+}
+
+# Names of columns are compared with each other, so no more than a table may have.
+mkdir "$dir/wide";
+put_file("$dir/wide", 'x.csv', join(',', map { "name_$_" } 1 .. 300_000) . "\n");
+$node->safe_psql('postgres', "SET ROLE mallory; SET client_min_messages = error; IMPORT FOREIGN SCHEMA wide FROM SERVER landing INTO mallory");
+is($node->safe_psql('postgres', q(SELECT count(*), min(attname) FROM pg_attribute WHERE attrelid = 'mallory.wide'::regclass AND attnum > 0)), '1000|column1',
+	'a line of very many names is none of names');
 
 $node->safe_psql('postgres', q(INSERT INTO mallory.written VALUES ('x')));
 ok(wait_for($node, q(SELECT last_error FROM streaming.stat_sinks WHERE stream = 'mallory.written'::regclass), qr/symbolic links are not followed/),

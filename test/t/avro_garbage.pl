@@ -127,6 +127,35 @@ foreach my $deep ('[' x 100_000, '{"type":' x 50_000, '{"type": "array", "items"
 
 	like($stderr, qr/stack depth limit|invalid/, 'nesting without end is refused');
 }
+
+# Defaults that a short schema makes very many of: of each other, and of each record of a union.
+mkdir "$dir/defaults";
+my $doubled = '"null"';
+foreach my $level (1 .. 40)
+{
+	my $again = $level == 1 ? '"null"' : '"D' . ($level - 1) . '"';
+	my $default = $level == 1 ? 'null' : '{}';
+
+	$doubled = qq({"type": "record", "name": "D$level", "fields": [{"name": "l", "type": $doubled, "default": $default}, )
+	  . qq({"name": "r", "type": $again, "default": $default}]});
+}
+my $default = 'x' x 100;
+my $many = join ',', map { qq({"name": "f$_", "type": "string", "default": "$default"}) } 1 .. 3000;
+my %defaults = (
+	doubled => [ qq({"type": "record", "name": "R", "fields": [{"name": "d", "type": $doubled, "default": {}}]}), '{"type": "record", "name": "R", "fields": []}' ],
+	many    => [ qq({"type": "record", "name": "R", "fields": [$many]}), '[' . join(',', map { qq({"type": "record", "name": "W$_", "fields": []}) } 1 .. 5000) . ']' ],
+);
+foreach my $name (sort keys %defaults)
+{
+	my ($reader, $writer) = @{ $defaults{$name} };
+
+	open my $file, '>:raw', "$dir/defaults/$name.avro" or die "$dir/defaults/$name.avro: $!";
+	print $file container($writer, $name eq 'many' ? "\0" : '');
+	close $file or die "$dir/defaults/$name.avro: $!";
+	$node->safe_psql('postgres', "CREATE FOREIGN TABLE $name (d jsonb, f1 text) SERVER d OPTIONS (path 'defaults/$name.avro', format 'avro', avro_schema '$reader', on_error 'stop')");
+	my (undef, undef, $stderr) = $node->psql('postgres', "SET statement_timeout = '60s'; SELECT * FROM $name");
+	like($stderr, qr/too large|too complex/, "defaults are counted: $name");
+}
 is($node->safe_psql('postgres', 'SELECT 1'), '1', 'the server lives');
 
 $node->stop;
