@@ -121,6 +121,7 @@ OBJS = \
 	src/query/compile_partition.o \
 	src/query/compile_rows.o \
 	src/query/compile_union.o \
+	src/query/compile_values.o \
 	src/query/compile_weights.o \
 	src/query/event_time.o \
 	src/query/expand_views.o \
@@ -132,6 +133,7 @@ OBJS = \
 	src/query/mutable.o \
 	src/query/nest_joins.o \
 	src/query/normalize.o \
+	src/query/normalize_with.o \
 	src/query/partition_keys.o \
 	src/query/partition_leaves.o \
 	src/query/partition_sql.o \

@@ -91,9 +91,6 @@ extern void streaming_copies_begin(void);
 
 /* in normalize.c */
 
-/* WITH queries that are named like the relations of a stage get other names. */
-extern void streaming_rename_ctes(Query *query);
-
 /*
  * Rewrites query, in place, such that of it and of the subqueries in FROM each
  * does one thing that keeps state: see normalize.c.
@@ -115,6 +112,14 @@ extern void streaming_raise_columns(Query *query, Query *lower, Relids relids);
  * DISTINCT.
  */
 extern void streaming_split_final(Query *query, bool distinct);
+
+/* in normalize_with.c */
+
+/* WITH queries that are named like the relations of a stage get other names. */
+extern void streaming_rename_ctes(Query *query);
+
+/* WITH queries over streams are written where they are named. */
+extern void streaming_inline_ctes(Query *query);
 
 /* in compile.c */
 
