@@ -114,8 +114,14 @@ OBJS = \
 	src/query/bounds.o \
 	src/query/check.o \
 	src/query/compile.o \
+	src/query/compile_aggregation.o \
 	src/query/compile_bag.o \
+	src/query/compile_edge.o \
+	src/query/compile_join.o \
 	src/query/compile_partition.o \
+	src/query/compile_rows.o \
+	src/query/compile_union.o \
+	src/query/compile_values.o \
 	src/query/compile_weights.o \
 	src/query/event_time.o \
 	src/query/expand_views.o \
@@ -127,6 +133,10 @@ OBJS = \
 	src/query/mutable.o \
 	src/query/nest_joins.o \
 	src/query/normalize.o \
+	src/query/normalize_with.o \
+	src/query/partition_keys.o \
+	src/query/partition_leaves.o \
+	src/query/partition_sql.o \
 	src/query/session.o \
 	src/query/time_bound.o \
 	src/query/windows.o \

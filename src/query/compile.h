@@ -1,7 +1,7 @@
 /*
  * compile.h
- *		What the files of the compiler share: compile.c, compile_bag.c,
- *		compile_weights.c, event_time.c, mutable.c, session.c.
+ *		What the files of the compiler share: compile.c, compile_*.c, event_time.c,
+ *		mutable.c, session.c; partition.h has what is theirs of compile_partition.c.
  */
 #ifndef STREAMING_COMPILE_H
 #define STREAMING_COMPILE_H
@@ -91,9 +91,6 @@ extern void streaming_copies_begin(void);
 
 /* in normalize.c */
 
-/* WITH queries that are named like the relations of a stage get other names. */
-extern void streaming_rename_ctes(Query *query);
-
 /*
  * Rewrites query, in place, such that of it and of the subqueries in FROM each
  * does one thing that keeps state: see normalize.c.
@@ -116,30 +113,72 @@ extern void streaming_raise_columns(Query *query, Query *lower, Relids relids);
  */
 extern void streaming_split_final(Query *query, bool distinct);
 
+/* in normalize_with.c */
+
+/* WITH queries that are named like the relations of a stage get other names. */
+extern void streaming_rename_ctes(Query *query);
+
+/* WITH queries over streams are written where they are named. */
+extern void streaming_inline_ctes(Query *query);
+
 /* in compile.c */
 
 /* Type, typmod and collation of expr; of no key and no aggregate. */
 extern void streaming_fill_value(StreamingValue *value, char *name, Node *expr);
 
-/* Can partial results be combined?  distinct: DISTINCT inside it counts. */
-extern bool streaming_is_combinable(Aggref *aggref, bool distinct);
+extern bool streaming_is_aggregation(Query *query);
 
 /* Index of an equal node, or -1. */
 extern int	streaming_list_position(List *list, Node *node);
 
-extern char *streaming_deparse(Query *query);
+/* Lets rte be printed as a relation that is known by name only. */
+extern void streaming_name_relation(RangeTblEntry *rte, const char *name, List *columns);
+
+/* A stage's output rows are its keys, told apart by their bytes. */
+extern void streaming_keys_of_outputs(StreamingStage *stage);
+
+/* Compiles a query, normalized, into a stage, and those below it. */
+extern StreamingStage *streaming_compile_query(StreamingCompiler *compiler, Query *query);
+
+/* Does what a row becomes depend on the row alone, whenever it is looked at? */
+extern bool streaming_is_fixed(Query *query);
+
+/* streaming_refuse_mutable of a query whose input is bound. */
+extern void streaming_refuse_mutable_input(StreamingCompiler *compiler, Query *query);
+
+/* The number of a new stage. */
+extern StreamingStage *streaming_add_stage(StreamingCompiler *compiler);
+
+/* The outputs of a stage are those of query. */
+extern void streaming_fill_outputs(StreamingStage *stage, Query *query);
+
+/* in compile_rows.c */
 
 /* The columns of a stream, view, subquery or stage, as Vars of a relation 1. */
 extern List *streaming_columns_of(StreamingCompiler *compiler, RangeTblEntry *rte);
 
 /*
- * in flatten_joins.c: after a relation below joins of query has got a column more.
- * Joins lose their names and USING, which the deparser would print.
+ * The rows of what is below have a sign behind their columns that is no part of them.  So
+ * where query reads those of its relation rti as a whole, a subquery makes that a column.
  */
-extern void streaming_flatten_joins(Query *query);
+extern void streaming_bind_rows(StreamingCompiler *compiler, Query *query, int rti);
 
-/* Lets rte be printed as a relation that is known by name only. */
-extern void streaming_name_relation(RangeTblEntry *rte, const char *name, List *columns);
+/* in compile_edge.c */
+
+/* Subqueries in FROM that need a stage of their own become one. */
+extern void streaming_compile_below(StreamingCompiler *compiler, Query *query);
+
+/*
+ * Lets a subquery in FROM, which is a stage, be that stage's delta; or compiles
+ * it first.
+ */
+extern void streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte);
+
+/* The stage below the one input of query; NULL: that is a relation. */
+extern StreamingStage *streaming_stage_below(StreamingCompiler *compiler, Query *query);
+
+/* A relation of a query that is what stage hands up. */
+extern RangeTblEntry *streaming_delta_rte(StreamingStage *stage);
 
 /* May rows of the one input of query disappear? */
 extern bool streaming_input_is_signed(StreamingCompiler *compiler, Query *query);
@@ -158,40 +197,31 @@ extern StreamingEdge streaming_make_edge(StreamingCompiler *compiler, Query *que
 extern StreamingEdge streaming_make_counted_edge(StreamingCompiler *compiler, Query *query,
 												 StreamingValue *values, int nvalues);
 
-/* A stage's output rows are its keys, told apart by their bytes. */
-extern void streaming_keys_of_outputs(StreamingStage *stage);
-
-/* The stage below the one input of query; NULL: that is a relation. */
-extern StreamingStage *streaming_stage_below(StreamingCompiler *compiler, Query *query);
-
-/* Compiles a query, normalized, into a stage, and those below it. */
-extern StreamingStage *streaming_compile_query(StreamingCompiler *compiler, Query *query);
-
-/* Does what a row becomes depend on the row alone, whenever it is looked at? */
-extern bool streaming_is_fixed(Query *query);
-
-/* streaming_refuse_mutable of a query whose input is bound. */
-extern void streaming_refuse_mutable_input(StreamingCompiler *compiler, Query *query);
-
-/* The number of a new stage. */
-extern StreamingStage *streaming_add_stage(StreamingCompiler *compiler);
-
 extern void streaming_add_edge(StreamingStage *stage, StreamingEdge edge);
 
-/* A relation of a query that is what stage hands up. */
-extern RangeTblEntry *streaming_delta_rte(StreamingStage *stage);
+extern char *streaming_deparse(Query *query);
 
-/* The outputs of a stage are those of query. */
-extern void streaming_fill_outputs(StreamingStage *stage, Query *query);
+/* in compile_aggregation.c */
 
-/* Subqueries in FROM that need a stage of their own become one. */
-extern void streaming_compile_below(StreamingCompiler *compiler, Query *query);
+/* Can partial results be combined?  distinct: DISTINCT inside it counts. */
+extern bool streaming_is_combinable(Aggref *aggref, bool distinct);
+
+/* The stage of an aggregation over one input, normalized, what is below being compiled. */
+extern StreamingStage *streaming_compile_aggregation(StreamingCompiler *compiler, Query *query);
+
+/* in compile_union.c */
+
+/* Is query a UNION ALL whose branches all have inputs, and nothing else? */
+extern bool streaming_is_union_all(Query *query);
+
+/* Then: several inputs whose rows are the output of one stage. */
+extern StreamingStage *streaming_compile_union(StreamingCompiler *compiler, Query *query);
 
 /*
- * Lets a subquery in FROM, which is a stage, be that stage's delta; or compiles
- * it first.
+ * in flatten_joins.c: after a relation below joins of query has got a column more.
+ * Joins lose their names and USING, which the deparser would print.
  */
-extern void streaming_bind_subquery(StreamingCompiler *compiler, RangeTblEntry *rte);
+extern void streaming_flatten_joins(Query *query);
 
 /* in fold.c */
 
@@ -254,8 +284,6 @@ extern void streaming_bound_times(StreamingCompiler *compiler, List *conditions,
  * keeps its time zone; by days it is where rows are not taken back.
  */
 extern bool streaming_is_fixed_join(Query *query, bool is_signed);
-
-extern bool streaming_is_aggregation(Query *query);
 
 /*
  * in mutable.c: errors if query calls over rows that are kept what is not the same

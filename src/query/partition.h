@@ -1,0 +1,142 @@
+/*
+ * partition.h
+ *		What the files of queries over several inputs share: compile_partition.c,
+ *		compile_join.c, partition_leaves.c, partition_keys.c, partition_sql.c.
+ */
+#ifndef STREAMING_PARTITION_H
+#define STREAMING_PARTITION_H
+
+#include "lib/stringinfo.h"
+#include "query/compile.h"
+
+/* A query within the query, and those around it. */
+typedef struct Level
+{
+	Query	   *query;
+	struct Level *above;
+} Level;
+
+typedef struct Leaf
+{
+	Level	   *level;
+	int			rti;			/* in level->query */
+	bool		nullable;		/* an outer join may fill it with NULLs */
+	List	   *columns;		/* of Var: what the query reads of it, as of a relation 1 */
+	Oid			row_type;		/* it reads whole rows, which have this type; or Invalid */
+	List	   *names;			/* of String: then, those of the columns */
+	bool		dropped;		/* and others have been dropped */
+	bool		tableoid;		/* and their tableoid, which is */
+	Oid			relid;
+	List	   *keys;			/* of Expr: likewise */
+	Query	   *query;			/* SELECT <columns>, <keys> FROM leaf */
+} Leaf;
+
+/* Expressions over leaves that are equal where rows of these meet. */
+typedef struct KeyNode
+{
+	int			leaf;
+	Node	   *expr;			/* as of a relation 1 */
+	Oid			collation;
+	int			class;			/* number of the set of equal ones */
+} KeyNode;
+
+typedef struct Partition
+{
+	StreamingCompiler *compiler;
+	Query	   *query;
+	List	   *levels;			/* of Level: those that have leaves, outermost first */
+	List	   *leaves;			/* of Leaf */
+	List	   *nodes;			/* of KeyNode */
+	bool		whole;
+	bool		by_row;			/* see streaming_is_by_row */
+	int			depth;			/* levels above the one with the leaf (fold.c) */
+	int			nlevels;		/* of these, collected so far */
+} Partition;
+
+/* in partition_leaves.c */
+
+/* Adds query, which is within above, those within it, and their leaves to the partition. */
+extern void streaming_collect_level(Partition *partition, Query *query, Level *above);
+
+extern RangeTblEntry *streaming_leaf_rte(Leaf *leaf);
+
+/* The leaf that a Var at level names; its number, or -1. */
+extern int	streaming_leaf_of_var(Partition *partition, Level *level, Var *var);
+
+/* Sets what the query reads of its leaves. */
+extern void streaming_find_columns(Partition *partition);
+
+/*
+ * The names of a leaf's columns, as the query has them.  Behind these are the row as a
+ * whole and tableoid, if they are read.
+ */
+extern void streaming_leaf_name(Partition *partition, int i);
+
+/* What is not a column of a leaf becomes one, all of them having got their names. */
+extern void streaming_name_rows(Partition *partition);
+
+/* in partition_keys.c: sets the keys of leaves whose columns are known, or whole */
+extern void streaming_find_keys(Partition *partition);
+
+/* in partition_sql.c */
+
+/*
+ * "$leaf_<i>"(<names>) AS (SELECT <columns> FROM <rows>): what the query reads as its
+ * leaf.  Columns that it does not read are NULL.  more: nmore columns behind those.
+ */
+extern void streaming_append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, int nmore,
+								  const char *rows);
+
+/* The rows of an edge that close after $1 and until $2. */
+extern char *streaming_closing_rows(StreamingEdge *edge);
+
+/*
+ * The query over partitions: of those in $1, which are before their rows.  by_row: of those
+ * of rows that close, and each row has its weight behind it.
+ */
+extern char *streaming_partition_sql(Partition *partition, StreamingStage *stage,
+									 const char *query);
+
+/* Does each level take its rows from one relation, and by partition? */
+extern bool streaming_is_ordered(Partition *partition);
+
+/* Then, all partitions at once: their rows have their partition behind them. */
+extern char *streaming_ordered_sql(Partition *partition, StreamingStage *stage);
+
+/* The tids of rows that no longer matter; NULL: all do. */
+extern char *streaming_prune_sql(Partition *partition, StreamingStage *stage);
+
+/* in compile_join.c */
+
+/* The outer join of two leaves that is all that FROM has; or NULL. */
+extern JoinExpr *streaming_outer_join(Query *query);
+
+/*
+ * Does it compute the same whenever rows come or go?  Rows that have met none cannot be
+ * handed up for good where what they could meet is taken back.
+ */
+extern bool streaming_is_fixed_partition(Partition *partition);
+
+/* Has it the form of one whose rows that come can be joined with those that are kept? */
+extern bool streaming_is_join(Partition *partition);
+
+/*
+ * Is each row of the result made of one row of the first leaf, and of what it meets of the
+ * others in subqueries?
+ */
+extern bool streaming_is_by_row(Partition *partition);
+
+/*
+ * Where a join has a bound in event time, late rows are told before they are kept.
+ * Sets the compiler's leaf_times.  False: it is an outer join whose rows may always
+ * meet others.
+ */
+extern bool streaming_bound_leaves(Partition *partition);
+
+/* When rows of a join go. */
+extern void streaming_join_closes(Partition *partition, StreamingStage *stage);
+
+/* The statements of a join, whose leaves have got their names. */
+extern void streaming_join_statements(Partition *partition, StreamingStage *stage);
+
+#endif							/* STREAMING_PARTITION_H */

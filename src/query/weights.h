@@ -1,0 +1,60 @@
+/*
+ * weights.h
+ *		What compile_weights.c and compile_values.c share.
+ */
+#ifndef STREAMING_WEIGHTS_H
+#define STREAMING_WEIGHTS_H
+
+#include "query/compile.h"
+
+/* An argument of which the values are kept. */
+typedef struct ValueColumn
+{
+	Expr	   *expr;
+	Expr	   *filter;			/* of the only use that an ordered one has */
+	SortGroupClause *distinct;	/* what makes values equal; NULL: their bytes, and they
+								 * are ordered */
+} ValueColumn;
+
+/* Its values under a condition. */
+typedef struct ValueUse
+{
+	int			column;
+	Expr	   *filter;			/* NULL: all */
+} ValueUse;
+
+typedef struct StreamingWeights
+{
+	bool		is_signed;
+	int			nkeys;
+	List	   *columns;		/* of ValueColumn */
+	List	   *uses;			/* of ValueUse; their tags are 1, 2, ... */
+	Index		varno;			/* of the values in aggregates, where it is no relation
+								 * of the query */
+	StreamingStage *values;		/* NULL: there are no uses */
+	bool		changed;		/* there is something to rewrite */
+	List	   *extremes;		/* of Aggref, as rewritten, and */
+	List	   *extreme_columns;	/* of int */
+} StreamingWeights;
+
+/* in compile_weights.c */
+
+/* 0, an int8 */
+extern Expr *streaming_zero(void);
+
+/* Are values told apart by a tag? */
+extern bool streaming_has_tags(StreamingWeights *weights);
+
+/* Index, from 0, of a column among those of the values. */
+extern int	streaming_position_of(StreamingWeights *weights, int column);
+
+/*
+ * in compile_values.c: compiles the stage of the values.  Over rows that only appear a
+ * value is there or not, as a group without aggregates is; over others it is counted.
+ * owner: the aggregation, whose keys and event time are known.  partial: SELECT keys,
+ * aggregates.
+ */
+extern void streaming_compile_values(StreamingCompiler *compiler, StreamingWeights *weights,
+									 StreamingStage *owner, Query *partial);
+
+#endif							/* STREAMING_WEIGHTS_H */
