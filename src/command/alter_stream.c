@@ -31,6 +31,7 @@
 #include "base/attempt.h"
 #include "catalog/view.h"
 #include "query/program.h"
+#include "push/follow.h"
 #include "push/source_push.h"
 #include "shared/notify.h"
 #include "command/command.h"
@@ -246,7 +247,8 @@ check_stream(Oid relid, Node *stmt)
 	if (kind == STREAMING_SOURCE_PUSH)
 	{
 		streaming_push_create_tables(relid);
-		if (adds_constraint(relid, stmt))
+		/* changes that a table has had lack what was not captured yet, and nobody reads it there */
+		if (adds_constraint(relid, stmt) && !streaming_follow_is_stream(relid))
 			streaming_push_check_rows(relid);
 	}
 	streaming_workers_notify();
