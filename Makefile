@@ -48,6 +48,7 @@ OBJS = \
 	src/command/parts.o \
 	src/command/reachable.o \
 	src/command/row_type.o \
+	src/command/shown_names.o \
 	src/command/stream_options.o \
 	src/command/utility.o \
 	src/command/view_definition.o \

@@ -187,6 +187,14 @@ SELECT * FROM compare();
 DROP VIEW later, batch.later;
 ALTER TABLE purchases DROP COLUMN unused;
 ALTER TABLE customers DROP COLUMN added;
+-- a column that is never NULL: changes that are kept from before have no value of it
+CREATE DOMAIN known AS int NOT NULL CHECK (VALUE > 0);
+ALTER TABLE purchases ADD COLUMN grade known DEFAULT 3;
+CALL follow('later', 'SELECT grade, count(*), sum(grade) FROM live.purchases p GROUP BY 1');
+UPDATE purchases SET grade = 1 + id % 2;
+SELECT * FROM compare();
+DROP VIEW later, batch.later;
+ALTER TABLE purchases DROP COLUMN grade;
 UPDATE customers SET remark = 'fewer' WHERE id % 3 = 0;
 DELETE FROM purchases WHERE id % 5 = 0;
 SELECT * FROM compare();

@@ -48,3 +48,36 @@ SELECT view, status, last_error FROM streaming.views WHERE view IN ('joined'::re
 DROP FOREIGN TABLE s CASCADE;
 DROP SCHEMA other_names CASCADE;
 DROP FUNCTION f_old(int);
+
+-- what a view shows the names of keeps them: a row would be taken back as another one
+CREATE TYPE point_of AS (x int, y int);
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE FOREIGN TABLE s (id int, v int, p point_of, m mood) SERVER streaming;
+CREATE VIEW latest WITH (streaming.trigger = manual) AS SELECT DISTINCT ON (id) id, v, p, m FROM s ORDER BY id, v DESC;
+CREATE VIEW per_text WITH (streaming.trigger = manual) AS SELECT m::text AS m, count(*) AS n FROM latest GROUP BY 1;
+CREATE VIEW per_x WITH (streaming.trigger = manual) AS SELECT to_jsonb(p) -> 'x' AS x, count(*) AS n FROM latest GROUP BY 1;
+CREATE VIEW with_v WITH (streaming.trigger = manual) AS SELECT count(to_jsonb(l) -> 'v') AS n FROM latest l;
+CREATE VIEW comparing WITH (streaming.trigger = manual) AS
+    SELECT m, count(DISTINCT p) AS n, max(m), count(l) FILTER (WHERE m > 'sad' AND (p).x > 0) AS l FROM latest l GROUP BY m;
+INSERT INTO s VALUES (1, 1, (1, 1), 'sad'), (2, 1, (2, 2), 'glad');
+SELECT count(streaming.drain(view)) AS views FROM streaming.views;
+ALTER TYPE mood RENAME VALUE 'sad' TO 'blue';
+DROP VIEW per_text;
+ALTER TYPE point_of RENAME ATTRIBUTE x TO z;
+ALTER VIEW latest RENAME COLUMN v TO version;
+-- rows whose type has no name
+CREATE VIEW objects WITH (streaming.trigger = manual) AS SELECT to_jsonb(q) AS q FROM (SELECT m, count(*) AS n FROM latest GROUP BY m) q;
+DROP VIEW per_x, with_v;
+ALTER TYPE mood RENAME VALUE 'sad' TO 'blue';
+DROP VIEW objects;
+-- values that are compared, grouped and counted
+ALTER TYPE mood RENAME VALUE 'sad' TO 'blue';
+ALTER TYPE mood ADD VALUE 'sad';
+ALTER TYPE point_of RENAME ATTRIBUTE x TO z;
+ALTER VIEW latest RENAME COLUMN v TO version;
+ALTER FOREIGN TABLE s RENAME COLUMN v TO version;
+INSERT INTO s VALUES (1, 2, (3, 1), 'glad'), (2, 2, (2, 2), 'blue');
+SELECT streaming.drain('comparing');
+TABLE comparing ORDER BY m;
+DROP FOREIGN TABLE s CASCADE;
+DROP TYPE mood, point_of;

@@ -306,4 +306,9 @@
 #define ATTRIBUTE_GENERATED_VIRTUAL 'v'
 #endif
 
+/* lsyscache.h: other kinds of indexes have orders, too. */
+#if PG_VERSION_NUM >= 180000
+#define get_op_btree_interpretation get_op_index_interpretation
+#endif
+
 #endif							/* STREAMING_COMPAT_H */

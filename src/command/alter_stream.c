@@ -247,7 +247,8 @@ check_stream(Oid relid, Node *stmt)
 	if (kind == STREAMING_SOURCE_PUSH)
 	{
 		streaming_push_create_tables(relid);
-		/* rows of ours have been checked where they come from, and not as our owner */
+		/* rows of ours have been checked where they come from, and not as our owner; those
+		 * of a capture lack what was not captured yet */
 		if (!OidIsValid(streaming_internal_whole(relid)) && adds_constraint(relid, stmt))
 			streaming_push_check_rows(relid);
 	}

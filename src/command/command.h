@@ -105,6 +105,12 @@ extern void streaming_owner_changed(Oid relid, List *restricted);
 /* A column has been added to relid, or is about to be dropped. */
 extern void streaming_row_type_changed(Oid relid);
 
+/* in shown_names.c */
+
+/* A column, or an attribute, has been altered; a type of enumeration, likewise. */
+extern void streaming_column_altered(Oid relid, AttrNumber attno);
+extern void streaming_enum_altered(const AlterEnumStmt *stmt);
+
 /* in alter_stream.c */
 
 /*

@@ -295,6 +295,10 @@ after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 			if (OidIsValid(relid) && is_ours(relid))
 				streaming_workers_notify();
 			break;
+		case T_AlterEnumStmt:
+			if (streaming_is_installed())
+				streaming_enum_altered((AlterEnumStmt *) stmt);
+			break;
 		case T_CreatePublicationStmt:
 		case T_AlterPublicationStmt:
 			if (streaming_is_installed())
@@ -366,11 +370,13 @@ object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *
 
 	if (next_object_access)
 		next_object_access(access, classid, objid, subid, arg);
-	if (access != OAT_DROP && access != OAT_POST_CREATE)
+	if (access != OAT_DROP && access != OAT_POST_CREATE && access != OAT_POST_ALTER)
 		return;
 	if (!streaming_is_installed())
 		return;
-	if (classid == RelationRelationId && subid > 0)
+	if (classid == RelationRelationId && subid > 0 && access == OAT_POST_ALTER)
+		streaming_column_altered(objid, subid);
+	else if (classid == RelationRelationId && subid > 0)
 		streaming_row_type_changed(objid);
 	if (access != OAT_DROP)
 		return;
