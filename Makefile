@@ -154,6 +154,7 @@ OBJS = \
 	src/sink/sink.o \
 	src/sink/sink_call.o \
 	src/sink/sink_console.o \
+	src/sink/sink_cycle.o \
 	src/sink/sink_directory.o \
 	src/sink/sink_foreach.o \
 	src/sink/sink_foreach_batch.o \

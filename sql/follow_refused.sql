@@ -17,6 +17,11 @@ CREATE VIEW v WITH (streaming.follow = 'pg_class') AS SELECT count(*) FROM pg_cl
 CREATE VIEW v WITH (streaming.follow = 'all') AS SELECT count(*) FROM pg_class;
 CREATE VIEW v WITH (streaming.continuous) AS SELECT count(*) FROM t;
 CREATE VIEW v WITH (streaming.follow = 'all', streaming.sink = 't') AS SELECT id, v FROM t;
+CREATE TABLE back (id int PRIMARY KEY, v int);
+CREATE VIEW forth WITH (streaming.follow = 't', streaming.sink = 'back', streaming.trigger = 'manual') AS SELECT id, max(v) AS v FROM t GROUP BY id;
+CREATE VIEW v WITH (streaming.follow = 'back', streaming.sink = 't') AS SELECT id, max(v) + 1 AS v FROM back GROUP BY id;
+CREATE VIEW v WITH (streaming.follow = 'all', streaming.sink = 't') AS SELECT id, max(f.v) AS v FROM other JOIN forth f USING (id) GROUP BY id;
+DROP VIEW forth;
 
 -- queries
 CREATE VIEW v WITH (streaming.follow = 't') AS SELECT t FROM t;

@@ -367,12 +367,6 @@ check_followed(StreamingView *view)
 
 	foreach(lc, view->tables)
 		streaming_follow_check(lfirst_oid(lc), GetUserId());
-	if (list_member_oid(view->tables, view->sink.relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("continuous view cannot follow its sink \"%s\"",
-						get_rel_name(view->sink.relid)),
-				 errhint("Let it write to another table.")));
 }
 
 /* What output mode complete writes is all there is in a table. */

@@ -80,6 +80,9 @@ streaming_sink_check(StreamingProgram *program)
 {
 	const StreamingSinkRoutine *routine = routine_of(program);
 
+	/* what leaves for Kafka or a directory comes back, if at all, from outside */
+	if (routine == &streaming_sink_push || routine == &streaming_sink_table)
+		streaming_sink_check_cycle(program);
 	if (routine && routine->check)
 		routine->check(program);
 }

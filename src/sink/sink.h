@@ -80,6 +80,11 @@ extern StreamingSink *streaming_sink_open(StreamingProgram *program);
 /* An error if nobody can write to the column of a sink, with this name. */
 extern void streaming_sink_check_writable(const char *relation, const Form_pg_attribute att);
 
+/* in sink_cycle.c */
+
+/* An error if rows that the program writes to its sink come back to it. */
+extern void streaming_sink_check_cycle(StreamingProgram *program);
+
 /* in sink_table.c */
 extern const StreamingSinkRoutine streaming_sink_table;
 

@@ -10,8 +10,8 @@
  * the stream once; whoever reads it takes them when that commits, as rows of any
  * session.  A view is not run while those that read its sink are far behind
  * (streaming_push_must_wait): it waits without a lock and without its worker, which may
- * be the one that has to run them.  That ends as long as no view waits for itself, so
- * no view may get, by whatever way, rows that it has written.
+ * be the one that has to run them.  That ends as long as no view waits for itself
+ * (sink_cycle.c).
  */
 #include "postgres.h"
 
@@ -20,7 +20,6 @@
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 
-#include "catalog/view.h"
 #include "sink/sink_stream.h"
 
 typedef struct PushSink
@@ -29,59 +28,6 @@ typedef struct PushSink
 	StreamingStatement insert;
 	StreamingStreamRows *rows;	/* of a batch */
 } PushSink;
-
-/*
- * Do rows of relid, a stream or a view, come from those of stream?  Two views may have
- * been made at the same time that each alone is good; so this is asked again whenever
- * one is opened.
- */
-static bool
-comes_from(Oid relid, Oid stream, List **seen)
-{
-	ListCell   *lc;
-	ListCell   *input;
-
-	if (relid == stream)
-		return true;
-	if (list_member_oid(*seen, relid))
-		return false;
-	check_stack_depth();
-	*seen = lappend_oid(*seen, relid);
-	foreach(lc, streaming_catalog_views())
-	{
-		StreamingView *view = lfirst(lc);
-
-		if (view->view != relid && view->sink.relid != relid)
-			continue;
-		foreach(input, streaming_catalog_inputs(view->definition))
-		{
-			if (comes_from(lfirst_oid(input), stream, seen))
-				return true;
-		}
-	}
-	return false;
-}
-
-static void
-check_cycle(StreamingProgram *program, StreamingStream *stream)
-{
-	for (int i = 0; i < program->ninputs; i++)
-	{
-		Oid			input = program->inputs[i].relid;
-		List	   *seen = NIL;
-
-		if (!comes_from(input, stream->relid, &seen))
-			continue;
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a continuous view cannot write to a stream that its own rows come from"),
-				 input == stream->relid ?
-				 errdetail("It reads stream %s itself.", stream->name) :
-				 errdetail("It reads \"%s\", to which other continuous views bring rows of stream %s.",
-						   get_rel_name(input), stream->name),
-				 errhint("Let it write to another stream.")));
-	}
-}
 
 static void
 push_check(StreamingProgram *program)
@@ -101,7 +47,6 @@ push_check(StreamingProgram *program)
 						streaming_output_mode_name(program->output_mode)),
 				 errdetail("Rows that have been inserted into a stream cannot be changed."),
 				 errhint("Leave streaming.sink out and let other views read this one, whose changes they follow; or group by an event-time window of a column with a watermark and use streaming.output_mode = 'append'.")));
-	check_cycle(program, stream);
 	streaming_sink_stream_check(program, stream);
 }
 
