@@ -33,6 +33,7 @@
 #include "utils/syscache.h"
 
 #include "streaming.h"
+#include "catalog/extension.h"
 #include "catalog/view.h"
 #include "command/command.h"
 
@@ -183,7 +184,10 @@ streaming_column_altered(Oid relid, AttrNumber attno)
 		renamed = strcmp(NameStr(((Form_pg_attribute) GETSTRUCT(tuple))->attname), old) != 0;
 	systable_endscan(scan);
 	table_close(attributes, AccessShareLock);
-	if (renamed && OidIsValid(get_rel_type_id(relid)))
+	/* Who repairs our tables must not be asked what is in them. */
+	if (renamed && OidIsValid(get_rel_type_id(relid)) &&
+		get_rel_namespace(relid) != streaming_internal_namespace() &&
+		get_rel_namespace(relid) != streaming_catalog_namespace())
 		refuse_renaming(get_rel_type_id(relid), psprintf("column \"%s\"", old), get_rel_name(relid));
 }
 

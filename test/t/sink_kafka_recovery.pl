@@ -82,13 +82,14 @@ sub exactly_once
 	return is(join("\n", delivered()), join("\n", sort @expected), $test);
 }
 
-# The worker that waits at a stop point dies there and then, with all the rest.
+# The worker that waits at a stop point dies there and then, with all the rest; before the
+# postmaster, whose end would wake it, and might find it with a lock that others wait for.
 sub kill9_all
 {
 	my ($worker) = worker_pids($node, 'streaming delivery');
 	my $postmaster = $node->safe_psql('postgres', 'SELECT split_part(pg_read_file(\'postmaster.pid\'), E\'\\n\', 1)');
 
-	kill 'KILL', $postmaster, $worker;
+	kill 'KILL', $worker, $postmaster;
 	kill9_postmaster($node);
 	no_survivors($node);
 	return;
