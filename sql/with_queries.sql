@@ -30,5 +30,9 @@ SELECT * FROM plan('twice');
 SELECT * FROM plan('over_another');
 SELECT * FROM plan('reached');
 
+-- the only stream is in a WITH query that nothing names
+CREATE VIEW none WITH (streaming.trigger = 'manual') AS
+	WITH p AS (SELECT k FROM a) SELECT v.k, generate_series(1, v.k) FROM (VALUES (1), (2)) v (k);
+
 \set include :source '/sql/include/done.sql'
 \i :include

@@ -436,6 +436,17 @@ check_walker(Node *node, void *context)
 	return query_tree_walker(query, check_walker, context, 0);
 }
 
+void
+streaming_require_input(Query *query)
+{
+	if (streaming_contains_input((Node *) query))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("continuous view reads no stream"),
+			 errhint("Select from a foreign table of a kafka, directory or streaming server, or from another continuous view; let the view follow ordinary tables with the option \"streaming.follow\"; or use a materialized view.")));
+}
+
 List *
 streaming_query_check(Query *query)
 {
@@ -447,11 +458,7 @@ streaming_query_check(Query *query)
 				 errmsg("continuous views do not support a stream inside the ordinary view \"%s\"",
 						search.hidden_in),
 				 errhint("Drop the view and create it again.")));
-	if (search.count == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("continuous view reads no stream"),
-				 errhint("Select from a foreign table of a kafka, directory or streaming server, or from another continuous view; let the view follow ordinary tables with the option \"streaming.follow\"; or use a materialized view.")));
+	streaming_require_input(query);
 	(void) check_walker((Node *) query, NULL);
 	return search.relids;
 }

@@ -522,6 +522,7 @@ compile(Query *query, int32 id, List *tables, const StreamingSinkSpec *sink, int
 	open_inputs(program, streaming_query_check(query), mode);
 	streaming_rename_ctes(query);
 	streaming_normalize(query);
+	streaming_require_input(query); /* those in a WITH query that nothing names are gone */
 	(void) count_nodes((Node *) query, &compiler.max_stages);
 	program->stages = palloc0(sizeof(StreamingStage) * compiler.max_stages);
 	compile_top(&compiler, query);

@@ -65,6 +65,9 @@ extern bool streaming_rte_is_input(RangeTblEntry *rte);
 
 /* Is there one below node, a query or an expression, or behind rte? */
 extern bool streaming_contains_input(Node *node);
+
+/* An error if there is none in query. */
+extern void streaming_require_input(Query *query);
 extern bool streaming_rte_contains_input(RangeTblEntry *rte);
 
 /* Is there a sublink (EXISTS, IN, scalar) over an input in an expression? */
