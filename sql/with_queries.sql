@@ -13,6 +13,7 @@ CALL keep('over_another', 'WITH p AS (SELECT k, x FROM a WHERE x > 1), q AS MATE
 CALL keep('in_subquery', 'SELECT id FROM b WHERE k IN (WITH p AS (SELECT k FROM a WHERE x > 2) SELECT k FROM p)');
 CALL keep('of_values', 'WITH v (k, name) AS (VALUES (1, ''one''), (2, ''two'')) SELECT name, count(*) AS n FROM a JOIN v USING (k) GROUP BY name');
 CALL keep('not_named', 'WITH p AS (SELECT k FROM a) SELECT k, y FROM b');
+CALL keep('not_named_below', 'SELECT id FROM b WHERE k IN (WITH p AS (SELECT k FROM a), q AS (SELECT k FROM p) SELECT v.k FROM (VALUES (1), (2)) v (k))');
 CALL keep('reached', 'WITH RECURSIVE r (k) AS (SELECT k FROM a WHERE id = 1 UNION SELECT b.y FROM b JOIN r USING (k)) SELECT k FROM r');
 CALL keep('steps', 'WITH RECURSIVE r (k, depth) AS (SELECT k, 0 FROM a WHERE x = 2 UNION ALL SELECT b.y, depth + 1 FROM b JOIN r USING (k) WHERE depth < 2) SELECT k, depth, count(*) AS n FROM r GROUP BY k, depth');
 CALL keep('series', 'WITH RECURSIVE r AS (SELECT id, k AS i FROM a WHERE id < 9 UNION ALL SELECT id, i - 1 FROM r WHERE i > 0) SELECT * FROM r');

@@ -520,9 +520,10 @@ compile(Query *query, int32 id, List *tables, const StreamingSinkSpec *sink, int
 	program->sink = *sink;
 	program->order_by = order_of(query);
 	open_inputs(program, streaming_query_check(query), mode);
+	streaming_drop_unused_ctes(query);
+	streaming_require_input(query);
 	streaming_rename_ctes(query);
 	streaming_normalize(query);
-	streaming_require_input(query); /* those in a WITH query that nothing names are gone */
 	(void) count_nodes((Node *) query, &compiler.max_stages);
 	program->stages = palloc0(sizeof(StreamingStage) * compiler.max_stages);
 	compile_top(&compiler, query);

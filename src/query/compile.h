@@ -118,6 +118,9 @@ extern void streaming_split_final(Query *query, bool distinct);
 
 /* in normalize_with.c */
 
+/* WITH queries that nothing names are not run, and go. */
+extern void streaming_drop_unused_ctes(Query *query);
+
 /* WITH queries that are named like the relations of a stage get other names. */
 extern void streaming_rename_ctes(Query *query);
 

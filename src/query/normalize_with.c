@@ -19,6 +19,12 @@ typedef struct CteContext
 	char	   *name;			/* it is to have */
 } CteContext;
 
+typedef struct UncountContext
+{
+	List	   *ctes;			/* beside the one that goes */
+	int			level;			/* of the node below them */
+} UncountContext;
+
 static bool
 inline_walker(Node *node, CteContext *context)
 {
@@ -119,6 +125,68 @@ streaming_rename_ctes(Query *query)
 	int			count = 0;
 
 	(void) rename_ctes((Node *) query, &count);
+}
+
+/* A WITH query goes, and with it what it names of those beside it. */
+static bool
+uncount_walker(Node *node, UncountContext *context)
+{
+	ListCell   *lc;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		foreach(lc, context->ctes)
+		{
+			CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+			if (rte->rtekind == RTE_CTE && (int) rte->ctelevelsup == context->level &&
+				strcmp(rte->ctename, cte->ctename) == 0)
+				cte->cterefcount--;
+		}
+		return false;
+	}
+	if (IsA(node, Query))
+	{
+		context->level++;
+		(void) query_tree_walker((Query *) node, uncount_walker, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+		context->level--;
+		return false;
+	}
+	return expression_tree_walker(node, uncount_walker, context);
+}
+
+static bool
+drop_unused_ctes(Node *node, void *unused)
+{
+	Query	   *query = (Query *) node;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, drop_unused_ctes, unused);
+	/* one names only those before it */
+	for (int i = list_length(query->cteList) - 1; i >= 0; i--)
+	{
+		CommonTableExpr *cte = list_nth_node(CommonTableExpr, query->cteList, i);
+		UncountContext context = {NIL, 0};
+
+		if (cte->cterefcount > 0)
+			continue;
+		context.ctes = query->cteList = list_delete_nth_cell(query->cteList, i);
+		(void) uncount_walker(cte->ctequery, &context);
+	}
+	return query_tree_walker(query, drop_unused_ctes, unused, 0);
+}
+
+void
+streaming_drop_unused_ctes(Query *query)
+{
+	(void) drop_unused_ctes((Node *) query, NULL);
 }
 
 /* What is written twice is evaluated twice. */
