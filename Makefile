@@ -106,6 +106,7 @@ OBJS = \
 	src/kafka.o \
 	src/kafka_property.o \
 	src/push/follow.o \
+	src/push/follow_tables.o \
 	src/push/follow_trigger.o \
 	src/push/push_position.o \
 	src/push/push_scan.o \

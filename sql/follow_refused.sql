@@ -37,7 +37,6 @@ CREATE TABLE parent (id int);
 CREATE TABLE child () INHERITS (parent);
 CREATE UNLOGGED TABLE forgetful (id int);
 CREATE MATERIALIZED VIEW materialized AS SELECT 1 AS id;
-CREATE VIEW v WITH (streaming.follow = 'all') AS SELECT count(*) FROM whole;
 CREATE VIEW v WITH (streaming.follow = 'all') AS SELECT count(*) FROM part;
 CREATE VIEW v WITH (streaming.follow = 'all') AS SELECT count(*) FROM parent;
 CREATE VIEW v WITH (streaming.follow = 'all') AS SELECT count(*) FROM child;

@@ -433,7 +433,9 @@ wrong_reference(StreamingView *view)
 		wrong = "sink";
 	foreach(lc, view->tables)
 	{
-		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
+		char		relkind = get_rel_relkind(lfirst_oid(lc));
+
+		if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
 			wrong = "tables";
 	}
 	if (wrong && is_dropped(view->view))

@@ -277,6 +277,9 @@ check_drop(DropStmt *stmt)
 					streaming_refuse_internal(relid, NULL);
 				break;
 			case OBJECT_TRIGGER:
+				if (OidIsValid(relid))
+					streaming_follow_check_drop_trigger(relid, strVal(llast((List *) lfirst(lc))));
+				pg_fallthrough;
 			case OBJECT_RULE:
 				refuse_on_view(name, "dropping their triggers and rules",
 							   "Drop the view and create it again.");

@@ -16,6 +16,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"	/* get_database_oid since 19 */
 #include "catalog/pg_extension.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/dbcommands.h"	/* get_database_oid before */
 #include "commands/defrem.h"
@@ -29,6 +30,7 @@
 
 #include "streaming.h"
 #include "shared/notify.h"
+#include "push/follow.h"
 #include "worker/worker.h"
 #include "command/command.h"
 
@@ -238,19 +240,44 @@ before(Node *stmt)
 	return relid;
 }
 
+/* After ALTER TABLE of relid, of which partitions may be followed tables'. */
+static void
+partitions_altered(Oid relid, AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_DetachPartition)
+			streaming_follow_detached(relid, find_relation(((PartitionCmd *) cmd->def)->name));
+	}
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		streaming_follow_partitions_changed(relid);
+}
+
 /* relid: what before returned; restricted: of streaming_owner_changing */
 static void
 after(Node *stmt, Oid relid, bool owner_changed, List *restricted)
 {
 	switch (nodeTag(stmt))
 	{
+		case T_CreateStmt:
+			if (((CreateStmt *) stmt)->partbound && streaming_is_installed())
+				streaming_follow_partitions_changed(find_relation(((CreateStmt *) stmt)->relation));
+			break;
 		case T_CreateForeignTableStmt:
 			relid = find_relation(((CreateForeignTableStmt *) stmt)->base.relation);
+			if (((CreateForeignTableStmt *) stmt)->base.partbound && streaming_is_installed())
+				streaming_follow_partitions_changed(relid);
 			pg_fallthrough;
 		case T_AlterTableStmt:
 		case T_RenameStmt:
 			if (OidIsValid(relid) && streaming_is_installed())
 				streaming_check_relation(relid, stmt);
+			if (OidIsValid(relid) && IsA(stmt, AlterTableStmt) && streaming_is_installed())
+				partitions_altered(relid, (AlterTableStmt *) stmt);
 			if (OidIsValid(relid) && is_ours(relid))
 				streaming_workers_notify();
 			if (OidIsValid(relid) && owner_changed)
@@ -383,6 +410,9 @@ object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *
 
 	switch (classid)
 	{
+		case TriggerRelationId:
+			streaming_follow_trigger_dropped(objid);
+			break;
 		case RelationRelationId:
 			if (subid == 0)
 				streaming_relation_dropped(objid);

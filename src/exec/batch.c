@@ -980,6 +980,20 @@ end_inputs(StreamingViewState *state, StreamingBatchResult *result)
 		streaming_stage_expect(state->stages[0], result->input_rows, state->stages[0]->ngroups);
 }
 
+/*
+ * A first batch reads tables that are followed with its snapshot: their partitions stay as
+ * they are from before it.
+ */
+static void
+lock_partitions(StreamingViewState *state)
+{
+	for (int i = 0; state->progress.batch_id == 0 && i < state->program->ninputs; i++)
+	{
+		if (state->program->inputs[i].is_table)
+			(void) streaming_follow_members(state->program->inputs[i].relid, AccessShareLock);
+	}
+}
+
 bool
 streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResult *result)
 {
@@ -1012,6 +1026,7 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 		return false;
 	}
 
+	lock_partitions(state);
 	for (int i = 0; i < state->program->ninputs; i++)
 		streaming_input_prepare(state->inputs[i]);
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -34,13 +34,9 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_rewrite.h"
-#include "catalog/pg_trigger.h"
-#include "commands/trigger.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -60,13 +56,11 @@
 #include "catalog/object_name.h"
 #include "push/source_push.h"
 
-#define TRIGGER_FUNCTION	"capture_change"
 #define LOCK_WAIT			"1s"	/* at most for each lock on a part of a capture */
 
 static bool has_columns(Oid stream, Oid table, List *columns);
 static Oid	make_stream(Oid table, List *columns);
 static void adapt_stream(Oid stream, Oid table, List *columns);
-static void make_triggers(Oid table, Oid stream);
 
 /* ---------------------------------------------------------------------------
  * The stream of a table's changes
@@ -205,42 +199,16 @@ follower_name(Oid stream)
 	return name;
 }
 
+bool
+streaming_follow_is_needed(Oid stream)
+{
+	return follower_name(stream) != NULL;
+}
+
 /* ---------------------------------------------------------------------------
  * What can be followed, and by whom
  * ---------------------------------------------------------------------------
  */
-
-static void
-refuse_table(Oid table, const char *detail, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("continuous views cannot follow table \"%s\"", get_rel_name(table)),
-			 errdetail("%s", detail),
-			 errhint("%s", hint)));
-}
-
-/* Triggers of a statement see what is written to the table that it names, or none at all. */
-static void
-check_kind(Oid table)
-{
-	Relation	rel = table_open(table, AccessShareLock);
-	Form_pg_class form = rel->rd_rel;
-
-	if (form->relkind == RELKIND_PARTITIONED_TABLE || form->relispartition)
-		refuse_table(table, form->relispartition ? "It is a partition, and rows come to it that are written to the whole." :
-					 "It is partitioned, and rows can be written to its partitions.",
-					 "Let the table be read as it is: leave it out of streaming.follow.");
-	if (form->relkind != RELKIND_RELATION)
-		refuse_table(table, "It is no ordinary table.", "Leave it out of streaming.follow.");
-	if (has_subclass(table) || has_superclass(table))
-		refuse_table(table, "It inherits from another table, or another one from it.",
-					 "Let the table be read as it is: leave it out of streaming.follow.");
-	if (form->relpersistence != RELPERSISTENCE_PERMANENT)
-		refuse_table(table, "It is not logged, and loses its rows in a crash without saying so.",
-					 "Use ALTER TABLE ... SET LOGGED, or leave it out of streaming.follow.");
-	table_close(rel, NoLock);
-}
 
 static void
 refuse_policies(Oid table, Oid user)
@@ -264,7 +232,7 @@ streaming_follow_check(Oid table, Oid user)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for table %s", get_rel_name(table)),
 				 errdetail("To follow a table takes the privileges SELECT and TRIGGER on it.")));
-	check_kind(table);
+	streaming_follow_check_kind(table);
 	refuse_policies(table, user);
 }
 
@@ -315,8 +283,9 @@ streaming_follow_capture(Oid table, Oid definition, Oid user)
 		StreamingOwnerRights rights;
 
 		LockRelationOid(table, ShareRowExclusiveLock);
+		(void) streaming_follow_members(table, ShareRowExclusiveLock);
 		AcceptInvalidationMessages();
-		check_kind(table);
+		streaming_follow_check_kind(table);
 		stream = streaming_follow_stream(table);
 		streaming_owner_rights_begin(&rights);
 		if (!OidIsValid(stream))
@@ -335,7 +304,7 @@ append_column(StringInfo buf, Oid table, AttrNumber attnum)
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 
 	if (att->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
-		refuse_table(table, psprintf("Column \"%s\" is a virtual generated column, which is not stored.",
+		streaming_follow_refuse(table, psprintf("Column \"%s\" is a virtual generated column, which is not stored.",
 									 NameStr(att->attname)),
 					 "Write the expression into the query, or make the column STORED.");
 	appendStringInfo(buf, "c%d %s", attnum,
@@ -370,7 +339,7 @@ make_stream(Oid table, List *columns)
 	CommandCounterIncrement();
 	stream = get_relname_relid(name, namespace);
 	streaming_internal_adopt(stream, table);
-	make_triggers(table, stream);
+	streaming_follow_make_triggers(table, stream);
 	return stream;
 }
 
@@ -400,64 +369,17 @@ adapt_stream(Oid stream, Oid table, List *columns)
 	CommandCounterIncrement();
 }
 
-static TriggerTransition *
-transition(char *name, bool is_new)
-{
-	TriggerTransition *result = makeNode(TriggerTransition);
-
-	result->name = name;
-	result->isNew = is_new;
-	result->isTable = true;
-	return result;
-}
-
-/* transitions: of TriggerTransition; fires: TRIGGER_FIRES_xxx */
-static void
-make_trigger(Oid table, Oid stream, const char *name, int16 events, bool row, List *transitions,
-			 char fires)
-{
-	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
-	ObjectAddress trigger;
-	ObjectAddress whole;
-
-	/* behind those of others, which may change the table before a TRUNCATE */
-	stmt->trigname = psprintf("~streaming_follow_%s", name);
-	stmt->funcname = list_make2(makeString(STREAMING_INTERNAL_SCHEMA), makeString(TRIGGER_FUNCTION));
-	stmt->args = list_make1(makeString(psprintf("%u", stream)));
-	stmt->row = row;
-	stmt->timing = events == TRIGGER_TYPE_TRUNCATE ? TRIGGER_TYPE_BEFORE : TRIGGER_TYPE_AFTER;
-	stmt->events = events;
-	stmt->transitionRels = transitions;
-	trigger = CreateTriggerFiringOn(stmt, NULL, table, InvalidOid, InvalidOid, InvalidOid,
-									InvalidOid, InvalidOid, NULL, true, false, fires);
-	ObjectAddressSet(whole, RelationRelationId, stream);
-	recordDependencyOn(&trigger, &whole, DEPENDENCY_INTERNAL);
-	CommandCounterIncrement();
-}
-
-static void
-make_triggers(Oid table, Oid stream)
-{
-	make_trigger(table, stream, "insert", TRIGGER_TYPE_INSERT, false,
-				 list_make1(transition("new", true)), TRIGGER_FIRES_ON_ORIGIN);
-	make_trigger(table, stream, "update", TRIGGER_TYPE_UPDATE, false,
-				 list_make2(transition("old", false), transition("new", true)),
-				 TRIGGER_FIRES_ON_ORIGIN);
-	make_trigger(table, stream, "delete", TRIGGER_TYPE_DELETE, false,
-				 list_make1(transition("old", false)), TRIGGER_FIRES_ON_ORIGIN);
-	make_trigger(table, stream, "replica",
-				 TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, true, NIL,
-				 TRIGGER_FIRES_ON_REPLICA);
-	make_trigger(table, stream, "truncate", TRIGGER_TYPE_TRUNCATE, false, NIL,
-				 TRIGGER_FIRES_ALWAYS);
-}
-
 /* False: somebody has the table locked. */
 static bool
 release(Oid table, Oid stream)
 {
-	if (!ConditionalLockRelationOid(table, AccessExclusiveLock))
-		return false;
+	ListCell   *lc;
+
+	foreach(lc, streaming_follow_members(table, NoLock))
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessExclusiveLock))
+			return false;
+	}
 	AcceptInvalidationMessages();
 	if (streaming_follow_stream(table) == stream && follower_name(stream) == NULL)
 		streaming_internal_drop(stream);
@@ -506,16 +428,20 @@ streaming_follow_release(void)
  * ---------------------------------------------------------------------------
  */
 
-/* The first view that follows relid; NULL: none does, or the user has no say there. */
+/*
+ * The first view that follows relid, or what it is a partition of; NULL: none does, or the
+ * user has no say there.
+ */
 static char *
 follower_of(Oid relid)
 {
+	char		relkind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
 	Oid			stream;
 
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION ||
+	if ((relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE) ||
 		!object_ownercheck(RelationRelationId, relid, GetUserId()))
 		return NULL;
-	stream = streaming_follow_stream(relid);
+	stream = streaming_follow_stream(streaming_follow_root(relid));
 	return OidIsValid(stream) ? follower_name(stream) : NULL;
 }
 
@@ -537,7 +463,22 @@ refuse_alter(Oid relid, const char *what, const char *hint)
 void
 streaming_follow_refuse_child(Oid relid)
 {
+	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		return;
 	refuse_alter(relid, "let a table inherit from", HINT_DROP);
+}
+
+/*
+ * What it brings appears to readers of the table by its commit, and to views by the stream.
+ * Who reads the table to begin with is kept out, see follow_tables.c.
+ */
+static void
+check_attach(Oid relid, PartitionCmd *cmd)
+{
+	refuse_alter(RangeVarGetRelid(cmd->name, NoLock, true), "change the parents or children of",
+				 HINT_DROP);
+	if (follower_of(relid))
+		LockRelationOid(relid, AccessExclusiveLock);
 }
 
 /* Is it one of ours, whatever it is called by now? */
@@ -546,7 +487,7 @@ is_capture_trigger(Oid relid, const char *name)
 {
 	Relation	rel = table_open(relid, NoLock);
 	TriggerDesc *triggers = rel->trigdesc;
-	char	   *stream = psprintf("%u", streaming_follow_stream(relid));
+	char	   *stream = psprintf("%u", streaming_follow_stream(streaming_follow_root(relid)));
 	bool		is = false;
 
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)
@@ -573,12 +514,19 @@ check_trigger(Oid relid, const char *name)
 					 "Say USER, or name triggers, instead of ALL; or set session_replication_role to \"replica\".");
 }
 
+void
+streaming_follow_check_drop_trigger(Oid relid, const char *name)
+{
+	check_trigger(relid, name);
+}
+
 /* Does the stream have the column? */
 static bool
 is_captured(Oid relid, const char *column)
 {
-	Oid			stream = streaming_follow_stream(relid);
-	AttrNumber	attnum = get_attnum(relid, column);
+	Oid			root = streaming_follow_root(relid);
+	Oid			stream = streaming_follow_stream(root);
+	AttrNumber	attnum = get_attnum(root, column);
 
 	return OidIsValid(stream) && attnum > 0 &&
 		get_attnum(stream, psprintf("c%d", attnum)) != InvalidAttrNumber;
@@ -601,7 +549,12 @@ streaming_follow_check_alter(Oid relid, const AlterTableStmt *stmt)
 				other = (RangeVar *) cmd->def;
 				break;
 			case AT_AttachPartition:
-				other = ((PartitionCmd *) cmd->def)->name;
+				check_attach(relid, (PartitionCmd *) cmd->def);
+				break;
+			case AT_DetachPartition:
+				if (((PartitionCmd *) cmd->def)->concurrent)
+					refuse_alter(relid, "detach a partition concurrently from",
+								 "Say DETACH PARTITION without CONCURRENTLY.");
 				break;
 			case AT_SetUnLogged:
 				refuse_alter(relid, "change the persistence of", HINT_DROP);

@@ -10,6 +10,8 @@
  *	"$sign"		1: the row has appeared, -1: it has disappeared
  *	c<n>		column number n of t, if some view reads it
  *
+ * A partitioned table is followed as a whole; its partitions have the triggers, too.
+ *
  * It is a part of t, and the definitions of the views depend on it: the coordinator drops
  * it when none does.
  */
@@ -18,6 +20,7 @@
 
 #include "access/tupdesc.h"
 #include "nodes/parsenodes.h"
+#include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
 /* Column "$sign" of a stream of changes. */
@@ -59,8 +62,51 @@ extern void streaming_follow_check_captured(Oid table, Oid definition);
  */
 extern bool streaming_follow_release(void);
 
+/* Does a view need the stream? */
+extern bool streaming_follow_is_needed(Oid stream);
+
 /* Before ALTER TABLE of relid, and before it gets children: errors if changes would be missed. */
 extern void streaming_follow_check_alter(Oid relid, const AlterTableStmt *stmt);
 extern void streaming_follow_refuse_child(Oid relid);
+
+/* Before DROP TRIGGER name ON relid: errors if changes are captured by it. */
+extern void streaming_follow_check_drop_trigger(Oid relid, const char *name);
+
+/* in follow_tables.c */
+
+/* table, or the partitioned table that it is in the end a partition of */
+extern Oid	streaming_follow_root(Oid table);
+
+/* table and, if it is partitioned, all its partitions (of Oid), with that lock on each. */
+extern List *streaming_follow_members(Oid table, LOCKMODE lockmode);
+
+/* An error: table cannot be followed. */
+extern void streaming_follow_refuse(Oid table, const char *detail, const char *hint);
+
+/* Errors if what kind of table it is, or what it has for partitions, forbids to follow it. */
+extern void streaming_follow_check_kind(Oid table);
+
+/* Lets stream capture what changes in table, and waits for who writes to it. */
+extern void streaming_follow_make_triggers(Oid table, Oid stream);
+
+/*
+ * After relid has been made or altered: if it is, or is a partition of, a table that is
+ * followed, the rows of partitions that have come to it appear.
+ */
+extern void streaming_follow_partitions_changed(Oid relid);
+
+/* After partition has been detached from parent: its rows disappear. */
+extern void streaming_follow_detached(Oid parent, Oid partition);
+
+/* Before a trigger is dropped: if that is because a partition is, its rows disappear. */
+extern void streaming_follow_trigger_dropped(Oid trigger);
+
+/* in follow_trigger.c */
+
+/*
+ * Pushes all rows of table, root being its streaming_follow_root, with that sign.  The
+ * caller has locked the table against writers.
+ */
+extern void streaming_follow_push_all(Relation table, Oid root, Oid stream, int sign);
 
 #endif							/* STREAMING_FOLLOW_H */

@@ -56,8 +56,23 @@ typedef struct Transition
 
 PG_FUNCTION_INFO_V1(streaming_capture_change);
 
+/*
+ * The column of the stream for column att of table.  A partition has the columns of root by
+ * the same names, at other numbers.
+ */
+static AttrNumber
+stream_column(Relation stream, Oid table, Form_pg_attribute att, Oid root)
+{
+	FormData_pg_attribute copy = *att;
+
+	if (table != root && !att->attisdropped)
+		copy.attnum = get_attnum(root, NameStr(att->attname));
+	return streaming_follow_column(stream, &copy);
+}
+
+/* root: of table, see streaming_follow_root */
 static void
-begin_capture(Capture *capture, Relation table, Oid stream)
+begin_capture(Capture *capture, Relation table, Oid root, Oid stream)
 {
 	TupleDesc	desc;
 
@@ -72,8 +87,8 @@ begin_capture(Capture *capture, Relation table, Oid stream)
 	capture->attnos = palloc0(sizeof(AttrNumber) * desc->natts);
 	for (int i = 0; i < RelationGetDescr(table)->natts; i++)
 	{
-		AttrNumber	attno = streaming_follow_column(capture->stream,
-													TupleDescAttr(RelationGetDescr(table), i));
+		AttrNumber	attno = stream_column(capture->stream, RelationGetRelid(table),
+										  TupleDescAttr(RelationGetDescr(table), i), root);
 
 		if (attno > 0)
 			capture->attnos[attno - 1] = i + 1;
@@ -263,12 +278,9 @@ refuse_later_triggers(TriggerData *trigger)
 	}
 }
 
-/*
- * All rows go, also those that are younger than the transaction's snapshot.  The table is
- * locked, so nobody adds any.
- */
+/* All rows, also those that are younger than the transaction's snapshot. */
 static void
-push_all(Capture *capture)
+push_all(Capture *capture, int sign)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(capture->table, NULL);
@@ -276,12 +288,22 @@ push_all(Capture *capture)
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		push_row(capture, slot, -1);
+		push_row(capture, slot, sign);
 		CHECK_FOR_INTERRUPTS();
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
+}
+
+void
+streaming_follow_push_all(Relation table, Oid root, Oid stream, int sign)
+{
+	Capture		capture;
+
+	begin_capture(&capture, table, root, stream);
+	push_all(&capture, sign);
+	end_capture(&capture);
 }
 
 /* streaming_internal.capture_change('<oid of the stream>'), a trigger */
@@ -300,11 +322,13 @@ streaming_capture_change(PG_FUNCTION_ARGS)
 		(TRIGGER_FIRED_FOR_ROW(trigger->tg_event) != 0) != replica)
 		return PointerGetDatum(NULL);
 
-	begin_capture(&capture, trigger->tg_relation, atooid(trigger->tg_trigger->tgargs[0]));
+	begin_capture(&capture, trigger->tg_relation,
+				  streaming_follow_root(RelationGetRelid(trigger->tg_relation)),
+				  atooid(trigger->tg_trigger->tgargs[0]));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 	{
 		refuse_later_triggers(trigger);
-		push_all(&capture);
+		push_all(&capture, -1);
 	}
 	else if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		push_one(&capture, trigger);

@@ -82,6 +82,17 @@ streaming_ordinary_tables(Query *query)
 	return search.tables;
 }
 
+/* What is captured is of all partitions. */
+static void
+refuse_only(RangeTblEntry *rte)
+{
+	if (!rte->inh && get_rel_relkind(rte->relid) == RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("continuous views do not support ONLY of a partitioned table that they follow"),
+				 errhint("Leave out ONLY, which finds no rows.")));
+}
+
 static bool
 mark_walker(Node *node, List *tables)
 {
@@ -93,7 +104,10 @@ mark_walker(Node *node, List *tables)
 		RangeTblEntry *rte = (RangeTblEntry *) node;
 
 		if (rte->rtekind == RTE_RELATION && list_member_oid(tables, rte->relid))
+		{
+			refuse_only(rte);
 			rte->relkind = STREAMING_RELKIND_FOLLOWED;
+		}
 		return false;
 	}
 	if (IsA(node, Query))
