@@ -14,6 +14,7 @@ OBJS = \
 	src/base/attempt.o \
 	src/base/closest_match.o \
 	src/base/column_set.o \
+	src/base/depend.o \
 	src/base/index_lookup.o \
 	src/base/settings.o \
 	src/base/statement.o \

@@ -29,7 +29,6 @@
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
@@ -44,6 +43,7 @@
 #include "utils/syscache.h"
 
 #include "streaming.h"
+#include "base/depend.h"
 #include "catalog/internal.h"
 #include "catalog/object_name.h"
 #include "catalog/view.h"
@@ -100,32 +100,23 @@ streaming_run_sql(const char *sql)
 static List *
 internal_dependencies(Oid relid, bool parts)
 {
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
 	Oid			namespace = streaming_internal_namespace();
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	List	   *rows = parts ? streaming_dependents(RelationRelationId, relid) :
+		streaming_dependencies(RelationRelationId, relid);
 	List	   *result = NIL;
+	ListCell   *lc;
 
-	ScanKeyInit(&keys[0], parts ? Anum_pg_depend_refclassid : Anum_pg_depend_classid,
-				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], parts ? Anum_pg_depend_refobjid : Anum_pg_depend_objid,
-				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(depend,
-							  parts ? DependReferenceIndexId : DependDependerIndexId,
-							  true, NULL, 2, keys);
-	while ((tuple = systable_getnext(scan)) != NULL)
+	foreach(lc, rows)
 	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		StreamingDependency *row = lfirst(lc);
+		Oid			part = parts ? row->object : relid;
 
-		if ((row->deptype == DEPENDENCY_INTERNAL ||
-			 (row->deptype == DEPENDENCY_AUTO && get_rel_relkind(row->objid) == RELKIND_FOREIGN_TABLE)) &&
-			row->classid == RelationRelationId && row->refclassid == RelationRelationId &&
-			OidIsValid(namespace) && get_rel_namespace(row->objid) == namespace)
-			result = list_append_unique_oid(result, parts ? row->objid : row->refobjid);
+		if (row->class == RelationRelationId &&
+			(row->type == DEPENDENCY_INTERNAL ||
+			 (row->type == DEPENDENCY_AUTO && get_rel_relkind(part) == RELKIND_FOREIGN_TABLE)) &&
+			OidIsValid(namespace) && get_rel_namespace(part) == namespace)
+			result = list_append_unique_oid(result, row->object);
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
 	return result;
 }
 

@@ -20,15 +20,12 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -38,13 +35,13 @@
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/catcache.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
 #include "streaming.h"
 #include "base/attempt.h"
+#include "base/depend.h"
 #include "catalog/view.h"
 #include "catalog/run_as.h"
 #include "base/settings.h"
@@ -192,10 +189,10 @@ streaming_run_as_begin(StreamingRunAs *saved, Oid owner, const List *settings)
 
 /* Is an object in our temporary schema one that we have made there? */
 static bool
-is_ours(Form_pg_depend dependency)
+is_ours(StreamingDependency *dependent)
 {
-	return dependency->classid == RelationRelationId &&
-		streaming_relation_owner(dependency->objid, true) == streaming_catalog_owner();
+	return dependent->class == RelationRelationId &&
+		streaming_relation_owner(dependent->object, true) == streaming_catalog_owner();
 }
 
 static void
@@ -203,30 +200,19 @@ refuse_temporary_objects(void)
 {
 	Oid			namespace;
 	Oid			toast_namespace;
-	Relation	depend;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
+	ListCell   *lc;
 
 	GetTempNamespaceState(&namespace, &toast_namespace);
 	if (!OidIsValid(namespace))
 		return;
-	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(NamespaceRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(namespace));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = !is_ours((Form_pg_depend) GETSTRUCT(tuple));
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	if (found)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("cannot create temporary objects within security-restricted operation"),
-				 errhint("Create them in another schema than pg_temp.")));
+	foreach(lc, streaming_dependents(NamespaceRelationId, namespace))
+	{
+		if (!is_ours(lfirst(lc)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("cannot create temporary objects within security-restricted operation"),
+					 errhint("Create them in another schema than pg_temp.")));
+	}
 }
 
 void

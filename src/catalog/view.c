@@ -17,12 +17,9 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_depend.h"
-#include "catalog/pg_rewrite.h"
 #include "catalog/pg_sequence.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
@@ -41,6 +38,7 @@
 #include "utils/syscache.h"
 
 #include "streaming.h"
+#include "base/depend.h"
 #include "catalog/view.h"
 #include "catalog/catalog_table.h"
 #include "base/settings.h"
@@ -877,28 +875,16 @@ streaming_catalog_has_view(Oid relid)
 List *
 streaming_catalog_named(Oid view, Oid class)
 {
-	Oid			rule = GetSysCacheOid2(RULERELNAME, Anum_pg_rewrite_oid,
-									   ObjectIdGetDatum(view), CStringGetDatum("_RETURN"));
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	List	   *objects = NIL;
+	ListCell   *lc;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RewriteRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(rule));
-	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
-	while ((tuple = systable_getnext(scan)) != NULL)
+	foreach(lc, streaming_query_dependencies(view))
 	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		StreamingDependency *named = lfirst(lc);
 
-		if (row->refclassid == class && row->refobjid != view)
-			objects = list_append_unique_oid(objects, row->refobjid);
+		if (named->class == class && named->object != view)
+			objects = list_append_unique_oid(objects, named->object);
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
 	return objects;
 }
 

@@ -15,7 +15,6 @@
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_type.h"
@@ -29,6 +28,7 @@
 
 #include "streaming.h"
 #include "base/attempt.h"
+#include "base/depend.h"
 #include "catalog/internal.h"
 #include "catalog/view.h"
 #include "query/program.h"
@@ -113,31 +113,18 @@ relation_of_rule(Oid rule)
 static Oid
 view_of_column(Oid relid, AttrNumber attnum)
 {
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[3];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	Oid			view = InvalidOid;
+	ListCell   *lc;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	ScanKeyInit(&keys[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(attnum));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 3, keys);
-	while (!OidIsValid(view) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, streaming_dependents(RelationRelationId, relid))
 	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
-		Oid			reader = row->classid == RewriteRelationId ?
-			relation_of_rule(row->objid) : InvalidOid;
+		StreamingDependency *dependent = lfirst(lc);
+		Oid			reader = dependent->own_column == attnum &&
+			dependent->class == RewriteRelationId ? relation_of_rule(dependent->object) : InvalidOid;
 
 		if (OidIsValid(reader) && get_rel_namespace(reader) == streaming_internal_namespace())
-			view = streaming_internal_whole(reader);
+			return streaming_internal_whole(reader);
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	return view;
+	return InvalidOid;
 }
 
 void
@@ -259,26 +246,17 @@ check_stream(Oid relid, Node *stmt)
 static List *
 typed_tables(Oid relid)
 {
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	List	   *result = NIL;
+	ListCell   *lc;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(TypeRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(get_rel_type_id(relid)));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, streaming_dependents(TypeRelationId, get_rel_type_id(relid)))
 	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		StreamingDependency *dependent = lfirst(lc);
 
-		if (row->classid == RelationRelationId && row->objsubid == 0 && row->objid != relid)
-			result = lappend_oid(result, row->objid);
+		if (dependent->class == RelationRelationId && dependent->column == 0 &&
+			dependent->object != relid)
+			result = lappend_oid(result, dependent->object);
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
 	return result;
 }
 

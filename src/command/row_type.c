@@ -14,18 +14,13 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "streaming.h"
+#include "base/depend.h"
 #include "command/command.h"
 
 static Oid	table_of_type(Oid type);
@@ -47,34 +42,23 @@ table_of_relation(Oid relid)
 static Oid
 table_of_type(Oid type)
 {
-	Relation	depend;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	Oid			array = get_array_type(type);
 	Oid			found = InvalidOid;
+	ListCell   *lc;
 
 	check_stack_depth();
-	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(TypeRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(type));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (!OidIsValid(found) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, streaming_dependents(TypeRelationId, type))
 	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		StreamingDependency *dependent = lfirst(lc);
 
-		if (row->classid == TypeRelationId && row->objid != array)
-			found = table_of_type(row->objid);
-		else if (row->classid == RelationRelationId && row->objsubid > 0)
-			found = table_of_relation(row->objid);
+		if (dependent->class == TypeRelationId && dependent->object != array)
+			found = table_of_type(dependent->object);
+		else if (dependent->class == RelationRelationId && dependent->column > 0)
+			found = table_of_relation(dependent->object);
+		if (OidIsValid(found))
+			return found;
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	if (!OidIsValid(found) && OidIsValid(array))
-		found = table_of_type(array);
-	return found;
+	return OidIsValid(array) ? table_of_type(array) : InvalidOid;
 }
 
 void

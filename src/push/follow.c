@@ -26,21 +26,16 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_depend.h"
-#include "catalog/pg_rewrite.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -50,6 +45,7 @@
 
 #include "streaming.h"
 #include "base/attempt.h"
+#include "base/depend.h"
 #include "catalog/view.h"
 #include "catalog/internal.h"
 #include "push/follow.h"
@@ -112,29 +108,16 @@ streaming_follow_column(Relation stream, Form_pg_attribute att)
 static List *
 columns_read(Oid table, Oid definition)
 {
-	Oid			rule = GetSysCacheOid2(RULERELNAME, Anum_pg_rewrite_oid,
-									   ObjectIdGetDatum(definition), CStringGetDatum("_RETURN"));
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	List	   *columns = NIL;
+	ListCell   *lc;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RewriteRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(rule));
-	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
-	while ((tuple = systable_getnext(scan)) != NULL)
+	foreach(lc, streaming_query_dependencies(definition))
 	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		StreamingDependency *named = lfirst(lc);
 
-		if (row->refclassid == RelationRelationId && row->refobjid == table &&
-			row->refobjsubid > 0)
-			columns = list_append_unique_int(columns, row->refobjsubid);
+		if (named->class == RelationRelationId && named->object == table && named->column > 0)
+			columns = list_append_unique_int(columns, named->column);
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
 	list_sort(columns, list_int_cmp);
 	return columns;
 }
@@ -173,30 +156,19 @@ streaming_follow_check_captured(Oid table, Oid definition)
 static char *
 follower_name(Oid stream)
 {
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	char	   *name = NULL;
+	ListCell   *lc;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(stream));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
-	while (name == NULL && (tuple = systable_getnext(scan)) != NULL)
+	foreach(lc, streaming_dependents(RelationRelationId, stream))
 	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		StreamingDependency *dependent = lfirst(lc);
 		Oid			view;
 
-		if (row->classid != RelationRelationId || row->deptype != DEPENDENCY_NORMAL)
+		if (dependent->class != RelationRelationId || dependent->type != DEPENDENCY_NORMAL)
 			continue;
-		view = streaming_internal_whole(row->objid);
-		name = get_rel_name(OidIsValid(view) ? view : row->objid);
+		view = streaming_internal_whole(dependent->object);
+		return get_rel_name(OidIsValid(view) ? view : dependent->object);
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	return name;
+	return NULL;
 }
 
 bool

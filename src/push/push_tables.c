@@ -29,9 +29,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "executor/executor.h"
@@ -49,6 +47,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/depend.h"
 #include "buffer/buffer.h"
 #include "catalog/view.h"
 #include "catalog/catalog_table.h"
@@ -327,30 +326,17 @@ static Oid
 own_table(const char *name, Oid stream, bool known)
 {
 	Oid			relid = get_relname_relid(name, streaming_internal_namespace());
-	Relation	depend;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	bool		own = false;
+	ListCell   *lc;
 
 	if (!OidIsValid(relid))
 		return InvalidOid;
-
-	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, streaming_dependencies(RelationRelationId, relid))
 	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+		StreamingDependency *needed = lfirst(lc);
 
-		if (form->refclassid == RelationRelationId && form->refobjid == stream)
-			own = true;
+		own |= needed->class == RelationRelationId && needed->object == stream;
 	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
 	if (!own && known)
 		streaming_internal_adopt(relid, stream);
 	if (own || known)
