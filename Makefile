@@ -27,6 +27,7 @@ OBJS = \
 	src/catalog/checkpoint.o \
 	src/catalog/extension.o \
 	src/catalog/internal.o \
+	src/catalog/missed_rows.o \
 	src/catalog/object_name.o \
 	src/catalog/planned_batch.o \
 	src/catalog/position.o \
@@ -47,6 +48,7 @@ OBJS = \
 	src/command/import_schema.o \
 	src/command/parts.o \
 	src/command/reachable.o \
+	src/command/retry_rejected.o \
 	src/command/row_type.o \
 	src/command/shown_names.o \
 	src/command/stream_options.o \
@@ -101,6 +103,7 @@ OBJS = \
 	src/input/input.o \
 	src/input/input_buffer.o \
 	src/input/input_event_time.o \
+	src/input/input_retried.o \
 	src/input/input_snapshot.o \
 	src/input/input_source.o \
 	src/kafka.o \

@@ -139,12 +139,35 @@ CREATE TABLE rejected_rows (
     column_name     name,
     sqlstate        text,
     rejected_at     timestamptz NOT NULL DEFAULT now(),
+    key             bytea,
+    sent_ms         bigint,
+    whole           boolean  NOT NULL DEFAULT false,
     UNIQUE (stream, partition, position)
 );
 ALTER TABLE rejected_rows REPLICA IDENTITY USING INDEX rejected_rows_stream_partition_position_key;
 COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the reason; shown to the owner of the stream';
 COMMENT ON COLUMN rejected_rows.path IS 'the file that the record is in';
 COMMENT ON COLUMN rejected_rows.column_name IS 'the column that has no value for it; NULL: the record as a whole is wrong';
+COMMENT ON COLUMN rejected_rows.key IS 'of the message';
+COMMENT ON COLUMN rejected_rows.sent_ms IS 'timestamp of the message, in milliseconds since 1970';
+COMMENT ON COLUMN rejected_rows.whole IS 'payload is a record, which streaming.retry_rejected can decode again; if not, what could be read of one';
+
+CREATE TABLE streaming_internal.missed_rows (
+    stream          regclass NOT NULL,
+    partition       text     NOT NULL,
+    position        text     NOT NULL,
+    view            regclass NOT NULL,
+    retried         bigint,
+    path            text,
+    payload         bytea,
+    key             bytea,
+    sent_ms         bigint,
+    PRIMARY KEY (stream, partition, position, view)
+);
+CREATE INDEX missed_rows_view ON streaming_internal.missed_rows (view, stream);
+COMMENT ON TABLE streaming_internal.missed_rows IS 'rejected records that a continuous view has passed, so that it gets them when they have been retried';
+COMMENT ON COLUMN streaming_internal.missed_rows.retried IS 'transaction of the retry that found it good: the view is to take it; NULL: it is in streaming.rejected_rows';
+COMMENT ON COLUMN streaming_internal.missed_rows.payload IS 'of one that was retried, as path, key and sent_ms';
 
 CREATE TABLE streaming_internal.push_segments (
     stream          regclass PRIMARY KEY,
@@ -273,6 +296,15 @@ CREATE POLICY read_all_data ON rejected_rows FOR SELECT USING (
     pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
 COMMENT ON POLICY read_all_data ON rejected_rows IS 'members of pg_read_all_data see all rows';
 
+GRANT SELECT ON streaming_internal.missed_rows TO PUBLIC;
+ALTER TABLE streaming_internal.missed_rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner_of_stream ON streaming_internal.missed_rows FOR SELECT USING (
+    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = stream));
+COMMENT ON POLICY owner_of_stream ON streaming_internal.missed_rows IS 'who has the rights of the stream''s owner sees its rows';
+CREATE POLICY read_all_data ON streaming_internal.missed_rows FOR SELECT USING (
+    pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
+COMMENT ON POLICY read_all_data ON streaming_internal.missed_rows IS 'members of pg_read_all_data see all rows';
+
 CREATE FUNCTION streaming_internal.check_dump(view oid, stream oid) RETURNS boolean
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_dump';
 COMMENT ON FUNCTION streaming_internal.check_dump(oid, oid) IS 'has the view taken all rows pushed into the stream, which the caller may read? if not, a dump leaves out its checkpoint';
@@ -283,6 +315,7 @@ SELECT pg_catalog.pg_extension_config_dump('streaming_internal.progress', '');
 SELECT pg_catalog.pg_extension_config_dump('files', '');
 SELECT pg_catalog.pg_extension_config_dump('streaming_internal.topics', '');
 SELECT pg_catalog.pg_extension_config_dump('rejected_rows', '');
+SELECT pg_catalog.pg_extension_config_dump('streaming_internal.missed_rows', '');
 
 CREATE FUNCTION streaming_internal.restore_rows() RETURNS boolean
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_restore_rows';
@@ -424,6 +457,10 @@ COMMENT ON FUNCTION restart_delivery(regclass, boolean) IS 'lets delivery to a s
 CREATE FUNCTION delete_rejected_rows(stream regclass, before timestamptz DEFAULT 'infinity') RETURNS bigint
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_delete_rejected_rows';
 COMMENT ON FUNCTION delete_rejected_rows(regclass, timestamptz) IS 'deletes the rejected records of a stream, or those rejected before a time; their number';
+
+CREATE FUNCTION retry_rejected(stream regclass) RETURNS bigint
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_retry_rejected';
+COMMENT ON FUNCTION retry_rejected(regclass) IS 'decodes the rejected records of a stream again and hands those that are good now to the views that are without them; their number';
 
 -- ---------------------------------------------------------------------------
 -- Event-time windows

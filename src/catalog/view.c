@@ -125,6 +125,8 @@ static StreamingTableDef tables_by_relation[] = {
 	{"checkpoints", 1, of_view, {{1}}, .for_users = true},
 	{"progress", 1, of_view, {{1}}},
 	{"planned_batches", 1, of_view, {{1}}},
+	{"missed_rows", 1, of_view, {{1}}},
+	{"missed_rows", 1, of_stream, {{1}}},
 	{"files", 1, of_stream, {{1}}, .for_users = true},
 	{"topics", 1, of_stream, {{1}}},
 	{"push_segments", 1, of_stream, {{1}}},

@@ -6,13 +6,14 @@ SELECT schemas_are(ARRAY['public', 'streaming', 'streaming_internal']);
 
 -- what users may rely on
 SELECT columns_are('streaming', 'checkpoints', ARRAY['view', 'stream', 'partition', 'position', 'batch_id', 'committed_at', 'event_time', 'incarnation']);
-SELECT columns_are('streaming', 'rejected_rows', ARRAY['stream', 'partition', 'position', 'path', 'payload', 'error', 'column_name', 'sqlstate', 'rejected_at']);
+SELECT columns_are('streaming', 'rejected_rows', ARRAY['stream', 'partition', 'position', 'path', 'payload', 'error', 'column_name', 'sqlstate', 'rejected_at', 'key', 'sent_ms', 'whole']);
 SELECT is(
     ARRAY(SELECT column_name || ' ' || data_type FROM information_schema.columns
           WHERE table_schema = 'streaming' AND table_name = 'views' ORDER BY ordinal_position LIMIT 8),
     ARRAY['view regclass', 'query text', 'sink text', 'output_mode text', 'trigger text', 'enabled boolean', 'status text', 'last_error text'],
     'columns of streaming.views');
 SELECT has_function('streaming', 'explain', ARRAY['regclass']);
+SELECT function_returns('streaming', 'retry_rejected', ARRAY['regclass'], 'bigint');
 SELECT function_returns('streaming', 'explain', ARRAY['regclass'], 'setof text');
 SELECT function_returns('streaming', 'watermark', ARRAY['regclass'], 'timestamp with time zone');
 
@@ -44,7 +45,7 @@ CREATE ROLE streaming_test_nobody;
 SELECT table_privs_are('streaming', t, 'streaming_test_nobody', ARRAY['SELECT'])
 FROM unnest(ARRAY['checkpoints', 'files', 'views']) t;
 SELECT table_privs_are('streaming_internal', t, 'streaming_test_nobody', ARRAY['SELECT'])
-FROM unnest(ARRAY['continuous_view', 'progress', 'topics']) t;
+FROM unnest(ARRAY['continuous_view', 'progress', 'topics', 'missed_rows']) t;
 SELECT table_privs_are('streaming_internal', t, 'streaming_test_nobody', ARRAY[]::text[])
 FROM unnest(ARRAY['push_segments', 'outbox', 'outbox_transactions', 'deliveries', 'planned_batches', 'registry_schemas']) t;
 SELECT table_privs_are('streaming', 'rejected_rows', 'streaming_test_nobody', ARRAY['SELECT']);
@@ -57,7 +58,7 @@ DROP ROLE streaming_test_nobody;
 -- pg_dump takes the tables
 SELECT set_eq(
     $$SELECT c.relname FROM pg_extension e, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'streaming'$$,
-    ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'topics', 'rejected_rows'],
+    ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'topics', 'rejected_rows', 'missed_rows'],
     'tables in dumps');
 
 -- settings
