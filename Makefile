@@ -103,6 +103,7 @@ OBJS = \
 	src/input/input.o \
 	src/input/input_buffer.o \
 	src/input/input_event_time.o \
+	src/input/input_progress.o \
 	src/input/input_retried.o \
 	src/input/input_snapshot.o \
 	src/input/input_source.o \
@@ -188,6 +189,7 @@ OBJS = \
 	src/state/group_key.o \
 	src/state/row_map.o \
 	src/state/state_table.o \
+	src/stats_progress.o \
 	src/stats.o \
 	src/streaming.o \
 	src/worker/assign.o \

@@ -50,6 +50,7 @@ CREATE TABLE streaming_internal.continuous_view (
     start                   text,
     max_rows_per_trigger    bigint,
     max_files_per_trigger   bigint,
+    catch_up_rate           bigint,
     enabled                 boolean  NOT NULL DEFAULT true,
     settings                text[]   NOT NULL,
     generation              bigint   NOT NULL DEFAULT 0,
@@ -561,6 +562,29 @@ COMMENT ON COLUMN stat_views.watermark IS 'shown to who may read the view or has
 COMMENT ON COLUMN stat_views.state_bytes IS 'size of all tables of the view, its result included';
 COMMENT ON COLUMN stat_views.lag_rows IS 'records between the view''s checkpoint and the known end of its source; NULL if that is not known';
 
+CREATE FUNCTION streaming_internal.view_progress(view oid, OUT stream regclass, OUT phase text,
+    OUT rows_done bigint, OUT rows_total bigint, OUT bytes_done bigint, OUT bytes_total bigint,
+    OUT rows_per_second float8, OUT expected_end timestamptz)
+    RETURNS SETOF record
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_progress';
+COMMENT ON FUNCTION streaming_internal.view_progress(oid) IS 'how far a continuous view is with what it has to take, by input, from shared memory';
+
+CREATE VIEW stat_progress AS
+    SELECT v.view, p.stream, p.phase, p.rows_done, p.rows_total, p.bytes_done, p.bytes_total,
+           p.rows_per_second, p.expected_end
+    FROM streaming_internal.continuous_view v
+    JOIN pg_catalog.pg_class c ON c.oid = v.view
+    CROSS JOIN LATERAL streaming_internal.view_progress(v.view) p;
+COMMENT ON VIEW stat_progress IS 'how far continuous views are that have much to take, by stream; those that keep up are not shown';
+COMMENT ON COLUMN stat_progress.stream IS 'stream, view or table that is read';
+COMMENT ON COLUMN stat_progress.phase IS 'catch-up (it has been taking rows for more than a second without coming to the end), drain (somebody waits for that), reset (it begins again), initial load (it reads the table or view itself)';
+COMMENT ON COLUMN stat_progress.rows_done IS 'since that began; NULL if the rows are not counted';
+COMMENT ON COLUMN stat_progress.rows_total IS 'these and those that are left; of an initial load as the last ANALYZE has found; NULL if that is not known';
+COMMENT ON COLUMN stat_progress.bytes_done IS 'of the files of a directory, in whole files where their number of records is not known';
+COMMENT ON COLUMN stat_progress.bytes_total IS 'of files: from the one that it began with; of an initial load, the size of the table';
+COMMENT ON COLUMN stat_progress.rows_per_second IS 'since that began';
+COMMENT ON COLUMN stat_progress.expected_end IS 'if it goes on as fast as until now';
+
 CREATE VIEW stat_operators AS
     SELECT v.view, s.stage::int AS stage, s.kind, s.input_rows, s.output_rows, s.state_rows,
            streaming_internal.view_bytes(ARRAY(
@@ -664,4 +688,4 @@ COMMENT ON COLUMN status.lag_rows IS 'as stat_views.lag_rows';
 COMMENT ON COLUMN status.lag_seconds IS 'how long the oldest of these has been waiting, at most; NULL if that is not known';
 COMMENT ON COLUMN status.rows_per_second IS 'input rows taken in the last minute, or since the oldest of the view''s batches in streaming.batches if that is less';
 
-GRANT SELECT ON views, stat_views, stat_operators, stat_streams, stat_sinks, indexes, batches, status TO PUBLIC;
+GRANT SELECT ON views, stat_views, stat_progress, stat_operators, stat_streams, stat_sinks, indexes, batches, status TO PUBLIC;

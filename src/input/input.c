@@ -257,6 +257,7 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	input->done = false;
 	input->size = STREAMING_SIZE_FEW;
 	streaming_track_begin(input);
+	streaming_show_busy(input);
 	/* committed() still needs what is in it, when the transaction has ended */
 	input->batch_context = AllocSetContextCreate(input->context, "streaming batch",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -290,6 +291,7 @@ note_idle(StreamingInput *input)
 {
 	uint64		none = 0;
 
+	streaming_show_idle(input);
 	pg_atomic_write_u64(&input->reader->idle_at, input->seen_changes);
 	pg_atomic_write_u64(&input->reader->waits_since, 0);
 	pg_memory_barrier();
@@ -312,6 +314,7 @@ streaming_input_begin_empty(StreamingInput *input)
 void
 streaming_input_end_empty(StreamingInput *input)
 {
+	streaming_show_idle(input);
 	input->bound = false;
 	reset_batch(input);
 }
@@ -595,6 +598,7 @@ streaming_input_committed(StreamingInput *input)
 	Latch	   *wake = NULL;
 
 	streaming_track_committed(input);
+	streaming_show_committed(input);
 	if (input->source)
 	{
 		pg_atomic_fetch_add_u64(&input->shared->rejected_rows, input->source->rejected);
@@ -640,6 +644,7 @@ streaming_input_aborted(StreamingInput *input)
 	/* What was opened in the transaction has gone with it. */
 	input->bound = false;
 	input->seek = true;
+	pg_atomic_write_u64(&input->reader->batch_rows, 0);
 	if (input->source)
 		input->source->rejected = 0;
 	input->prepared = 0;
@@ -696,6 +701,12 @@ StreamingSize
 streaming_input_size(StreamingInput *input)
 {
 	return input->size;
+}
+
+bool
+streaming_input_is_pushed(StreamingInput *input)
+{
+	return input->stream->kind == STREAMING_SOURCE_PUSH;
 }
 
 void

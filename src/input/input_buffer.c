@@ -124,7 +124,7 @@ streaming_buffer_scan_next(StreamingInputScan *scan)
 			streaming_missed_add(&scan->missed, row.partition, row.offset);
 			continue;
 		}
-		scan->rows++;
+		streaming_show_rows(scan->input, ++scan->rows);
 		streaming_shift_slot_set(scan->slot);
 		streaming_track_row(scan->input, row.partition, scan->slot);
 		return scan->slot;

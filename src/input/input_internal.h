@@ -1,7 +1,8 @@
 /*
  * input_internal.h
  *		What the files of the reader share: input.c, input_buffer.c,
- *		input_source.c, input_retried.c, input_snapshot.c, input_event_time.c.
+ *		input_source.c, input_retried.c, input_snapshot.c, input_event_time.c,
+ *		input_progress.c.
  */
 #ifndef STREAMING_INPUT_INTERNAL_H
 #define STREAMING_INPUT_INTERNAL_H
@@ -157,6 +158,21 @@ extern void streaming_scan_done(StreamingInputScan *scan, bool more);
 
 /* An error if the batch would go on in a source that is not the one of next. */
 extern void streaming_input_check_incarnation(StreamingInput *input, int64 incarnation);
+
+/* in input_progress.c: for people, see shmem.h (busy_since) */
+
+/* A batch looks for rows; where there are none, idle follows. */
+extern void streaming_show_busy(StreamingInput *input);
+extern void streaming_show_idle(StreamingInput *input);
+extern void streaming_show_committed(StreamingInput *input);
+
+/* So many rows of the batch have been read; told now and then. */
+static inline void
+streaming_show_rows(StreamingInput *input, int64 rows)
+{
+	if (unlikely((rows & 1023) == 0))
+		pg_atomic_write_u64(&input->reader->batch_rows, rows);
+}
 
 /* in input_event_time.c */
 

@@ -242,7 +242,7 @@ keep_row(StreamingInput *input)
 	if (input->event_attno && !scan->isnull[input->event_attno - 1])
 		streaming_track_time(input, scan->record->partition,
 							 DatumGetTimestampTz(scan->values[input->event_attno - 1]));
-	input->batch_rows++;
+	streaming_show_rows(input, ++input->batch_rows);
 }
 
 static void

@@ -334,6 +334,7 @@ forget_progress(Oid relid)
 	streaming_owner_rights_begin(&rights);
 	streaming_run_sql(psprintf("DELETE FROM streaming.checkpoints WHERE view = %u", relid));
 	streaming_run_sql(psprintf("DELETE FROM streaming_internal.progress WHERE view = %u", relid));
+	streaming_run_sql(psprintf("INSERT INTO streaming_internal.progress (view) VALUES (%u)", relid));
 	streaming_planned_batch_delete(relid);
 	streaming_missed_forget(relid);
 	streaming_owner_rights_end(&rights);
