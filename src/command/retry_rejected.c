@@ -42,6 +42,7 @@
 
 #include "buffer/buffer.h"
 #include "catalog/internal.h"
+#include "catalog/missed_rows.h"
 #include "catalog/view.h"
 #include "format/copy_record.h"
 #include "format/reject.h"
@@ -66,6 +67,7 @@ static void check_isolation(void);
 static void refuse_metadata(const StreamingStream *stream);
 static void refuse_format(const StreamingStream *stream);
 static int64 retry_all(StreamingStream *stream);
+static void clean(const StreamingStream *stream);
 static Portal open_cursor(const StreamingStream *stream);
 static int64 retry_block(StreamingStream *stream, StreamingDecoder *decoder,
 						 SPITupleTable *rows, int n);
@@ -216,8 +218,20 @@ retry_all(StreamingStream *stream)
 	}
 	SPI_cursor_close(portal);
 	SPI_finish();
+	clean(stream);
 	MemoryContextDelete(context);
 	return good;
+}
+
+/* What views have passed that nobody keeps any more: nobody writes there now. */
+static void
+clean(const StreamingStream *stream)
+{
+	StreamingOwnerRights rights;
+
+	streaming_owner_rights_begin(&rights);
+	streaming_missed_clean(stream->relid);
+	streaming_owner_rights_end(&rights);
 }
 
 static Portal

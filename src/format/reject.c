@@ -14,7 +14,9 @@
  * one after the other looks for the oldest once in so many; then the stream's rows
  * are read, which are as many as the limit.  A process counts the rows once and
  * goes on from there.  What others write meanwhile it does not see before it counts
- * anew, nor what it has written itself and rolled back; neither does harm.
+ * anew, nor what it has written itself and rolled back; neither does harm.  With a row go
+ * those of the views that have passed it (missed_rows.h); what a view writes down at that
+ * moment stays until the next retry.
  */
 #include "postgres.h"
 
@@ -164,14 +166,19 @@ delete_oldest(Oid stream, int64 keep)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args("DELETE FROM " STREAMING_SCHEMA ".rejected_rows"
+	if (SPI_execute_with_args("WITH gone AS (DELETE FROM " STREAMING_SCHEMA ".rejected_rows"
 							  " WHERE ctid = ANY (ARRAY(SELECT ctid FROM " STREAMING_SCHEMA
 							  ".rejected_rows WHERE stream = $1"
-							  " ORDER BY rejected_at DESC, ctid DESC OFFSET $2))",
+							  " ORDER BY rejected_at DESC, ctid DESC OFFSET $2))"
+							  " RETURNING stream, partition, position)"
+							  " DELETE FROM " STREAMING_INTERNAL_SCHEMA ".missed_rows"
+							  " WHERE ctid = ANY (ARRAY(SELECT m.ctid FROM gone JOIN "
+							  STREAMING_INTERNAL_SCHEMA ".missed_rows m"
+							  " USING (stream, partition, position) WHERE m.retried IS NULL"
+							  " FOR UPDATE OF m SKIP LOCKED))",
 							  lengthof(args), types, args, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not delete from %s.rejected_rows", STREAMING_SCHEMA);
 	SPI_finish();
-	streaming_missed_clean(stream);
 }
 
 static int64
