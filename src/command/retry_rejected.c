@@ -49,8 +49,13 @@
 #include "shared/notify.h"
 #include "worker/worker.h"
 
-/* Records that are looked at at a time: each may be as long as a message can be. */
+/*
+ * Records that are looked at at a time, at most: so many that, if they are as long as those
+ * before them, they have no more than so many bytes.
+ */
 #define BLOCK_RECORDS	50
+#define FIRST_RECORDS	10
+#define BLOCK_BYTES		(16 * 1024 * 1024)
 
 PG_FUNCTION_INFO_V1(streaming_retry_rejected);
 
@@ -70,7 +75,7 @@ static int64 retry_all(StreamingStream *stream);
 static void clean(const StreamingStream *stream);
 static Portal open_cursor(const StreamingStream *stream);
 static int64 retry_block(StreamingStream *stream, StreamingDecoder *decoder,
-						 SPITupleTable *rows, int n);
+						 SPITupleTable *rows, int n, int *next);
 static void hand_over(const StreamingStream *stream, const StreamingRecord *records,
 					  const StreamingReject *rejects, int n, int nrejects);
 static void put_errors(const StreamingStream *stream, const StreamingReject *rejects, int n);
@@ -195,6 +200,7 @@ retry_all(StreamingStream *stream)
 												  ALLOCSET_DEFAULT_SIZES);
 	StreamingDecoder *decoder = streaming_decoder_open(stream, NULL);
 	Portal		portal;
+	int			n = FIRST_RECORDS;
 	int64		good = 0;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -206,12 +212,12 @@ retry_all(StreamingStream *stream)
 		SPITupleTable *rows;
 
 		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(portal, true, BLOCK_RECORDS);
+		SPI_cursor_fetch(portal, true, n);
 		rows = SPI_tuptable;
 		if (SPI_processed == 0)
 			break;
 		old = MemoryContextSwitchTo(context);
-		good += retry_block(stream, decoder, rows, SPI_processed);
+		good += retry_block(stream, decoder, rows, SPI_processed, &n);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 		SPI_freetuptable(rows);
@@ -252,9 +258,13 @@ open_cursor(const StreamingStream *stream)
 	return portal;
 }
 
-/* How many of n records are good; in memory that is reset afterwards. */
+/*
+ * How many of n records are good; *next: how many to look at then.  In memory that is reset
+ * afterwards.
+ */
 static int64
-retry_block(StreamingStream *stream, StreamingDecoder *decoder, SPITupleTable *rows, int n)
+retry_block(StreamingStream *stream, StreamingDecoder *decoder, SPITupleTable *rows, int n,
+			int *next)
 {
 	int			natts = Max(stream->tupdesc->natts, 1);
 	StreamingRecord *records = palloc(sizeof(StreamingRecord) * n);
@@ -263,10 +273,15 @@ retry_block(StreamingStream *stream, StreamingDecoder *decoder, SPITupleTable *r
 	bool	   *result = palloc(sizeof(bool) * n);
 	StreamingReject *rejects = NULL;
 	int			nrejects = 0;
+	size_t		bytes = n;
 	StreamingOwnerRights rights;
 
 	for (int i = 0; i < n; i++)
+	{
 		streaming_read_kept(stream->kind, rows->vals[i], rows->tupdesc, &records[i]);
+		bytes += records[i].length;
+	}
+	*next = Max(1, Min(BLOCK_RECORDS, BLOCK_BYTES / (bytes / n)));
 	streaming_decode(decoder, records, n, values, isnull, result, &rejects, &nrejects);
 	streaming_owner_rights_begin(&rights);
 	if (nrejects < n)

@@ -26,6 +26,9 @@
 /* Records that are decoded at a time. */
 #define BLOCK_RECORDS	500
 
+/* A batch ends with the record that makes it as long. */
+#define MAX_BYTES		(16 * 1024 * 1024)
+
 static int64 take_records(StreamingInput *input, int64 max, StreamingRecord **records);
 static void keep_rows(StreamingInput *input, StreamingDecoder *decoder,
 					  StreamingStream *stream, StreamingRecord *records, int n);
@@ -66,9 +69,9 @@ streaming_retried_begin(StreamingInput *input, int64 max)
 static int64
 take_records(StreamingInput *input, int64 max, StreamingRecord **records)
 {
-	Oid			types[3] = {OIDOID, OIDOID, INT8OID};
-	Datum		args[3] = {ObjectIdGetDatum(input->view),
-	ObjectIdGetDatum(input->stream->relid), Int64GetDatum(max)};
+	Oid			types[4] = {OIDOID, OIDOID, INT8OID, INT8OID};
+	Datum		args[4] = {ObjectIdGetDatum(input->view),
+		ObjectIdGetDatum(input->stream->relid), Int64GetDatum(max), Int64GetDatum(MAX_BYTES)};
 	StreamingOwnerRights rights;
 	MemoryContext old;
 	int64		n;
@@ -77,9 +80,13 @@ take_records(StreamingInput *input, int64 max, StreamingRecord **records)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args("DELETE FROM " STREAMING_INTERNAL_SCHEMA ".missed_rows"
-							  " WHERE ctid = ANY (ARRAY(SELECT ctid FROM "
+							  " WHERE ctid = ANY (ARRAY(SELECT id FROM ("
+							  "SELECT ctid AS id, retried, partition, position,"
+							  " sum(octet_length(payload)) OVER (ORDER BY retried, partition, position"
+							  " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes FROM "
 							  STREAMING_INTERNAL_SCHEMA ".missed_rows"
-							  " WHERE view = $1 AND stream = $2 AND retried IS NOT NULL"
+							  " WHERE view = $1 AND stream = $2 AND retried IS NOT NULL) m"
+							  " WHERE coalesce(bytes, 0) < $4"
 							  " ORDER BY retried, partition, position LIMIT $3))"
 							  " RETURNING " STREAMING_KEPT_COLUMNS,
 							  lengthof(args), types, args, NULL, false, 0) !=
