@@ -71,6 +71,8 @@ ok(wait_for($node, q(SELECT phase, rows_done BETWEEN 1 AND 200, rows_total, byte
 	qr/^catch-up\|t\|(?:1\d\d|200)\|\|t$/), 'and says how far it is');
 sql('ALTER DOMAIN plus DROP CONSTRAINT plus_check');
 my $again = sql(q(SELECT streaming.retry_rejected('s')));
+cmp_ok($again, '>', 0, 'some of what it has read itself was bad');
+cmp_ok(sql(q(SELECT max(rejected_rows) FROM streaming.stat_streams WHERE stream = 's'::regclass)), '>=', $again, 'and is counted');
 drain($node, 'behind');
 same_as_batch($node, 'behind', $all, "has each once ($again were retried)");
 drain($node, 'every');
