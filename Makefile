@@ -28,6 +28,7 @@ OBJS = \
 	src/catalog/checkpoint.o \
 	src/catalog/extension.o \
 	src/catalog/internal.o \
+	src/catalog/missed_rows.o \
 	src/catalog/object_name.o \
 	src/catalog/planned_batch.o \
 	src/catalog/position.o \
@@ -48,6 +49,7 @@ OBJS = \
 	src/command/import_schema.o \
 	src/command/parts.o \
 	src/command/reachable.o \
+	src/command/retry_rejected.o \
 	src/command/row_type.o \
 	src/command/shown_names.o \
 	src/command/stream_options.o \
@@ -102,6 +104,8 @@ OBJS = \
 	src/input/input.o \
 	src/input/input_buffer.o \
 	src/input/input_event_time.o \
+	src/input/input_progress.o \
+	src/input/input_retried.o \
 	src/input/input_snapshot.o \
 	src/input/input_source.o \
 	src/kafka.o \
@@ -187,6 +191,7 @@ OBJS = \
 	src/state/group_key.o \
 	src/state/row_map.o \
 	src/state/state_table.o \
+	src/stats_progress.o \
 	src/stats.o \
 	src/streaming.o \
 	src/worker/assign.o \

@@ -12,7 +12,7 @@ CREATE FUNCTION each_batch(regclass, bigint) RETURNS void LANGUAGE sql AS 'SELEC
 
 CREATE VIEW plain WITH (streaming.continuous) AS SELECT a, b FROM s WHERE b <> 'it''s';
 CREATE VIEW counted ("A", "the count") WITH (streaming.trigger = '10 seconds', streaming.max_rows_per_trigger = 1000,
-    streaming.max_files_per_trigger = 2, streaming.enabled = off, security_barrier) AS SELECT a, count(*) FROM s GROUP BY a;
+    streaming.max_files_per_trigger = 2, streaming.catch_up_rate = 500, streaming.enabled = off, security_barrier) AS SELECT a, count(*) FROM s GROUP BY a;
 CREATE VIEW manual WITH (streaming.trigger = manual, streaming.output_mode = 'complete') AS SELECT max(a) FROM s;
 CREATE VIEW windows WITH (streaming.start = 'latest', streaming.output_mode = 'append') AS
     SELECT streaming.tumble(at, '1 hour') AS hour, count(*) FROM s GROUP BY 1;

@@ -23,6 +23,16 @@ ALTER VIEW quoted SET (streaming.enabled = 'no', streaming.max_files_per_trigger
 SELECT * FROM options WHERE view = 'quoted'::regclass;
 DROP VIEW quoted;
 
+-- a rate
+CREATE VIEW slowly WITH (streaming.catch_up_rate = 500) AS SELECT a FROM s;
+SELECT catch_up_rate FROM streaming_internal.continuous_view WHERE view = 'slowly'::regclass;
+ALTER VIEW slowly SET (streaming.catch_up_rate = '20000');
+SELECT catch_up_rate FROM streaming_internal.continuous_view WHERE view = 'slowly'::regclass;
+ALTER VIEW slowly RESET (streaming.catch_up_rate);
+SELECT catch_up_rate FROM streaming_internal.continuous_view WHERE view = 'slowly'::regclass;
+ALTER VIEW slowly SET (streaming.catch_up_rate = 0);
+DROP VIEW slowly;
+
 -- what is wrong is refused
 CREATE VIEW bad WITH (streaming.triger = 'asap') AS SELECT a FROM s;
 CREATE VIEW bad WITH (streaming.nonsense) AS SELECT a FROM s;

@@ -21,6 +21,7 @@ int			streaming_query_workers = 2;
 int			streaming_max_query_workers = 8;
 int			streaming_buffer_size = 256 * 1024;
 int			streaming_batch_rows = 100000;
+int			streaming_catch_up_rate = 0;
 int			streaming_work_mem = 64 * 1024;
 int			streaming_state_memory = 80 * 1024;
 int			streaming_retry_max = 60 * 1000;
@@ -131,6 +132,14 @@ define_worker_settings(void)
 							"The view option streaming.max_rows_per_trigger overrides it.",
 							&streaming_batch_rows,
 							100000, 1, INT_MAX,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.catch_up_rate",
+							"Rows a second that a view takes from a stream at most while it catches up.",
+							"The view option of the same name overrides it. 0: no limit.",
+							&streaming_catch_up_rate,
+							0, 0, INT_MAX,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 

@@ -44,6 +44,7 @@
 #include "utils/lsyscache.h"
 
 #include "streaming.h"
+#include "stats.h"
 #include "catalog/view.h"
 #include "catalog/checkpoint.h"
 #include "input/input.h"
@@ -75,7 +76,6 @@ static void explain_trouble(const char *what, Oid relid, const char *trouble, co
 							char *error);
 static bool find_running_since(Oid view, TimestampTz *since);
 static bool has_worker(Oid dboid, StreamingWorkerType type, Oid stream);
-static bool stream_lag(Oid view, Oid stream, StreamingSourceKind kind, int64 *lag);
 static bool push_lag(Oid view, Oid stream, int64 *lag);
 static bool kafka_lag(Oid view, Oid stream, StreamingStreamStats *stats, int64 *lag);
 static bool directory_lag(Oid view, Oid stream, StreamingStreamStats *stats, int64 *lag);
@@ -317,7 +317,7 @@ streaming_view_lag(PG_FUNCTION_ARGS)
 		if (upstream)
 			stream = get_relname_relid(streaming_change_stream_name(upstream->id),
 									   streaming_internal_namespace());
-		if (!streaming_is_stream(stream, &kind) || !stream_lag(view, stream, kind, &lag))
+		if (!streaming_is_stream(stream, &kind) || !streaming_stream_lag(view, stream, kind, &lag))
 			PG_RETURN_NULL();
 		sum += lag;
 	}
@@ -364,9 +364,8 @@ streaming_view_lag_seconds(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(Max(streaming_now() - since, 0) / 1000000.0);
 }
 
-/* False: unknown. */
-static bool
-stream_lag(Oid view, Oid stream, StreamingSourceKind kind, int64 *lag)
+bool
+streaming_stream_lag(Oid view, Oid stream, StreamingSourceKind kind, int64 *lag)
 {
 	StreamingStreamStats stats;
 

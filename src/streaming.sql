@@ -50,6 +50,7 @@ CREATE TABLE streaming_internal.continuous_view (
     start                   text,
     max_rows_per_trigger    bigint,
     max_files_per_trigger   bigint,
+    catch_up_rate           bigint,
     enabled                 boolean  NOT NULL DEFAULT true,
     settings                text[]   NOT NULL,
     generation              bigint   NOT NULL DEFAULT 0,
@@ -139,12 +140,35 @@ CREATE TABLE rejected_rows (
     column_name     name,
     sqlstate        text,
     rejected_at     timestamptz NOT NULL DEFAULT now(),
+    key             bytea,
+    sent_ms         bigint,
+    whole           boolean  NOT NULL DEFAULT false,
     UNIQUE (stream, partition, position)
 );
 ALTER TABLE rejected_rows REPLICA IDENTITY USING INDEX rejected_rows_stream_partition_position_key;
 COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the reason; shown to the owner of the stream';
 COMMENT ON COLUMN rejected_rows.path IS 'the file that the record is in';
 COMMENT ON COLUMN rejected_rows.column_name IS 'the column that has no value for it; NULL: the record as a whole is wrong';
+COMMENT ON COLUMN rejected_rows.key IS 'of the message';
+COMMENT ON COLUMN rejected_rows.sent_ms IS 'timestamp of the message, in milliseconds since 1970';
+COMMENT ON COLUMN rejected_rows.whole IS 'payload is a record, which streaming.retry_rejected can decode again; if not, what could be read of one';
+
+CREATE TABLE streaming_internal.missed_rows (
+    stream          regclass NOT NULL,
+    partition       text     NOT NULL,
+    position        text     NOT NULL,
+    view            regclass NOT NULL,
+    retried         bigint,
+    path            text,
+    payload         bytea,
+    key             bytea,
+    sent_ms         bigint,
+    PRIMARY KEY (stream, partition, position, view)
+);
+CREATE INDEX missed_rows_view ON streaming_internal.missed_rows (view, stream);
+COMMENT ON TABLE streaming_internal.missed_rows IS 'rejected records that a continuous view has passed, so that it gets them when they have been retried';
+COMMENT ON COLUMN streaming_internal.missed_rows.retried IS 'transaction of the retry that found it good: the view is to take it; NULL: it is in streaming.rejected_rows';
+COMMENT ON COLUMN streaming_internal.missed_rows.payload IS 'of one that was retried, as path, key and sent_ms';
 
 CREATE TABLE streaming_internal.push_segments (
     stream          regclass PRIMARY KEY,
@@ -273,6 +297,15 @@ CREATE POLICY read_all_data ON rejected_rows FOR SELECT USING (
     pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
 COMMENT ON POLICY read_all_data ON rejected_rows IS 'members of pg_read_all_data see all rows';
 
+GRANT SELECT ON streaming_internal.missed_rows TO PUBLIC;
+ALTER TABLE streaming_internal.missed_rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner_of_stream ON streaming_internal.missed_rows FOR SELECT USING (
+    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = stream));
+COMMENT ON POLICY owner_of_stream ON streaming_internal.missed_rows IS 'who has the rights of the stream''s owner sees its rows';
+CREATE POLICY read_all_data ON streaming_internal.missed_rows FOR SELECT USING (
+    pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
+COMMENT ON POLICY read_all_data ON streaming_internal.missed_rows IS 'members of pg_read_all_data see all rows';
+
 CREATE FUNCTION streaming_internal.check_dump(view oid, stream oid) RETURNS boolean
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_check_dump';
 COMMENT ON FUNCTION streaming_internal.check_dump(oid, oid) IS 'has the view taken all rows pushed into the stream, which the caller may read? if not, a dump leaves out its checkpoint';
@@ -283,6 +316,7 @@ SELECT pg_catalog.pg_extension_config_dump('streaming_internal.progress', '');
 SELECT pg_catalog.pg_extension_config_dump('files', '');
 SELECT pg_catalog.pg_extension_config_dump('streaming_internal.topics', '');
 SELECT pg_catalog.pg_extension_config_dump('rejected_rows', '');
+SELECT pg_catalog.pg_extension_config_dump('streaming_internal.missed_rows', '');
 
 CREATE FUNCTION streaming_internal.restore_rows() RETURNS boolean
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_restore_rows';
@@ -425,6 +459,10 @@ CREATE FUNCTION delete_rejected_rows(stream regclass, before timestamptz DEFAULT
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_delete_rejected_rows';
 COMMENT ON FUNCTION delete_rejected_rows(regclass, timestamptz) IS 'deletes the rejected records of a stream, or those rejected before a time; their number';
 
+CREATE FUNCTION retry_rejected(stream regclass) RETURNS bigint
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_retry_rejected';
+COMMENT ON FUNCTION retry_rejected(regclass) IS 'decodes the rejected records of a stream again and hands those that are good now to the views that are without them; their number';
+
 -- ---------------------------------------------------------------------------
 -- Event-time windows
 -- ---------------------------------------------------------------------------
@@ -523,6 +561,29 @@ COMMENT ON VIEW stat_views IS 'totals of each continuous view since it was made 
 COMMENT ON COLUMN stat_views.watermark IS 'shown to who may read the view or has the rights of pg_read_all_stats';
 COMMENT ON COLUMN stat_views.state_bytes IS 'size of all tables of the view, its result included';
 COMMENT ON COLUMN stat_views.lag_rows IS 'records between the view''s checkpoint and the known end of its source; NULL if that is not known';
+
+CREATE FUNCTION streaming_internal.view_progress(view oid, OUT stream regclass, OUT phase text,
+    OUT rows_done bigint, OUT rows_total bigint, OUT bytes_done bigint, OUT bytes_total bigint,
+    OUT rows_per_second float8, OUT expected_end timestamptz)
+    RETURNS SETOF record
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_view_progress';
+COMMENT ON FUNCTION streaming_internal.view_progress(oid) IS 'how far a continuous view is with what it has to take, by input, from shared memory';
+
+CREATE VIEW stat_progress AS
+    SELECT v.view, p.stream, p.phase, p.rows_done, p.rows_total, p.bytes_done, p.bytes_total,
+           p.rows_per_second, p.expected_end
+    FROM streaming_internal.continuous_view v
+    JOIN pg_catalog.pg_class c ON c.oid = v.view
+    CROSS JOIN LATERAL streaming_internal.view_progress(v.view) p;
+COMMENT ON VIEW stat_progress IS 'how far continuous views are that have much to take, by stream; those that keep up are not shown';
+COMMENT ON COLUMN stat_progress.stream IS 'stream, view or table that is read';
+COMMENT ON COLUMN stat_progress.phase IS 'catch-up (it has been taking rows for more than a second without coming to the end), drain (somebody waits for that), reset (it begins again), initial load (it reads the table or view itself)';
+COMMENT ON COLUMN stat_progress.rows_done IS 'since that began; NULL if the rows are not counted';
+COMMENT ON COLUMN stat_progress.rows_total IS 'these and those that are left; of an initial load as the last ANALYZE has found; NULL if that is not known';
+COMMENT ON COLUMN stat_progress.bytes_done IS 'of the files of a directory, in whole files where their number of records is not known';
+COMMENT ON COLUMN stat_progress.bytes_total IS 'of files: from the one that it began with; of an initial load, the size of the table';
+COMMENT ON COLUMN stat_progress.rows_per_second IS 'since that began';
+COMMENT ON COLUMN stat_progress.expected_end IS 'if it goes on as fast as until now';
 
 CREATE VIEW stat_operators AS
     SELECT v.view, s.stage::int AS stage, s.kind, s.input_rows, s.output_rows, s.state_rows,
@@ -627,4 +688,4 @@ COMMENT ON COLUMN status.lag_rows IS 'as stat_views.lag_rows';
 COMMENT ON COLUMN status.lag_seconds IS 'how long the oldest of these has been waiting, at most; NULL if that is not known';
 COMMENT ON COLUMN status.rows_per_second IS 'input rows taken in the last minute, or since the oldest of the view''s batches in streaming.batches if that is less';
 
-GRANT SELECT ON views, stat_views, stat_operators, stat_streams, stat_sinks, indexes, batches, status TO PUBLIC;
+GRANT SELECT ON views, stat_views, stat_progress, stat_operators, stat_streams, stat_sinks, indexes, batches, status TO PUBLIC;

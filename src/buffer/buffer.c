@@ -15,7 +15,8 @@
  *
  * Rows are (offset, partition, the stream's columns).  Besides rows there are
  * markers (m): "partition p has been delivered up to offset o", also where no
- * row tells it (rejected records, control records of Kafka).  A segment begins
+ * row tells it (control records of Kafka); and of each record that was rejected one
+ * that says so, which readers take for a row that is none.  A segment begins
  * with markers of all partitions known, so its own rows say what a reader must
  * have taken to continue with it; nothing has to be kept elsewhere.
  *
@@ -86,6 +87,12 @@
 /* Marker of partition p: "$partition" = -1 - p. */
 #define MARKER(partition) (-1 - (partition))
 
+/*
+ * Added to the partition of a rejected record, which is written as a marker is.  No
+ * partition has as high a number but STREAMING_NO_PARTITION.
+ */
+#define REJECTED	(1 << 30)
+
 static void ready_tables(StreamingBufferWriter *writer);
 static int	claim_segment(StreamingBufferWriter *writer);
 static BlockNumber segment_blocks(void);
@@ -141,6 +148,17 @@ streaming_buffer_discard(StreamingStreamShared *shared)
 		shared->segments[i].number = 0;
 		shared->segments[i].relid = InvalidOid;
 	}
+	LWLockRelease(shared->lock);
+}
+
+void
+streaming_buffer_doubt(StreamingStreamShared *shared)
+{
+	streaming_buffer_discard(shared);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->doubted = true;
+	if (shared->ingest_latch)
+		SetLatch(shared->ingest_latch);
 	LWLockRelease(shared->lock);
 }
 
@@ -452,6 +470,12 @@ put_row(StreamingBufferWriter *writer, int32 partition, int64 offset,
 	else
 		memset(writer->isnull + STREAMING_BUFFER_SHIFT, true, sizeof(bool) * natts);
 	streaming_page_put(writer, writer->values, writer->isnull);
+}
+
+void
+streaming_buffer_append_rejected(StreamingBufferWriter *writer, int32 partition, int64 offset)
+{
+	put_row(writer, MARKER(partition | REJECTED), offset, NULL, NULL);
 }
 
 static void
@@ -809,6 +833,13 @@ streaming_buffer_row(TupleTableSlot *slot, StreamingBufferRow *row)
 	row->tid = tuple->t_self;
 	row->marker = partition < 0;
 	row->partition = row->marker ? MARKER(partition) : partition;
+	row->rejected = row->marker && row->partition != STREAMING_NO_PARTITION &&
+		(row->partition & REJECTED) != 0;
+	if (row->rejected)
+	{
+		row->partition &= ~REJECTED;
+		row->marker = false;
+	}
 	row->earliest = row->marker && row->offset < 0;
 	if (row->earliest)
 		row->offset = -1 - row->offset;

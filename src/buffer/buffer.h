@@ -61,6 +61,9 @@ extern StreamingBufferWriter *streaming_buffer_open(StreamingStreamShared *share
 /* The ring, if there is one, holds what nobody is to read any more. */
 extern void streaming_buffer_discard(StreamingStreamShared *shared);
 
+/* Ditto, and the ingest worker is to begin another one. */
+extern void streaming_buffer_doubt(StreamingStreamShared *shared);
+
 /*
  * Begins the next segment, which starts with markers of positions, in a
  * transaction.  Returns false if there is no room: then ingest_waits is set,
@@ -83,6 +86,10 @@ extern bool streaming_buffer_is_intact(StreamingBufferWriter *writer);
 extern void streaming_buffer_append(StreamingBufferWriter *writer,
 									int32 partition, int64 offset,
 									const Datum *values, const bool *isnull);
+
+/* A record that is no row, so that readers know that they pass it. */
+extern void streaming_buffer_append_rejected(StreamingBufferWriter *writer,
+											 int32 partition, int64 offset);
 
 /* Lets go of the page; says whether the segment is full. */
 extern void streaming_buffer_flush(StreamingBufferWriter *writer);
@@ -127,13 +134,14 @@ typedef struct StreamingBufferRange
 /* Marker that only makes a segment have a row. */
 #define STREAMING_NO_PARTITION PG_INT32_MAX
 
-/* One row or marker. */
+/* One row, marker or rejected record. */
 typedef struct StreamingBufferRow
 {
 	int64		offset;
 	int32		partition;
 	bool		marker;
 	bool		earliest;		/* marker: nothing has ever been before it */
+	bool		rejected;		/* no row: a record that could not be decoded */
 	ItemPointerData tid;
 } StreamingBufferRow;
 

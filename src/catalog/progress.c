@@ -170,6 +170,7 @@ streaming_progress_read(Oid view)
 		bool		isnull[Natts_progress];
 
 		streaming_table_read(&table, tuple, values, isnull);
+		progress.is_reset = DatumGetInt64(values[Anum_progress_batch_id - 1]) == 0;
 		progress.batch_id = DatumGetInt64(values[Anum_progress_batch_id - 1]);
 		progress.input_rows = DatumGetInt64(values[Anum_progress_input_rows - 1]);
 		progress.output_rows = DatumGetInt64(values[Anum_progress_output_rows - 1]);

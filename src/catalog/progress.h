@@ -22,6 +22,7 @@ typedef struct StreamingStageTotals
 typedef struct StreamingProgress
 {
 	int64		batch_id;		/* of the last batch; 0: none yet */
+	bool		is_reset;		/* it has none since it was reset; not written */
 	int64		input_rows;
 	int64		output_rows;
 	int64		late_rows;

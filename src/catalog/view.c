@@ -58,6 +58,7 @@ enum
 	Anum_start,
 	Anum_max_rows_per_trigger,
 	Anum_max_files_per_trigger,
+	Anum_catch_up_rate,
 	Anum_enabled,
 	Anum_settings,
 	Anum_generation,
@@ -97,6 +98,7 @@ static const StreamingTableColumn view_columns[] = {
 	{"start", TEXTOID, true},
 	{"max_rows_per_trigger", INT8OID, true},
 	{"max_files_per_trigger", INT8OID, true},
+	{"catch_up_rate", INT8OID, true},
 	{"enabled", BOOLOID},
 	{"settings", TEXTARRAYOID},
 	{"generation", INT8OID},
@@ -123,6 +125,8 @@ static StreamingTableDef tables_by_relation[] = {
 	{"checkpoints", 1, of_view, {{1}}, .for_users = true},
 	{"progress", 1, of_view, {{1}}},
 	{"planned_batches", 1, of_view, {{1}}},
+	{"missed_rows", 1, of_view, {{1}}},
+	{"missed_rows", 1, of_stream, {{1}}},
 	{"files", 1, of_stream, {{1}}, .for_users = true},
 	{"topics", 1, of_stream, {{1}}},
 	{"push_segments", 1, of_stream, {{1}}},
@@ -475,6 +479,7 @@ try_view_from_tuple(const StreamingTable *table, HeapTuple tuple, const char **d
 		view->start = TextDatumGetCString(values[Index_of(Anum_start)]);
 	view->max_rows = INT64_OR_ZERO(Anum_max_rows_per_trigger);
 	view->max_files = INT64_OR_ZERO(Anum_max_files_per_trigger);
+	view->catch_up_rate = INT64_OR_ZERO(Anum_catch_up_rate);
 	view->enabled = DatumGetBool(values[Index_of(Anum_enabled)]);
 	view->generation = DatumGetInt64(values[Index_of(Anum_generation)]);
 	view->restored =
@@ -488,6 +493,8 @@ try_view_from_tuple(const StreamingTable *table, HeapTuple tuple, const char **d
 		*damage = "max_rows_per_trigger";
 	else if (view->max_files < 0)
 		*damage = "max_files_per_trigger";
+	else if (view->catch_up_rate < 0)
+		*damage = "catch_up_rate";
 	else if (!sink_kind_parse(TextDatumGetCString(values[Index_of(Anum_sink_kind)]),
 							  &view->sink.kind))
 		*damage = "sink_kind";
@@ -555,6 +562,8 @@ view_to_values(const StreamingView *view, Datum *values, bool *nulls)
 	nulls[Index_of(Anum_max_rows_per_trigger)] = view->max_rows == 0;
 	values[Index_of(Anum_max_files_per_trigger)] = Int64GetDatum(view->max_files);
 	nulls[Index_of(Anum_max_files_per_trigger)] = view->max_files == 0;
+	values[Index_of(Anum_catch_up_rate)] = Int64GetDatum(view->catch_up_rate);
+	nulls[Index_of(Anum_catch_up_rate)] = view->catch_up_rate == 0;
 	values[Index_of(Anum_enabled)] = BoolGetDatum(view->enabled);
 	values[Index_of(Anum_settings)] = names_to_array(view->settings);
 	values[Index_of(Anum_generation)] = Int64GetDatum(view->generation);
@@ -748,6 +757,7 @@ rewrite_view(Oid relid, const StreamingView *view, char *relation)
 		updated.trigger_text = view->trigger_text;
 		updated.max_rows = view->max_rows;
 		updated.max_files = view->max_files;
+		updated.catch_up_rate = view->catch_up_rate;
 		updated.enabled = view->enabled;
 		updated.settings = view->settings;
 		updated.generation++;

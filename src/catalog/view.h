@@ -64,6 +64,7 @@ typedef struct StreamingView
 	char	   *start;			/* NULL: the stream's */
 	int64		max_rows;		/* per trigger and stream; 0: none */
 	int64		max_files;		/* likewise */
+	int64		catch_up_rate;	/* rows a second; 0: the setting's */
 	bool		enabled;
 	List	   *settings;		/* its batches run with them: see settings.h */
 	int64		generation;		/* rises when options change or it is reset:

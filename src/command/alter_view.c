@@ -79,11 +79,13 @@ streaming_alter_view_options(AlterTableStmt *stmt)
 	ListCell   *lc;
 	int64		max_rows;
 	int64		max_files;
+	int64		catch_up_rate;
 
 	if (view == NULL)
 		return false;
 	max_rows = view->max_rows;
 	max_files = view->max_files;
+	catch_up_rate = view->catch_up_rate;
 	foreach(lc, stmt->cmds)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
@@ -101,7 +103,8 @@ streaming_alter_view_options(AlterTableStmt *stmt)
 	stmt->cmds = cmds;
 
 	/* a batch that is too large to succeed would be tried as it is for ever */
-	if (view->max_rows != max_rows || view->max_files != max_files)
+	if (view->max_rows != max_rows || view->max_files != max_files ||
+		view->catch_up_rate != catch_up_rate)
 		streaming_planned_batch_delete(view->view);
 	streaming_catalog_update_view(view);
 	streaming_restore_keep(view->view);

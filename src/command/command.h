@@ -33,6 +33,7 @@ typedef struct StreamingViewOptions
 	List	   *follow;			/* of char *: names of tables, or "all" alone */
 	int64		max_rows;		/* 0: none */
 	int64		max_files;
+	int64		catch_up_rate;
 	bool		enabled;
 	List	   *settings;		/* all, see settings.h */
 } StreamingViewOptions;

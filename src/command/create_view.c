@@ -139,6 +139,7 @@ streaming_create_view(ViewStmt *stmt, const char *sql, int location, int length,
 	view.start = options.start;
 	view.max_rows = options.max_rows;
 	view.max_files = options.max_files;
+	view.catch_up_rate = options.catch_up_rate;
 	view.enabled = options.enabled;
 	view.settings = options.settings;
 	view.relations = lappend(names_of_relations(view.definition, tables),

@@ -204,6 +204,7 @@ streaming_viewdef(PG_FUNCTION_ARGS)
 	append_tables(&buf, view->tables);
 	append_number(&buf, "max_rows_per_trigger", view->max_rows);
 	append_number(&buf, "max_files_per_trigger", view->max_files);
+	append_number(&buf, "catch_up_rate", view->catch_up_rate);
 	if (!view->enabled)
 		append_option(&buf, "enabled", "off");
 	append_settings(&buf, view->settings);

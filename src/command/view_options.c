@@ -38,10 +38,12 @@ static void apply_start(DefElem *def, StreamingViewOptions *result);
 static void apply_follow(DefElem *def, StreamingViewOptions *result);
 static void apply_max_rows(DefElem *def, StreamingViewOptions *result);
 static void apply_max_files(DefElem *def, StreamingViewOptions *result);
+static void apply_catch_up_rate(DefElem *def, StreamingViewOptions *result);
 static void apply_enabled(DefElem *def, StreamingViewOptions *result);
 static void change_trigger(DefElem *def, StreamingView *view);
 static void change_max_rows(DefElem *def, StreamingView *view);
 static void change_max_files(DefElem *def, StreamingView *view);
+static void change_catch_up_rate(DefElem *def, StreamingView *view);
 static void change_enabled(DefElem *def, StreamingView *view);
 
 static const ViewOption view_options[] =
@@ -58,6 +60,7 @@ static const ViewOption view_options[] =
 	{"follow", false, apply_follow, NULL},
 	{"max_rows_per_trigger", true, apply_max_rows, change_max_rows},
 	{"max_files_per_trigger", true, apply_max_files, change_max_files},
+	{"catch_up_rate", true, apply_catch_up_rate, change_catch_up_rate},
 	{"enabled", true, apply_enabled, change_enabled},
 
 	/* settings, see settings.c */
@@ -395,6 +398,12 @@ apply_max_files(DefElem *def, StreamingViewOptions *result)
 }
 
 static void
+apply_catch_up_rate(DefElem *def, StreamingViewOptions *result)
+{
+	result->catch_up_rate = get_positive_number(def);
+}
+
+static void
 apply_enabled(DefElem *def, StreamingViewOptions *result)
 {
 	result->enabled = get_boolean(def);
@@ -417,6 +426,12 @@ static void
 change_max_files(DefElem *def, StreamingView *view)
 {
 	view->max_files = def ? get_positive_number(def) : 0;
+}
+
+static void
+change_catch_up_rate(DefElem *def, StreamingView *view)
+{
+	view->catch_up_rate = def ? get_positive_number(def) : 0;
 }
 
 static void

@@ -85,6 +85,8 @@ struct StreamingViewState
 								 * by this process */
 	StreamingTime due;			/* when the watermark may move without input */
 	int			due_timeout;	/* streaming.idle_partition_timeout, as it was then */
+	bool		begins_again;	/* it has been reset, and not taken all there is since */
+	int64		limited_rows;	/* of the last batch, from inputs that a limit is of */
 };
 
 static void plan_inputs(StreamingViewState *state);
@@ -320,6 +322,10 @@ open_program(StreamingViewState *state)
 		state->inputs[i] = streaming_input_open(state->definition, state->program->inputs[i].scan);
 	}
 	state->progress = streaming_progress_read(state->view);
+	if (state->progress.batch_id == 0)
+		state->begins_again = state->progress.is_reset;
+	for (int i = 0; state->begins_again && i < state->program->ninputs; i++)
+		streaming_input_show_reset(state->inputs[i]);
 	state->progress.nstages = Min(state->program->nstages, STREAMING_COUNTED_STAGES);
 	for (int i = 0; i < state->progress.nstages; i++)
 		state->progress.stages[i].kind = streaming_stage_kind_name(state->program->stages[i].kind);
@@ -668,6 +674,17 @@ input_size(StreamingViewState *state, StreamingStageExec *exec, StreamingEdgeExe
 	return size;
 }
 
+/* Where to write how many rows have come of a table or view that is loaded; or NULL. */
+static pg_atomic_uint64 *
+show_load(StreamingViewState *state, StreamingStageExec *exec, int input)
+{
+	/* of groups the first stage sees only what they come to */
+	bool		counted = exec->stage->kind != STREAMING_STAGE_COMBINE;
+	pg_atomic_uint64 *rows = streaming_input_show_load(state->inputs[input], counted);
+
+	return counted ? rows : NULL;
+}
+
 /* What the inputs of a stage that are the program's are like. */
 static void
 prepare_edges(StreamingViewState *state, StreamingStageExec *exec)
@@ -679,6 +696,9 @@ prepare_edges(StreamingViewState *state, StreamingStageExec *exec)
 		if (edge->edge->input < 0)
 			continue;
 		edge->initial_load = exec->first && state->program->inputs[edge->edge->input].is_loaded;
+		edge->loaded = NULL;
+		if (edge->initial_load)
+			edge->loaded = show_load(state, exec, edge->edge->input);
 		edge->input_size = input_size(state, exec, edge);
 	}
 }
@@ -898,20 +918,42 @@ end_block(void)
 	CommitTransactionCommand();
 }
 
+/* Rows a second of a view that catches up; 0: no limit. */
+static int64
+catch_up_rate(StreamingViewState *state)
+{
+	return state->definition->catch_up_rate > 0 ? state->definition->catch_up_rate :
+		streaming_catch_up_rate;
+}
+
 /*
  * Rows that a batch takes at most, 0: all there are.  What goes to a stream is
- * delivered while the next batch runs, so batches are kept short.
+ * delivered while the next batch runs, so batches are kept short; so they are where a
+ * second has only so many rows.
  */
 static int64
 batch_limit(StreamingViewState *state)
 {
 	Oid			sink = state->program->sink.relid;
+	int64		limit = state->definition->max_rows;
+	int64		rate = catch_up_rate(state);
 
-	if (state->definition->max_rows == 0 && OidIsValid(sink) &&
-		get_rel_relkind(sink) == RELKIND_FOREIGN_TABLE &&
+	if (limit == 0 && OidIsValid(sink) && get_rel_relkind(sink) == RELKIND_FOREIGN_TABLE &&
 		state->program->output_mode != STREAMING_OUTPUT_COMPLETE)
-		return streaming_batch_rows;
-	return state->definition->max_rows;
+		limit = streaming_batch_rows;
+	if (rate > 0)
+		limit = Min(rate, limit > 0 ? limit : streaming_batch_rows);
+	return limit;
+}
+
+int64
+streaming_view_pause(StreamingViewState *state, const StreamingBatchResult *result)
+{
+	int64		rate = state->valid && state->program ? catch_up_rate(state) : 0;
+
+	if (rate == 0 || !result->more)
+		return 0;
+	return state->limited_rows * 1000 / rate;
 }
 
 /* Is an input part of the batch?  One that was planned has what it had. */
@@ -957,6 +999,7 @@ begin_empty_inputs(StreamingViewState *state)
 static void
 end_inputs(StreamingViewState *state, StreamingBatchResult *result)
 {
+	state->limited_rows = 0;
 	for (int i = 0; i < state->program->ninputs; i++)
 	{
 		StreamingInput *input = state->inputs[i];
@@ -967,6 +1010,8 @@ end_inputs(StreamingViewState *state, StreamingBatchResult *result)
 			int64		rows = streaming_input_end(input, &more);
 
 			result->input_rows += rows;
+			if (!streaming_input_is_pushed(input))
+				state->limited_rows += rows;
 			count_input(state, i, rows);
 			streaming_input_checkpoint(input, state->progress.batch_id + 1);
 			result->more |= more;
@@ -1063,6 +1108,7 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 			streaming_input_committed(state->inputs[i]);
 	}
 	state->planned = NULL;
+	state->begins_again &= result->more;
 	state->closed = state->progress.watermark;
 	result->duration_ms = since_ms(start);
 	result->commit_ms = result->duration_ms - read_and_merge;

@@ -58,6 +58,12 @@ extern bool streaming_view_is_urgent(StreamingViewState *state);
 extern StreamingTime streaming_view_due(StreamingViewState *state);
 
 /*
+ * ms from the beginning of the batch that has just run to the next one, at least, as
+ * streaming.catch_up_rate has it; 0: none.
+ */
+extern int64 streaming_view_pause(StreamingViewState *state, const StreamingBatchResult *result);
+
+/*
  * Runs one batch.  Must be called outside a transaction; runs its own and
  * commits it.  drained: somebody waits for it.  Returns false if there was
  * nothing to do, or, with more set in *result, if the view is not to run now,

@@ -28,6 +28,9 @@
 
 #define CHECK_POSTMASTER_ROWS	65536
 
+/* Rows of a table that is loaded after which it is told how many there have been. */
+#define SHOWN_ROWS				1024
+
 /*
  * So many groups do not fit into the processor's own caches.  With more rows to a
  * group, fewer groups are compared with the rows, which are ordered one by one.
@@ -426,6 +429,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 
 	if (++receiver->nrows % CHECK_POSTMASTER_ROWS == 0 && !PostmasterIsAlive())
 		proc_exit(1);
+	if (unlikely(receiver->exec->current->loaded != NULL) && receiver->nrows % SHOWN_ROWS == 0)
+		pg_atomic_write_u64(receiver->exec->current->loaded, receiver->nrows);
 	if (receiver->exec->stage->kind == STREAMING_STAGE_JOIN)
 		streaming_join_add(receiver->exec, slot);
 	if (receiver->exec->stage->kind == STREAMING_STAGE_APPEND)

@@ -6,6 +6,7 @@
 #define STREAMING_STAGE_H
 
 #include "exec/aggregate.h"
+#include "port/atomics.h"
 #include "portability/instr_time.h"
 #include "sink/sink.h"
 #include "state/group_key.h"
@@ -38,6 +39,8 @@ typedef struct StreamingEdgeExec
 	/* for one batch */
 	bool		ran;
 	bool		initial_load;	/* initial is to be run, not statement */
+	pg_atomic_uint64 *loaded;	/* of that, gets how many rows have come; NULL: nobody
+								 * wants to know */
 	StreamingSize input_size;	/* of the stream bound */
 	StreamingStateTable *table;
 	StreamingDelta *rows;		/* join: what has come; see edge.c */

@@ -527,6 +527,10 @@ record_failed(Run *run, ErrorData *edata)
 	reject->payload = record->payload;
 	reject->length = record->length;
 	reject->path = record->path;
+	reject->key = record->key;
+	reject->key_length = record->key_length;
+	reject->timestamp_ms = record->timestamp_ms;
+	reject->whole = record->framing_error == NULL;
 	reject->column = decoder->column > 0 ? stream->columns[decoder->column - 1].name : NULL;
 	reject->sqlerrcode = edata->sqlerrcode;
 	reject->message = short_message(decoder, edata);

@@ -133,6 +133,10 @@ typedef struct StreamingReject
 	const char *payload;		/* the record's own */
 	size_t		length;
 	const char *path;			/* the record's own; of its file, or NULL */
+	const char *key;			/* likewise, of its message, or NULL */
+	size_t		key_length;
+	int64		timestamp_ms;	/* as the record's */
+	bool		whole;			/* payload is a record, which may be decoded again */
 	const char *column;			/* the stream's; NULL: the record as a whole */
 	int			sqlerrcode;
 	char	   *message;		/* names the column, if there is one; short */

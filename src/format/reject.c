@@ -14,7 +14,9 @@
  * one after the other looks for the oldest once in so many; then the stream's rows
  * are read, which are as many as the limit.  A process counts the rows once and
  * goes on from there.  What others write meanwhile it does not see before it counts
- * anew, nor what it has written itself and rolled back; neither does harm.
+ * anew, nor what it has written itself and rolled back; neither does harm.  With a row go
+ * those of the views that have passed it (missed_rows.h); what a view writes down at that
+ * moment stays until the next retry.
  */
 #include "postgres.h"
 
@@ -30,8 +32,10 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/checkpoint.h"
 #include "catalog/view.h"
 #include "catalog/internal.h"
+#include "catalog/missed_rows.h"
 #include "catalog/position.h"
 #include "format/reject.h"
 
@@ -39,8 +43,32 @@
 #define MAX_ROWS	1000
 #define MAX_BYTES	(16 * 1024 * 1024)
 
-/* Of a record: partition, position, path, payload, error, column_name, sqlstate. */
-#define NCOLUMNS	7
+/* Columns that each record has its own value of. */
+enum
+{
+	COLUMN_PARTITION,
+	COLUMN_POSITION,
+	COLUMN_PATH,
+	COLUMN_PAYLOAD,
+	COLUMN_KEY,
+	COLUMN_SENT_MS,
+	COLUMN_WHOLE,
+	COLUMN_ERROR,
+	COLUMN_NAME,
+	COLUMN_SQLSTATE,
+	NCOLUMNS
+};
+
+static const struct
+{
+	Oid			type;
+	Oid			array;
+}			columns[NCOLUMNS] = {
+	{TEXTOID, TEXTARRAYOID}, {TEXTOID, TEXTARRAYOID}, {TEXTOID, TEXTARRAYOID},
+	{BYTEAOID, BYTEAARRAYOID}, {BYTEAOID, BYTEAARRAYOID}, {INT8OID, INT8ARRAYOID},
+	{BOOLOID, BOOLARRAYOID}, {TEXTOID, TEXTARRAYOID}, {TEXTOID, TEXTARRAYOID},
+	{TEXTOID, TEXTARRAYOID},
+};
 
 PG_FUNCTION_INFO_V1(streaming_delete_rejected_rows);
 
@@ -53,6 +81,10 @@ static int64 count_rows(Oid stream, int64 max);
 static void delete_oldest(Oid stream, int64 keep);
 static int64 insert_some(const StreamingStream *stream, const StreamingReject *rejects,
 						 int n);
+static void set_values(const StreamingStream *stream, const StreamingReject *reject,
+					   Datum *values, bool *isnull);
+static Datum bytes_datum(const char *bytes, size_t length, bool *isnull);
+static Datum text_datum(const char *text, bool *isnull);
 static Datum make_array(Datum *values, bool *isnull, int n, Oid type);
 
 int64
@@ -134,10 +166,16 @@ delete_oldest(Oid stream, int64 keep)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args("DELETE FROM " STREAMING_SCHEMA ".rejected_rows"
+	if (SPI_execute_with_args("WITH gone AS (DELETE FROM " STREAMING_SCHEMA ".rejected_rows"
 							  " WHERE ctid = ANY (ARRAY(SELECT ctid FROM " STREAMING_SCHEMA
 							  ".rejected_rows WHERE stream = $1"
-							  " ORDER BY rejected_at DESC, ctid DESC OFFSET $2))",
+							  " ORDER BY rejected_at DESC, ctid DESC OFFSET $2))"
+							  " RETURNING stream, partition, position)"
+							  " DELETE FROM " STREAMING_INTERNAL_SCHEMA ".missed_rows"
+							  " WHERE ctid = ANY (ARRAY(SELECT m.ctid FROM gone JOIN "
+							  STREAMING_INTERNAL_SCHEMA ".missed_rows m"
+							  " USING (stream, partition, position) WHERE m.retried IS NULL"
+							  " FOR UPDATE OF m SKIP LOCKED))",
 							  lengthof(args), types, args, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not delete from %s.rejected_rows", STREAMING_SCHEMA);
 	SPI_finish();
@@ -148,13 +186,17 @@ insert_some(const StreamingStream *stream, const StreamingReject *rejects, int n
 {
 	static const char *const sql =
 		"INSERT INTO " STREAMING_SCHEMA ".rejected_rows"
-		" (stream, partition, position, path, payload, error, column_name, sqlstate)"
+		" (stream, partition, position, path, payload, key, sent_ms, whole, error,"
+		" column_name, sqlstate)"
 		" SELECT $1, r.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3),"
 		" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
-		" pg_catalog.unnest($7), pg_catalog.unnest($8)) AS r"
+		" pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9),"
+		" pg_catalog.unnest($10), pg_catalog.unnest($11)) AS r"
 		" ON CONFLICT DO NOTHING";
 	Oid			types[NCOLUMNS + 1] = {OIDOID};
 	Datum		args[NCOLUMNS + 1] = {ObjectIdGetDatum(stream->relid)};
+	Datum		record[NCOLUMNS];
+	bool		record_isnull[NCOLUMNS];
 	Datum	   *values[NCOLUMNS];
 	bool	   *isnull[NCOLUMNS];
 	int64		inserted;
@@ -163,32 +205,22 @@ insert_some(const StreamingStream *stream, const StreamingReject *rejects, int n
 		elog(ERROR, "SPI_connect failed");
 	for (int i = 0; i < NCOLUMNS; i++)
 	{
-		values[i] = palloc0(sizeof(Datum) * n);
-		isnull[i] = palloc0(sizeof(bool) * n);
+		values[i] = palloc(sizeof(Datum) * n);
+		isnull[i] = palloc(sizeof(bool) * n);
 	}
-	for (int i = 0; i < n; i++)
+	for (int k = 0; k < n; k++)
 	{
-		const StreamingReject *reject = &rejects[i];
-
-		values[0][i] = CStringGetTextDatum(psprintf("%d", reject->partition));
-		values[1][i] = CStringGetTextDatum(streaming_position_out(stream->kind, reject->offset));
-		isnull[2][i] = reject->path == NULL;
-		if (reject->path)
-			values[2][i] = CStringGetTextDatum(reject->path);
-		isnull[3][i] = reject->payload == NULL;
-		if (reject->payload)
-			values[3][i] = PointerGetDatum(cstring_to_text_with_len(reject->payload,
-																	reject->length));
-		values[4][i] = CStringGetTextDatum(reject->message);
-		isnull[5][i] = reject->column == NULL;
-		if (reject->column)
-			values[5][i] = CStringGetTextDatum(reject->column);
-		values[6][i] = CStringGetTextDatum(unpack_sql_state(reject->sqlerrcode));
+		set_values(stream, &rejects[k], record, record_isnull);
+		for (int i = 0; i < NCOLUMNS; i++)
+		{
+			values[i][k] = record[i];
+			isnull[i][k] = record_isnull[i];
+		}
 	}
 	for (int i = 0; i < NCOLUMNS; i++)
 	{
-		args[i + 1] = make_array(values[i], isnull[i], n, i == 3 ? BYTEAOID : TEXTOID);
-		types[i + 1] = i == 3 ? BYTEAARRAYOID : TEXTARRAYOID;
+		args[i + 1] = make_array(values[i], isnull[i], n, columns[i].type);
+		types[i + 1] = columns[i].array;
 	}
 	if (SPI_execute_with_args(sql, NCOLUMNS + 1, types, args, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write to %s.rejected_rows", STREAMING_SCHEMA);
@@ -197,15 +229,91 @@ insert_some(const StreamingStream *stream, const StreamingReject *rejects, int n
 	return inserted;
 }
 
-/* Both types are varlena with alignment 'i'. */
+static void
+set_values(const StreamingStream *stream, const StreamingReject *reject,
+		   Datum *values, bool *isnull)
+{
+	memset(isnull, false, sizeof(bool) * NCOLUMNS);
+	values[COLUMN_PARTITION] = CStringGetTextDatum(psprintf("%d", reject->partition));
+	values[COLUMN_POSITION] = CStringGetTextDatum(streaming_position_out(stream->kind,
+																		 reject->offset));
+	values[COLUMN_PATH] = text_datum(reject->path, &isnull[COLUMN_PATH]);
+	values[COLUMN_PAYLOAD] = bytes_datum(reject->payload, reject->length,
+										 &isnull[COLUMN_PAYLOAD]);
+	values[COLUMN_KEY] = bytes_datum(reject->key, reject->key_length, &isnull[COLUMN_KEY]);
+	values[COLUMN_SENT_MS] = Int64GetDatum(reject->timestamp_ms);
+	isnull[COLUMN_SENT_MS] = stream->kind != STREAMING_SOURCE_KAFKA || reject->timestamp_ms < 0;
+	values[COLUMN_WHOLE] = BoolGetDatum(reject->whole);
+	values[COLUMN_ERROR] = CStringGetTextDatum(reject->message);
+	values[COLUMN_NAME] = text_datum(reject->column, &isnull[COLUMN_NAME]);
+	values[COLUMN_SQLSTATE] = CStringGetTextDatum(unpack_sql_state(reject->sqlerrcode));
+}
+
+static Datum
+bytes_datum(const char *bytes, size_t length, bool *isnull)
+{
+	*isnull = bytes == NULL;
+	return bytes == NULL ? (Datum) 0 : PointerGetDatum(cstring_to_text_with_len(bytes, length));
+}
+
+static Datum
+text_datum(const char *text, bool *isnull)
+{
+	*isnull = text == NULL;
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
 static Datum
 make_array(Datum *values, bool *isnull, int n, Oid type)
 {
 	int			dim = n;
 	int			lower = 1;
+	int16		length;
+	bool		byval;
+	char		align;
 
+	get_typlenbyvalalign(type, &length, &byval, &align);
 	return PointerGetDatum(construct_md_array(values, isnull, 1, &dim, &lower, type,
-											  -1, false, TYPALIGN_INT));
+											  length, byval, align));
+}
+
+/* A varlena's bytes, with a zero behind them; NULL if it is NULL. */
+static char *
+get_bytes(HeapTuple row, TupleDesc desc, int attno, size_t *length)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, attno, &isnull);
+	bytea	   *bytes;
+	char	   *result;
+
+	*length = 0;
+	if (isnull)
+		return NULL;
+	bytes = DatumGetByteaPP(value);
+	*length = VARSIZE_ANY_EXHDR(bytes);
+	result = palloc(*length + 1);
+	memcpy(result, VARDATA_ANY(bytes), *length);
+	result[*length] = '\0';
+	return result;
+}
+
+void
+streaming_read_kept(StreamingSourceKind kind, HeapTuple row, TupleDesc desc,
+					StreamingRecord *record)
+{
+	StreamingCheckpoint place = {.partition = SPI_getvalue(row, desc, 1)};
+	size_t		length;
+	bool		isnull;
+
+	memset(record, 0, sizeof(*record));
+	record->partition = streaming_checkpoint_partition(&place);
+	record->offset = streaming_position_in(kind, SPI_getvalue(row, desc, 2));
+	record->path = get_bytes(row, desc, 3, &length);
+	record->payload = get_bytes(row, desc, 4, &record->length);
+	record->key = get_bytes(row, desc, 5, &record->key_length);
+	record->timestamp_ms = DatumGetInt64(SPI_getbinval(row, desc, 6, &isnull));
+	if (isnull)
+		record->timestamp_ms = -1;
 }
 
 /*
@@ -240,6 +348,7 @@ streaming_delete_rejected_rows(PG_FUNCTION_ARGS)
 		elog(ERROR, "could not delete from %s.rejected_rows", STREAMING_SCHEMA);
 	deleted = SPI_processed;
 	SPI_finish();
+	streaming_missed_clean(stream);
 	streaming_owner_rights_end(&rights);
 	PG_RETURN_INT64(deleted);
 }

@@ -16,4 +16,13 @@
 extern int64 streaming_reject(const StreamingStream *stream,
 							  const StreamingReject *rejects, int nrejects);
 
+/*
+ * Columns of streaming.rejected_rows and of streaming_internal.missed_rows that are a
+ * record, and takes it out of a row that SPI has returned with these columns.  In
+ * CurrentMemoryContext.
+ */
+#define STREAMING_KEPT_COLUMNS "partition, position, path, payload, key, sent_ms"
+extern void streaming_read_kept(StreamingSourceKind kind, HeapTuple row, TupleDesc desc,
+								StreamingRecord *record);
+
 #endif							/* STREAMING_REJECT_H */

@@ -18,6 +18,9 @@
  *		SOURCE  ◀────────────────────▶ reads the source, batch after batch, and
  *		                               tries the ring again before each
  *
+ * Before any of these come records that the view has passed and that have been retried
+ * since (input_retried.c): they make a batch of their own, which moves nothing.
+ *
  * All of it is decided anew at the beginning of each batch.  A batch that was tried
  * before and has its end given (streaming_input_plan) is read from the source, where
  * it has been when it was in the ring.  If the stream has
@@ -63,6 +66,7 @@ static List *open_inputs = NIL;
 
 static Oid	relation_owner(Oid relid);
 static void read_checkpoint(StreamingInput *input);
+static void write_missed(StreamingInput *input);
 static bool begin_buffered(StreamingInput *input);
 static void note_idle(StreamingInput *input);
 static void raise_stop_error(StreamingInput *input);
@@ -148,6 +152,8 @@ read_checkpoint(StreamingInput *input)
 		(stream->kind == STREAMING_SOURCE_KAFKA &&
 		 (start == NULL || strcmp(start, "earliest") == 0));
 
+	input->has_retried = streaming_missed_has_retried(input->view, stream->relid);
+
 	LWLockAcquire(input->shared->lock, LW_EXCLUSIVE);
 	input->reader->columns = input->columns;
 	streaming_columns_union(&input->shared->wanted, &input->columns);
@@ -215,7 +221,7 @@ streaming_offsets_copy(StreamingOffsets *to, const StreamingOffsets *from)
 bool
 streaming_input_available(StreamingInput *input)
 {
-	return input->more || !input->decided ||
+	return input->more || !input->decided || input->has_retried ||
 		pg_atomic_read_u64(&input->shared->changes) != input->seen_changes;
 }
 
@@ -251,6 +257,7 @@ streaming_input_begin(StreamingInput *input, int64 max_rows, int64 max_files)
 	input->done = false;
 	input->size = STREAMING_SIZE_FEW;
 	streaming_track_begin(input);
+	streaming_show_busy(input);
 	/* committed() still needs what is in it, when the transaction has ended */
 	input->batch_context = AllocSetContextCreate(input->context, "streaming batch",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -284,6 +291,7 @@ note_idle(StreamingInput *input)
 {
 	uint64		none = 0;
 
+	streaming_show_idle(input);
 	pg_atomic_write_u64(&input->reader->idle_at, input->seen_changes);
 	pg_atomic_write_u64(&input->reader->waits_since, 0);
 	pg_memory_barrier();
@@ -306,6 +314,7 @@ streaming_input_begin_empty(StreamingInput *input)
 void
 streaming_input_end_empty(StreamingInput *input)
 {
+	streaming_show_idle(input);
 	input->bound = false;
 	reset_batch(input);
 }
@@ -344,7 +353,7 @@ begin_buffered(StreamingInput *input)
 
 	streaming_input_check_incarnation(input, incarnation);
 	input->initial = !input->decided;
-	if (input->planned)
+	if (input->planned && input->planned_retried == 0)
 	{
 		streaming_source_begin_planned(input);
 		return true;
@@ -354,6 +363,11 @@ begin_buffered(StreamingInput *input)
 		streaming_source_decide(input);
 		return true;
 	}
+
+	if (input->has_retried &&
+		streaming_retried_begin(input, input->planned_retried > 0 ? input->planned_retried :
+								input->max_rows > 0 ? input->max_rows : streaming_batch_rows))
+		return true;
 
 	/* A ring that is read from elsewhere is about to go, or our definition is old. */
 	LWLockAcquire(input->shared->lock, LW_SHARED);
@@ -495,10 +509,16 @@ streaming_input_positions(StreamingInput *input, char ***partitions, char ***pos
 {
 	TimestampTz *times;
 
-	if (input->stream->kind != STREAMING_SOURCE_PUSH)
+	if (input->stream->kind != STREAMING_SOURCE_PUSH && input->retried == 0)
 		return moved_positions(input, partitions, positions, &times);
 	*partitions = palloc(sizeof(char *));
 	*positions = palloc(sizeof(char *));
+	if (input->retried > 0)
+	{
+		(*partitions)[0] = pstrdup(STREAMING_RETRIED_PARTITION);
+		(*positions)[0] = psprintf(INT64_FORMAT, input->retried);
+		return 1;
+	}
 	(*partitions)[0] = pstrdup("0");
 	(*positions)[0] = streaming_snapshot_position_out(&input->new_position,
 													  input->shared->push_identity);
@@ -516,6 +536,11 @@ streaming_input_plan(StreamingInput *input, int n, char *const *partitions,
 	{
 		StreamingCheckpoint row = {.partition = partitions[i]};
 
+		if (strcmp(partitions[i], STREAMING_RETRIED_PARTITION) == 0)
+		{
+			input->planned_retried = Max(strtoll(positions[i], NULL, 10), 1);
+			continue;
+		}
 		streaming_offsets_set(&input->planned_end, streaming_checkpoint_partition(&row),
 							  streaming_position_in(input->stream->kind, positions[i]));
 	}
@@ -546,6 +571,24 @@ streaming_input_checkpoint(StreamingInput *input, int64 batch_id)
 	n = moved_positions(input, &partitions, &positions, &times);
 	streaming_checkpoint_write(input->view, input->stream->relid, batch_id,
 							   input->batch_incarnation, n, partitions, positions, times);
+	write_missed(input);
+}
+
+/* What a limit has left is not passed yet. */
+static void
+write_missed(StreamingInput *input)
+{
+	StreamingMissed *missed = &input->missed;
+	int			n = 0;
+
+	for (int i = 0; i < missed->n; i++)
+	{
+		if (missed->records[i].offset < streaming_offsets_get(&input->after,
+															  missed->records[i].partition))
+			missed->records[n++] = missed->records[i];
+	}
+	missed->n = n;
+	streaming_missed_write(input->view, input->stream->relid, input->stream->kind, missed);
 }
 
 void
@@ -555,6 +598,12 @@ streaming_input_committed(StreamingInput *input)
 	Latch	   *wake = NULL;
 
 	streaming_track_committed(input);
+	streaming_show_committed(input);
+	if (input->source)
+	{
+		pg_atomic_fetch_add_u64(&input->shared->rejected_rows, input->source->rejected);
+		input->source->rejected = 0;
+	}
 	if (input->stream->kind == STREAMING_SOURCE_PUSH)
 		streaming_snapshot_committed(input);
 	else
@@ -580,6 +629,7 @@ streaming_input_committed(StreamingInput *input)
 	input->more = input->batch_more || input->initial;
 	input->initial = false;
 	input->planned = false;
+	input->planned_retried = 0;
 	if (input->more)
 		pg_atomic_write_u64(&input->reader->idle_at, 0);
 	else
@@ -594,6 +644,9 @@ streaming_input_aborted(StreamingInput *input)
 	/* What was opened in the transaction has gone with it. */
 	input->bound = false;
 	input->seek = true;
+	pg_atomic_write_u64(&input->reader->batch_rows, 0);
+	if (input->source)
+		input->source->rejected = 0;
 	input->prepared = 0;
 	input->seen_changes = 0;
 	pg_atomic_write_u64(&input->reader->idle_at, 0);
@@ -616,6 +669,8 @@ reset_batch(StreamingInput *input)
 	input->mode = STREAMING_INPUT_NONE;
 	input->sampling = false;
 	memset(&input->after, 0, sizeof(input->after));
+	memset(&input->missed, 0, sizeof(input->missed));
+	input->retried = 0;
 	memset(&input->batch_times, 0, sizeof(input->batch_times));
 	memset(&input->push, 0, sizeof(input->push));
 	memset(&input->new_position, 0, sizeof(input->new_position));
@@ -646,6 +701,12 @@ StreamingSize
 streaming_input_size(StreamingInput *input)
 {
 	return input->size;
+}
+
+bool
+streaming_input_is_pushed(StreamingInput *input)
+{
+	return input->stream->kind == STREAMING_SOURCE_PUSH;
 }
 
 void

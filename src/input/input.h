@@ -43,6 +43,7 @@
 #include "catalog/view.h"
 #include "base/clock.h"
 #include "executor/tuptable.h"
+#include "port/atomics.h"
 #include "source/source.h"
 #include "base/statement.h"
 
@@ -122,6 +123,21 @@ extern void streaming_input_end_empty(StreamingInput *input);
  * stands, which tells a view that has begun from one that is to begin anew.
  */
 extern void streaming_input_checkpoint_empty(StreamingInput *input, int64 batch_id);
+
+/*
+ * The view has been reset, and what the reader takes until it has taken all there is
+ * is for that.
+ */
+extern void streaming_input_show_reset(StreamingInput *input);
+
+/*
+ * The batch reads what the input is the changes of: a table, or a view.  Returns where to
+ * write how many rows have come of it; counted: somebody will.  Until the batch's end.
+ */
+extern pg_atomic_uint64 *streaming_input_show_load(StreamingInput *input, bool counted);
+
+/* Is it of a pushed stream, of which a batch takes all there is? */
+extern bool streaming_input_is_pushed(StreamingInput *input);
 
 /* How many rows has the batch, as far as can be told before reading them? */
 extern StreamingSize streaming_input_size(StreamingInput *input);

@@ -118,8 +118,13 @@ streaming_buffer_scan_next(StreamingInputScan *scan)
 			scan->next.next[row.partition] = row.offset + 1;
 		else
 			streaming_offsets_set(&scan->next, row.partition, row.offset + 1);
-		scan->rows++;
 		scan->last = row.tid;
+		if (unlikely(row.rejected))
+		{
+			streaming_missed_add(&scan->missed, row.partition, row.offset);
+			continue;
+		}
+		streaming_show_rows(scan->input, ++scan->rows);
 		streaming_shift_slot_set(scan->slot);
 		streaming_track_row(scan->input, row.partition, scan->slot);
 		return scan->slot;
@@ -192,6 +197,8 @@ end_of_batch(StreamingInputScan *scan, bool limited)
 
 		streaming_offsets_copy(&input->after, &scan->next);
 		MemoryContextSwitchTo(old);
+		input->missed = scan->missed;
+		memset(&scan->missed, 0, sizeof(scan->missed));
 		input->place.number = part->number;
 		input->place.tid = limited ? scan->last : part->upto;
 		input->place_rows = limited ? input->reader->rows + scan->rows : part->rows;
@@ -207,6 +214,7 @@ streaming_buffer_scan_reset(StreamingInputScan *scan)
 	if (scan->scan)
 		close_part(scan);
 	streaming_offsets_copy(&scan->next, &scan->input->next);
+	scan->missed.n = 0;
 	scan->part = -1;
 	scan->file = -1;
 	scan->files = 0;

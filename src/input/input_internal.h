@@ -1,13 +1,15 @@
 /*
  * input_internal.h
  *		What the files of the reader share: input.c, input_buffer.c,
- *		input_source.c, input_snapshot.c, input_event_time.c.
+ *		input_source.c, input_retried.c, input_snapshot.c, input_event_time.c,
+ *		input_progress.c.
  */
 #ifndef STREAMING_INPUT_INTERNAL_H
 #define STREAMING_INPUT_INTERNAL_H
 
 #include "access/htup_details.h"
 #include "buffer/buffer.h"
+#include "catalog/missed_rows.h"
 #include "input/input.h"
 #include "push/push_scan.h"
 #include "shared/shmem.h"
@@ -74,6 +76,7 @@ struct StreamingInput
 	/* where a batch that was tried before ends */
 	bool		planned;
 	StreamingOffsets planned_end;	/* -1: nothing of the partition */
+	int64		planned_retried;	/* rather, so many retried records; 0: none */
 	StreamingSnapshotPosition planned_position; /* of a pushed stream */
 
 	/* set by the first scan that came to the end */
@@ -90,6 +93,10 @@ struct StreamingInput
 	int64		batch_incarnation;	/* of the one that the batch has read */
 	StreamingOffsets next;		/* committed */
 	StreamingOffsets after;		/* of the batch, when done */
+	StreamingMissed missed;		/* records that it passes without a row; there may be
+								 * some that are not before after */
+	bool		has_retried;	/* there may be retried records to take */
+	int64		retried;		/* that the batch is made of; 0: of none */
 
 	/* mode BUFFER */
 	StreamingBufferRange range;
@@ -122,6 +129,7 @@ struct StreamingInputScan
 
 	/* mode BUFFER */
 	StreamingOffsets next;
+	StreamingMissed missed;
 	int			part;			/* of the range; -1: before the first */
 	Relation	rel;
 	TableScanDesc scan;
@@ -150,6 +158,21 @@ extern void streaming_scan_done(StreamingInputScan *scan, bool more);
 
 /* An error if the batch would go on in a source that is not the one of next. */
 extern void streaming_input_check_incarnation(StreamingInput *input, int64 incarnation);
+
+/* in input_progress.c: for people, see shmem.h (busy_since) */
+
+/* A batch looks for rows; where there are none, idle follows. */
+extern void streaming_show_busy(StreamingInput *input);
+extern void streaming_show_idle(StreamingInput *input);
+extern void streaming_show_committed(StreamingInput *input);
+
+/* So many rows of the batch have been read; told now and then. */
+static inline void
+streaming_show_rows(StreamingInput *input, int64 rows)
+{
+	if (unlikely((rows & 1023) == 0))
+		pg_atomic_write_u64(&input->reader->batch_rows, rows);
+}
 
 /* in input_event_time.c */
 
@@ -193,6 +216,14 @@ extern void streaming_source_leave(StreamingInput *input);
 extern void streaming_store_scan_open(StreamingInputScan *scan);
 extern TupleTableSlot *streaming_store_scan_next(StreamingInputScan *scan);
 extern void streaming_store_scan_reset(StreamingInputScan *scan);
+
+/* in input_retried.c */
+
+/*
+ * Makes a batch of records that have been retried, at most max of them.  False: there
+ * are none.
+ */
+extern bool streaming_retried_begin(StreamingInput *input, int64 max);
 
 /* in input_snapshot.c */
 

@@ -256,7 +256,7 @@ streaming_snapshot_scan_next(StreamingInputScan *scan)
 {
 	if (streaming_push_scan_next(&scan->push))
 	{
-		scan->rows++;
+		streaming_show_rows(scan->input, ++scan->rows);
 		streaming_shift_slot_set(scan->slot);
 		streaming_track_row(scan->input, 0, scan->slot);
 		return scan->slot;

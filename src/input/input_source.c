@@ -28,8 +28,8 @@
 #include "catalog/read_columns.h"
 
 static StreamingSourceScan *open_source(StreamingInput *input);
-static void doubt_ring(StreamingInput *input);
 static void identify(StreamingInput *input);
+static void note_missed(StreamingInput *input);
 static void forget_deleted(StreamingInput *input, StreamingSource *source);
 static void read_batch(StreamingInput *input);
 static void keep_row(StreamingInput *input);
@@ -80,24 +80,11 @@ streaming_source_decide(StreamingInput *input)
 	scan->source->routine->start(scan->source, start ? start : "earliest",
 								 streaming_connect_timeout, &positions);
 	take_positions(input, &positions);
+	/* the ring has what was in files before they were changed */
 	if (scan->source->changed)
-		doubt_ring(input);
+		streaming_buffer_doubt(input->shared);
 	streaming_source_leave(input);
 	input->mode = STREAMING_INPUT_NONE;
-}
-
-/* It has what was in files before they were changed. */
-static void
-doubt_ring(StreamingInput *input)
-{
-	StreamingStreamShared *shared = input->shared;
-
-	streaming_buffer_discard(shared);
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	shared->doubted = true;
-	if (shared->ingest_latch)
-		SetLatch(shared->ingest_latch);
-	LWLockRelease(shared->lock);
 }
 
 /* Before a seek: is it the source that next is of? */
@@ -110,6 +97,14 @@ identify(StreamingInput *input)
 		source->routine->identify(source, streaming_connect_timeout);
 	streaming_input_check_incarnation(input, input->source_incarnation);
 	input->batch_incarnation = input->source_incarnation;
+}
+
+/* What the batch rejects is noted in its own memory. */
+static void
+note_missed(StreamingInput *input)
+{
+	input->source->missed = &input->missed;
+	input->source->missed_context = input->batch_context;
 }
 
 /* What the source has lost before the other views' positions is no loss to us. */
@@ -168,6 +163,7 @@ streaming_source_begin(StreamingInput *input)
 
 	/* Should anything fail from here on, the source is not where next is. */
 	input->seek = true;
+	note_missed(input);
 	read_batch(input);
 	input->size = tuplestore_tuple_count(input->store) > STREAMING_FEW_ROWS ?
 		STREAMING_SIZE_MANY : STREAMING_SIZE_FEW;
@@ -188,6 +184,7 @@ streaming_source_begin_planned(StreamingInput *input)
 
 	identify(input);
 	input->seek = true;
+	note_missed(input);
 	input->batch_rows = 0;
 	input->batch_more = true;
 	input->store = tuplestore_begin_heap(true, false, work_mem);
@@ -245,7 +242,7 @@ keep_row(StreamingInput *input)
 	if (input->event_attno && !scan->isnull[input->event_attno - 1])
 		streaming_track_time(input, scan->record->partition,
 							 DatumGetTimestampTz(scan->values[input->event_attno - 1]));
-	input->batch_rows++;
+	streaming_show_rows(input, ++input->batch_rows);
 }
 
 static void

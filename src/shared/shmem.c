@@ -137,6 +137,11 @@ layout_entries(void)
 	{
 		pg_atomic_init_u64(&streaming_readers[i].idle_at, 0);
 		pg_atomic_init_u64(&streaming_readers[i].waits_since, 0);
+		pg_atomic_init_u64(&streaming_readers[i].busy_since, 0);
+		pg_atomic_init_u64(&streaming_readers[i].busy_from, PG_UINT64_MAX);
+		pg_atomic_init_u64(&streaming_readers[i].busy_rows, 0);
+		pg_atomic_init_u64(&streaming_readers[i].batch_rows, 0);
+		pg_atomic_init_u32(&streaming_readers[i].phase, STREAMING_PHASE_FOLLOWS);
 	}
 	for (Size i = 0; i < (Size) streaming_max_streams * MaxBackends; i++)
 		pg_atomic_init_u64(&push_registry[i], STREAMING_NOT_PUSHING);
@@ -359,6 +364,8 @@ streaming_reader_enter(StreamingStreamShared *shared, Oid view)
 			memset(reader, 0, offsetof(StreamingViewReader, idle_at));
 			pg_atomic_write_u64(&reader->idle_at, 0);
 			pg_atomic_write_u64(&reader->waits_since, streaming_now());
+			pg_atomic_write_u64(&reader->busy_since, 0);
+			pg_atomic_write_u32(&reader->phase, STREAMING_PHASE_FOLLOWS);
 			reader->database = MyDatabaseId;
 			reader->view = view;
 			reader->stream = shared - streaming_stream_entries;
@@ -597,4 +604,27 @@ streaming_reader_lag(Oid view, Oid stream)
 	}
 	LWLockRelease(streaming_streams->lock);
 	return lag;
+}
+
+bool
+streaming_reader_progress(Oid view, Oid stream, StreamingReaderProgress *progress)
+{
+	StreamingStreamShared *shared = streaming_stream_lookup(stream);
+
+	memset(progress, 0, sizeof(*progress));
+	if (shared == NULL)
+		return false;
+	LWLockAcquire(streaming_streams->lock, LW_SHARED);
+	streaming_foreach_reader(reader, shared)
+	{
+		if (reader->view != view || pg_atomic_read_u64(&reader->busy_since) == 0)
+			continue;
+		progress->phase = pg_atomic_read_u32(&reader->phase);
+		progress->since = pg_atomic_read_u64(&reader->busy_since);
+		progress->from = (int64) pg_atomic_read_u64(&reader->busy_from);
+		progress->rows = pg_atomic_read_u64(&reader->busy_rows);
+		progress->batch_rows = pg_atomic_read_u64(&reader->batch_rows);
+	}
+	LWLockRelease(streaming_streams->lock);
+	return progress->since > 0;
 }

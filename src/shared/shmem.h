@@ -170,6 +170,15 @@ typedef enum StreamingInputMode
 	STREAMING_INPUT_SNAPSHOT		/* pushed stream */
 } StreamingInputMode;
 
+/* Why a reader has something to take, for people. */
+typedef enum StreamingReaderPhase
+{
+	STREAMING_PHASE_FOLLOWS,	/* it has come, or is behind */
+	STREAMING_PHASE_RESET,		/* the view has been reset, and begins again */
+	STREAMING_PHASE_LOAD,		/* the table or view itself is read */
+	STREAMING_PHASE_LOAD_COUNTED	/* ditto, and batch_rows tells how much */
+} StreamingReaderPhase;
+
 /* A view's reader of a stream. */
 typedef struct StreamingViewReader
 {
@@ -195,6 +204,14 @@ typedef struct StreamingViewReader
 
 	/* StreamingTime since when something waits for it, at most; 0: nothing does */
 	pg_atomic_uint64 waits_since;
+
+	/* what it takes in one go, from the first batch that finds something to the last */
+	pg_atomic_uint64 busy_since;	/* StreamingTime; 0: it has taken all there is */
+	pg_atomic_uint64 busy_from; /* the offset of partition 0 where that began; PG_UINT64_MAX:
+								 * not known */
+	pg_atomic_uint64 busy_rows; /* committed */
+	pg_atomic_uint64 batch_rows;	/* of the batch under way, a while ago */
+	pg_atomic_uint32 phase;		/* StreamingReaderPhase */
 } StreamingViewReader;
 
 typedef struct StreamingStreams
@@ -282,6 +299,19 @@ extern bool streaming_stream_stats(Oid stream, StreamingStreamStats *stats);
  * into their buffers, at most, as far as is known; 0: nothing is.
  */
 extern StreamingTime streaming_view_waits_since(Oid view);
+
+/* For streaming.stat_progress: what a reader is at. */
+typedef struct StreamingReaderProgress
+{
+	StreamingReaderPhase phase;
+	StreamingTime since;
+	int64		from;			/* offset of partition 0; -1: not known */
+	int64		rows;			/* committed */
+	int64		batch_rows;
+} StreamingReaderProgress;
+
+/* False: it has taken all there is, or there is no such reader. */
+extern bool streaming_reader_progress(Oid view, Oid stream, StreamingReaderProgress *progress);
 
 /* How far a view's reader is behind what is in the stream's buffer; -1: unknown. */
 extern int64 streaming_reader_lag(Oid view, Oid stream);

@@ -152,6 +152,12 @@ decode_block(StreamingSourceScan *scan)
 					 scan->block_isnull, scan->result, &rejects, &nrejects);
 	if (scan->write_rejects)
 		scan->rejected += streaming_reject(scan->stream, rejects, nrejects);
+	if (scan->missed)
+	{
+		MemoryContextSwitchTo(scan->missed_context);
+		for (int i = 0; i < nrejects; i++)
+			streaming_missed_add(scan->missed, rejects[i].partition, rejects[i].offset);
+	}
 	MemoryContextSwitchTo(old);
 }
 

@@ -5,6 +5,7 @@
 #ifndef STREAMING_SOURCE_SCAN_H
 #define STREAMING_SOURCE_SCAN_H
 
+#include "catalog/missed_rows.h"
 #include "format/format.h"
 #include "source/source.h"
 
@@ -18,7 +19,10 @@ typedef struct StreamingSourceScan
 	StreamingPositions begin;	/* of the source, when its end was asked for */
 	StreamingPositions end;
 	StreamingPositions positions;	/* delivered or skipped up to here */
-	int64		rejected;		/* rows written to streaming.rejected_rows */
+	int64		rejected;		/* records that streaming.stat_streams does not count yet */
+	StreamingMissed *missed;	/* gets the records that were rejected; NULL: nobody
+								 * wants to know */
+	MemoryContext missed_context;	/* of that list */
 
 	/* the row that next has returned */
 	const StreamingRecord *record;

@@ -650,6 +650,7 @@ take_block(StreamingIngest *ingest, StreamingRecord *records, int n)
 	int			natts = ingest->stream->tupdesc->natts;
 	StreamingReject *rejects = NULL;
 	int			nrejects = 0;
+	int			reject = 0;
 	const char *message;
 
 	MemoryContextReset(ingest->block_context);
@@ -659,6 +660,13 @@ take_block(StreamingIngest *ingest, StreamingRecord *records, int n)
 	for (int i = 0; i < n; i++)
 	{
 		ingest->bytes += records[i].length;
+		if (reject < nrejects && rejects[reject].partition == records[i].partition &&
+			rejects[reject].offset == records[i].offset)
+		{
+			reject++;
+			streaming_buffer_append_rejected(ingest->writer, records[i].partition,
+											 records[i].offset);
+		}
 		if (!ingest->result[i])
 			continue;
 		streaming_buffer_append(ingest->writer, records[i].partition, records[i].offset,

@@ -27,6 +27,10 @@
  *	any			a drain has asked for a run that has not been made yet; while a
  *				drain waits, the view runs as if asap
  *
+ * A view that has left something, where streaming.catch_up_rate is set, is not due for as
+ * long as the rows that it has taken may last, whoever waits for it: batches take those of
+ * a second at most.  One that takes all there is does not wait.
+ *
  * A view whose sink stream has too much undelivered (streaming.outbox_size) is
  * not due until some of it has been.
  *
@@ -123,6 +127,7 @@ typedef struct Run
 	StreamingTime paced;		/* asap: not before */
 	StreamingTime held_until;	/* not before, unless drained: readers of its sink are
 								 * to go on first */
+	StreamingTime limited_until;	/* not before: streaming.catch_up_rate */
 	StreamingTime due;			/* interval: not before */
 	int64		due_offset;		/* between the two clocks, when due was set */
 	bool		input_seen;		/* interval: there was input before it was due */
@@ -471,6 +476,11 @@ run_is_due(Run *run, StreamingTime now, long *timeout)
 		due_at(run->held_until, now, timeout);
 		return false;
 	}
+	if (run->limited_until > now)
+	{
+		due_at(run->limited_until, now, timeout);
+		return false;
+	}
 	if (run->requested > run->failed_request && run->requested > run->served)
 		return true;			/* a new request */
 	if (run->retry_at > now)
@@ -683,6 +693,8 @@ note_success(Run *run, const StreamingBatchResult *result, uint64 request)
 {
 	run->more = result && result->more;
 	run->paced = 0;
+	run->limited_until = result ?
+		streaming_time_plus(run->began, streaming_view_pause(run->state, result)) : 0;
 	if (result == NULL || result->input_rows <= STREAMING_FEW_ROWS)
 		run->catching_up = false;
 	if (result && (run->trigger == STREAMING_TRIGGER_ASAP || run->catching_up))

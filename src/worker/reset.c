@@ -42,6 +42,7 @@
 #include "streaming.h"
 #include "catalog/checkpoint.h"
 #include "catalog/internal.h"
+#include "catalog/missed_rows.h"
 #include "catalog/progress.h"
 #include "input/input.h"
 #include "catalog/planned_batch.h"
@@ -333,7 +334,9 @@ forget_progress(Oid relid)
 	streaming_owner_rights_begin(&rights);
 	streaming_run_sql(psprintf("DELETE FROM streaming.checkpoints WHERE view = %u", relid));
 	streaming_run_sql(psprintf("DELETE FROM streaming_internal.progress WHERE view = %u", relid));
+	streaming_run_sql(psprintf("INSERT INTO streaming_internal.progress (view) VALUES (%u)", relid));
 	streaming_planned_batch_delete(relid);
+	streaming_missed_forget(relid);
 	streaming_owner_rights_end(&rights);
 }
 

@@ -397,8 +397,9 @@ streaming_restore_keep(Oid relid)
 	append_text(&buf, "start", view->start);
 	appendStringInfo(&buf, ", nullif(" INT64_FORMAT "::pg_catalog.int8, 0) AS max_rows_per_trigger"
 					 ", nullif(" INT64_FORMAT "::pg_catalog.int8, 0) AS max_files_per_trigger"
+					 ", nullif(" INT64_FORMAT "::pg_catalog.int8, 0) AS catch_up_rate"
 					 ", %s AS enabled",
-					 view->max_rows, view->max_files, view->enabled ? "true" : "false");
+					 view->max_rows, view->max_files, view->catch_up_rate, view->enabled ? "true" : "false");
 	append_array(&buf, "settings", view->settings);
 	append_array(&buf, "relations", view->relations);
 	append_relations(&buf, "tables", view->tables);
@@ -418,7 +419,7 @@ add_row(void *arg)
 	streaming_owner_rights_begin(&rights);
 	streaming_run_sql(psprintf("INSERT INTO " STREAMING_INTERNAL_SCHEMA ".continuous_view "
 							   "(id, view, definition, result, sink_kind, sink, output_mode, trigger, start,"
-							   " max_rows_per_trigger, max_files_per_trigger, enabled, settings, relations, tables, home) "
+							   " max_rows_per_trigger, max_files_per_trigger, catch_up_rate, enabled, settings, relations, tables, home) "
 							   "SELECT *, '" STREAMING_HOME_NONE "' FROM %s",
 							   streaming_qualified_name(*(Oid *) arg)));
 	streaming_owner_rights_end(&rights);
