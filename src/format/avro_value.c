@@ -23,6 +23,7 @@
 #include "common/int.h"
 #include "common/shortest_dec.h"
 #include "format/avro_value.h"
+#include "format/direct_value.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -60,10 +61,7 @@ struct StreamingAvroConverter
 
 static bool convert_directly(const StreamingAvroConverter *converter,
 							 const StreamingAvroValue *value, Datum *datum);
-static bool direct_integer(Oid target, int64 number, Datum *datum);
 static bool direct_float(Oid target, const StreamingAvroValue *value, Datum *datum);
-static bool direct_text(const StreamingAvroConverter *converter, const char *data, size_t length,
-						Datum *datum);
 static void append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *cursor);
 static void append_json_scalar(StringInfo buf, const StreamingAvroType *type,
 							   StreamingAvroCursor *cursor);
@@ -73,8 +71,6 @@ static void append_bytes(StringInfo buf, const StreamingAvroType *type,
 						 const uint8_t *data, size_t length);
 static void append_decimal(StringInfo buf, const StreamingAvroType *type,
 						   const uint8_t *data, size_t length);
-static void append_string(StringInfo buf, const char *data, size_t length);
-static const char *to_server(const char *data, size_t *length);
 static int64 read_number(StreamingAvroCursor *cursor);
 static const char *read_bytes(StreamingAvroCursor *cursor, const StreamingAvroType *type, size_t *length);
 static float read_float(StreamingAvroCursor *cursor);
@@ -184,7 +180,7 @@ convert_directly(const StreamingAvroConverter *converter, const StreamingAvroVal
 					*datum = TimestampGetDatum(timestamp_of(number, type->unit));
 					return converter->type == TIMESTAMPOID;
 				default:
-					return direct_integer(converter->type, number, datum);
+					return streaming_direct_integer(converter->type, number, datum);
 			}
 
 		case STREAMING_AVRO_FLOAT:
@@ -202,7 +198,8 @@ convert_directly(const StreamingAvroConverter *converter, const StreamingAvroVal
 			if (converter->type != TEXTOID)
 				return false;
 			data = read_bytes(&cursor, type, &length);
-			return direct_text(converter, data, length, datum);
+			*datum = streaming_direct_text(converter->same_encoding, data, length);
+			return true;
 
 		case STREAMING_AVRO_BYTES:
 		case STREAMING_AVRO_FIXED:
@@ -229,31 +226,6 @@ convert_directly(const StreamingAvroConverter *converter, const StreamingAvroVal
 }
 
 static bool
-direct_integer(Oid target, int64 number, Datum *datum)
-{
-	switch (target)
-	{
-		case INT2OID:
-			*datum = Int16GetDatum((int16) number);
-			return number >= PG_INT16_MIN && number <= PG_INT16_MAX;
-		case INT4OID:
-			*datum = Int32GetDatum((int32) number);
-			return number >= PG_INT32_MIN && number <= PG_INT32_MAX;
-		case INT8OID:
-			*datum = Int64GetDatum(number);
-			return true;
-		case FLOAT8OID:
-			*datum = Float8GetDatum((float8) number);
-			return true;
-		case NUMERICOID:
-			*datum = NumericGetDatum(int64_to_numeric(number));
-			return true;
-		default:
-			return false;
-	}
-}
-
-static bool
 direct_float(Oid target, const StreamingAvroValue *value, Datum *datum)
 {
 	StreamingAvroCursor cursor = {value->data, value->data + value->length};
@@ -268,17 +240,6 @@ direct_float(Oid target, const StreamingAvroValue *value, Datum *datum)
 	else
 		*datum = Float4GetDatum(read_float(&cursor));
 	return target == FLOAT4OID || target == FLOAT8OID;
-}
-
-static bool
-direct_text(const StreamingAvroConverter *converter, const char *data, size_t length, Datum *datum)
-{
-	if (converter->same_encoding)
-		pg_verify_mbstr(PG_UTF8, data, length, false);
-	else
-		data = to_server(data, &length);
-	*datum = PointerGetDatum(cstring_to_text_with_len(data, length));
-	return true;
 }
 
 /* ------------------------------------------------------------------------
@@ -311,11 +272,11 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 			data = read_bytes(cursor, type, &length);
 			if (type->logical == STREAMING_AVRO_JSON)
 			{
-				data = to_server(data, &length);
+				data = streaming_utf8_to_server(data, &length);
 				appendBinaryStringInfo(buf, data, length);
 			}
 			else
-				append_string(buf, data, length);
+				streaming_utf8_json(buf, data, length);
 			break;
 
 		case STREAMING_AVRO_RECORD:
@@ -364,7 +325,7 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 							StreamingAvroType key = {.kind = STREAMING_AVRO_STRING};
 
 							data = read_bytes(cursor, &key, &length);
-							append_string(buf, data, length);
+							streaming_utf8_json(buf, data, length);
 							appendStringInfoChar(buf, ':');
 						}
 						append_json(buf, type->types[0], cursor);
@@ -448,7 +409,7 @@ append_scalar(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor
 			return true;
 
 		case STREAMING_AVRO_STRING:
-			data = to_server(read_bytes(cursor, type, &length), &length);
+			data = streaming_utf8_to_server(read_bytes(cursor, type, &length), &length);
 			appendBinaryStringInfo(buf, data, length);
 			return true;
 
@@ -605,28 +566,6 @@ append_decimal(StringInfo buf, const StreamingAvroType *type, const uint8_t *dat
 	}
 	pfree(digits);
 	pfree(words);
-}
-
-/* A JSON string. */
-static void
-append_string(StringInfo buf, const char *data, size_t length)
-{
-	const char *string = to_server(data, &length);
-	char	   *copy = pnstrdup(string, length);
-
-	escape_json(buf, copy);
-	pfree(copy);
-}
-
-/* In the database's encoding; fails if it is no UTF-8 or has a NUL. */
-static const char *
-to_server(const char *data, size_t *length)
-{
-	char	   *converted = pg_any_to_server(data, *length, PG_UTF8);
-
-	if (converted != data)
-		*length = strlen(converted);
-	return converted;
 }
 
 /* ------------------------------------------------------------------------

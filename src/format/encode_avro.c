@@ -153,7 +153,7 @@ streaming_avro_encode(StreamingAvroEncoder *encoder, Datum *values, bool *isnull
 
 		if (!encoder->has_id)
 		{
-			encoder->id = streaming_registry_register(encoder->stream, encoder->schema);
+			encoder->id = streaming_registry_register(encoder->stream, STREAMING_SCHEMA_AVRO, encoder->schema);
 			encoder->has_id = true;
 		}
 		id = pg_hton32((uint32) encoder->id);
