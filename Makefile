@@ -86,6 +86,8 @@ OBJS = \
 	src/format/decoder.o \
 	src/format/encode.o \
 	src/format/encode_avro.o \
+	src/format/encode_protobuf.o \
+	src/format/encode_source.o \
 	src/format/encode_value.o \
 	src/format/format_avro.o \
 	src/format/format_csv.o \
@@ -94,6 +96,7 @@ OBJS = \
 	src/format/format_text.o \
 	src/format/json_reader.o \
 	src/format/path_partition.o \
+	src/format/protobuf_derive.o \
 	src/format/protobuf_descriptor.o \
 	src/format/protobuf_json.o \
 	src/format/protobuf_link.o \
@@ -101,6 +104,7 @@ OBJS = \
 	src/format/protobuf_read.o \
 	src/format/protobuf_schema.o \
 	src/format/protobuf_value.o \
+	src/format/protobuf_write_json.o \
 	src/format/reject.o \
 	src/format/schema_readers.o \
 	src/format/schema_registry.o \
