@@ -12,6 +12,9 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#if __has_include("varatt.h")	/* split from postgres.h in 16 */
+#include "varatt.h"
+#endif
 
 static bytea *decode_option(const char *option);
 static void hint_option(void *arg);

@@ -513,10 +513,10 @@ append_duration(StringInfo buf, int64 seconds, int64 nanos)
 {
 	if (seconds < 0 || nanos < 0)
 		appendStringInfoChar(buf, '-');
-	appendStringInfo(buf, "%lld", (long long) Abs(seconds));
+	appendStringInfo(buf, "%lld", llabs(seconds));
 	if (nanos != 0)
 	{
-		appendStringInfo(buf, ".%09lld", (long long) Abs(nanos));
+		appendStringInfo(buf, ".%09lld", llabs(nanos));
 		while (buf->data[buf->len - 1] == '0')
 			buf->data[--buf->len] = '\0';
 	}
