@@ -83,6 +83,7 @@ OBJS = \
 	src/format/compression.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
+	src/format/decimal.o \
 	src/format/decoder.o \
 	src/format/encode.o \
 	src/format/encode_avro.o \

@@ -23,6 +23,7 @@
 #include "common/int.h"
 #include "common/shortest_dec.h"
 #include "format/avro_value.h"
+#include "format/decimal.h"
 #include "format/direct_value.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -42,10 +43,6 @@
 
 /* Days from 1970-01-01 to PostgreSQL's 2000-01-01. */
 #define EPOCH_DAYS		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
-
-/* Decimal digits in a group of those that a long decimal is divided into. */
-#define GROUP			1000000000
-#define GROUP_DIGITS	9
 
 #define UUID_TEXT		36
 
@@ -69,8 +66,6 @@ static bool append_scalar(StringInfo buf, const StreamingAvroType *type, Streami
 static void append_number(StringInfo buf, const StreamingAvroType *type, int64 number);
 static void append_bytes(StringInfo buf, const StreamingAvroType *type,
 						 const uint8_t *data, size_t length);
-static void append_decimal(StringInfo buf, const StreamingAvroType *type,
-						   const uint8_t *data, size_t length);
 static int64 read_number(StreamingAvroCursor *cursor);
 static const char *read_bytes(StreamingAvroCursor *cursor, const StreamingAvroType *type, size_t *length);
 static float read_float(StreamingAvroCursor *cursor);
@@ -457,7 +452,7 @@ append_bytes(StringInfo buf, const StreamingAvroType *type, const uint8_t *data,
 	switch (type->logical)
 	{
 		case STREAMING_AVRO_DECIMAL:
-			append_decimal(buf, type, data, length);
+			streaming_decimal_text(buf, data, length, type->precision, type->scale);
 			break;
 
 		case STREAMING_AVRO_UUID:
@@ -495,77 +490,6 @@ append_bytes(StringInfo buf, const StreamingAvroType *type, const uint8_t *data,
 			buf->data[buf->len] = '\0';
 			break;
 	}
-}
-
-/*
- * A number in two's complement, the highest byte first.  Longer ones are divided
- * by 10^9 until nothing is left; how long they are is bounded by the precision.
- */
-static void
-append_decimal(StringInfo buf, const StreamingAvroType *type, const uint8_t *data, size_t length)
-{
-	uint8_t		fill = length > 0 && data[0] >= 0x80 ? 0xff : 0;
-	uint32	   *words;
-	int			nwords;
-	char	   *digits;
-	int			ndigits = 0;
-	bool		carry = fill != 0;
-
-	while (length > 1 && data[0] == fill && (data[1] & 0x80) == (fill & 0x80))
-	{
-		data++;
-		length--;
-	}
-	/* 10^1 needs half a byte */
-	if (length > (size_t) type->precision / 2 + 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("decimal of %zu bytes is beyond its precision %d", length, type->precision)));
-
-	/* The amount, the lowest word first. */
-	nwords = length / 4 + 1;
-	words = palloc0(sizeof(uint32) * nwords);
-	for (size_t i = 0; i < length; i++)
-	{
-		uint8_t		byte = data[length - 1 - i] ^ fill;
-
-		if (carry)
-		{
-			byte++;
-			carry = byte == 0;
-		}
-		words[i / 4] |= (uint32) byte << (8 * (i % 4));
-	}
-
-	digits = palloc(nwords * 10 + type->scale + GROUP_DIGITS + 2);
-	while (nwords > 0 || ndigits <= type->scale)
-	{
-		uint64		rest = 0;
-
-		for (int i = nwords - 1; i >= 0; i--)
-		{
-			rest = rest << 32 | words[i];
-			words[i] = rest / GROUP;
-			rest %= GROUP;
-		}
-		while (nwords > 0 && words[nwords - 1] == 0)
-			nwords--;
-		for (int i = 0; i < GROUP_DIGITS; i++, rest /= 10)
-			digits[ndigits++] = '0' + rest % 10;
-	}
-	while (ndigits > type->scale + 1 && digits[ndigits - 1] == '0')
-		ndigits--;
-
-	if (fill)
-		appendStringInfoChar(buf, '-');
-	while (ndigits > 0)
-	{
-		appendStringInfoChar(buf, digits[--ndigits]);
-		if (ndigits == type->scale && ndigits > 0)
-			appendStringInfoChar(buf, '.');
-	}
-	pfree(digits);
-	pfree(words);
 }
 
 /* ------------------------------------------------------------------------

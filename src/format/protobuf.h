@@ -86,7 +86,8 @@ typedef enum StreamingProtobufLogical
 	STREAMING_PROTOBUF_LIST,
 	STREAMING_PROTOBUF_ANY,
 	STREAMING_PROTOBUF_DATE,	/* google.type */
-	STREAMING_PROTOBUF_DECIMAL
+	STREAMING_PROTOBUF_DECIMAL,
+	STREAMING_PROTOBUF_BINARY_DECIMAL	/* confluent.type */
 } StreamingProtobufLogical;
 
 typedef struct StreamingProtobufMessage StreamingProtobufMessage;

@@ -185,6 +185,9 @@ write_message(Writer *writer, const StreamingProtobufValue *value)
 			(void) streaming_protobuf_logical_text(writer->buf, value, writer->pieces);
 			appendStringInfoChar(writer->buf, '"');
 			break;
+		case STREAMING_PROTOBUF_BINARY_DECIMAL:
+			(void) streaming_protobuf_logical_text(writer->buf, value, writer->pieces);
+			break;
 		default:
 			parts = streaming_protobuf_parts(message, value, writer->pieces);
 			if (message->logical == STREAMING_PROTOBUF_WRAPPER || message->logical == STREAMING_PROTOBUF_DECIMAL)

@@ -54,6 +54,12 @@ static const struct
 	"message Date { int32 year = 1; int32 month = 2; int32 day = 3; }"},
 	{"google/type/decimal.proto",
 	"syntax = \"proto3\"; package google.type; message Decimal { string value = 1; }"},
+	{"google/type/timeofday.proto",
+		"syntax = \"proto3\"; package google.type;"
+	"message TimeOfDay { int32 hours = 1; int32 minutes = 2; int32 seconds = 3; int32 nanos = 4; }"},
+	{"confluent/type/decimal.proto",
+		"syntax = \"proto3\"; package confluent.type;"
+	"message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }"},
 };
 
 static bool add_missing(StreamingProtobufSchema *schema);
@@ -598,10 +604,9 @@ logical_of(const StreamingProtobufMessage *message)
 		{"google.protobuf.Any", STREAMING_PROTOBUF_ANY, "sy"},
 		{"google.type.Date", STREAMING_PROTOBUF_DATE, "iii"},
 		{"google.type.Decimal", STREAMING_PROTOBUF_DECIMAL, "s"},
+		{"confluent.type.Decimal", STREAMING_PROTOBUF_BINARY_DECIMAL, "yui"},
 	};
 
-	if (strncmp(message->name, "google.", 7) != 0)
-		return STREAMING_PROTOBUF_PLAIN;
 	for (size_t i = 0; i < sizeof(logicals) / sizeof(logicals[0]); i++)
 		if (strcmp(logicals[i].name, message->name) == 0 && has_shape(message, logicals[i].shape))
 			return logicals[i].logical;
@@ -626,6 +631,9 @@ has_shape(const StreamingProtobufMessage *message, const char *shape)
 				break;
 			case STREAMING_PROTOBUF_INT32:
 				letter = 'i';
+				break;
+			case STREAMING_PROTOBUF_UINT32:
+				letter = 'u';
 				break;
 			case STREAMING_PROTOBUF_DOUBLE:
 				letter = 'd';

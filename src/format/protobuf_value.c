@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "common/shortest_dec.h"
+#include "format/decimal.h"
 #include "format/direct_value.h"
 #include "format/protobuf_value.h"
 #include "mb/pg_wchar.h"
@@ -32,6 +33,9 @@
 
 #define EPOCH_SECONDS	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 #define NANOS_PER_SEC	1000000000
+
+/* Digits of a decimal that says how many it has. */
+#define MAX_DIGITS		1000
 
 /* What Duration allows, about 10,000 years. */
 #define MAX_SECONDS		INT64CONST(315576000000)
@@ -57,6 +61,7 @@ static StreamingTokenKind make_text(StreamingProtobufConverter *converter,
 static Timestamp timestamp_of(int64 seconds, int64 nanos);
 static void append_duration(StringInfo buf, int64 seconds, int64 nanos);
 static void append_date(StringInfo buf, const StreamingProtobufValue *parts);
+static void append_decimal(StringInfo buf, const StreamingProtobufValue *parts);
 
 StreamingProtobufConverter *
 streaming_protobuf_converter_open(const StreamingColumn *column, StreamingProtobufPieces *pieces)
@@ -487,6 +492,11 @@ streaming_protobuf_logical_text(StringInfo buf, const StreamingProtobufValue *va
 			(void) streaming_protobuf_text(buf, parts[0].field, &parts[0]);
 			pfree(parts);
 			return true;
+		case STREAMING_PROTOBUF_BINARY_DECIMAL:
+			parts = streaming_protobuf_parts(message, value, pieces);
+			append_decimal(buf, parts);
+			pfree(parts);
+			return true;
 		default:
 			return false;
 	}
@@ -535,4 +545,17 @@ append_date(StringInfo buf, const StreamingProtobufValue *parts)
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("date out of range: year %d, month %d, day %d", year, month, day)));
 	appendStringInfo(buf, "%04d-%02d-%02d", year, month, day);
+}
+
+/* Bytes, precision (0: it is not said) and scale. */
+static void
+append_decimal(StringInfo buf, const StreamingProtobufValue *parts)
+{
+	int			scale = (int32) parts[2].bits;
+
+	if (scale < 0 || scale > MAX_DIGITS)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("decimal has an invalid scale: %d", scale)));
+	streaming_decimal_text(buf, parts[0].data, parts[0].length, MAX_DIGITS, scale);
 }

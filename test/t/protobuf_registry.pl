@@ -115,6 +115,15 @@ $kafka->produce_bytes($customers, 0, [ message($customer, "\0" . string(1, strin
 	message($customer, "\0" . string(1, string(1, string(1, 'Rome')) . number(2, 1))) ]);
 is($node->safe_psql('postgres', 'SELECT * FROM customers ORDER BY zip'), qq(Rome|1|\nOslo|150|{"name": "Bergen"}), 'a schema uses types of others');
 
+# Decimals as Kafka Connect writes them, and types without a place in the registry.
+my $paid = $registry->add('syntax = "proto3"; import "confluent/meta.proto"; import "confluent/type/decimal.proto"; import "google/type/timeofday.proto";'
+	. ' message Paid { confluent.type.Decimal amount = 1 [(confluent.field_meta) = { params: { key: "scale", value: "2" } }]; google.type.TimeOfDay at = 2; }', schemaType => 'PROTOBUF');
+my $payments = $kafka->create_topic('protobuf_payments', 1);
+$node->safe_psql('postgres', "CREATE FOREIGN TABLE payments (amount numeric, at jsonb, doc jsonb OPTIONS (field 'amount')) SERVER broker OPTIONS (topic '$payments', format 'protobuf')");
+$kafka->produce_bytes($payments, 0, [ map { message($paid, "\0" . string(1, $_)) } string(1, "\x30\x39") . number(2, 10) . number(3, 2), string(1, "\xcf\xc7") . number(3, 3), '',
+	string(1, "\x01") . number(3, 2000), string(1, 'x' x 1000) ]);
+is($node->safe_psql('postgres', 'SELECT * FROM payments ORDER BY amount'), "-12.345||-12.345\n0||0\n123.45||123.45", 'decimals of Kafka Connect');
+
 # --- writing -------------------------------------------------------------------
 
 my $written = $kafka->create_topic('protobuf_written', 1);
