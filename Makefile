@@ -86,19 +86,34 @@ OBJS = \
 	src/format/compression.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
+	src/format/decimal.o \
 	src/format/decoder.o \
 	src/format/encode.o \
 	src/format/encode_avro.o \
+	src/format/encode_protobuf.o \
+	src/format/encode_source.o \
 	src/format/encode_value.o \
 	src/format/format_avro.o \
 	src/format/format_csv.o \
 	src/format/format_json.o \
+	src/format/format_protobuf.o \
 	src/format/format_text.o \
 	src/format/json_reader.o \
 	src/format/path_partition.o \
+	src/format/protobuf_derive.o \
+	src/format/protobuf_descriptor.o \
+	src/format/protobuf_json.o \
+	src/format/protobuf_link.o \
+	src/format/protobuf_parse.o \
+	src/format/protobuf_read.o \
+	src/format/protobuf_schema.o \
+	src/format/protobuf_value.o \
+	src/format/protobuf_write_json.o \
 	src/format/reject.o \
+	src/format/schema_readers.o \
 	src/format/schema_registry.o \
 	src/format/split.o \
+	src/format/wanted.o \
 	src/guc.o \
 	src/http.o \
 	src/input/input.o \

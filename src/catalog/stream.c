@@ -167,14 +167,18 @@ streaming_stream_open(Oid relid, Oid userid)
 static void
 check_format(const StreamingStream *stream)
 {
+	bool		is_avro = strcmp(stream->format, "avro") == 0;
+	bool		is_protobuf = strcmp(stream->format, "protobuf") == 0;
+
 	/* Files have theirs. */
-	if (strcmp(stream->format, "avro") == 0 && stream->avro_schema == NULL &&
+	if (((is_avro && stream->avro_schema == NULL) || (is_protobuf && stream->protobuf_schema == NULL)) &&
 		stream->kind == STREAMING_SOURCE_KAFKA &&
 		stream->registry == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
-				 errmsg("stream %s with format \"%s\" has no schema", stream->name, "avro"),
-				 errhint("Give it the option \"avro_schema\", or its server the option \"schema_registry\".")));
+				 errmsg("stream %s with format \"%s\" has no schema", stream->name, stream->format),
+				 errhint("Give it the option \"%s\", or its server the option \"schema_registry\".",
+						 is_avro ? "avro_schema" : "protobuf_schema")));
 }
 
 /* Of topic and brokers, or the path; never 0. */
@@ -453,6 +457,10 @@ read_table_options(StreamingStream *stream, List *options)
 			stream->file_interval = streaming_interval_ms(interval_from_string(value));
 		else if (strcmp(def->defname, "avro_schema") == 0)
 			stream->avro_schema = value;
+		else if (strcmp(def->defname, "protobuf_schema") == 0)
+			stream->protobuf_schema = value;
+		else if (strcmp(def->defname, "protobuf_message") == 0)
+			stream->protobuf_message = value;
 		else if (strcmp(def->defname, "durable") == 0)
 			stream->durable = defGetBoolean(def);
 		else if (strcmp(def->defname, "retention") == 0)

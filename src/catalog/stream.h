@@ -131,6 +131,8 @@ typedef struct StreamingStream
 	int64		file_interval;	/* ms that rows wait for others at most */
 
 	char	   *avro_schema;	/* option of format avro; NULL: none */
+	char	   *protobuf_schema;	/* options of format protobuf; NULL: none */
+	char	   *protobuf_message;
 	StreamingRegistry *registry;	/* of schemas; NULL: the server has none */
 
 	/* csv and text: of DefElem, named as COPY names them */

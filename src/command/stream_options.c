@@ -37,6 +37,7 @@
 #include "catalog/stream.h"
 #include "command/command.h"
 #include "format/avro_schema.h"
+#include "format/protobuf_schema.h"
 #include "http.h"
 
 PG_FUNCTION_INFO_V1(kafka_fdw_validator);
@@ -48,6 +49,8 @@ PG_FUNCTION_INFO_V1(streaming_push_validator);
  * a path by recursion, and have room for all columns at each step of it.
  */
 #define FIELD_MAX_MEMBERS	100
+
+#define FORMATS		"\"json\", \"csv\", \"text\", \"avro\" and \"protobuf\""
 
 /* Longest certificate or key. */
 #define MAX_PEM		(256 * 1024)
@@ -70,6 +73,7 @@ static void check_schema_registry(DefElem *def);
 static void check_pem(DefElem *def);
 static void check_format(DefElem *def);
 static void check_avro_schema(DefElem *def);
+static void check_protobuf_schema(DefElem *def);
 static void check_on_error(DefElem *def);
 static void check_on_lost_offset(DefElem *def);
 static void check_not_empty(DefElem *def);
@@ -111,6 +115,8 @@ static const StreamOption stream_options[] =
 	{"timezone", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"avro_schema", ForeignTableRelationId, KAFKA | DIRECTORY, check_avro_schema},
+	{"protobuf_schema", ForeignTableRelationId, KAFKA, check_protobuf_schema},
+	{"protobuf_message", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA, check_key},
 	{"on_lost_offset", ForeignTableRelationId, KAFKA, check_on_lost_offset},
@@ -150,6 +156,7 @@ static void validate_after(List *options);
 static void validate_lost_offset(List *options);
 static void validate_copy_options(List *options);
 static void validate_avro_options(List *options, StreamingSourceKind kind);
+static void validate_protobuf_options(List *options, StreamingSourceKind kind);
 static void validate_column_options(List *options);
 
 Datum
@@ -205,6 +212,7 @@ validate(FunctionCallInfo fcinfo, StreamingSourceKind kind)
 		validate_lost_offset(options);
 		validate_copy_options(options);
 		validate_avro_options(options, kind);
+		validate_protobuf_options(options, kind);
 	}
 	if (catalog == AttributeRelationId)
 		validate_column_options(options);
@@ -506,6 +514,37 @@ validate_avro_options(List *options, StreamingSourceKind kind)
 }
 
 static void
+validate_protobuf_options(List *options, StreamingSourceKind kind)
+{
+	static const char *const names[] = {"protobuf_schema", "protobuf_message"};
+	DefElem    *format = find_def(options, "format");
+	const char *format_name = format ? defGetString(format) : "json";
+	bool		is_protobuf = strcmp(format_name, "protobuf") == 0;
+	DefElem    *schema = find_def(options, "protobuf_schema");
+	DefElem    *message = find_def(options, "protobuf_message");
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (!is_protobuf && find_def(options, names[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" is not valid for format \"%s\"", names[i], format_name),
+					 errhint("It is an option of the format \"protobuf\".")));
+	if (is_protobuf && kind == STREAMING_SOURCE_DIRECTORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("format \"%s\" is not supported for files", "protobuf"),
+				 errdetail("Nothing in a file would say where a message ends.")));
+	if (message && schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("option \"%s\" needs the option \"%s\"", "protobuf_message", "protobuf_schema"),
+				 errdetail("Messages of a schema registry say themselves which they are.")));
+	if (schema)
+		(void) streaming_protobuf_root(streaming_protobuf_schema(defGetString(schema)),
+									   message ? defGetString(message) : NULL);
+}
+
+static void
 validate_column_options(List *options)
 {
 	static const char *const names[] = {"field", "time_format"};
@@ -579,8 +618,8 @@ check_pem(DefElem *def)
 static void
 check_format(DefElem *def)
 {
-	static const char *const later[] = {"protobuf", "parquet"};
-	static const char *const values[] = {"json", "csv", "text", "avro"};
+	static const char *const later[] = {"parquet"};
+	static const char *const values[] = {"json", "csv", "text", "avro", "protobuf"};
 
 	for (int i = 0; i < lengthof(later); i++)
 	{
@@ -588,15 +627,21 @@ check_format(DefElem *def)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("format \"%s\" is not supported yet", later[i]),
-					 errhint("Supported formats are \"json\", \"csv\", \"text\" and \"avro\".")));
+					 errhint("Supported formats are %s.", FORMATS)));
 	}
-	check_one_of(def, values, lengthof(values), "\"json\", \"csv\", \"text\" and \"avro\"");
+	check_one_of(def, values, lengthof(values), FORMATS);
 }
 
 static void
 check_avro_schema(DefElem *def)
 {
 	(void) streaming_avro_schema(defGetString(def));
+}
+
+static void
+check_protobuf_schema(DefElem *def)
+{
+	(void) streaming_protobuf_schema(defGetString(def));
 }
 
 static void

@@ -23,6 +23,8 @@
 #include "common/int.h"
 #include "common/shortest_dec.h"
 #include "format/avro_value.h"
+#include "format/decimal.h"
+#include "format/direct_value.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -42,10 +44,6 @@
 /* Days from 1970-01-01 to PostgreSQL's 2000-01-01. */
 #define EPOCH_DAYS		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
 
-/* Decimal digits in a group of those that a long decimal is divided into. */
-#define GROUP			1000000000
-#define GROUP_DIGITS	9
-
 #define UUID_TEXT		36
 
 struct StreamingAvroConverter
@@ -60,10 +58,7 @@ struct StreamingAvroConverter
 
 static bool convert_directly(const StreamingAvroConverter *converter,
 							 const StreamingAvroValue *value, Datum *datum);
-static bool direct_integer(Oid target, int64 number, Datum *datum);
 static bool direct_float(Oid target, const StreamingAvroValue *value, Datum *datum);
-static bool direct_text(const StreamingAvroConverter *converter, const char *data, size_t length,
-						Datum *datum);
 static void append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *cursor);
 static void append_json_scalar(StringInfo buf, const StreamingAvroType *type,
 							   StreamingAvroCursor *cursor);
@@ -71,10 +66,6 @@ static bool append_scalar(StringInfo buf, const StreamingAvroType *type, Streami
 static void append_number(StringInfo buf, const StreamingAvroType *type, int64 number);
 static void append_bytes(StringInfo buf, const StreamingAvroType *type,
 						 const uint8_t *data, size_t length);
-static void append_decimal(StringInfo buf, const StreamingAvroType *type,
-						   const uint8_t *data, size_t length);
-static void append_string(StringInfo buf, const char *data, size_t length);
-static const char *to_server(const char *data, size_t *length);
 static int64 read_number(StreamingAvroCursor *cursor);
 static const char *read_bytes(StreamingAvroCursor *cursor, const StreamingAvroType *type, size_t *length);
 static float read_float(StreamingAvroCursor *cursor);
@@ -184,7 +175,7 @@ convert_directly(const StreamingAvroConverter *converter, const StreamingAvroVal
 					*datum = TimestampGetDatum(timestamp_of(number, type->unit));
 					return converter->type == TIMESTAMPOID;
 				default:
-					return direct_integer(converter->type, number, datum);
+					return streaming_direct_integer(converter->type, number, datum);
 			}
 
 		case STREAMING_AVRO_FLOAT:
@@ -202,7 +193,8 @@ convert_directly(const StreamingAvroConverter *converter, const StreamingAvroVal
 			if (converter->type != TEXTOID)
 				return false;
 			data = read_bytes(&cursor, type, &length);
-			return direct_text(converter, data, length, datum);
+			*datum = streaming_direct_text(converter->same_encoding, data, length);
+			return true;
 
 		case STREAMING_AVRO_BYTES:
 		case STREAMING_AVRO_FIXED:
@@ -229,31 +221,6 @@ convert_directly(const StreamingAvroConverter *converter, const StreamingAvroVal
 }
 
 static bool
-direct_integer(Oid target, int64 number, Datum *datum)
-{
-	switch (target)
-	{
-		case INT2OID:
-			*datum = Int16GetDatum((int16) number);
-			return number >= PG_INT16_MIN && number <= PG_INT16_MAX;
-		case INT4OID:
-			*datum = Int32GetDatum((int32) number);
-			return number >= PG_INT32_MIN && number <= PG_INT32_MAX;
-		case INT8OID:
-			*datum = Int64GetDatum(number);
-			return true;
-		case FLOAT8OID:
-			*datum = Float8GetDatum((float8) number);
-			return true;
-		case NUMERICOID:
-			*datum = NumericGetDatum(int64_to_numeric(number));
-			return true;
-		default:
-			return false;
-	}
-}
-
-static bool
 direct_float(Oid target, const StreamingAvroValue *value, Datum *datum)
 {
 	StreamingAvroCursor cursor = {value->data, value->data + value->length};
@@ -268,17 +235,6 @@ direct_float(Oid target, const StreamingAvroValue *value, Datum *datum)
 	else
 		*datum = Float4GetDatum(read_float(&cursor));
 	return target == FLOAT4OID || target == FLOAT8OID;
-}
-
-static bool
-direct_text(const StreamingAvroConverter *converter, const char *data, size_t length, Datum *datum)
-{
-	if (converter->same_encoding)
-		pg_verify_mbstr(PG_UTF8, data, length, false);
-	else
-		data = to_server(data, &length);
-	*datum = PointerGetDatum(cstring_to_text_with_len(data, length));
-	return true;
 }
 
 /* ------------------------------------------------------------------------
@@ -311,11 +267,11 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 			data = read_bytes(cursor, type, &length);
 			if (type->logical == STREAMING_AVRO_JSON)
 			{
-				data = to_server(data, &length);
+				data = streaming_utf8_to_server(data, &length);
 				appendBinaryStringInfo(buf, data, length);
 			}
 			else
-				append_string(buf, data, length);
+				streaming_utf8_json(buf, data, length);
 			break;
 
 		case STREAMING_AVRO_RECORD:
@@ -364,7 +320,7 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 							StreamingAvroType key = {.kind = STREAMING_AVRO_STRING};
 
 							data = read_bytes(cursor, &key, &length);
-							append_string(buf, data, length);
+							streaming_utf8_json(buf, data, length);
 							appendStringInfoChar(buf, ':');
 						}
 						append_json(buf, type->types[0], cursor);
@@ -448,7 +404,7 @@ append_scalar(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor
 			return true;
 
 		case STREAMING_AVRO_STRING:
-			data = to_server(read_bytes(cursor, type, &length), &length);
+			data = streaming_utf8_to_server(read_bytes(cursor, type, &length), &length);
 			appendBinaryStringInfo(buf, data, length);
 			return true;
 
@@ -496,7 +452,7 @@ append_bytes(StringInfo buf, const StreamingAvroType *type, const uint8_t *data,
 	switch (type->logical)
 	{
 		case STREAMING_AVRO_DECIMAL:
-			append_decimal(buf, type, data, length);
+			streaming_decimal_text(buf, data, length, type->precision, type->scale);
 			break;
 
 		case STREAMING_AVRO_UUID:
@@ -534,99 +490,6 @@ append_bytes(StringInfo buf, const StreamingAvroType *type, const uint8_t *data,
 			buf->data[buf->len] = '\0';
 			break;
 	}
-}
-
-/*
- * A number in two's complement, the highest byte first.  Longer ones are divided
- * by 10^9 until nothing is left; how long they are is bounded by the precision.
- */
-static void
-append_decimal(StringInfo buf, const StreamingAvroType *type, const uint8_t *data, size_t length)
-{
-	uint8_t		fill = length > 0 && data[0] >= 0x80 ? 0xff : 0;
-	uint32	   *words;
-	int			nwords;
-	char	   *digits;
-	int			ndigits = 0;
-	bool		carry = fill != 0;
-
-	while (length > 1 && data[0] == fill && (data[1] & 0x80) == (fill & 0x80))
-	{
-		data++;
-		length--;
-	}
-	/* 10^1 needs half a byte */
-	if (length > (size_t) type->precision / 2 + 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("decimal of %zu bytes is beyond its precision %d", length, type->precision)));
-
-	/* The amount, the lowest word first. */
-	nwords = length / 4 + 1;
-	words = palloc0(sizeof(uint32) * nwords);
-	for (size_t i = 0; i < length; i++)
-	{
-		uint8_t		byte = data[length - 1 - i] ^ fill;
-
-		if (carry)
-		{
-			byte++;
-			carry = byte == 0;
-		}
-		words[i / 4] |= (uint32) byte << (8 * (i % 4));
-	}
-
-	digits = palloc(nwords * 10 + type->scale + GROUP_DIGITS + 2);
-	while (nwords > 0 || ndigits <= type->scale)
-	{
-		uint64		rest = 0;
-
-		for (int i = nwords - 1; i >= 0; i--)
-		{
-			rest = rest << 32 | words[i];
-			words[i] = rest / GROUP;
-			rest %= GROUP;
-		}
-		while (nwords > 0 && words[nwords - 1] == 0)
-			nwords--;
-		for (int i = 0; i < GROUP_DIGITS; i++, rest /= 10)
-			digits[ndigits++] = '0' + rest % 10;
-	}
-	while (ndigits > type->scale + 1 && digits[ndigits - 1] == '0')
-		ndigits--;
-
-	if (fill)
-		appendStringInfoChar(buf, '-');
-	while (ndigits > 0)
-	{
-		appendStringInfoChar(buf, digits[--ndigits]);
-		if (ndigits == type->scale && ndigits > 0)
-			appendStringInfoChar(buf, '.');
-	}
-	pfree(digits);
-	pfree(words);
-}
-
-/* A JSON string. */
-static void
-append_string(StringInfo buf, const char *data, size_t length)
-{
-	const char *string = to_server(data, &length);
-	char	   *copy = pnstrdup(string, length);
-
-	escape_json(buf, copy);
-	pfree(copy);
-}
-
-/* In the database's encoding; fails if it is no UTF-8 or has a NUL. */
-static const char *
-to_server(const char *data, size_t *length)
-{
-	char	   *converted = pg_any_to_server(data, *length, PG_UTF8);
-
-	if (converted != data)
-		*length = strlen(converted);
-	return converted;
 }
 
 /* ------------------------------------------------------------------------

@@ -115,13 +115,20 @@ streaming_format_by_name(const char *name)
 		&streaming_format_json,
 		&streaming_format_csv,
 		&streaming_format_text,
-		&streaming_format_avro
+		&streaming_format_avro,
+		&streaming_format_protobuf
 	};
 
 	for (int i = 0; i < lengthof(routines); i++)
 		if (pg_strcasecmp(routines[i]->name, name) == 0)
 			return routines[i];
 	return NULL;
+}
+
+void
+streaming_format_is_binary(StreamingDecoder *decoder)
+{
+	decoder->utf8 = false;
 }
 
 StreamingDecoder *

@@ -1,6 +1,6 @@
 /*
  * encode.c
- *		Rows -> JSON, CSV and text records; Avro's are encode_avro.c's.
+ *		Rows -> JSON, CSV and text records; encode_avro.c and encode_protobuf.c make theirs.
  *
  * JSON is what row_to_json would write, in UTF-8, with the names of the option
  * "field" and with neither blanks nor ends of lines between values.  CSV and
@@ -25,6 +25,7 @@
 #include "format/copy_record.h"
 #include "format/encode.h"
 #include "format/encode_avro.h"
+#include "format/encode_protobuf.h"
 #include "format/encode_value.h"
 #include "format/format.h"
 #include "mb/pg_wchar.h"
@@ -58,6 +59,7 @@ struct StreamingEncoder
 	int			needs;			/* STREAMING_VALUE_* of all columns */
 
 	StreamingAvroEncoder *avro;
+	StreamingProtobufEncoder *protobuf;
 
 	/* csv and text */
 	char		delimiter;
@@ -69,7 +71,7 @@ struct StreamingEncoder
 };
 
 static void choose_json(StreamingEncoder *encoder);
-static void choose_avro(StreamingEncoder *encoder);
+static void choose_binary(StreamingEncoder *encoder);
 static void choose_csv(StreamingEncoder *encoder);
 static void choose_text(StreamingEncoder *encoder);
 static void choose_key(StreamingEncoder *encoder);
@@ -81,6 +83,7 @@ static void read_copy_options(StreamingEncoder *encoder, const char *delimiter, 
 
 static void encode_json(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
+static void encode_protobuf(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_csv(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_text(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_line(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
@@ -104,7 +107,8 @@ streaming_encoder_open(StreamingStream *stream)
 	StreamingEncoder *encoder = palloc0(sizeof(StreamingEncoder));
 	const StreamingFormatRoutine *format = streaming_format_by_name(stream->format);
 	int			natts = stream->tupdesc->natts;
-	bool		has_names = format == &streaming_format_json || format == &streaming_format_avro;
+	bool		is_binary = format == &streaming_format_avro || format == &streaming_format_protobuf;
+	bool		has_names = format == &streaming_format_json || is_binary;
 
 	encoder->stream = stream;
 	encoder->columns = palloc0(sizeof(EncodeColumn) * Max(natts, 1));
@@ -131,8 +135,8 @@ streaming_encoder_open(StreamingStream *stream)
 		choose_csv(encoder);
 	else if (format == &streaming_format_text)
 		choose_text(encoder);
-	else if (format == &streaming_format_avro)
-		choose_avro(encoder);
+	else if (is_binary)
+		choose_binary(encoder);
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -162,24 +166,34 @@ choose_json(StreamingEncoder *encoder)
 	refuse_nested_field(encoder);
 }
 
+/* Avro and Protobuf. */
 static void
-choose_avro(StreamingEncoder *encoder)
+choose_binary(StreamingEncoder *encoder)
 {
 	int		   *columns = palloc(sizeof(int) * encoder->ncolumns);
 
 	if (encoder->stream->kind == STREAMING_SOURCE_DIRECTORY)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot write files of format \"%s\"", "avro"),
+				 errmsg("cannot write files of format \"%s\"", encoder->stream->format),
 				 errhint("Use the format \"json\" or \"csv\".")));
 	refuse_shared_field(encoder);
 	refuse_nested_field(encoder);
 	for (int i = 0; i < encoder->ncolumns; i++)
 		columns[i] = encoder->columns[i].index;
-	encoder->encode = encode_avro;
 	encoder->encoding = GetDatabaseEncoding();	/* bytes stay as they are */
-	encoder->avro = streaming_avro_encoder_open(encoder->stream, columns, encoder->ncolumns,
-												&encoder->needs);
+	if (streaming_format_by_name(encoder->stream->format) == &streaming_format_avro)
+	{
+		encoder->encode = encode_avro;
+		encoder->avro = streaming_avro_encoder_open(encoder->stream, columns, encoder->ncolumns,
+													&encoder->needs);
+	}
+	else
+	{
+		encoder->encode = encode_protobuf;
+		encoder->protobuf = streaming_protobuf_encoder_open(encoder->stream, columns, encoder->ncolumns,
+															&encoder->needs);
+	}
 	if (encoder->scratch == NULL)
 		encoder->scratch = AllocSetContextCreate(CurrentMemoryContext, "streaming encoder",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -405,6 +419,12 @@ static void
 encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
 {
 	streaming_avro_encode(encoder->avro, values, isnull, buf);
+}
+
+static void
+encode_protobuf(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
+{
+	streaming_protobuf_encode(encoder->protobuf, values, isnull, buf);
 }
 
 static void

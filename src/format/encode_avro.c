@@ -21,13 +21,12 @@
 
 #include <ctype.h>
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "format/avro_schema.h"
 #include "format/avro_write.h"
 #include "format/encode_avro.h"
+#include "format/encode_source.h"
 #include "format/encode_value.h"
-#include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
@@ -39,7 +38,6 @@
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 #include "utils/uuid.h"
 
 #include "format/schema_registry.h"
@@ -77,26 +75,16 @@ struct StreamingAvroEncoder
 	int		   *columns;		/* of the attributes of record */
 };
 
-/* What of a column or an attribute counts. */
-typedef struct AvroSource
-{
-	const char *name;			/* of the field */
-	const char *column;			/* for messages */
-	Oid			type;
-	int32		typmod;
-} AvroSource;
-
-static char *derive_schema(const StreamingStream *stream, const AvroSource *sources, int n);
-static void derive_record(StringInfo json, const char *name, const AvroSource *sources, int n,
+static char *derive_schema(const StreamingStream *stream, const StreamingEncodeSource *sources, int n);
+static void derive_record(StringInfo json, const char *name, const StreamingEncodeSource *sources, int n,
 						  int *nrecords);
-static void derive_type(StringInfo json, const AvroSource *source, int *nrecords);
-static AvroSource *attributes_of(Oid type, int32 typmod, int *n);
+static void derive_type(StringInfo json, const StreamingEncodeSource *source, int *nrecords);
 static char *avro_name(const char *name);
 static bool is_avro_name(const char *name);
-static AvroWriter *make_writer(const StreamingAvroType *type, const AvroSource *source, int *needs);
-static AvroWriter *try_writer(const StreamingAvroType *type, const AvroSource *source, int *needs);
+static AvroWriter *make_writer(const StreamingAvroType *type, const StreamingEncodeSource *source, int *needs);
+static AvroWriter *try_writer(const StreamingAvroType *type, const StreamingEncodeSource *source, int *needs);
 static bool is_pair(const StreamingAvroType *type, Oid oid);
-static void make_record(AvroWriter *writer, const AvroSource *sources, int n, int *needs);
+static void make_record(AvroWriter *writer, const StreamingEncodeSource *sources, int n, int *needs);
 static void write_value(const AvroWriter *writer, Datum value, bool isnull, StringInfo buf);
 static void write_number(const AvroWriter *writer, Datum value, StringInfo buf);
 static void write_bytes(const AvroWriter *writer, Datum value, StringInfo buf);
@@ -113,22 +101,13 @@ StreamingAvroEncoder *
 streaming_avro_encoder_open(StreamingStream *stream, const int *columns, int ncolumns, int *needs)
 {
 	StreamingAvroEncoder *encoder = palloc0(sizeof(StreamingAvroEncoder));
-	AvroSource *sources = palloc(sizeof(AvroSource) * ncolumns);
+	StreamingEncodeSource *sources = streaming_encode_columns(stream, columns, ncolumns);
 	StreamingAvroType *type;
 	AvroWriter *record = palloc0(sizeof(AvroWriter));
 
 	encoder->stream = stream;
 	encoder->columns = palloc(sizeof(int) * ncolumns);
-	for (int i = 0; i < ncolumns; i++)
-	{
-		const StreamingColumn *column = &stream->columns[columns[i]];
-
-		encoder->columns[i] = columns[i];
-		sources[i].name = column->npath == 1 ? column->path[0] : column->field;
-		sources[i].column = column->name;
-		sources[i].type = column->type;
-		sources[i].typmod = column->typmod;
-	}
+	memcpy(encoder->columns, columns, sizeof(int) * ncolumns);
 	encoder->schema = stream->avro_schema ? stream->avro_schema : derive_schema(stream, sources, ncolumns);
 	type = streaming_avro_schema(encoder->schema);
 	if (type->kind != STREAMING_AVRO_RECORD)
@@ -153,7 +132,7 @@ streaming_avro_encode(StreamingAvroEncoder *encoder, Datum *values, bool *isnull
 
 		if (!encoder->has_id)
 		{
-			encoder->id = streaming_registry_register(encoder->stream, encoder->schema);
+			encoder->id = streaming_registry_register(encoder->stream, STREAMING_SCHEMA_AVRO, encoder->schema);
 			encoder->has_id = true;
 		}
 		id = pg_hton32((uint32) encoder->id);
@@ -168,7 +147,7 @@ streaming_avro_encode(StreamingAvroEncoder *encoder, Datum *values, bool *isnull
  * ------------------------------------------------------------------------ */
 
 static char *
-derive_schema(const StreamingStream *stream, const AvroSource *sources, int n)
+derive_schema(const StreamingStream *stream, const StreamingEncodeSource *sources, int n)
 {
 	StringInfoData json;
 	int			nrecords = 0;
@@ -179,7 +158,7 @@ derive_schema(const StreamingStream *stream, const AvroSource *sources, int n)
 }
 
 static void
-derive_record(StringInfo json, const char *name, const AvroSource *sources, int n, int *nrecords)
+derive_record(StringInfo json, const char *name, const StreamingEncodeSource *sources, int n, int *nrecords)
 {
 	check_stack_depth();
 	appendStringInfo(json, "{\"type\": \"record\", \"name\": \"%s\", \"fields\": [", name);
@@ -198,9 +177,9 @@ derive_record(StringInfo json, const char *name, const AvroSource *sources, int 
 }
 
 static void
-derive_type(StringInfo json, const AvroSource *source, int *nrecords)
+derive_type(StringInfo json, const StreamingEncodeSource *source, int *nrecords)
 {
-	AvroSource	inner = *source;
+	StreamingEncodeSource	inner = *source;
 	const char *simple = "\"string\"";
 
 	inner.type = getBaseTypeAndTypmod(source->type, &inner.typmod);
@@ -215,7 +194,7 @@ derive_type(StringInfo json, const AvroSource *source, int *nrecords)
 	if (get_typtype(inner.type) == TYPTYPE_COMPOSITE)
 	{
 		int			n;
-		AvroSource *attributes = attributes_of(inner.type, inner.typmod, &n);
+		StreamingEncodeSource *attributes = streaming_encode_attributes(inner.type, inner.typmod, &n);
 		const char *name = psprintf("%s_%d", avro_name(source->name), ++*nrecords);
 
 		derive_record(json, name, attributes, n, nrecords);
@@ -277,28 +256,6 @@ derive_type(StringInfo json, const AvroSource *source, int *nrecords)
 	appendStringInfoString(json, simple);
 }
 
-/* Those that have not been dropped. */
-static AvroSource *
-attributes_of(Oid type, int32 typmod, int *n)
-{
-	TupleDesc	desc = lookup_rowtype_tupdesc(type, typmod);
-	AvroSource *sources = palloc(sizeof(AvroSource) * Max(desc->natts, 1));
-
-	*n = 0;
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		if (att->attisdropped)
-			continue;
-		sources[*n].name = sources[*n].column = pstrdup(NameStr(att->attname));
-		sources[*n].type = att->atttypid;
-		sources[(*n)++].typmod = att->atttypmod;
-	}
-	ReleaseTupleDesc(desc);
-	return sources;
-}
-
 /* Like name, but a name in Avro. */
 static char *
 avro_name(const char *name)
@@ -322,7 +279,7 @@ is_avro_name(const char *name)
  * ------------------------------------------------------------------------ */
 
 static AvroWriter *
-make_writer(const StreamingAvroType *type, const AvroSource *source, int *needs)
+make_writer(const StreamingAvroType *type, const StreamingEncodeSource *source, int *needs)
 {
 	AvroWriter *writer = try_writer(type, source, needs);
 
@@ -337,10 +294,10 @@ make_writer(const StreamingAvroType *type, const AvroSource *source, int *needs)
 
 /* NULL: such a type cannot be written so.  Of a union the first branch that can. */
 static AvroWriter *
-try_writer(const StreamingAvroType *type, const AvroSource *source, int *needs)
+try_writer(const StreamingAvroType *type, const StreamingEncodeSource *source, int *needs)
 {
 	AvroWriter *writer;
-	AvroSource	inner = *source;
+	StreamingEncodeSource	inner = *source;
 
 	check_stack_depth();
 	if (type->kind == STREAMING_AVRO_UNION)
@@ -389,7 +346,7 @@ try_writer(const StreamingAvroType *type, const AvroSource *source, int *needs)
 		case STREAMING_AVRO_RECORD:
 			{
 				int			n;
-				AvroSource *attributes = attributes_of(inner.type, inner.typmod, &n);
+				StreamingEncodeSource *attributes = streaming_encode_attributes(inner.type, inner.typmod, &n);
 
 				make_record(writer, attributes, n, needs);
 			}
@@ -446,7 +403,7 @@ is_pair(const StreamingAvroType *type, Oid oid)
 
 /* Each field is a source of its name, or has its default; no source is left. */
 static void
-make_record(AvroWriter *writer, const AvroSource *sources, int n, int *needs)
+make_record(AvroWriter *writer, const StreamingEncodeSource *sources, int n, int *needs)
 {
 	const StreamingAvroType *type = writer->type;
 	bool	   *used = palloc0(sizeof(bool) * Max(n, 1));
@@ -749,20 +706,10 @@ write_array(const AvroWriter *writer, Datum value, StringInfo buf)
 static void
 write_composite(const AvroWriter *writer, Datum value, StringInfo buf)
 {
-	HeapTupleHeader header = DatumGetHeapTupleHeader(value);
-	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
-											  HeapTupleHeaderGetTypMod(header));
-	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
-	Datum	   *values = palloc(sizeof(Datum) * Max(desc->natts, 1));
-	bool	   *isnull = palloc(sizeof(bool) * Max(desc->natts, 1));
-	int		   *present = palloc(sizeof(int) * Max(desc->natts, 1));
-	int			n = 0;
+	Datum	   *values;
+	bool	   *isnull;
+	int		   *present = streaming_encode_deform(value, &values, &isnull);
 
-	heap_deform_tuple(&tuple, desc, values, isnull);
-	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped)
-			present[n++] = i;
-	ReleaseTupleDesc(desc);
 	write_fields(writer, values, isnull, present, buf);
 }
 

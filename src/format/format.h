@@ -220,10 +220,14 @@ extern bool streaming_converter_takes_text(const StreamingConverter *converter);
 /* Fails if the type is a domain that does not take NULL. */
 extern void streaming_convert_null(StreamingConverter *converter);
 
-/* in format_avro.c, format_csv.c, format_json.c, format_text.c */
+/* in decoder.c: begins a format of which no mark of bytes is passed over */
+extern void streaming_format_is_binary(StreamingDecoder *decoder);
+
+/* in format_avro.c, format_csv.c, format_json.c, format_protobuf.c, format_text.c */
 extern const StreamingFormatRoutine streaming_format_avro;
 extern const StreamingFormatRoutine streaming_format_json;
 extern const StreamingFormatRoutine streaming_format_csv;
+extern const StreamingFormatRoutine streaming_format_protobuf;
 extern const StreamingFormatRoutine streaming_format_text;
 
 /*

@@ -20,24 +20,10 @@
 #include "format/avro_value.h"
 #include "format/format.h"
 #include "mb/pg_wchar.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
-#include "format/schema_registry.h"
-
-/* Readers that are kept; a stream has a few schemas at a time. */
-#define MAX_READERS		1000
-
-/* That a registry does not know a number is believed as long. */
-#define UNKNOWN_MS		10000
-
-/* A field that columns want; those of the same field share it. */
-typedef struct AvroWanted
-{
-	const StreamingColumn *column;	/* for its path */
-	bool		any_case;
-} AvroWanted;
+#include "format/schema_readers.h"
+#include "format/wanted.h"
 
 typedef struct AvroColumn
 {
@@ -50,64 +36,48 @@ typedef struct AvroColumn
 /* How records of one schema are read. */
 typedef struct AvroReader
 {
-	int32		id;				/* key: its number in the registry */
-	StreamingAvroType *type;	/* NULL: there is none, or none that can be read */
+	StreamingAvroType *type;	/* NULL: there is none that can be read */
 	StreamingAvroWant **want;
-	ErrorData  *error;			/* why type is NULL */
-	TimestampTz asked_at;		/* then */
 } AvroReader;
 
 typedef struct AvroState
 {
 	StreamingAvroType *schema;	/* that of the option; NULL: none */
 	AvroReader	reader;			/* of records without a number */
-	MemoryContext context;		/* of readers that come and go */
+	MemoryContext context;		/* files: of reader, which comes and goes */
 	char	   *text;			/* files: the schema of reader */
-	HTAB	   *readers;		/* by number; NULL: there is no registry */
+	StreamingReaders *readers;	/* by number; NULL: there is no registry */
 	AvroColumn *columns;		/* those that count */
 	int			ncolumns;
-	AvroWanted *wanted;
-	int			nwanted;
+	StreamingWantedFields wanted;
 	StreamingAvroValue *values; /* of the record under way */
 } AvroState;
 
-static void avro_begin(StreamingDecoder *decoder);
 static size_t avro_split(StreamingDecoder *decoder, const char *data, size_t length,
 						 bool eof, size_t *scanned, size_t *record_length);
 static void avro_prepare(StreamingDecoder *decoder);
 static bool avro_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 						Datum *values, bool *isnull);
-static int	want_column(AvroState *state, const StreamingColumn *column);
-static bool same_path(const StreamingColumn *a, const StreamingColumn *b);
 static void make_reader(StreamingDecoder *decoder, AvroReader *reader, StreamingAvroType *writer);
 static bool add_want(AvroState *state, const StreamingAvroType *type, StreamingAvroWant ***want,
 					 int number, int step);
 static StreamingAvroWant *make_want(const StreamingAvroType *record);
-static int	find_field(AvroState *state, const StreamingAvroType *record, int number, int step);
-static bool is_somebodys(AvroState *state, const char *name);
-static bool is_ambiguous(AvroState *state, int number);
+static const char *field_name(const void *record, int i);
 static bool read_piece(StreamingDecoder *decoder, const char *payload, size_t length);
 static void begin_schema(StreamingDecoder *decoder, const char *text, size_t length);
 static void read_message(StreamingDecoder *decoder, const char *payload, size_t length);
-static const AvroReader *find_reader(StreamingDecoder *decoder, int32 id);
-static void fetch_reader(StreamingDecoder *decoder, AvroReader *reader);
-static bool is_of_schema(int sqlerrcode);
+static void *make_registry_reader(StreamingDecoder *decoder, const StreamingReaderKey *key,
+								  const char *schema);
 static void read_record(AvroState *state, const AvroReader *reader,
 						const uint8_t *data, size_t length, size_t before);
 
 const StreamingFormatRoutine streaming_format_avro = {
 	.name = "avro",
-	.begin = avro_begin,
+	.begin = streaming_format_is_binary,
 	.split = avro_split,
 	.prepare = avro_prepare,
 	.decode = avro_decode
 };
-
-static void
-avro_begin(StreamingDecoder *decoder)
-{
-	decoder->utf8 = false;		/* no mark of bytes is passed over */
-}
 
 /* What the reader of files has put before each piece tells. */
 static size_t
@@ -135,7 +105,7 @@ avro_prepare(StreamingDecoder *decoder)
 	AvroState  *state = palloc0(sizeof(AvroState));
 
 	state->columns = palloc(sizeof(AvroColumn) * Max(natts, 1));
-	state->wanted = palloc(sizeof(AvroWanted) * Max(natts, 1));
+	state->wanted.items = palloc(sizeof(StreamingWanted) * Max(natts, 1));
 	bms_free(decoder->absent);
 	decoder->absent = NULL;
 	for (int i = 0; i < natts; i++)
@@ -145,20 +115,22 @@ avro_prepare(StreamingDecoder *decoder)
 		if (!streaming_decoder_counts(decoder, i + 1))
 			continue;
 		column->attnum = i + 1;
-		column->wanted = want_column(state, &stream->columns[i]);
+		column->wanted = streaming_want_column(&state->wanted, &stream->columns[i]);
 		column->converter = streaming_avro_converter_open(&stream->columns[i]);
 		column->needed = streaming_decoder_wants(decoder, i + 1);
 		decoder->absent = bms_add_member(decoder->absent, i + 1);
 		state->ncolumns++;
 	}
-	state->values = palloc0(sizeof(StreamingAvroValue) * Max(state->nwanted, 1));
+	state->values = palloc0(sizeof(StreamingAvroValue) * Max(state->wanted.n, 1));
 	decoder->state = state;
 
 	if (stream->avro_schema)
 		state->schema = streaming_avro_schema(stream->avro_schema);
-	if (stream->registry || stream->kind == STREAMING_SOURCE_DIRECTORY)
-		state->context = AllocSetContextCreate(decoder->context, "streaming Avro readers",
+	if (stream->kind == STREAMING_SOURCE_DIRECTORY)
+		state->context = AllocSetContextCreate(decoder->context, "streaming Avro reader",
 											   ALLOCSET_DEFAULT_SIZES);
+	else if (stream->registry)
+		state->readers = streaming_readers_open(STREAMING_SCHEMA_AVRO, make_registry_reader);
 	else
 		make_reader(decoder, &state->reader, state->schema);
 }
@@ -169,7 +141,7 @@ avro_decode(StreamingDecoder *decoder, const StreamingRecord *record, Datum *val
 	AvroState  *state = decoder->state;
 
 	if (record->payload == NULL)
-		memset(state->values, 0, sizeof(StreamingAvroValue) * state->nwanted);
+		memset(state->values, 0, sizeof(StreamingAvroValue) * state->wanted.n);
 	else if (decoder->stream->kind == STREAMING_SOURCE_DIRECTORY)
 	{
 		if (!read_piece(decoder, record->payload, record->length))
@@ -249,16 +221,17 @@ read_message(StreamingDecoder *decoder, const char *payload, size_t length)
 {
 	AvroState  *state = decoder->state;
 	const AvroReader *reader = &state->reader;
-	int32		id;
 
 	if (decoder->stream->registry)
 	{
-		if (!streaming_registry_id(payload, length, &id))
+		StreamingReaderKey key = {0};
+
+		if (!streaming_registry_id(payload, length, &key.id))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 					 errmsg("invalid Avro record"),
 					 errdetail("It does not begin with a zero and the number of a schema.")));
-		reader = find_reader(decoder, id);
+		reader = streaming_reader_find(state->readers, decoder, &key);
 		payload += STREAMING_REGISTRY_HEADER;
 		length -= STREAMING_REGISTRY_HEADER;
 	}
@@ -266,77 +239,15 @@ read_message(StreamingDecoder *decoder, const char *payload, size_t length)
 				decoder->stream->registry ? STREAMING_REGISTRY_HEADER : 0);
 }
 
-/* Makes it if it is new.  An error that is the schema's is the same for its records. */
-static const AvroReader *
-find_reader(StreamingDecoder *decoder, int32 id)
+static void *
+make_registry_reader(StreamingDecoder *decoder, const StreamingReaderKey *key, const char *schema)
 {
 	AvroState  *state = decoder->state;
-	AvroReader *reader;
-	bool		found;
+	AvroReader *reader = palloc0(sizeof(AvroReader));
+	StreamingAvroType *writer = streaming_avro_schema(schema);
 
-	if (state->readers && hash_get_num_entries(state->readers) >= MAX_READERS)
-	{
-		MemoryContextReset(state->context);
-		state->readers = NULL;
-	}
-	if (state->readers == NULL)
-	{
-		HASHCTL		control = {.keysize = sizeof(int32), .entrysize = sizeof(AvroReader), .hcxt = state->context};
-
-		state->readers = hash_create("Avro readers", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	reader = hash_search(state->readers, &id, HASH_ENTER, &found);
-	if (!found)
-	{
-		reader->type = NULL;
-		reader->error = NULL;
-	}
-	else if (reader->type != NULL)
-		return reader;
-	else if (reader->error != NULL &&
-			 !TimestampDifferenceExceeds(reader->asked_at, GetCurrentTimestamp(), UNKNOWN_MS))
-		ThrowErrorData(reader->error);
-	fetch_reader(decoder, reader);
+	make_reader(decoder, reader, state->schema ? streaming_avro_resolve(writer, state->schema) : writer);
 	return reader;
-}
-
-/*
- * Asks for the schema.  An error that comes of what it is, and not of how the registry
- * is doing, is kept: it is the same for the next record.
- */
-static void
-fetch_reader(StreamingDecoder *decoder, AvroReader *reader)
-{
-	AvroState  *state = decoder->state;
-	MemoryContext context = AllocSetContextCreate(state->context, "streaming Avro reader",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = CurrentMemoryContext;
-
-	PG_TRY();
-	{
-		char	   *schema = streaming_registry_schema(decoder->stream, reader->id);
-		StreamingAvroType *writer;
-
-		MemoryContextSwitchTo(context);
-		writer = streaming_avro_schema(schema);
-		make_reader(decoder, reader, state->schema ? streaming_avro_resolve(writer, state->schema) : writer);
-		MemoryContextSwitchTo(old);
-	}
-	PG_CATCH();
-	{
-		MemoryContextDelete(context);
-		reader->type = NULL;
-		if (is_of_schema(geterrcode()))
-		{
-			MemoryContextSwitchTo(state->context);
-			if (reader->error)
-				FreeErrorData(reader->error);
-			reader->error = CopyErrorData();
-			reader->asked_at = GetCurrentTimestamp();
-		}
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
 }
 
 /* before: bytes of the message that stand before data */
@@ -347,7 +258,7 @@ read_record(AvroState *state, const AvroReader *reader, const uint8_t *data, siz
 	StreamingAvroError error;
 
 	if (!streaming_avro_read(reader->type, reader->want, data, length,
-							 state->values, state->nwanted, &error))
+							 state->values, state->wanted.n, &error))
 		ereport(ERROR,
 				(errcode(error.limit ? ERRCODE_PROGRAM_LIMIT_EXCEEDED :
 						 ERRCODE_INVALID_BINARY_REPRESENTATION),
@@ -355,45 +266,7 @@ read_record(AvroState *state, const AvroReader *reader, const uint8_t *data, siz
 				 errdetail("%s, at byte %zu.", error.message, before + error.offset + 1)));
 }
 
-/* As decoder.c tells errors for which a record is rejected. */
-static bool
-is_of_schema(int sqlerrcode)
-{
-	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
-
-	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_FEATURE_NOT_SUPPORTED ||
-		category == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-}
-
 /* ---- Which fields are wanted ---- */
-
-static int
-want_column(AvroState *state, const StreamingColumn *column)
-{
-	int			number = 0;
-
-	while (number < state->nwanted && !same_path(state->wanted[number].column, column))
-		number++;
-	if (number == state->nwanted)
-	{
-		state->wanted[number].column = column;
-		state->wanted[number].any_case = column->any_case;
-		state->nwanted++;
-	}
-	else if (!column->any_case)
-		state->wanted[number].any_case = false;
-	return number;
-}
-
-static bool
-same_path(const StreamingColumn *a, const StreamingColumn *b)
-{
-	int			step = 0;
-
-	while (step < a->npath && step < b->npath && strcmp(a->path[step], b->path[step]) == 0)
-		step++;
-	return step == a->npath && step == b->npath;
-}
 
 static void
 make_reader(StreamingDecoder *decoder, AvroReader *reader, StreamingAvroType *writer)
@@ -402,7 +275,7 @@ make_reader(StreamingDecoder *decoder, AvroReader *reader, StreamingAvroType *wr
 
 	reader->type = writer;
 	reader->want = NULL;
-	for (int number = 0; number < state->nwanted; number++)
+	for (int number = 0; number < state->wanted.n; number++)
 	{
 		if (!add_want(state, writer, &reader->want, number, 0))
 			continue;
@@ -430,14 +303,14 @@ add_want(AvroState *state, const StreamingAvroType *type, StreamingAvroWant ***w
 		int			field = -1;
 
 		if (record->kind == STREAMING_AVRO_RECORD)
-			field = find_field(state, record, number, step);
+			field = streaming_find_wanted(&state->wanted, number, step, field_name, record, record->n);
 		if (field < 0)
 			continue;
 		if (*want == NULL)
 			*want = palloc0(sizeof(StreamingAvroWant *) * nbranches);
 		if ((*want)[branch] == NULL)
 			(*want)[branch] = make_want(record);
-		if (step == state->wanted[number].column->npath - 1)
+		if (step == state->wanted.items[number].column->npath - 1)
 		{
 			(*want)[branch]->values[field] = number;
 			found = true;
@@ -461,42 +334,8 @@ make_want(const StreamingAvroType *record)
 	return want;
 }
 
-/* Which field of the record is the step of the path?  -1: none */
-static int
-find_field(AvroState *state, const StreamingAvroType *record, int number, int step)
+static const char *
+field_name(const void *record, int i)
 {
-	const AvroWanted *wanted = &state->wanted[number];
-	const char *name = wanted->column->path[step];
-
-	for (int i = 0; i < record->n; i++)
-		if (record->fields[i].name && strcmp(record->fields[i].name, name) == 0)
-			return i;
-	for (int i = 0; wanted->any_case && i < record->n; i++)
-	{
-		if (record->fields[i].name && pg_strcasecmp(record->fields[i].name, name) == 0 &&
-			!is_somebodys(state, record->fields[i].name) && !is_ambiguous(state, number))
-			return i;
-	}
-	return -1;
-}
-
-/* Is a path's beginning called so? */
-static bool
-is_somebodys(AvroState *state, const char *name)
-{
-	for (int i = 0; i < state->nwanted; i++)
-		if (strcmp(state->wanted[i].column->path[0], name) == 0)
-			return true;
-	return false;
-}
-
-/* Columns that differ in case only have no other way to be told apart. */
-static bool
-is_ambiguous(AvroState *state, int number)
-{
-	for (int i = 0; i < state->nwanted; i++)
-		if (i != number && state->wanted[i].any_case &&
-			pg_strcasecmp(state->wanted[i].column->path[0], state->wanted[number].column->path[0]) == 0)
-			return true;
-	return false;
+	return ((const StreamingAvroType *) record)->fields[i].name;
 }

@@ -38,6 +38,9 @@
 /* Schemas that one may refer to, by others. */
 #define MAX_REFERENCES	100
 
+/* What is kept of a Protobuf schema begins so; no Avro schema does. */
+#define FILES_BEGIN		"{\"" STREAMING_PROTOBUF_FILES "\": ["
+
 typedef enum SchemaColumn
 {
 	COLUMN_SERVER = 1,
@@ -71,8 +74,22 @@ typedef struct Known
 	char	   *schema;
 } Known;
 
-static char *with_references(const StreamingStream *stream, Jsonb *json, char *schema);
-static void add_references(const StreamingStream *stream, Jsonb *json, List **names, StringInfo all);
+/* How registries call them, in the order of StreamingSchemaType, and their options. */
+static const struct
+{
+	const char *name;
+	const char *option;
+}			types[] = {
+	{"AVRO", "avro_schema"},
+	{"PROTOBUF", "protobuf_schema"}
+};
+
+static void check_type(int32 id, const char *found, StreamingSchemaType type);
+static char *with_references(const StreamingStream *stream, Jsonb *json, char *schema,
+							 StreamingSchemaType type);
+static void add_references(const StreamingStream *stream, Jsonb *json, StreamingSchemaType type,
+						   List **names, StringInfo all);
+static void add_file(StringInfo all, const char *name, const char *text);
 static bool find_known(const StreamingStream *stream, Known *known);
 static void remember(const StreamingStream *stream, const Known *known);
 static void ask(const StreamingStream *stream, const char *path, const char *body,
@@ -97,17 +114,22 @@ streaming_registry_id(const char *payload, size_t length, int32 *id)
 }
 
 char *
-streaming_registry_schema(const StreamingStream *stream, int32 id)
+streaming_registry_schema(const StreamingStream *stream, int32 id, StreamingSchemaType type)
 {
 	Known		known = {.subject = "", .id = id};
 	const char *what = psprintf("schema %d", id);
 	StreamingHttpAnswer answer;
 	Jsonb	   *json;
-	char	   *type;
+	char	   *found = "AVRO";
 	int64		code;
 
 	if (find_known(stream, &known))
+	{
+		bool		files = strncmp(known.schema, FILES_BEGIN, strlen(FILES_BEGIN)) == 0;
+
+		check_type(id, types[files ? STREAMING_SCHEMA_PROTOBUF : STREAMING_SCHEMA_AVRO].name, type);
 		return known.schema;
+	}
 	ask(stream, psprintf("/schemas/ids/%d", id), NULL, what, &answer);
 	json = parse_answer(stream, what, &answer);
 	if (answer.status == 404 && number_of(json, "error_code", &code) && code == SCHEMA_NOT_FOUND)
@@ -116,31 +138,44 @@ streaming_registry_schema(const StreamingStream *stream, int32 id)
 				 errmsg("schema registry has no schema %d", id)));
 	if (answer.status != 200 || !string_of(json, "schema", &known.schema))
 		no_answer(stream, what, quoted_answer(&answer));
-	if (string_of(json, "schemaType", &type) && strcmp(type, "AVRO") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("schema %d of the schema registry is of type %s, not AVRO", id, type)));
-	known.schema = with_references(stream, json, known.schema);
+	(void) string_of(json, "schemaType", &found);
+	check_type(id, found, type);
+	known.schema = with_references(stream, json, known.schema, type);
 	remember(stream, &known);
 	return known.schema;
 }
 
-/* The schema of an answer, with those that it refers to, if any, as avro_schema.h says. */
+static void
+check_type(int32 id, const char *found, StreamingSchemaType type)
+{
+	if (strcmp(found, types[type].name) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("schema %d of the schema registry is of type %s, not %s", id, found, types[type].name)));
+}
+
+/* The schema of an answer, with those that it refers to, if any. */
 static char *
-with_references(const StreamingStream *stream, Jsonb *json, char *schema)
+with_references(const StreamingStream *stream, Jsonb *json, char *schema, StreamingSchemaType type)
 {
 	List	   *names = NIL;
 	StringInfoData all;
 
 	initStringInfo(&all);
-	add_references(stream, json, &names, &all);
+	add_references(stream, json, type, &names, &all);
+	if (type == STREAMING_SCHEMA_PROTOBUF)
+	{
+		add_file(&all, "", schema);
+		return psprintf(FILES_BEGIN "%s]}", all.data);
+	}
 	return names == NIL ? schema :
 		psprintf("{\"" STREAMING_AVRO_REFERENCES "\": [%s], \"" STREAMING_AVRO_SCHEMA "\": %s}", all.data, schema);
 }
 
 /* Appends what json refers to, the innermost first, each once. */
 static void
-add_references(const StreamingStream *stream, Jsonb *json, List **names, StringInfo all)
+add_references(const StreamingStream *stream, Jsonb *json, StreamingSchemaType type,
+			   List **names, StringInfo all)
 {
 	JsonbValue	value;
 	JsonbContainer *array;
@@ -156,6 +191,7 @@ add_references(const StreamingStream *stream, Jsonb *json, List **names, StringI
 		StreamingHttpAnswer answer;
 		Jsonb	   *answered;
 		char	   *subject;
+		char	   *name = "";
 		char	   *path;
 		char	   *schema;
 		int64		version;
@@ -175,13 +211,27 @@ add_references(const StreamingStream *stream, Jsonb *json, List **names, StringI
 		answered = parse_answer(stream, path, &answer);
 		if (answer.status != 200 || !string_of(answered, "schema", &schema))
 			no_answer(stream, path, quoted_answer(&answer));
-		add_references(stream, answered, names, all);
-		appendStringInfo(all, "%s%s", all->len > 0 ? ", " : "", schema);
+		add_references(stream, answered, type, names, all);
+		(void) string_of(reference, "name", &name);
+		if (type == STREAMING_SCHEMA_PROTOBUF)
+			add_file(all, name, schema);
+		else
+			appendStringInfo(all, "%s%s", all->len > 0 ? ", " : "", schema);
 	}
 }
 
+static void
+add_file(StringInfo all, const char *name, const char *text)
+{
+	if (all->len > 0)
+		appendStringInfoString(all, ", ");
+	escape_json(all, name);
+	appendStringInfoString(all, ", ");
+	escape_json(all, text);
+}
+
 int32
-streaming_registry_register(const StreamingStream *stream, const char *schema)
+streaming_registry_register(const StreamingStream *stream, StreamingSchemaType type, const char *schema)
 {
 	Known		known = {.subject = psprintf("%s-value", stream->topic), .schema = unconstify(char *, schema)};
 	const char *what = psprintf("the number of a schema for subject \"%s\"", known.subject);
@@ -193,7 +243,10 @@ streaming_registry_register(const StreamingStream *stream, const char *schema)
 	if (find_known(stream, &known))
 		return known.id;
 	initStringInfo(&body);
-	appendStringInfoString(&body, "{\"schema\": ");
+	appendStringInfoChar(&body, '{');
+	if (type != STREAMING_SCHEMA_AVRO)
+		appendStringInfo(&body, "\"schemaType\": \"%s\", ", types[type].name);
+	appendStringInfoString(&body, "\"schema\": ");
 	escape_json(&body, schema);
 	appendStringInfoChar(&body, '}');
 	ask(stream, psprintf("/subjects/%s/versions", streaming_http_escape(known.subject)),
@@ -204,7 +257,8 @@ streaming_registry_register(const StreamingStream *stream, const char *schema)
 				 errmsg("schema registry does not take the schema of stream %s for subject \"%s\"",
 						stream->name, known.subject),
 				 errdetail("It says: %s", quoted_answer(&answer)),
-				 errhint("Change the columns, give the option \"avro_schema\", or change the compatibility of the subject.")));
+				 errhint("Change the columns, give the option \"%s\", or change the compatibility of the subject.",
+						 types[type].option)));
 	json = parse_answer(stream, what, &answer);
 	if (answer.status != 200 || !number_of(json, "id", &id) || id < PG_INT32_MIN || id > PG_INT32_MAX)
 		no_answer(stream, what, quoted_answer(&answer));

@@ -20,21 +20,34 @@
 /* Bytes of a message; false: they do not begin so. */
 extern bool streaming_registry_id(const char *payload, size_t length, int32 *id);
 
+typedef enum StreamingSchemaType
+{
+	STREAMING_SCHEMA_AVRO,
+	STREAMING_SCHEMA_PROTOBUF
+} StreamingSchemaType;
+
+/* Of Protobuf's schemas the member that what is kept of them consists of. */
+#define STREAMING_PROTOBUF_FILES	"$protobuf"
+
 /* in schema_registry.c */
 
 /*
- * The Avro schema of a number, palloc'd JSON in the database's encoding.  Waits for
+ * The schema of a number, palloc'd JSON in the database's encoding: an Avro schema, or an
+ * object of STREAMING_PROTOBUF_FILES, an array of names and texts of files by turns, with
+ * those that others import first and its own, whose name is "", last.  Waits for
  * the registry, unless it is known; keeps it in the catalog where the transaction may
  * write.  Errors: class 22 and FEATURE_NOT_SUPPORTED if there is no such schema, or it
- * is no Avro; FDW_UNABLE_TO_ESTABLISH_CONNECTION if the registry cannot say.
+ * is of another type; FDW_UNABLE_TO_ESTABLISH_CONNECTION if the registry cannot say.
  */
-extern char *streaming_registry_schema(const StreamingStream *stream, int32 id);
+extern char *streaming_registry_schema(const StreamingStream *stream, int32 id,
+										StreamingSchemaType type);
 
 /*
  * The number of a schema that records of the stream's topic are written with; it is
  * registered unless that is known.  Errors: INVALID_PARAMETER_VALUE if the registry
  * does not take it, FDW_UNABLE_TO_ESTABLISH_CONNECTION.
  */
-extern int32 streaming_registry_register(const StreamingStream *stream, const char *schema);
+extern int32 streaming_registry_register(const StreamingStream *stream, StreamingSchemaType type,
+											const char *schema);
 
 #endif							/* STREAMING_SCHEMA_REGISTRY_H */

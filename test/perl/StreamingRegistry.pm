@@ -96,7 +96,7 @@ sub _store
 
 	foreach my $file (glob "$self->{dir}/[0-9]*")
 	{
-		return ($file =~ /(\d+)$/)[0] if $json->encode(_read($file)) eq $json->encode($answer);
+		return 0 + ($file =~ /(\d+)$/)[0] if $json->encode(_read($file)) eq $json->encode($answer);
 	}
 	$id = 1 + scalar(my @all = glob "$self->{dir}/[0-9]*");
 	open my $out, '>', "$self->{dir}/$id" or die "$self->{dir}/$id: $!";
@@ -185,8 +185,9 @@ sub _answer
 		my $asked = $json->decode($body);
 
 		return (409, { error_code => 409, message => 'Schema being registered is incompatible with an earlier schema' })
-		  if $asked->{schema} =~ /"refused"/;
-		return (200, { id => $self->_store({ schema => $asked->{schema} }), schema => $asked->{schema}, subject => $1, version => 1 });
+		  if $asked->{schema} =~ /"refused"| refused =/;
+		my %type = $asked->{schemaType} ? (schemaType => $asked->{schemaType}) : ();
+		return (200, { id => $self->_store({ schema => $asked->{schema}, %type }), schema => $asked->{schema}, subject => $1, version => 1 });
 	}
 	return (404, { error_code => 404, message => 'HTTP 404 Not Found' });
 }

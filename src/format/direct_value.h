@@ -1,0 +1,74 @@
+/*
+ * direct_value.h
+ *		Numbers and strings of binary formats -> Datums, without text in between.
+ */
+#ifndef STREAMING_DIRECT_VALUE_H
+#define STREAMING_DIRECT_VALUE_H
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/numeric.h"
+
+/* Returns false for a type that this does not make, and for a number out of its range. */
+static inline bool
+streaming_direct_integer(Oid target, int64 number, Datum *datum)
+{
+	switch (target)
+	{
+		case INT2OID:
+			*datum = Int16GetDatum((int16) number);
+			return number >= PG_INT16_MIN && number <= PG_INT16_MAX;
+		case INT4OID:
+			*datum = Int32GetDatum((int32) number);
+			return number >= PG_INT32_MIN && number <= PG_INT32_MAX;
+		case INT8OID:
+			*datum = Int64GetDatum(number);
+			return true;
+		case FLOAT8OID:
+			*datum = Float8GetDatum((float8) number);
+			return true;
+		case NUMERICOID:
+			*datum = NumericGetDatum(int64_to_numeric(number));
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* UTF-8 in the database's encoding; fails if it is none or has a NUL. */
+static inline const char *
+streaming_utf8_to_server(const char *data, size_t *length)
+{
+	char	   *converted = pg_any_to_server(data, *length, PG_UTF8);
+
+	if (converted != data)
+		*length = strlen(converted);
+	return converted;
+}
+
+/* same_encoding: the database's is UTF-8 */
+static inline Datum
+streaming_direct_text(bool same_encoding, const char *data, size_t length)
+{
+	if (same_encoding)
+		pg_verify_mbstr(PG_UTF8, data, length, false);
+	else
+		data = streaming_utf8_to_server(data, &length);
+	return PointerGetDatum(cstring_to_text_with_len(data, length));
+}
+
+/* Appends UTF-8 as a JSON string. */
+static inline void
+streaming_utf8_json(StringInfo buf, const char *data, size_t length)
+{
+	const char *string = streaming_utf8_to_server(data, &length);
+	char	   *copy = pnstrdup(string, length);
+
+	escape_json(buf, copy);
+	pfree(copy);
+}
+
+#endif							/* STREAMING_DIRECT_VALUE_H */
