@@ -106,6 +106,12 @@ streaming_encoder_open(StreamingStream *stream)
 	int			natts = stream->tupdesc->natts;
 	bool		has_names = format == &streaming_format_json || format == &streaming_format_avro;
 
+	if (stream->changes == STREAMING_CHANGES_DEBEZIUM)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write to stream %s, whose records are Debezium change events",
+						stream->name),
+				 errhint("Write to a stream with the option \"changes\" set to \"upsert\".")));
 	encoder->stream = stream;
 	encoder->columns = palloc0(sizeof(EncodeColumn) * Max(natts, 1));
 	for (int i = 0; i < natts; i++)
