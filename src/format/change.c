@@ -76,7 +76,7 @@ destroy_reader(void *arg)
 
 /*
  * A decoder of the key's fields alone.  skip: steps of their paths that are left out;
- * step: the first step that there is then, or NULL.
+ * step: the first step that there is then, which is of the value; NULL: of a message's key.
  */
 static StreamingDecoder *
 key_decoder(StreamingStream *of, char *format, int skip, char *step)
@@ -87,7 +87,8 @@ key_decoder(StreamingStream *of, char *format, int skip, char *step)
 
 	*stream = *of;
 	stream->format = format;
-	stream->avro_schema = NULL;
+	if (step == NULL)
+		stream->avro_schema = NULL;
 	stream->on_error = STREAMING_ON_ERROR_REJECT;
 	stream->columns = palloc(sizeof(StreamingColumn) * stream->tupdesc->natts);
 	for (int i = 0; i < stream->tupdesc->natts; i++)
@@ -123,7 +124,6 @@ op_decoder(StreamingStream *of)
 	MemoryContext old;
 
 	*stream = *of;
-	stream->avro_schema = NULL;
 	stream->on_error = STREAMING_ON_ERROR_REJECT;
 	stream->columns = palloc0(sizeof(StreamingColumn) * stream->tupdesc->natts);
 	for (int i = 0; i < stream->tupdesc->natts; i++)
@@ -472,6 +472,7 @@ decode_avro_envelope(StreamingChangeDecoder *change, const StreamingRecord *reco
 {
 	StreamingDecoder *decoder = change->decoder;
 	int			op = decoder->stream->change_attno - 1;
+	char	   *name;
 	StreamingChange what;
 
 	if (record->payload == NULL)
@@ -487,8 +488,8 @@ decode_avro_envelope(StreamingChangeDecoder *change, const StreamingRecord *reco
 	}
 	if (change->isnull[op])
 		refuse_record();
-	what = change_of_op(VARDATA_ANY(DatumGetPointer(change->values[op])),
-						VARSIZE_ANY_EXHDR(DatumGetPointer(change->values[op])));
+	name = text_to_cstring(DatumGetTextPP(change->values[op]));
+	what = change_of_op(name, strlen(name));
 	if (what == STREAMING_CHANGE_NONE || what == STREAMING_CHANGE_TRUNCATE)
 		return what;
 	if (what == STREAMING_CHANGE_DELETE)

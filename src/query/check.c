@@ -401,10 +401,10 @@ check_columns(Node *node, void *context)
 		if (streaming_is_followed(rte))
 			refuse("system columns of a table that is followed",
 				   "Add a column to the table, such as one that is GENERATED AS IDENTITY.");
+		if (streaming_is_changing(rte) && attno == 0)
+			refuse("a whole row of a stream whose rows change", "Name the columns themselves.");
 		if (streaming_is_changing(rte))
-			refuse(attno == 0 ? "a whole row of a stream whose rows change" :
-				   "system columns of a stream whose rows change",
-				   attno == 0 ? "Name the columns themselves." :
+			refuse("system columns of a stream whose rows change",
 				   "For a record's place, add a column with the option \"metadata\" to the stream.");
 		if (attno != 0 && attno != TableOidAttributeNumber)
 			refuse("system columns of a stream, except tableoid",

@@ -116,6 +116,30 @@ $kafka->produce($keys{mongo}, 0, [
 	[ mongo_key('a2'), undef ] ]);
 rows_are('mongo', ['a1|uno'], "MongoDB's rows are texts");
 
+# In Avro, by a schema that the stream says.
+sub long  { return chr($_[0] << 1) }
+sub bytes { return long(length $_[0]) . $_[0] }
+sub avro_row { my ($row) = @_; return $row ? long(1) . long($row->[0]) . (defined $row->[1] ? long(1) . bytes($row->[1]) : long(0)) : long(0) }
+sub avro_envelope { my ($op, $before, $after) = @_; return avro_row($before) . avro_row($after) . bytes($op) }
+my $avro = $kafka->create_topic('avro', 1);
+sql(<<SQL);
+CREATE FOREIGN TABLE of_avro (id int, v text) SERVER broker OPTIONS (topic '$avro', format 'avro', changes 'debezium', key 'id',
+	avro_schema '{"type": "record", "name": "Envelope", "fields": [
+		{"name": "before", "type": ["null", {"type": "record", "name": "Value", "fields": [
+			{"name": "id", "type": "int"}, {"name": "v", "type": ["null", "string"], "default": null}]}], "default": null},
+		{"name": "after", "type": ["null", "Value"], "default": null}, {"name": "op", "type": "string"}]}');
+CREATE VIEW avro WITH (streaming.continuous) AS SELECT * FROM of_avro;
+SQL
+$kafka->produce_bytes($avro, 0, [ avro_envelope('r', undef, [ 1, 'a' ]), avro_envelope('c', undef, [ 2, 'b' ]), avro_envelope('u', [ 1, 'a' ], [ 1, undef ]),
+	avro_envelope('c', undef, [ 3, 'c' ]), avro_envelope('d', [ 2, 'b' ]), avro_envelope('u', [ 3, 'c' ], [ 4, 'd' ]), avro_envelope('u', [ 3, 'c' ], [ 3, '__debezium_unavailable_value' ]) ]);
+rows_are('avro', [ '1|', '3|c' ], 'Avro');
+is(sql(q(SELECT string_agg(error, '; ' ORDER BY position::int) FROM streaming.rejected_rows WHERE stream = 'of_avro'::regclass)),
+	'an update changes column "id" of the key (Set the option "key" to the columns that make the key of the message: changes of those come as a deletion and an insertion.);'
+		. ' column "v": value is not in the change event (The table\'s REPLICA IDENTITY must be FULL for values that are large and do not change.)',
+	'what is not told is rejected');
+$kafka->produce($keys{envelope}, 0, [ [ '{}', '{"op": "u", "before": null, "after": {"id": 8, "v": "__debezium_unavailable_value"}}' ] ]);
+rows_are('envelope', ['8|after'], 'a value that was not sent is none');
+
 # --- options that cannot change, writing ---------------------------------------------
 
 my $stderr;
