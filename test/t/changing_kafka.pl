@@ -116,6 +116,32 @@ $kafka->produce($keys{mongo}, 0, [
 	[ mongo_key('a2'), undef ] ]);
 rows_are('mongo', ['a1|uno'], "MongoDB's rows are texts");
 
+# As a real Debezium has written them, of a table of PostgreSQL, with what it writes besides.
+my $recorded = $kafka->create_topic('recorded', 1);
+my @recorded = map { my (undef, $key, $value) = split /\t/; [ $key eq 'null' ? '' : $key, $value eq 'null' ? undef : $value ] }
+	split /\n/, PostgreSQL::Test::Utils::slurp_file('test/debezium/postgres.tsv');
+my ($truncate) = grep { ($recorded[$_][1] // '') =~ /"op":"t"/ } 0 .. $#recorded;
+my ($before_truncate, $from_truncate) = split /^(?=TRUNCATE)/m, PostgreSQL::Test::Utils::slurp_file('test/debezium/changes.sql');
+sql(<<SQL);
+CREATE FOREIGN TABLE recorded (id int, customer text, amount numeric, big text, at timestamptz, day int, ok boolean, tags text)
+	SERVER broker OPTIONS (topic '$recorded', changes 'debezium', key 'id');
+CREATE VIEW orders_now WITH (streaming.continuous) AS
+	SELECT id, customer, amount, big, at, date '1970-01-01' + day AS day, ok, tags::jsonb AS tags FROM recorded;
+SQL
+sql(PostgreSQL::Test::Utils::slurp_file('test/debezium/before.sql'));
+foreach my $part ([ $before_truncate, @recorded[ 0 .. $truncate - 1 ] ], [ $from_truncate, @recorded[ $truncate .. $#recorded ] ])
+{
+	my ($statements, @messages) = @$part;
+
+	sql($statements);
+	$kafka->produce($recorded, 0, \@messages);
+	drain($node, 'orders_now');
+	same_as_batch($node, 'orders_now', 'SELECT * FROM orders', 'as the table that Debezium has followed');
+}
+is(sql('SELECT count(*), min(id) FROM orders_now'), '1|7', 'which has the rows that its statements left');
+is(sql(q(SELECT count(*) FROM streaming.rejected_rows WHERE stream = 'recorded'::regclass)), 0, 'nothing of it is rejected');
+sql('DROP VIEW orders_now');
+
 # In Avro, by a schema that the stream says.
 sub long  { return chr($_[0] << 1) }
 sub bytes { return long(length $_[0]) . $_[0] }
