@@ -37,6 +37,7 @@ OBJS = \
 	src/catalog/relation_locks.o \
 	src/catalog/run_as.o \
 	src/catalog/stream.o \
+	src/catalog/stream_changes.o \
 	src/catalog/view.o \
 	src/command/alter_stream.o \
 	src/command/alter_view.o \
@@ -64,6 +65,7 @@ OBJS = \
 	src/exec/close.o \
 	src/exec/edge.o \
 	src/exec/extreme.o \
+	src/exec/fold.o \
 	src/exec/group.o \
 	src/exec/hash_order.o \
 	src/exec/late.o \
@@ -74,6 +76,7 @@ OBJS = \
 	src/exec/recompute.o \
 	src/exec/result_index.o \
 	src/exec/stage.o \
+	src/exec/upsert.o \
 	src/exec/weigh.o \
 	src/exec/weighted_sum.o \
 	src/fdw.o \
@@ -83,6 +86,7 @@ OBJS = \
 	src/format/avro_resolve.o \
 	src/format/avro_schema.o \
 	src/format/avro_value.o \
+	src/format/change.o \
 	src/format/compression.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
@@ -138,6 +142,7 @@ OBJS = \
 	src/query/compile.o \
 	src/query/compile_aggregation.o \
 	src/query/compile_bag.o \
+	src/query/compile_changes.o \
 	src/query/compile_edge.o \
 	src/query/compile_join.o \
 	src/query/compile_partition.o \
@@ -206,8 +211,8 @@ OBJS = \
 	src/state/group_key.o \
 	src/state/row_map.o \
 	src/state/state_table.o \
-	src/stats_progress.o \
 	src/stats.o \
+	src/stats_progress.o \
 	src/streaming.o \
 	src/worker/assign.o \
 	src/worker/coordinator.o \

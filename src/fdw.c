@@ -53,6 +53,7 @@
 #include "input/input_internal.h"
 #include "buffer/shift_slot.h"
 #include "command/import_schema.h"
+#include "exec/fold.h"
 #include "push/follow.h"
 #include "sink/file_place.h"
 #include "sink/outbox.h"
@@ -86,10 +87,12 @@ typedef struct StreamScan
 	StreamingSourceKind kind;
 	MemoryContext context;		/* the query's */
 	StreamingInputScan *bound;	/* of a batch, or NULL */
+	AttrNumber	change_attno;	/* its rows say there what they do; 0: they do not */
 
 	/* batch read of a source */
 	StreamingStream *stream;
 	StreamingSourceScan *source;
+	StreamingFold *fold;		/* of its records, once they have been read; or NULL */
 
 	/* batch read of a pushed stream, or a share of a batch */
 	StreamingPushShare *share;	/* NULL: no share */
@@ -123,6 +126,8 @@ static void open_source(ForeignScanState *node, StreamScan *state);
 static void open_pushed(ForeignScanState *node, StreamScan *state);
 static void begin_pushed(ForeignScanState *node, StreamScan *state);
 static TupleTableSlot *next_source_row(StreamScan *state);
+static TupleTableSlot *next_bound_row(StreamScan *state);
+static TupleTableSlot *next_folded_row(StreamScan *state);
 static void rescan(ForeignScanState *node);
 static void end_scan(ForeignScanState *node);
 static void explain_scan(ForeignScanState *node, ExplainState *es);
@@ -385,13 +390,47 @@ iterate_scan(ForeignScanState *node)
 		MemoryContextSwitchTo(old);
 	}
 	if (state->bound)
-		return streaming_input_scan_next(state->bound);
+		return next_bound_row(state);
+	if (state->source && state->stream->change_attno)
+		return next_folded_row(state);
 	if (state->source)
 		return next_source_row(state);
 	if (!streaming_push_scan_next(&state->push))
 		return NULL;
 	streaming_shift_slot_set(state->slot);
 	return state->slot;
+}
+
+/* What a record does is the row's ctid: see input.h. */
+static TupleTableSlot *
+next_bound_row(StreamScan *state)
+{
+	TupleTableSlot *slot = streaming_input_scan_next(state->bound);
+	bool		isnull;
+
+	if (slot && state->change_attno)
+		ItemPointerSet(&slot->tts_tid, 0, DatumGetInt16(slot_getattr(slot, state->change_attno, &isnull)));
+	return slot;
+}
+
+/* SELECT sees the rows that all records have left. */
+static TupleTableSlot *
+next_folded_row(StreamScan *state)
+{
+	if (state->fold == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->context);
+
+		state->fold = streaming_fold_stream(state->stream);
+		MemoryContextSwitchTo(old);
+		while (streaming_source_scan_next(state->source, PG_INT64_MAX))
+		{
+			CHECK_FOR_INTERRUPTS();
+			streaming_fold_add(state->fold, state->source->values, state->source->isnull,
+							   DatumGetInt16(state->source->values[state->stream->change_attno - 1]));
+		}
+	}
+	return streaming_fold_row(state->fold, state->slot) ? state->slot : NULL;
 }
 
 /*
@@ -402,9 +441,10 @@ static void
 check_columns(Relation rel, const StreamingStream *stream)
 {
 	TupleDesc	now = RelationGetDescr(rel);
-	bool		changed = now->natts < stream->tupdesc->natts;
+	int			natts = streaming_stream_natts(stream);
+	bool		changed = now->natts < natts;
 
-	for (int i = 0; !changed && i < stream->tupdesc->natts; i++)
+	for (int i = 0; !changed && i < natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(now, i);
 
@@ -432,6 +472,7 @@ open_scan(ForeignScanState *node, StreamScan *state)
 	{
 		check_columns(node->ss.ss_currentRelation, input->stream);
 		state->bound = streaming_input_scan_open(input);
+		state->change_attno = input->stream->change_attno;
 	}
 	else if (is_change_stream(node->ss.ss_currentRelation))
 		refuse_change_stream(node->ss.ss_currentRelation);
@@ -519,6 +560,9 @@ rescan(ForeignScanState *node)
 {
 	StreamScan  *state = node->fdw_state;
 
+	if (state->fold)
+		streaming_fold_end(state->fold);
+	state->fold = NULL;
 	if (state->bound)
 		streaming_input_scan_rescan(state->bound);
 	else if (state->source)
@@ -545,6 +589,8 @@ end_scan(ForeignScanState *node)
 		return;
 	if (state->bound)
 		streaming_input_scan_close(state->bound);
+	if (state->fold)
+		streaming_fold_end(state->fold);
 	if (state->source)
 		streaming_source_scan_close(state->source);
 	if (state->pushing)

@@ -95,7 +95,8 @@ CREATE TABLE streaming_internal.progress (
     stage_output_rows bigint[],
     stage_state_rows  bigint[],
     stage_ms          float8[],
-    stage_kinds       text[]
+    stage_kinds       text[],
+    unknown_keys    bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE streaming_internal.progress IS 'running totals of each continuous view, written with each batch';
 COMMENT ON COLUMN streaming_internal.progress.stage_kinds IS 'of its stages (32 at most), as the four before: see stat_operators';
@@ -553,13 +554,14 @@ CREATE VIEW stat_views AS
            CASE WHEN pg_catalog.has_table_privilege(v.view, 'SELECT')
                   OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
                 THEN p.watermark END AS watermark, p.last_batch_ms, p.last_batch_at,
-           streaming_internal.view_lag(v.view) AS lag_rows
+           streaming_internal.view_lag(v.view) AS lag_rows, coalesce(p.unknown_keys, 0) AS unknown_keys
     FROM streaming_internal.continuous_view v
     JOIN pg_catalog.pg_class c ON c.oid = v.view
     LEFT JOIN streaming_internal.progress p USING (view);
 COMMENT ON VIEW stat_views IS 'totals of each continuous view since it was made or reset';
 COMMENT ON COLUMN stat_views.watermark IS 'shown to who may read the view or has the rights of pg_read_all_stats';
 COMMENT ON COLUMN stat_views.state_bytes IS 'size of all tables of the view, its result included';
+COMMENT ON COLUMN stat_views.unknown_keys IS 'records of streams whose rows change that have updated or deleted a row that was not there';
 COMMENT ON COLUMN stat_views.lag_rows IS 'records between the view''s checkpoint and the known end of its source; NULL if that is not known';
 
 CREATE FUNCTION streaming_internal.view_progress(view oid, OUT stream regclass, OUT phase text,

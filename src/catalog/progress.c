@@ -42,6 +42,7 @@ enum
 	Anum_progress_stage_state_rows,
 	Anum_progress_stage_ms,
 	Anum_progress_stage_kinds,
+	Anum_progress_unknown_keys,
 	_Anum_progress_max
 };
 #define Natts_progress (_Anum_progress_max - 1)
@@ -61,6 +62,7 @@ static const StreamingTableColumn columns[Natts_progress] = {
 	{"stage_state_rows", INT8ARRAYOID, true},
 	{"stage_ms", FLOAT8ARRAYOID, true},
 	{"stage_kinds", TEXTARRAYOID, true},
+	{"unknown_keys", INT8OID},
 };
 
 static StreamingTableDef progress_table =
@@ -175,6 +177,7 @@ streaming_progress_read(Oid view)
 		progress.input_rows = DatumGetInt64(values[Anum_progress_input_rows - 1]);
 		progress.output_rows = DatumGetInt64(values[Anum_progress_output_rows - 1]);
 		progress.late_rows = DatumGetInt64(values[Anum_progress_late_rows - 1]);
+		progress.unknown_keys = DatumGetInt64(values[Anum_progress_unknown_keys - 1]);
 		if (!isnull[Anum_progress_watermark - 1])
 			progress.watermark = DatumGetTimestampTz(values[Anum_progress_watermark - 1]);
 		progress.state_rows = DatumGetInt64(values[Anum_progress_state_rows - 1]);
@@ -200,6 +203,7 @@ streaming_progress_write(Oid view, const StreamingProgress *progress,
 	values[Anum_progress_input_rows - 1] = Int64GetDatum(progress->input_rows);
 	values[Anum_progress_output_rows - 1] = Int64GetDatum(progress->output_rows);
 	values[Anum_progress_late_rows - 1] = Int64GetDatum(progress->late_rows);
+	values[Anum_progress_unknown_keys - 1] = Int64GetDatum(progress->unknown_keys);
 	values[Anum_progress_state_rows - 1] = Int64GetDatum(progress->state_rows);
 	values[Anum_progress_watermark - 1] = TimestampTzGetDatum(progress->watermark);
 	isnull[Anum_progress_watermark - 1] = progress->watermark == DT_NOBEGIN;

@@ -26,6 +26,7 @@ typedef struct StreamingProgress
 	int64		input_rows;
 	int64		output_rows;
 	int64		late_rows;
+	int64		unknown_keys;	/* see stat_views */
 	int64		state_rows;
 	TimestampTz watermark;		/* DT_NOBEGIN: none yet */
 	int			nstages;		/* those that are counted; not read */

@@ -48,9 +48,19 @@ streaming_read_columns(Oid definition, const StreamingStream *stream,
 
 		if (column->dropped)
 			continue;
-		if (!context.found || context.all || column->watermark)
+		if (!context.found || context.all || column->watermark ||
+			streaming_stream_is_key(stream, i + 1))
 			streaming_columns_add(set, i + 1);
 	}
+}
+
+void
+streaming_query_columns(Query *query, Oid relid, StreamingColumnSet *set)
+{
+	WalkContext context = {.relid = relid, .set = set};
+
+	(void) walk((Node *) query, &context);
+	Assert(!context.all);
 }
 
 static bool

@@ -156,11 +156,15 @@ streaming_stream_open(Oid relid, Oid userid)
 	read_table_options(stream, table->options);
 	check_format(stream);
 	stream->place = hash_place(stream);
+	if (stream->changes != STREAMING_CHANGES_APPEND)
+		streaming_changes_begin(stream);
 
 	stream->columns = palloc0(sizeof(StreamingColumn) * Max(stream->tupdesc->natts, 1));
 	for (int i = 0; i < stream->tupdesc->natts; i++)
 		read_column(stream, i);
 	check_columns(stream);
+	if (stream->change_attno)
+		streaming_changes_end(stream);
 	return stream;
 }
 
@@ -393,6 +397,16 @@ after_from_string(const char *value)
 	return STREAMING_AFTER_KEEP;
 }
 
+static StreamingChanges
+changes_from_string(const char *value)
+{
+	if (strcmp(value, "upsert") == 0)
+		return STREAMING_CHANGES_UPSERT;
+	if (strcmp(value, "debezium") == 0)
+		return STREAMING_CHANGES_DEBEZIUM;
+	return STREAMING_CHANGES_APPEND;
+}
+
 static List *
 key_columns_from_string(const char *value)
 {
@@ -421,6 +435,8 @@ read_table_options(StreamingStream *stream, List *options)
 
 		if (strcmp(def->defname, "format") == 0)
 			stream->format = value;
+		else if (strcmp(def->defname, "changes") == 0)
+			stream->changes = changes_from_string(value);
 		else if (strcmp(def->defname, "on_error") == 0)
 			stream->on_error = on_error_from_string(value);
 		else if (streaming_setting_name(def->defname))
@@ -505,7 +521,7 @@ read_column(StreamingStream *stream, int index)
 	StreamingColumn *column = &stream->columns[index];
 	ListCell   *lc;
 
-	column->dropped = att->attisdropped;
+	column->dropped = att->attisdropped || index + 1 == stream->change_attno;
 	if (column->dropped)
 		return;
 	column->name = pstrdup(NameStr(att->attname));

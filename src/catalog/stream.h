@@ -25,6 +25,28 @@ typedef enum StreamingOnError
 	STREAMING_ON_ERROR_STOP		/* the views on the stream stop */
 } StreamingOnError;
 
+/* What the records of a stream are to the rows of the table that it stands for. */
+typedef enum StreamingChanges
+{
+	STREAMING_CHANGES_APPEND,	/* rows of it */
+	STREAMING_CHANGES_UPSERT,	/* a row replaces the one with its key; a record without
+								 * payload deletes that */
+	STREAMING_CHANGES_DEBEZIUM	/* the envelopes that Debezium writes */
+} StreamingChanges;
+
+/*
+ * What a record does, in the column change_attno of its row.  Values are kept in
+ * buffers for moments only.
+ */
+typedef enum StreamingChange
+{
+	STREAMING_CHANGE_NONE,		/* nothing: there is no row */
+	STREAMING_CHANGE_PUT,		/* the row is the one with its key from now on */
+	STREAMING_CHANGE_UPDATE,	/* ditto, and there should be one */
+	STREAMING_CHANGE_DELETE,	/* only the key is set: there is none any more */
+	STREAMING_CHANGE_TRUNCATE	/* no row is left; not even the key is set */
+} StreamingChange;
+
 /* What becomes of the files of a directory that all views have taken. */
 typedef enum StreamingAfter
 {
@@ -100,11 +122,19 @@ typedef struct StreamingStream
 	Oid			owner;
 	char	   *name;			/* qualified and quoted, for messages */
 	StreamingSourceKind kind;
-	TupleDesc	tupdesc;		/* a copy of the foreign table's */
+	TupleDesc	tupdesc;		/* a copy of the foreign table's; behind its columns
+								 * "$change", if there is one */
 	StreamingColumn *columns;	/* tupdesc->natts of them */
+	StreamingChanges changes;
+	AttrNumber	change_attno;	/* of "$change" (a StreamingChange, int2), which is no
+								 * field and no metadata, and as if it were dropped in
+								 * columns; 0: rows are appended */
+	int			nkeys;			/* then */
+	AttrNumber *keys;			/* ditto, the columns that tell its rows apart */
 	char	   *format;			/* "json" ... */
 	StreamingOnError on_error;
 	List	   *settings;		/* records are read with them: see settings.h */
+	List	   *key_columns;	/* of String: option "key", columns that make the key */
 	uint32		place;			/* hash of what tells where records come from */
 
 	/* kafka */
@@ -113,7 +143,6 @@ typedef struct StreamingStream
 	bool		skip_lost;		/* go on behind messages that are deleted */
 	char	   *group_id;		/* gets the views' positions; NULL: none */
 	char	   *transactional_id;	/* NULL: made of the identity */
-	List	   *key_columns;	/* of String; columns that make the key */
 	List	   *client_options; /* of DefElem: server and user mapping options
 								 * meant for librdkafka, names with dots */
 	bool		has_mapping;	/* there is a user mapping, with options */
@@ -179,7 +208,29 @@ extern TimestampTz streaming_start_time(const StreamingStream *stream, const cha
 /* Milliseconds of an interval, months as 30 days. */
 extern int64 streaming_interval_ms(const Interval *interval);
 
+/* The columns of the foreign table itself. */
+static inline int
+streaming_stream_natts(const StreamingStream *stream)
+{
+	return stream->change_attno ? stream->change_attno - 1 : stream->tupdesc->natts;
+}
+
 /* Is relid a foreign table of one of our wrappers?  Sets *kind if so. */
 extern bool streaming_is_stream(Oid relid, StreamingSourceKind *kind);
+
+/* in stream_changes.c */
+
+/* Is it one of the keys of a stream whose rows change? */
+extern bool streaming_stream_is_key(const StreamingStream *stream, AttrNumber attno);
+
+/* Are relid's rows changed by its records?  It is a stream, or anything else. */
+extern bool streaming_stream_changes(Oid relid);
+
+/*
+ * For streaming_stream_open, of a stream whose rows change: gives them the column
+ * "$change"; then, columns being known, finds the keys and refuses what is not kept.
+ */
+extern void streaming_changes_begin(StreamingStream *stream);
+extern void streaming_changes_end(StreamingStream *stream);
 
 #endif							/* STREAMING_STREAM_H */

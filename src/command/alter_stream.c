@@ -152,6 +152,45 @@ streaming_refuse_column_type(Oid relid, AlterTableStmt *stmt)
 	}
 }
 
+/* What a record means to a view that has read others: see streaming_refuse_change_options. */
+static bool
+is_change_option(Oid relid, DefElem *option)
+{
+	return strcmp(option->defname, "changes") == 0 ||
+		(strcmp(option->defname, "key") == 0 && streaming_stream_changes(relid));
+}
+
+void
+streaming_refuse_change_options(Oid relid, AlterTableStmt *stmt)
+{
+	List	   *views;
+	ListCell   *lc;
+	ListCell   *option;
+	StreamingSourceKind kind;
+
+	if (!streaming_is_stream(relid, &kind) ||
+		!object_ownercheck(RelationRelationId, relid, GetUserId()))
+		return;
+	views = streaming_catalog_views_of_stream(relid);
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype != AT_GenericOptions || views == NIL)
+			continue;
+		foreach(option, (List *) cmd->def)
+		{
+			if (is_change_option(relid, lfirst_node(DefElem, option)))
+				ereport(ERROR,
+						(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						 errmsg("cannot change option \"%s\" of stream \"%s\" because continuous view \"%s\" depends on it",
+								lfirst_node(DefElem, option)->defname, get_rel_name(relid),
+								get_rel_name(linitial_oid(views))),
+						 errhint("Drop the view, change the stream, and create the view again.")));
+		}
+	}
+}
+
 /* Is relid what a command attaches to a partitioned table, or a part of that? */
 static bool
 is_attached(Oid relid, AlterTableCmd *command)

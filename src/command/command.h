@@ -120,6 +120,12 @@ extern void streaming_enum_altered(const AlterEnumStmt *stmt);
  */
 extern void streaming_refuse_column_type(Oid relid, AlterTableStmt *stmt);
 
+/*
+ * Ditto of options that say which rows a stream's records change: what a view keeps is of
+ * those that it has had.
+ */
+extern void streaming_refuse_change_options(Oid relid, AlterTableStmt *stmt);
+
 /* After a foreign table was made or altered: is it a good stream? */
 extern void streaming_check_relation(Oid relid, Node *stmt);
 

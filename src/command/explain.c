@@ -47,7 +47,7 @@ trimmed(const char *sql)
 static List *
 explain_aggregates(List *lines, StreamingStage *stage)
 {
-	for (int i = 0; i < stage->naggs; i++)
+	for (int i = 0; stage->kind != STREAMING_STAGE_UPSERT && i < stage->naggs; i++)
 	{
 		StreamingAggregate *agg = &stage->aggs[i];
 		const char *name = get_func_name(agg->aggref->aggfnoid);
@@ -103,6 +103,8 @@ explain_stage(List *lines, StreamingProgram *program, StreamingStage *stage)
 	lines = lappend(lines, psprintf("Stage %d: %s", stage->number,
 									streaming_stage_kind_name(stage->kind)));
 	lines = lappend(lines, psprintf("    Input: %s",
+									stage->kind == STREAMING_STAGE_UPSERT ?
+									"records, of which the last one of each key counts" :
 									stage->signed_input ? "rows that appear and disappear" :
 									"rows that appear"));
 	for (int i = 0; i < stage->nedges; i++)

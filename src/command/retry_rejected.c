@@ -171,17 +171,25 @@ refuse_metadata(const StreamingStream *stream)
 	}
 }
 
-/* Formats whose records mean something only behind the beginning of their file. */
+/*
+ * Records that mean something only where they were: behind the beginning of their file, or
+ * before the next record of their key.
+ */
 static void
 refuse_format(const StreamingStream *stream)
 {
 	const char *header = streaming_copy_option(stream, "header");
 	const char *why = NULL;
 
-	if (stream->kind != STREAMING_SOURCE_DIRECTORY)
+	if (stream->changes != STREAMING_CHANGES_APPEND)
+		why = "A record could undo what later ones have changed.";
+	else if (stream->kind != STREAMING_SOURCE_DIRECTORY)
 		return;
-	if (pg_strcasecmp(stream->format, "avro") == 0)
-		why = "Records of Avro files have no meaning without the schema at the beginning of their file.";
+	else if (pg_strcasecmp(stream->format, "avro") == 0 ||
+			 pg_strcasecmp(stream->format, "parquet") == 0 ||
+			 pg_strcasecmp(stream->format, "arrow") == 0 ||
+			 pg_strcasecmp(stream->format, "orc") == 0)
+		why = "Records of such files have no meaning without their file.";
 	else if (pg_strcasecmp(stream->format, "csv") == 0 && header &&
 			 pg_strcasecmp(header, "match") == 0)
 		why = "Whether the header of their file matches is not known of single records.";

@@ -75,6 +75,7 @@ static void check_format(DefElem *def);
 static void check_avro_schema(DefElem *def);
 static void check_protobuf_schema(DefElem *def);
 static void check_on_error(DefElem *def);
+static void check_changes(DefElem *def);
 static void check_on_lost_offset(DefElem *def);
 static void check_not_empty(DefElem *def);
 static void check_start(DefElem *def);
@@ -111,6 +112,7 @@ static const StreamOption stream_options[] =
 
 	{"format", ForeignTableRelationId, KAFKA | DIRECTORY, check_format},
 	{"on_error", ForeignTableRelationId, KAFKA | DIRECTORY, check_on_error},
+	{"changes", ForeignTableRelationId, KAFKA | DIRECTORY, check_changes},
 	{"start", ForeignTableRelationId, KAFKA | DIRECTORY, check_start},
 	{"timezone", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
@@ -118,7 +120,7 @@ static const StreamOption stream_options[] =
 	{"protobuf_schema", ForeignTableRelationId, KAFKA, check_protobuf_schema},
 	{"protobuf_message", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
-	{"key", ForeignTableRelationId, KAFKA, check_key},
+	{"key", ForeignTableRelationId, KAFKA | DIRECTORY, check_key},
 	{"on_lost_offset", ForeignTableRelationId, KAFKA, check_on_lost_offset},
 	{"group_id", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"transactional_id", ForeignTableRelationId, KAFKA, check_not_empty},
@@ -154,6 +156,7 @@ static void validate_kafka_options(List *options, Oid catalog);
 static void validate_required(List *options, Oid catalog, StreamingSourceKind kind);
 static void validate_after(List *options);
 static void validate_lost_offset(List *options);
+static void validate_key(List *options, StreamingSourceKind kind);
 static void validate_copy_options(List *options);
 static void validate_avro_options(List *options, StreamingSourceKind kind);
 static void validate_protobuf_options(List *options, StreamingSourceKind kind);
@@ -210,6 +213,7 @@ validate(FunctionCallInfo fcinfo, StreamingSourceKind kind)
 	{
 		validate_after(options);
 		validate_lost_offset(options);
+		validate_key(options, kind);
 		validate_copy_options(options);
 		validate_avro_options(options, kind);
 		validate_protobuf_options(options, kind);
@@ -468,6 +472,20 @@ validate_lost_offset(List *options)
 				 errhint("Set one of them to another value.")));
 }
 
+/* Messages have a key in any case, lines of files only where it says which row they change. */
+static void
+validate_key(List *options, StreamingSourceKind kind)
+{
+	DefElem    *changes = find_def(options, "changes");
+
+	if (kind == STREAMING_SOURCE_DIRECTORY && find_def(options, "key") &&
+		(changes == NULL || strcmp(defGetString(changes), "append") == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("option \"%s\" needs option \"%s\"", "key", "changes"),
+				 errhint("Set option \"changes\" to \"upsert\" or \"debezium\", or leave \"key\" out.")));
+}
+
 /* What is COPY's is checked by COPY. */
 static void
 validate_copy_options(List *options)
@@ -650,6 +668,14 @@ check_on_error(DefElem *def)
 	static const char *const values[] = {"reject", "null", "stop"};
 
 	check_one_of(def, values, lengthof(values), "\"reject\", \"null\" and \"stop\"");
+}
+
+static void
+check_changes(DefElem *def)
+{
+	static const char *const values[] = {"append", "upsert", "debezium"};
+
+	check_one_of(def, values, lengthof(values), "\"append\", \"upsert\" and \"debezium\"");
 }
 
 static void

@@ -226,7 +226,10 @@ before(Node *stmt)
 		case T_AlterTableStmt:
 			relid = streaming_is_installed() ? find_relation(((AlterTableStmt *) stmt)->relation) : InvalidOid;
 			if (OidIsValid(relid))
+			{
 				streaming_refuse_column_type(relid, (AlterTableStmt *) stmt);
+				streaming_refuse_change_options(relid, (AlterTableStmt *) stmt);
+			}
 			break;
 		case T_RenameStmt:
 			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)

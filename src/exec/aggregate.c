@@ -56,8 +56,8 @@ prepare_ops(StreamingAggregateOps *ops, StreamingAggregate *agg, AggState *conte
 	Aggref	   *aggref = agg->aggref;
 	Oid			argtypes[FUNC_MAX_ARGS];
 	Oid			combine_input[1] = {agg->transtype};
-	int			nargs = get_aggregate_argtypes(aggref, argtypes);
-	Oid			owner = function_owner(aggref->aggfnoid);
+	int			nargs;
+	Oid			owner;
 	Expr	   *expr;
 
 	memset(ops, 0, sizeof(*ops));
@@ -68,6 +68,8 @@ prepare_ops(StreamingAggregateOps *ops, StreamingAggregate *agg, AggState *conte
 	get_typlenbyval(agg->statetype, &ops->typlen, &ops->typbyval);
 	if (!OidIsValid(agg->combinefn))
 		return;					/* its result is kept */
+	nargs = get_aggregate_argtypes(aggref, argtypes);
+	owner = function_owner(aggref->aggfnoid);
 
 	build_aggregate_transfn_expr(combine_input, 1, 0, false, agg->transtype,
 								 aggref->inputcollid, agg->combinefn, InvalidOid,

@@ -869,6 +869,8 @@ run_stages(StreamingViewState *state, bool input, StreamingBatchResult *result)
 		count_time(state, i, start);
 	}
 	state->progress.late_rows += streaming_late_end();
+	for (int i = 0; i < n; i++)
+		state->progress.unknown_keys += state->stages[i]->unknown_keys;
 	hand_out(state, state->stages[n - 1], result);
 	for (int i = 0; i < n; i++)
 		end_delta(deltas[i]);

@@ -173,8 +173,9 @@ emit_change(StreamingStageExec *exec, GroupOutput *before, GroupOutput *after)
 	bool		was = before && before->shown;
 	bool		is = after && after->shown;
 
-	/* rows may come and go that nobody sees */
-	if (was && is && exec->stage->rows_agg && same_outputs(exec, before, after))
+	/* rows may come and go that nobody sees, or change where nobody looks */
+	if (was && is && (exec->stage->rows_agg || exec->stage->kind == STREAMING_STAGE_UPSERT) &&
+		same_outputs(exec, before, after))
 		return;
 	if (was || is)
 		exec->output_rows++;
@@ -226,7 +227,7 @@ streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored, int64 hash
 		/* the key that was first of its equals stays */
 		streaming_stored_keys(exec, stored, keys, keys_null);
 		stored_states(exec, stored, old_states, old_null);
-		if (same_states(exec, old_states, old_null, states, states_null))
+		if (!exec->rewrites && same_states(exec, old_states, old_null, states, states_null))
 			return;
 		before = output_before(exec, keys, keys_null, old_states, old_null, false, &space);
 	}
@@ -336,9 +337,8 @@ streaming_close_group(StreamingStageExec *exec, TupleTableSlot *stored)
 	streaming_state_delete(exec->table, stored);
 }
 
-/* The stored row of a key, or NULL. */
-static TupleTableSlot *
-find_group(StreamingStageExec *exec, int64 hash, Datum *keys, bool *keys_null)
+TupleTableSlot *
+streaming_find_group(StreamingStageExec *exec, int64 hash, Datum *keys, bool *keys_null)
 {
 	StreamingStage *stage = exec->stage;
 	Datum	   *stored_keys = palloc(sizeof(Datum) * Max(stage->nkeys, 1));
@@ -368,7 +368,7 @@ static void
 combine_group(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 {
 	StreamingStage *stage = exec->stage;
-	TupleTableSlot *stored = find_group(exec, hash, values, isnull);
+	TupleTableSlot *stored = streaming_find_group(exec, hash, values, isnull);
 	Datum	   *states = values + stage->nkeys;
 	bool	   *states_null = isnull + stage->nkeys;
 
@@ -485,7 +485,7 @@ static void
 count_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64 delta)
 {
 	StreamingStage *stage = exec->stage;
-	TupleTableSlot *stored = find_group(exec, hash, values, isnull);
+	TupleTableSlot *stored = streaming_find_group(exec, hash, values, isnull);
 	TupleTableSlot *row = exec->table->row;
 	int64		count = delta;
 

@@ -339,6 +339,21 @@ merge_weighed(StreamingStageExec *exec)
 	INSTR_TIME_ACCUM_DIFF(exec->merge_time, end, start);
 }
 
+/* Records that change rows: all have come. */
+static void
+merge_upserts(StreamingStageExec *exec)
+{
+	instr_time	start;
+	instr_time	end;
+
+	if (exec->fold == NULL)
+		return;
+	INSTR_TIME_SET_CURRENT(start);
+	streaming_upsert_merge(exec);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_ACCUM_DIFF(exec->merge_time, end, start);
+}
+
 static bool
 chunk_is_full(StreamingStageExec *exec)
 {
@@ -437,6 +452,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		append_row(receiver->exec, slot);
 	else if (receiver->exec->stage->kind == STREAMING_STAGE_SESSION)
 		streaming_session_add(receiver->exec, slot);
+	else if (receiver->exec->stage->kind == STREAMING_STAGE_UPSERT)
+		streaming_upsert_add(receiver->exec, slot);
 	else if (receiver->exec->current->weighed)
 		streaming_weigh(receiver->exec, receiver->exec->current->weighed, slot,
 						receiver->exec->current->edge->weighted);
@@ -472,6 +489,11 @@ statement_types(StreamingStage *stage, StreamingEdge *edge)
 		case STREAMING_STAGE_COMBINE:
 			for (int i = 0; i < stage->naggs; i++)
 				types = lappend_oid(types, stage->aggs[i].statetype);
+			break;
+		case STREAMING_STAGE_UPSERT:
+			for (int i = 0; i < stage->naggs; i++)
+				types = lappend_oid(types, stage->aggs[i].statetype);
+			types = lappend_oid(types, TIDOID);
 			break;
 		case STREAMING_STAGE_RECOMPUTE:
 			for (int i = 0; i < stage->nargs; i++)
@@ -571,11 +593,12 @@ streaming_stage_begin(StreamingStageExec *exec)
 	exec->max_weights = 0;
 	exec->weighing = NULL;
 	exec->touched = NULL;
-	exec->output_rows = exec->rows_added = 0;
+	exec->output_rows = exec->rows_added = exec->unknown_keys = 0;
 	INSTR_TIME_SET_ZERO(exec->merge_time);
 	exec->result = NULL;
 	exec->values_kept = NULL;
 	exec->sessions = NULL;
+	exec->fold = NULL;
 	exec->table = stage->table ?
 		streaming_state_open(stage->table, stage->table_desc, stage->hash_attno,
 							 exec->kept) : NULL;
@@ -610,6 +633,7 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 	if (waits)
 		return false;
 	merge_weighed(exec);
+	merge_upserts(exec);
 	if (exec->sessions)
 		streaming_session_merge(exec);
 	if (exec->bag)

@@ -101,11 +101,15 @@ typedef struct StreamingStageExec
 	int64		lookups;		/* that merging pending rows begins or goes on */
 	StreamingWeighing *weighing;	/* rows with weights; NULL: none */
 	struct StreamingSessionMerge *sessions; /* session */
+	struct StreamingFold *fold; /* upsert: records that have come; NULL: none */
+	bool		rewrites;		/* upsert: groups are written although they are as they were */
 	Tuplesortstate *touched;	/* recompute, partition: hashes of groups; NULL: none */
 	int64		last_touched;
 	bool		touched_sorted;
 	int64		ngroups;		/* rows of the statement */
 	int64		output_rows;	/* rows that changed in the result */
+	int64		unknown_keys;	/* upsert: records that change or delete a row that there is
+								 * not */
 	int64		rows_added;		/* to its tables, less those deleted */
 	instr_time	merge_time;		/* spent in merging, of the stage's run */
 } StreamingStageExec;
@@ -186,7 +190,15 @@ extern void streaming_merge_bag(StreamingStageExec *exec);
 extern void streaming_recompute_touched(StreamingStageExec *exec);
 extern char *streaming_recompute_statement(StreamingStage *stage);
 
-/* in group.c: the parts recompute.c builds on */
+/* in upsert.c: a record waits for streaming_upsert_merge. */
+extern void streaming_upsert_add(StreamingStageExec *exec, TupleTableSlot *slot);
+extern void streaming_upsert_merge(StreamingStageExec *exec);
+
+/* in group.c: the parts recompute.c and upsert.c build on */
+
+/* The stored row of a key, which is in table->stored then; or NULL.  In the group's memory. */
+extern TupleTableSlot *streaming_find_group(StreamingStageExec *exec, int64 hash,
+											Datum *keys, bool *keys_null);
 extern void streaming_stored_keys(StreamingStageExec *exec, TupleTableSlot *stored,
 								  Datum *keys, bool *isnull);
 extern void streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored,

@@ -31,7 +31,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "format/format.h"
+#include "format/change.h"
 #include "format/path_partition.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -65,6 +65,7 @@ typedef struct StreamingDecoderPrivate
 	bool		prepared;
 	int			nmetadata;
 	MetadataColumn *metadata;
+	StreamingChangeDecoder *change; /* of a stream whose rows change */
 } StreamingDecoderPrivate;
 
 /* One call of streaming_decode.  Not on the stack: it outlives a longjmp. */
@@ -94,6 +95,8 @@ static void decoder_closed(void *arg);
 static void prepare(StreamingDecoder *decoder);
 static void decode_guarded(Run *run);
 static void decode_record(Run *run);
+static bool decode_changing(StreamingDecoder *decoder, const StreamingRecord *record,
+							Datum *values, bool *isnull);
 static void decode_metadata(StreamingDecoder *decoder, const StreamingRecord *record,
 							Datum *values, bool *isnull);
 static bool is_surely_good(const StreamingColumn *column);
@@ -152,6 +155,13 @@ streaming_decoder_open(StreamingStream *stream, Bitmapset *needed)
 	decoder->routine = routine;
 	decoder->stream = stream;
 	decoder->needed = needed;
+	if (needed && stream->nkeys > 0)
+	{
+		/* rows are told apart, whoever reads them */
+		decoder->needed = bms_copy(needed);
+		for (int i = 0; i < stream->nkeys; i++)
+			decoder->needed = bms_add_member(decoder->needed, stream->keys[i]);
+	}
 	decoder->utf8 = true;
 	decoder->context = context;
 	decoder->private_data = palloc0(sizeof(StreamingDecoderPrivate));
@@ -234,6 +244,8 @@ prepare(StreamingDecoder *decoder)
 		private_data->nmetadata++;
 	}
 	decoder->routine->prepare(decoder);
+	if (stream->change_attno)
+		private_data->change = streaming_change_decoder_open(decoder);
 	MemoryContextSwitchTo(old);
 	private_data->prepared = true;
 }
@@ -320,11 +332,47 @@ decode_record(Run *run)
 
 	memset(values, 0, sizeof(Datum) * natts);
 	memset(isnull, true, sizeof(bool) * natts);
+	if (decoder->private_data->change)
+	{
+		run->result[run->next] = decode_changing(decoder, record, values, isnull);
+		return;
+	}
 	if (!decoder->routine->decode(decoder, record, values, isnull))
 		return;
 	if (decoder->private_data->nmetadata > 0)
 		decode_metadata(decoder, record, values, isnull);
 	run->result[run->next] = true;
+}
+
+/* A row must have its key.  Returns false if the record changes none. */
+static bool
+decode_changing(StreamingDecoder *decoder, const StreamingRecord *record,
+				Datum *values, bool *isnull)
+{
+	StreamingStream *stream = decoder->stream;
+	StreamingChange change = streaming_decode_change(decoder->private_data->change, record,
+													 values, isnull);
+
+	if (change == STREAMING_CHANGE_NONE)
+		return false;
+	values[stream->change_attno - 1] = Int16GetDatum(change);
+	isnull[stream->change_attno - 1] = false;
+	if (change == STREAMING_CHANGE_TRUNCATE)
+		return true;
+	if (decoder->private_data->nmetadata > 0)
+		decode_metadata(decoder, record, values, isnull);
+	for (int i = 0; i < stream->nkeys; i++)
+	{
+		decoder->column = stream->keys[i];
+		if (isnull[decoder->column - 1])
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("record has no key"),
+					 errdetail("Column \"%s\" of the key is NULL.",
+							   stream->columns[decoder->column - 1].name)));
+	}
+	decoder->column = 0;
+	return true;
 }
 
 static void

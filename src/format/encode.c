@@ -110,6 +110,12 @@ streaming_encoder_open(StreamingStream *stream)
 	bool		is_binary = format == &streaming_format_avro || format == &streaming_format_protobuf;
 	bool		has_names = format == &streaming_format_json || is_binary;
 
+	if (stream->changes == STREAMING_CHANGES_DEBEZIUM)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write to stream %s, whose records are Debezium change events",
+						stream->name),
+				 errhint("Write to a stream with the option \"changes\" set to \"upsert\".")));
 	encoder->stream = stream;
 	encoder->columns = palloc0(sizeof(EncodeColumn) * Max(natts, 1));
 	for (int i = 0; i < natts; i++)

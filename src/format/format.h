@@ -238,6 +238,11 @@ extern const StreamingFormatRoutine streaming_format_text;
 #define STREAMING_AVRO_FRAME_SCHEMA	'S'
 #define STREAMING_AVRO_FRAME_RECORD	'R'
 
+/* Raises what a reader of JSON says of a record, data.  In format_json.c. */
+struct StreamingJsonError;
+pg_noreturn extern void streaming_json_report(const struct StreamingJsonError *error,
+											  const char *data, size_t length);
+
 /* Do files of a CSV stream begin with a line of names?  In format_csv.c. */
 extern bool streaming_csv_has_header(const StreamingStream *stream);
 

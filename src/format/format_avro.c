@@ -18,7 +18,7 @@
 
 #include "format/avro_schema.h"
 #include "format/avro_value.h"
-#include "format/format.h"
+#include "format/change.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 
@@ -135,6 +135,16 @@ avro_prepare(StreamingDecoder *decoder)
 		make_reader(decoder, &state->reader, state->schema);
 }
 
+/* A string stands behind its length, of one byte if it is as short as that. */
+static void
+check_sent(const StreamingAvroValue *field)
+{
+	size_t		length = strlen(STREAMING_NOT_SENT);
+
+	if (field->type->kind == STREAMING_AVRO_STRING && field->length == length + 1)
+		streaming_check_sent((const char *) field->data + 1, length);
+}
+
 static bool
 avro_decode(StreamingDecoder *decoder, const StreamingRecord *record, Datum *values, bool *isnull)
 {
@@ -164,6 +174,8 @@ avro_decode(StreamingDecoder *decoder, const StreamingRecord *record, Datum *val
 			streaming_avro_convert_null(column->converter);
 			continue;
 		}
+		if (decoder->stream->changes == STREAMING_CHANGES_DEBEZIUM)
+			check_sent(field);
 		value = streaming_avro_convert(column->converter, field);
 		if (column->needed)
 		{

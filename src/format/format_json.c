@@ -17,7 +17,7 @@
 
 #include "streaming.h"
 
-#include "format/format.h"
+#include "format/change.h"
 #include "format/json_reader.h"
 #include "format/split.h"
 #include "mb/pg_wchar.h"
@@ -55,6 +55,7 @@ typedef struct JsonState
 	int		   *absent;			/* those whose field no record has had yet */
 	int			nabsent;
 	bool		convert;		/* is the database's encoding not UTF-8? */
+	bool		partial;		/* may a row lack values that it has? */
 } JsonState;
 
 static size_t json_split(StreamingDecoder *decoder, const char *data, size_t length,
@@ -76,7 +77,6 @@ static Datum convert_field(JsonState *state, const JsonColumn *column,
 						   const StreamingJsonValue *field);
 static Datum convert_token(JsonState *state, const JsonColumn *column, StreamingTokenKind kind,
 						   const char *token, size_t length);
-static void report_error(const StreamingJsonError *error, const char *data, size_t length);
 
 const StreamingFormatRoutine streaming_format_json = {
 	.name = "json",
@@ -112,6 +112,7 @@ json_prepare(StreamingDecoder *decoder)
 
 	state->record = make_object();
 	state->convert = GetDatabaseEncoding() != PG_UTF8;
+	state->partial = stream->changes == STREAMING_CHANGES_DEBEZIUM;
 	state->columns = palloc(sizeof(JsonColumn) * Max(natts, 1));
 	for (int i = 0; i < natts; i++)
 	{
@@ -156,6 +157,14 @@ json_prepare(StreamingDecoder *decoder)
 	}
 }
 
+static void
+check_sent(StreamingDecoder *decoder, const JsonColumn *column)
+{
+	decoder->column = column->attnum;
+	if (!bms_is_member(column->attnum, decoder->failed))
+		streaming_check_sent(column->field->data, column->field->length);
+}
+
 static bool
 json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 			Datum *values, bool *isnull)
@@ -166,7 +175,7 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 	if (record->payload != NULL &&
 		!streaming_json_read(state->record->reader, record->payload, record->length,
 							 state->record->values, &error))
-		report_error(&error, record->payload, record->length);
+		streaming_json_report(&error, record->payload, record->length);
 	if (record->payload != NULL && state->record->nested)
 		read_members(state->record);
 	if (record->payload != NULL && state->nabsent > 0)
@@ -178,6 +187,8 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 		const StreamingJsonValue *field = column->field;
 		Datum		value;
 
+		if (state->partial && field->kind == STREAMING_JSON_STRING)
+			check_sent(decoder, column);
 		if (column->unread_text && !field->escaped)
 			continue;
 		decoder->column = column->attnum;
@@ -324,7 +335,7 @@ read_members(JsonObject *object)
 			forget_members(nested);
 		else if (!streaming_json_read(nested->reader, value->data, value->length,
 									  nested->values, &error))
-			report_error(&error, value->data, value->length);
+			streaming_json_report(&error, value->data, value->length);
 		else if (nested->nested)
 			read_members(nested);
 	}
@@ -381,7 +392,7 @@ convert_field(JsonState *state, const JsonColumn *column, const StreamingJsonVal
 				Datum		value;
 
 				if (!streaming_json_unescape(field->data, field->length, string, &length, &error))
-					report_error(&error, field->data, field->length);
+					streaming_json_report(&error, field->data, field->length);
 				value = convert_token(state, column, STREAMING_TOKEN_TEXT, string, length);
 				pfree(string);
 				return value;
@@ -421,8 +432,8 @@ convert_token(JsonState *state, const JsonColumn *column, StreamingTokenKind kin
 }
 
 /* With the server's words, as far as it has some. */
-static void
-report_error(const StreamingJsonError *error, const char *data, size_t length)
+void
+streaming_json_report(const StreamingJsonError *error, const char *data, size_t length)
 {
 	int			sqlerrcode = ERRCODE_INVALID_TEXT_REPRESENTATION;
 	const char *message = "invalid input syntax for type json";

@@ -18,6 +18,10 @@
  * records delivered again after a crash are not taken twice, however the
  * buffer was filled.
  *
+ * Rows of a stream that are changed by its records have a ctid, for the stage that
+ * keeps them (exec/upsert.c), whose offset is what the record does, a StreamingChange.
+ * They come in the order of their arrival.
+ *
  * While a batch runs, the reader is bound to the stream's relation: a foreign
  * scan of that stream in this process returns the batch (fdw.c).  Several
  * scans of one batch are independent of each other and return the same rows.

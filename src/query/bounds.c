@@ -23,7 +23,7 @@ const char *
 streaming_stage_kind_name(StreamingStageKind kind)
 {
 	static const char *const kinds[] = {"append", "combine", "multiset", "recompute", "session",
-	"partition", "join"};
+	"partition", "join", "upsert"};
 
 	return kinds[kind];
 }
@@ -108,6 +108,8 @@ streaming_stage_cost(StreamingStage *stage)
 			return stage->grouped ? "rows that come, all rows of the groups touched" : "whole input";
 		case STREAMING_STAGE_PARTITION:
 			return stage->whole ? "whole input" : "rows that come, all rows of the partitions touched";
+		case STREAMING_STAGE_UPSERT:
+			return "rows that come, keys touched";
 		case STREAMING_STAGE_JOIN:
 			return stage->whole ? "rows that come, each with all rows of the other inputs" :
 				"rows that come, rows of the other inputs that they meet";
@@ -146,6 +148,8 @@ streaming_stage_bound(StreamingProgram *program, StreamingStage *stage)
 				return psprintf("rows of %s that the watermark has not passed",
 								sources(program, stage));
 			break;
+		case STREAMING_STAGE_UPSERT:
+			return psprintf("number of keys in %s", sources(program, stage));
 		case STREAMING_STAGE_MULTISET:
 			break;
 	}

@@ -342,7 +342,7 @@ bool
 streaming_is_plain(Query *query)
 {
 	if (query->hasWindowFuncs || query->hasDistinctOn || query->limitCount ||
-		query->limitOffset || query->groupingSets != NIL ||
+		query->limitOffset || query->groupingSets != NIL || streaming_reads_changes(query) ||
 		!streaming_has_plain_from(query) ||
 		streaming_has_sublink_input((Node *) query->targetList, NULL) ||
 		streaming_has_sublink_input(query->havingQual, NULL))
@@ -401,6 +401,11 @@ check_columns(Node *node, void *context)
 		if (streaming_is_followed(rte))
 			refuse("system columns of a table that is followed",
 				   "Add a column to the table, such as one that is GENERATED AS IDENTITY.");
+		if (streaming_is_changing(rte) && attno == 0)
+			refuse("a whole row of a stream whose rows change", "Name the columns themselves.");
+		if (streaming_is_changing(rte))
+			refuse("system columns of a stream whose rows change",
+				   "For a record's place, add a column with the option \"metadata\" to the stream.");
 		if (attno != 0 && attno != TableOidAttributeNumber)
 			refuse("system columns of a stream, except tableoid",
 				   "For a record's place, add a column with the option \"metadata\" to the stream.");

@@ -206,7 +206,11 @@ streaming_add_stage(StreamingCompiler *compiler)
 StreamingStage *
 streaming_compile_query(StreamingCompiler *compiler, Query *query)
 {
+	Query	   *changes;
+
 	check_stack_depth();
+	if ((changes = streaming_pull_changes(query)) != NULL)
+		return streaming_compile_changes(compiler, changes);
 	if (streaming_is_union_all(query))
 		return streaming_compile_union(compiler, query);
 	if (!streaming_is_plain(query) || streaming_folded_levels(query) > 0)
@@ -287,6 +291,13 @@ refuse_append(StreamingCompiler *compiler)
 	}
 	for (int i = 0; i < program->ninputs; i++)
 	{
+		if (streaming_stream_changes(program->inputs[i].relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("output mode \"append\" is not supported over a stream whose rows change"),
+					 errdetail("Records of stream \"%s\" change and delete rows after they have been written.",
+							   get_rel_name(program->inputs[i].relid)),
+					 errhint("Use streaming.output_mode = 'update', or read the changes themselves as a stream with \"changes\" set to \"append\".")));
 		if (program->inputs[i].is_table)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -514,6 +525,7 @@ compile(Query *query, int32 id, List *tables, const StreamingSinkSpec *sink, int
 
 	query = copyObject(query);
 	streaming_mark_followed(query, tables);
+	streaming_mark_changing(query);
 	(void) flatten_groups((Node *) query, NULL);
 	streaming_lift_hops(query);
 	program->id = id;
@@ -523,6 +535,7 @@ compile(Query *query, int32 id, List *tables, const StreamingSinkSpec *sink, int
 	streaming_drop_unused_ctes(query);
 	streaming_require_input(query);
 	streaming_rename_ctes(query);
+	streaming_wrap_changing(query);
 	streaming_normalize(query);
 	(void) count_nodes((Node *) query, &compiler.max_stages);
 	program->stages = palloc0(sizeof(StreamingStage) * compiler.max_stages);

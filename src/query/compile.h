@@ -55,6 +55,29 @@ typedef struct StreamingCompiler
 /* in followed.c: marks those of tables (of Oid) in query */
 extern void streaming_mark_followed(Query *query, List *tables);
 
+/* Ditto a stream whose rows its records change. */
+#define STREAMING_RELKIND_CHANGING	'C'
+#define streaming_is_changing(rte) \
+	((rte)->rtekind == RTE_RELATION && (rte)->relkind == STREAMING_RELKIND_CHANGING)
+
+/* in compile_changes.c */
+
+/* Marks such streams in query; and makes them subqueries that have their rows. */
+extern void streaming_mark_changing(Query *query);
+extern void streaming_wrap_changing(Query *query);
+
+/* Is query such a subquery? */
+extern bool streaming_reads_changes(Query *query);
+
+/*
+ * query as one that reads such a stream itself, if it does nothing but to filter and
+ * project its rows, always in the same way; or NULL.
+ */
+extern Query *streaming_pull_changes(Query *query);
+
+/* The stage of such a query. */
+extern StreamingStage *streaming_compile_changes(StreamingCompiler *compiler, Query *query);
+
 /* in check.c */
 
 /* Is relid a stream or a continuous view? */

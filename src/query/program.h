@@ -27,6 +27,9 @@
  *				The session, a range, is the last key; in the statement's rows
  *				the time stands in its place
  *
+ *	upsert		the statement's rows are records of a stream that say which row there is
+ *				of a key from now on, or that there is none: the last one of each key is
+ *				kept.  What of it is not the key stands where aggregates have states
  *	partition	the rows of all inputs are kept; the query is computed anew over the
  *				partitions that have been touched, and what they were is taken back
  *	join		the rows of all inputs are kept; what comes to one is joined with what
@@ -66,7 +69,8 @@ typedef enum StreamingStageKind
 	STREAMING_STAGE_RECOMPUTE,
 	STREAMING_STAGE_SESSION,
 	STREAMING_STAGE_PARTITION,
-	STREAMING_STAGE_JOIN
+	STREAMING_STAGE_JOIN,
+	STREAMING_STAGE_UPSERT
 } StreamingStageKind;
 
 typedef struct StreamingAggregate
@@ -234,11 +238,12 @@ typedef struct StreamingProgram
 								 * of its index */
 } StreamingProgram;
 
-/* Has each row of its output a group key of its own? */
+/* Has each row of its output a group key of its own?  Of upsert it is the stream's key. */
 #define streaming_has_groups(stage) \
 	((stage)->kind == STREAMING_STAGE_COMBINE || \
 	 (stage)->kind == STREAMING_STAGE_RECOMPUTE || \
-	 (stage)->kind == STREAMING_STAGE_SESSION)
+	 (stage)->kind == STREAMING_STAGE_SESSION || \
+	 (stage)->kind == STREAMING_STAGE_UPSERT)
 
 #define streaming_last_stage(program) (&(program)->stages[(program)->nstages - 1])
 

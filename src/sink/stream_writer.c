@@ -45,6 +45,7 @@ struct StreamingStreamWriter
 };
 
 static void wait_for_room(StreamingStream *stream);
+static void check_key(StreamingStream *stream, const bool *isnull);
 static void put_message(StreamingStreamWriter *writer, Datum *values, bool *isnull,
 						bool tombstone);
 static void set_timestamp(StreamingStreamWriter *writer, TimestampTz time,
@@ -138,6 +139,7 @@ put_message(StreamingStreamWriter *writer, Datum *values, bool *isnull, bool tom
 	StreamingMessage message = {0};
 	MemoryContext old = MemoryContextSwitchTo(writer->row_context);
 
+	check_key(writer->stream, isnull);
 	message.partition = -1;
 	resetStringInfo(&writer->payload);
 	resetStringInfo(&writer->key);
@@ -168,6 +170,21 @@ put_message(StreamingStreamWriter *writer, Datum *values, bool *isnull, bool tom
 	trim(&writer->payload);
 	trim(&writer->key);
 	trim(&writer->headers);
+}
+
+/* Nobody could read a row of a changing stream without its key. */
+static void
+check_key(StreamingStream *stream, const bool *isnull)
+{
+	for (int i = 0; i < stream->nkeys; i++)
+	{
+		if (isnull[stream->keys[i] - 1])
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("null value in column \"%s\" of the key of stream %s",
+							stream->columns[stream->keys[i] - 1].name, stream->name),
+					 errdetail("The records of this stream change rows, which are told apart by their key.")));
+	}
 }
 
 static void

@@ -675,6 +675,30 @@ streaming_state_next_until(StreamingStateTable *table)
 	return found;
 }
 
+void
+streaming_state_find_all(StreamingStateTable *table)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+
+	table->all = streaming_beginscan(table->rel, SnapshotSelf);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+streaming_state_next_row(StreamingStateTable *table)
+{
+	MemoryContext old = MemoryContextSwitchTo(table->context);
+	bool		found = table_scan_getnextslot(table->all, ForwardScanDirection, table->stored);
+
+	if (!found)
+	{
+		table_endscan(table->all);
+		table->all = NULL;
+	}
+	MemoryContextSwitchTo(old);
+	return found;
+}
+
 /* ----------
  * Changes
  * ----------
@@ -836,6 +860,8 @@ streaming_state_close(StreamingStateTable *table)
 		table->kept->needs_vacuum = table->kept->dead_rows >= VACUUM_ROWS &&
 			table->kept->dead_rows >= (int64) pages_to_vacuum(table) * VACUUM_ROWS_PER_PAGE;
 	}
+	if (table->all)
+		table_endscan(table->all);
 	if (table->scan)
 		index_endscan(table->scan);
 	for (int i = 0; i < STREAMING_PINNED_PAGES; i++)

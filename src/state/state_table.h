@@ -64,6 +64,7 @@ typedef struct StreamingStateTable
 	EState	   *estate;
 	Relation	index;
 	IndexScanDesc scan;			/* by the hash; NULL: not needed yet */
+	TableScanDesc all;			/* of streaming_state_find_all; or NULL */
 	IndexScanDesc ordered;		/* of streaming_state_find_until, _from and _end */
 	ScanDirection direction;	/* ditto */
 	Relation	pair;			/* the index of _find_from; NULL: not needed yet */
@@ -161,6 +162,13 @@ extern void streaming_state_find_from(StreamingStateTable *table, int64 hash, At
 extern void streaming_state_find_end(StreamingStateTable *table, AttrNumber group_attno,
 									 int64 group, AttrNumber attno, bool largest);
 extern void streaming_state_stop(StreamingStateTable *table);
+
+/*
+ * Begins to read all rows, in no order; to be read with _next_row, in table->stored.  They may be
+ * deleted meanwhile.  What this transaction has written is found, once flushed.
+ */
+extern void streaming_state_find_all(StreamingStateTable *table);
+extern bool streaming_state_next_row(StreamingStateTable *table);
 
 /* Adds a row (its values are copied); slot has the columns of the table. */
 extern void streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row);

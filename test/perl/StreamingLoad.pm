@@ -301,6 +301,62 @@ sub messages
 	return $self;
 }
 
+=head2 changes(KAFKA, TOPIC, PARTITIONS, KEYS), envelopes(KAFKA, TOPIC, KEYS)
+
+Messages that change rows: rows (k, v, s), and tombstones, whose key is k and whose
+partition is of the key; and envelopes of Debezium with rows (k, v). Some are there
+twice, one after the other.
+
+=cut
+
+sub changes
+{
+	my ($class, $kafka, $topic, $partitions, $keys) = @_;
+	my $self = $class->_new;
+
+	$self->_start(
+		sub {
+			my ($count) = @_;
+			my $partition = $count % $partitions;
+			my @messages = map {
+				my $k = int(rand $keys / $partitions) * $partitions + $partition;
+				my $value = rand() < 0.2 ? undef : sprintf '{"k": %d, "v": %d, "s": "s%d"}', $k, rand 1000, rand 20;
+
+				([ $k, $value ]) x (rand() < 0.1 ? 2 : 1)
+			} 1 .. 1 + rand 150;
+
+			$kafka->produce($topic, $partition, \@messages);
+			return 'done ' . @messages . ' 0';
+		});
+	return $self;
+}
+
+sub envelopes
+{
+	my ($class, $kafka, $topic, $keys) = @_;
+	my $self = $class->_new;
+
+	$self->_start(
+		sub {
+			my @messages = map {
+				my $k = int rand $keys;
+				my $what = rand;
+				my $row = sprintf '{"k": %d, "v": %d}', $k, rand 1000;
+				my $envelope =
+					$what < 0.002 ? '{"before": null, "after": null, "op": "t"}'
+					: $what < 0.2 ? qq({"before": {"k": $k, "v": null}, "after": null, "op": "d"})
+					: qq({"before": null, "after": $row, "op": ") . (qw(c u r))[ rand 3 ] . '"}';
+
+				([ qq({"k": $k}), $envelope ], $what >= 0.002 && $what < 0.2 ? [ qq({"k": $k}), undef ] : ())
+			} 1 .. 1 + rand 100;
+
+			$kafka->produce($topic, 0, \@messages);
+			sleep 0.05;
+			return 'done ' . @messages . ' 0';
+		});
+	return $self;
+}
+
 =head2 written
 
 How many rows files or messages have, and the sum of "v". After stop.

@@ -1,0 +1,14 @@
+INSERT INTO orders VALUES (3, 'Eve', 1.05, repeat(md5('1'), 400), '2026-01-02 00:00:00.5Z', '2026-02-03', NULL, '[]');
+UPDATE orders SET amount = 13.75 WHERE id = 1;
+DELETE FROM orders WHERE id = 2;
+UPDATE orders SET id = 30 WHERE id = 3;
+BEGIN;
+INSERT INTO orders VALUES (4, E'Zo\u00eb', 4, NULL, NULL, NULL, true, NULL), (5, 'Max', 5, NULL, NULL, NULL, true, NULL);
+UPDATE orders SET customer = 'Maxi' WHERE id = 5;
+COMMIT;
+SELECT pg_logical_emit_message(true, 'note', 'hello');
+TRUNCATE orders;
+INSERT INTO orders VALUES (6, 'Pia', 6.5, NULL, NULL, NULL, true, NULL), (7, 'Tom', 7, NULL, NULL, NULL, true, NULL);
+ALTER TABLE orders REPLICA IDENTITY FULL;
+UPDATE orders SET amount = 7.77 WHERE id = 7;
+DELETE FROM orders WHERE id = 6;
