@@ -193,7 +193,10 @@ OBJS = \
 	src/worker/delivery_worker.o \
 	src/worker/drain.o \
 	src/worker/ingest_release.o \
+	src/worker/ingest_show.o \
 	src/worker/ingest_start.o \
+	src/worker/ingest_stream.o \
+	src/worker/ingest_streams.o \
 	src/worker/ingest_worker.o \
 	src/worker/launcher.o \
 	src/worker/query_worker.o \

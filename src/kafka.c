@@ -32,6 +32,7 @@
 
 #include "commands/defrem.h"
 #include "lib/ilist.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/ipc.h"
@@ -63,13 +64,42 @@
 
 #define EXIT_WAIT	1000		/* ms, for all clients together */
 
-struct StreamingKafka
+/*
+ * A handle of librdkafka, of one client or of several.  handle->lock is taken before
+ * that of a client.
+ */
+typedef struct Handle
 {
 	/* immutable once open */
 	rd_kafka_t *rk;
-	int			pipe[2];		/* read end, write end; both non-blocking */
 	char	  **secrets;		/* values of options */
 	int			nsecrets;
+	char	   *made_of;		/* options and settings; NULL: of one client only */
+
+	pthread_mutex_t lock;
+	dlist_head	clients;		/* lock; changed by the backend's thread only */
+	int			users;			/* lock: clients, closed ones too until their calls have
+								 * ended; 0: rk is about to be destroyed */
+	bool		destroyed;		/* lock */
+	int			asking;			/* lock: threads that ask about topics */
+
+	/* the backend's thread only */
+	dlist_node	node;			/* in shared_handles */
+	StreamingKafka *told;		/* whose descriptor tells of the main queue */
+	struct
+	{
+		int			level;
+		char		text[STREAMING_KAFKA_TEXT];
+	}			lines[LOG_LINES];
+	int			nlines;
+} Handle;
+
+struct StreamingKafka
+{
+	/* immutable once open */
+	Handle	   *handle;
+	char	   *topic;			/* NULL: any */
+	int			pipe[2];		/* read end, write end; both non-blocking */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;		/* anything below has changed */
@@ -79,7 +109,6 @@ struct StreamingKafka
 	bool		abandoned;		/* lock */
 	uint64		trouble_number; /* lock */
 	bool		troubled;		/* lock */
-	int			asking;			/* lock: threads that ask about topics */
 	uint64		surprises;		/* lock */
 
 	/* the backend's thread only, and at the end the reaper */
@@ -88,17 +117,13 @@ struct StreamingKafka
 
 	/* the backend's thread only */
 	dlist_node	node;			/* in open_clients */
+	dlist_node	handle_node;	/* in its handle's clients */
 	char		trouble[STREAMING_KAFKA_TEXT];
 	bool		transport;		/* trouble is the text of a lost connection */
-	struct
-	{
-		int			level;
-		char		text[STREAMING_KAFKA_TEXT];
-	}			lines[LOG_LINES];
-	int			nlines;
 };
 
 static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
+static dlist_head shared_handles = DLIST_STATIC_INIT(shared_handles);
 
 /* Reapers at work in this process, for its exit. */
 static pthread_mutex_t reapers_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -108,9 +133,18 @@ static int	reapers = 0;
 static void log_callback(const rd_kafka_t *rk, int level, const char *facility,
 						 const char *text);
 static void error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque);
+static void take_error(StreamingKafka *client, int error, const char *reason);
 
-static rd_kafka_t *new_handle(StreamingKafka *client, rd_kafka_type_t type,
-							  rd_kafka_conf_t *conf, char *text, size_t size);
+/* handles */
+static Handle *open_handle(rd_kafka_type_t type, List *options,
+						   const StreamingKafkaSetting *settings, const char *made_of);
+static rd_kafka_t *new_rdkafka(Handle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+							   char *text, size_t size);
+static Handle *find_handle(const char *made_of, const char *topic);
+static void drop_handle(Handle *handle);
+static void free_handle(Handle *handle);
+static StreamingKafka *open_client(Handle *handle, const char *topic);
+static void tell(Handle *handle, StreamingKafka *client);
 
 /* called by librdkafka in its threads */
 static rd_kafka_resp_err_t new_interceptor(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
@@ -120,9 +154,9 @@ static rd_kafka_resp_err_t request_interceptor(rd_kafka_t *rk, int socket, const
 											   int32_t correlation, size_t size, void *opaque);
 
 /* secrets */
-static bool keep_secrets(StreamingKafka *client, List *options);
-static void free_secrets(StreamingKafka *client);
-static void hide_secrets(const StreamingKafka *client, char *text);
+static bool keep_secrets(Handle *handle, List *options);
+static void free_secrets(Handle *handle);
+static void hide_secrets(const Handle *handle, char *text);
 static void set_trouble(StreamingKafka *client, const char *text, bool transport);
 
 /* threads */
@@ -137,76 +171,60 @@ static bool make_pipe(int *fd);
 static void free_client(StreamingKafka *client);
 
 /* ------------------------------------------------------------------------
- * Opening and serving
+ * Handles
  * ------------------------------------------------------------------------ */
 
-StreamingKafka *
-streaming_kafka_open(rd_kafka_type_t type, List *options,
-					 const StreamingKafkaSetting *settings)
+/* made_of: see describe; NULL: the handle is to be one client's. */
+static Handle *
+open_handle(rd_kafka_type_t type, List *options, const StreamingKafkaSetting *settings,
+			const char *made_of)
 {
-	static bool exit_registered = false;
-	StreamingKafka *client;
-	rd_kafka_conf_t *conf;
-	rd_kafka_queue_t *main_queue;
-	pthread_condattr_t attributes;
+	rd_kafka_conf_t *conf = streaming_kafka_conf(options, settings);
+	Handle	   *handle = calloc(1, sizeof(Handle));
 	sigset_t	all;
 	sigset_t	before;
 	char		text[STREAMING_KAFKA_TEXT];
 
-	if (!exit_registered)
+	if (handle)
 	{
-		on_proc_exit(close_at_exit, (Datum) 0);
-		exit_registered = true;
+		handle->made_of = made_of ? strdup(made_of) : NULL;
+		pthread_mutex_init(&handle->lock, NULL);
+		dlist_init(&handle->clients);
+		handle->users = 1;		/* the client to come */
 	}
-	conf = streaming_kafka_conf(options, settings);
-
-	client = calloc(1, sizeof(StreamingKafka));
-	if (client == NULL || !keep_secrets(client, options) || !make_pipe(client->pipe))
+	if (handle == NULL || (made_of && handle->made_of == NULL) ||
+		!keep_secrets(handle, options))
 	{
-		if (client != NULL)
-			free_secrets(client);
-		free(client);
+		if (handle)
+			free_handle(handle);
 		rd_kafka_conf_destroy(conf);
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not create a Kafka client: %m")));
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	}
-	pthread_mutex_init(&client->lock, NULL);
-	pthread_condattr_init(&attributes);
-#ifndef __APPLE__
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-#endif
-	pthread_cond_init(&client->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
 
 	(void) rd_kafka_conf_set(conf, "log.queue", "true", text, sizeof(text));
 	rd_kafka_conf_set_log_cb(conf, log_callback);
 	rd_kafka_conf_set_error_cb(conf, error_callback);
-	rd_kafka_conf_set_opaque(conf, client);
+	rd_kafka_conf_set_opaque(conf, handle);
 
 	/* librdkafka's threads inherit the mask */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	client->rk = new_handle(client, type, conf, text, sizeof(text));
+	handle->rk = new_rdkafka(handle, type, conf, text, sizeof(text));
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 
-	if (client->rk == NULL)
+	if (handle->rk == NULL)
 	{
-		hide_secrets(client, text);
-		free_client(client);
+		hide_secrets(handle, text);
+		free_handle(handle);
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
 				 errmsg("could not create a Kafka client: %s", text),
 				 errhint("Check the options of the server and of the user mapping.")));
 	}
-
-	rd_kafka_set_log_queue(client->rk, NULL);	/* to the main queue */
-	main_queue = rd_kafka_queue_get_main(client->rk);
-	streaming_kafka_watch_queue(client, main_queue);
-	rd_kafka_queue_destroy(main_queue); /* our reference, not the queue */
-
-	dlist_push_tail(&open_clients, &client->node);
-	return client;
+	rd_kafka_set_log_queue(handle->rk, NULL);	/* to the main queue */
+	if (made_of)
+		dlist_push_tail(&shared_handles, &handle->node);
+	return handle;
 }
 
 /*
@@ -215,8 +233,8 @@ streaming_kafka_open(rd_kafka_type_t type, List *options,
  * is.  Not every time: once it has failed, a trial without them goes first.
  */
 static rd_kafka_t *
-new_handle(StreamingKafka *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text,
-		   size_t size)
+new_rdkafka(Handle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text,
+			size_t size)
 {
 	static bool wary = false;
 	rd_kafka_t *rk;
@@ -237,22 +255,201 @@ new_handle(StreamingKafka *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, 
 		}
 		rd_kafka_destroy(rk);
 	}
-	(void) rd_kafka_conf_interceptor_add_on_new(conf, "streaming", new_interceptor, client);
+	(void) rd_kafka_conf_interceptor_add_on_new(conf, "streaming", new_interceptor, handle);
 	rk = rd_kafka_new(type, conf, text, size);
 	wary = rk == NULL;
 	return rk;
 }
 
+/* What a handle would be made of, secrets included. */
+static char *
+describe(List *options, const StreamingKafkaSetting *settings)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		appendStringInfo(&text, "%s=%s\n", option->defname, defGetString(option));
+	}
+	for (int i = 0; settings[i].name; i++)
+		appendStringInfo(&text, "%s:%s\n", settings[i].name, settings[i].value);
+	return text.data;
+}
+
+/* One that nobody reads topic with, with one user more; or NULL.  Frees those that are gone. */
+static Handle *
+find_handle(const char *made_of, const char *topic)
+{
+	Handle	   *found = NULL;
+	dlist_mutable_iter it;
+
+	dlist_foreach_modify(it, &shared_handles)
+	{
+		Handle	   *handle = dlist_container(Handle, node, it.cur);
+		bool		fits = found == NULL && strcmp(handle->made_of, made_of) == 0;
+		bool		gone;
+		dlist_iter	other;
+
+		dlist_foreach(other, &handle->clients)
+			fits &= strcmp(dlist_container(StreamingKafka, handle_node, other.cur)->topic,
+						   topic) != 0;
+		pthread_mutex_lock(&handle->lock);
+		gone = handle->destroyed;
+		fits &= handle->users > 0;
+		if (fits)
+			handle->users++;
+		pthread_mutex_unlock(&handle->lock);
+		if (fits)
+			found = handle;
+		if (gone)
+		{
+			dlist_delete(&handle->node);
+			free_handle(handle);
+		}
+	}
+	return found;
+}
+
+/* A client has ended, and its calls.  Any thread. */
+static void
+drop_handle(Handle *handle)
+{
+	bool		shared = handle->made_of != NULL;
+	bool		last;
+
+	pthread_mutex_lock(&handle->lock);
+	last = --handle->users == 0;
+	pthread_mutex_unlock(&handle->lock);
+	if (!last)
+		return;
+	rd_kafka_destroy_flags(handle->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+#ifdef __GLIBC__
+	/* the queue lay in the arenas of threads that have gone; a worker stays */
+	malloc_trim(0);
+#endif
+	if (!shared)
+	{
+		free_handle(handle);
+		return;
+	}
+	/* from the unlock on find_handle may free it */
+	pthread_mutex_lock(&handle->lock);
+	handle->destroyed = true;
+	pthread_mutex_unlock(&handle->lock);
+}
+
+/* What it has besides rk. */
+static void
+free_handle(Handle *handle)
+{
+	free_secrets(handle);
+	if (handle->made_of)
+		explicit_bzero(handle->made_of, strlen(handle->made_of));
+	free(handle->made_of);
+	pthread_mutex_destroy(&handle->lock);
+	free(handle);
+}
+
+/* ------------------------------------------------------------------------
+ * Opening and serving
+ * ------------------------------------------------------------------------ */
+
+StreamingKafka *
+streaming_kafka_open(rd_kafka_type_t type, List *options,
+					 const StreamingKafkaSetting *settings)
+{
+	return open_client(open_handle(type, options, settings, NULL), NULL);
+}
+
+StreamingKafka *
+streaming_kafka_join(List *options, const StreamingKafkaSetting *settings, const char *topic)
+{
+	char	   *made_of = describe(options, settings);
+	Handle	   *handle = find_handle(made_of, topic);
+
+	if (handle == NULL)
+		handle = open_handle(RD_KAFKA_CONSUMER, options, settings, made_of);
+	explicit_bzero(made_of, strlen(made_of));
+	pfree(made_of);
+	return open_client(handle, topic);
+}
+
+bool
+streaming_kafka_is_shared(StreamingKafka *client)
+{
+	/* only we change the list */
+	return dlist_has_next(&client->handle->clients,
+						  dlist_head_node(&client->handle->clients));
+}
+
+/* A client of handle, which counts it already. */
+static StreamingKafka *
+open_client(Handle *handle, const char *topic)
+{
+	static bool exit_registered = false;
+	StreamingKafka *client = calloc(1, sizeof(StreamingKafka));
+	pthread_condattr_t attributes;
+
+	if (!exit_registered)
+	{
+		on_proc_exit(close_at_exit, (Datum) 0);
+		exit_registered = true;
+	}
+	if (client != NULL && topic != NULL)
+		client->topic = strdup(topic);
+	if (client == NULL || (topic != NULL && client->topic == NULL) || !make_pipe(client->pipe))
+	{
+		if (client != NULL)
+			free(client->topic);
+		free(client);
+		drop_handle(handle);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not create a Kafka client: %m")));
+	}
+	client->handle = handle;
+	pthread_mutex_init(&client->lock, NULL);
+	pthread_condattr_init(&attributes);
+#ifndef __APPLE__
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+	pthread_cond_init(&client->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+
+	pthread_mutex_lock(&handle->lock);
+	dlist_push_tail(&handle->clients, &client->handle_node);
+	pthread_mutex_unlock(&handle->lock);
+	if (handle->told == NULL)
+		tell(handle, client);
+	dlist_push_tail(&open_clients, &client->node);
+	return client;
+}
+
+/* The client's descriptor tells that something is in the handle's main queue. */
+static void
+tell(Handle *handle, StreamingKafka *client)
+{
+	rd_kafka_queue_t *main_queue = rd_kafka_queue_get_main(handle->rk);
+
+	rd_kafka_queue_io_event_enable(main_queue, client ? client->pipe[1] : -1, "", 1);
+	rd_kafka_queue_destroy(main_queue); /* our reference, not the queue */
+	handle->told = client;
+}
+
 rd_kafka_t *
 streaming_kafka_handle(StreamingKafka *client)
 {
-	return client->rk;
+	return client->handle->rk;
 }
 
 char *
 streaming_kafka_property(StreamingKafka *client, const char *name)
 {
-	const rd_kafka_conf_t *conf = rd_kafka_conf(client->rk);
+	const rd_kafka_conf_t *conf = rd_kafka_conf(client->handle->rk);
 	size_t		size = 0;
 	char	   *value;
 
@@ -267,42 +464,60 @@ streaming_kafka_property(StreamingKafka *client, const char *name)
 void
 streaming_kafka_serve(StreamingKafka *client)
 {
-	(void) rd_kafka_poll(client->rk, 0);
+	Handle	   *handle = client->handle;
+
+	(void) rd_kafka_poll(handle->rk, 0);
 
 	/* ereport looks for interrupts, so it may leave: forget the lines first */
-	if (unlikely(client->nlines > 0))
+	if (unlikely(handle->nlines > 0))
 	{
-		int			n = client->nlines;
+		int			n = handle->nlines;
 
-		client->nlines = 0;
+		handle->nlines = 0;
 		for (int i = 0; i < n; i++)
-			ereport(client->lines[i].level <= 2 ? LOG : DEBUG1,
-					(errmsg_internal("librdkafka: %s", client->lines[i].text)));
+			ereport(handle->lines[i].level <= 2 ? LOG : DEBUG1,
+					(errmsg_internal("librdkafka: %s", handle->lines[i].text)));
 	}
 }
 
 static void
 log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-	StreamingKafka *client = rd_kafka_opaque(rk);
+	Handle	   *handle = rd_kafka_opaque(rk);
 
-	if (client->nlines == LOG_LINES)
+	if (handle->nlines == LOG_LINES)
 		return;
-	client->lines[client->nlines].level = level;
-	snprintf(client->lines[client->nlines].text, STREAMING_KAFKA_TEXT, "%s: %s",
+	handle->lines[handle->nlines].level = level;
+	snprintf(handle->lines[handle->nlines].text, STREAMING_KAFKA_TEXT, "%s: %s",
 			 facility, text);
-	hide_secrets(client, client->lines[client->nlines].text);
-	client->nlines++;
+	hide_secrets(handle, handle->lines[handle->nlines].text);
+	handle->nlines++;
 }
 
 /*
- * Everything that librdkafka tells here is trouble; it goes on trying by
- * itself.  That all brokers are down says less than why one of them is.
+ * Everything that librdkafka tells here is trouble, of all clients of the handle; it
+ * goes on trying by itself.
  */
 static void
 error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 {
-	StreamingKafka *client = opaque;
+	Handle	   *handle = opaque;
+	dlist_iter	it;
+
+	dlist_foreach(it, &handle->clients)
+	{
+		StreamingKafka *client = dlist_container(StreamingKafka, handle_node, it.cur);
+
+		take_error(client, error, reason);
+		if (client != handle->told)
+			streaming_kafka_wake(client);
+	}
+}
+
+/* That all brokers are down says less than why one of them is. */
+static void
+take_error(StreamingKafka *client, int error, const char *reason)
+{
 	char		text[STREAMING_KAFKA_TEXT];
 
 	switch (error)
@@ -338,16 +553,18 @@ static rd_kafka_resp_err_t
 request_interceptor(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
 					int16_t key, int16_t version, int32_t correlation, size_t size, void *opaque)
 {
-	StreamingKafka *client = opaque;
-	bool		asked;
+	Handle	   *handle = opaque;
+	dlist_iter	it;
 
 	if (key != METADATA_REQUEST)
 		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	pthread_mutex_lock(&client->lock);
-	asked = client->asking > 0;
-	pthread_mutex_unlock(&client->lock);
-	if (!asked)
-		streaming_kafka_surprise(client);
+	pthread_mutex_lock(&handle->lock);
+	if (handle->asking == 0)
+	{
+		dlist_foreach(it, &handle->clients)
+			streaming_kafka_surprise(dlist_container(StreamingKafka, handle_node, it.cur));
+	}
+	pthread_mutex_unlock(&handle->lock);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -374,17 +591,17 @@ streaming_kafka_surprise(StreamingKafka *client)
 void
 streaming_kafka_ask_begin(StreamingKafka *client)
 {
-	pthread_mutex_lock(&client->lock);
-	client->asking++;
-	pthread_mutex_unlock(&client->lock);
+	pthread_mutex_lock(&client->handle->lock);
+	client->handle->asking++;
+	pthread_mutex_unlock(&client->handle->lock);
 }
 
 void
 streaming_kafka_ask_end(StreamingKafka *client)
 {
-	pthread_mutex_lock(&client->lock);
-	client->asking--;
-	pthread_mutex_unlock(&client->lock);
+	pthread_mutex_lock(&client->handle->lock);
+	client->handle->asking--;
+	pthread_mutex_unlock(&client->handle->lock);
 }
 
 /* ------------------------------------------------------------------------
@@ -393,12 +610,12 @@ streaming_kafka_ask_end(StreamingKafka *client)
 
 /* Copies the values of options that are secrets; false: out of memory. */
 static bool
-keep_secrets(StreamingKafka *client, List *options)
+keep_secrets(Handle *handle, List *options)
 {
 	ListCell   *lc;
 
-	client->secrets = calloc(Max(list_length(options), 1), sizeof(char *));
-	if (client->secrets == NULL)
+	handle->secrets = calloc(Max(list_length(options), 1), sizeof(char *));
+	if (handle->secrets == NULL)
 		return false;
 	foreach(lc, options)
 	{
@@ -406,30 +623,30 @@ keep_secrets(StreamingKafka *client, List *options)
 
 		if (!streaming_kafka_is_secret(option->defname))
 			continue;
-		client->secrets[client->nsecrets] = strdup(defGetString(option));
-		if (client->secrets[client->nsecrets] == NULL)
+		handle->secrets[handle->nsecrets] = strdup(defGetString(option));
+		if (handle->secrets[handle->nsecrets] == NULL)
 			return false;
-		client->nsecrets++;
+		handle->nsecrets++;
 	}
 	return true;
 }
 
 static void
-free_secrets(StreamingKafka *client)
+free_secrets(Handle *handle)
 {
-	for (int i = 0; i < client->nsecrets; i++)
+	for (int i = 0; handle->secrets && i < handle->nsecrets; i++)
 	{
-		explicit_bzero(client->secrets[i], strlen(client->secrets[i]));
-		free(client->secrets[i]);
+		explicit_bzero(handle->secrets[i], strlen(handle->secrets[i]));
+		free(handle->secrets[i]);
 	}
-	free(client->secrets);
+	free(handle->secrets);
 }
 
 /* Puts stars in the place of what text has of a secret. */
 static void
-hide_secrets(const StreamingKafka *client, char *text)
+hide_secrets(const Handle *handle, char *text)
 {
-	for (int i = 0; i < client->nsecrets; i++)
+	for (int i = 0; i < handle->nsecrets; i++)
 	{
 		for (char *at = text; strlen(at) >= SECRET_RUN; at++)
 		{
@@ -437,7 +654,7 @@ hide_secrets(const StreamingKafka *client, char *text)
 			size_t		longest = 0;
 
 			strlcpy(run, at, sizeof(run));
-			for (char *from = strstr(client->secrets[i], run); from; from = strstr(from + 1, run))
+			for (char *from = strstr(handle->secrets[i], run); from; from = strstr(from + 1, run))
 			{
 				size_t		length = SECRET_RUN;
 
@@ -471,7 +688,7 @@ static void
 set_trouble(StreamingKafka *client, const char *text, bool transport)
 {
 	strlcpy(client->trouble, text, STREAMING_KAFKA_TEXT);
-	hide_secrets(client, client->trouble);
+	hide_secrets(client->handle, client->trouble);
 	client->transport = transport;
 
 	pthread_mutex_lock(&client->lock);
@@ -747,10 +964,22 @@ streaming_kafka_on_close(StreamingKafka *client,
 void
 streaming_kafka_close(StreamingKafka *client)
 {
+	Handle	   *handle = client->handle;
 	struct timespec deadline;
 	bool		destroyed;
 
 	dlist_delete(&client->node);
+	pthread_mutex_lock(&handle->lock);
+	dlist_delete(&client->handle_node);
+	pthread_mutex_unlock(&handle->lock);
+	if (handle->told == client)
+		tell(handle, dlist_is_empty(&handle->clients) ? NULL :
+			 dlist_head_element(StreamingKafka, handle_node, &handle->clients));
+	if (handle->made_of != NULL && client->release != NULL)
+	{
+		client->release(client->release_argument);
+		client->release = NULL;
+	}
 
 	pthread_mutex_lock(&client->lock);
 	client->closing = true;
@@ -794,11 +1023,7 @@ reap(StreamingKafka *client)
 
 	if (client->release != NULL)
 		client->release(client->release_argument);
-	rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-#ifdef __GLIBC__
-	/* the queue lay in the arenas of threads that have gone; a worker stays */
-	malloc_trim(0);
-#endif
+	drop_handle(client->handle);
 
 	pthread_mutex_lock(&reapers_lock);
 	reapers--;
@@ -850,7 +1075,7 @@ free_client(StreamingKafka *client)
 	close(client->pipe[1]);
 	pthread_cond_destroy(&client->changed);
 	pthread_mutex_destroy(&client->lock);
-	free_secrets(client);
+	free(client->topic);
 	free(client);
 }
 
