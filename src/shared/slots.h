@@ -269,7 +269,8 @@ extern int	streaming_view_slot_make(Oid dboid, Oid view);
 /*
  * The calling worker is about to run a batch of view, of that generation of its
  * definition, or to open it (streaming_worker_begin).  Returns false if it may
- * not: it does not hold the view any more, or is to let go of it.
+ * not: it does not hold the view any more, or is to let go of it; or, if it has begun
+ * something before that has not ended, it has been told to give that up.
  */
 extern bool streaming_view_slot_begin(int index, Oid view, int64 generation);
 

@@ -111,6 +111,7 @@ streaming_ingest_show(StreamingIngest *ingest)
 	bool		wake;
 
 	ingest->stats_at = streaming_now();
+	ingest->show_at = STREAMING_TIME_NEVER;
 	streaming_positions_init(&end);
 	ingest->source->routine->known_end(ingest->source, &end);
 	for (int i = 0; i < end.n; i++)

@@ -162,6 +162,8 @@ streaming_ingest_leave(StreamingIngest *ingest)
 void
 streaming_ingest_run(StreamingIngest *ingest)
 {
+	bool		was_held = ingest->held;
+
 	ingest->ready = ingest->held = false;
 	ingest->due = STREAMING_TIME_NEVER;
 	ingest->moved = STREAMING_MOVED_NOTHING;
@@ -182,6 +184,7 @@ streaming_ingest_run(StreamingIngest *ingest)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(TopMemoryContext);
+	streaming_ingest_fds_changed |= ingest->held != was_held;
 }
 
 /* The source's descriptor is closed by this. */

@@ -417,7 +417,7 @@ make_wait_set(void)
 	{
 		StreamingIngest *ingest = lfirst(lc);
 
-		if (ingest->fd >= 0)
+		if (ingest->fd >= 0 && !ingest->held)
 			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, ingest->fd, NULL, ingest);
 	}
 }

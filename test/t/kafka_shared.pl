@@ -129,6 +129,40 @@ produce(8, qw(a altered));
 $sent{twin} = $sent{a};
 right('another owner gets one of them', qw(a b altered twin));
 
+# --- views that share a transaction -----------------------------------------
+
+# Small batches of several views are committed together: one that fails takes no other
+# one with it, and goes on where it was.
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE barrier (k int PRIMARY KEY, divisor int);
+INSERT INTO barrier SELECT k, 1 FROM generate_series(1, 200) k;
+SQL
+$node->safe_psql('postgres', "CREATE VIEW v_a$_ WITH (streaming.trigger = 'asap') AS SELECT k % 3 AS k, count(*) AS n, sum(v) FROM s_a GROUP BY 1") foreach 1 .. 5;
+$node->safe_psql('postgres', "CREATE VIEW v_bad WITH (streaming.trigger = 'asap') AS SELECT k, count(*) AS n, sum(s.v / b.divisor) FROM s_a s JOIN barrier b USING (k) GROUP BY k");
+$sent{"a$_"} = $sent{a} foreach 1 .. 5;
+right('six more views of a stream', 'a', map { "a$_" } 1 .. 5);
+drain($node, 'v_bad');
+foreach my $round (31 .. 36)
+{
+	$node->safe_psql('postgres', 'UPDATE barrier SET divisor = 0 WHERE k = 34') if $round == 34;
+	produce($round, 'a');
+	# one by one, so that batches are small and come again and again
+	$kafka->produce($topic{a}, 0, [ qq({"k": $round, "v": $_}) ]) foreach 1 .. 5;
+	$sent{a} += 5;
+	$sent{"a$_"} = $sent{a} foreach 1 .. 5;
+	right("round $round", 'a', map { "a$_" } 1 .. 5);
+}
+ok(wait_for($node, q(SELECT status || ' ' || (last_error LIKE '%division by zero%') FROM streaming.views WHERE view = 'v_bad'::regclass), 'retrying true'),
+	'one of the views fails');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE last_error IS NOT NULL AND view <> 'v_bad'::regclass)), '0', 'no other does');
+$node->safe_psql('postgres', 'UPDATE barrier SET divisor = 1');
+drain($node, 'v_bad');
+same_as_batch($node, 'v_bad', 'SELECT k, count(*) AS n, sum(s.v / b.divisor) FROM s_a s JOIN barrier b USING (k) GROUP BY k');
+same_as_batch($node, "v_a$_", 'SELECT k % 3 AS k, count(*) AS n, sum(v) FROM s_a GROUP BY 1') foreach 1, 5;
+ok($node->safe_psql('postgres', q(SELECT count(*) > 0 FROM (SELECT xmin FROM streaming_internal.progress GROUP BY xmin::text, xmin HAVING count(*) > 1) t)) eq 't',
+	'batches of several views were committed together');
+$sent{twin} = $sent{a};
+
 # --- nothing is lost --------------------------------------------------------
 
 foreach my $round (10 .. 12)
