@@ -104,6 +104,7 @@ OBJS = \
 	src/input/input_snapshot.o \
 	src/input/input_source.o \
 	src/kafka.o \
+	src/kafka_handle.o \
 	src/kafka_property.o \
 	src/push/follow.o \
 	src/push/follow_trigger.o \

@@ -7,7 +7,8 @@
  *
  *		calls		one for each streaming_kafka_call or _start under way
  *		reaper		made by streaming_kafka_close: waits for the calls,
- *					destroys the handle, and frees the client if nobody waits
+ *					lets go of the handle (kafka_handle.c), and frees the client if
+ *					nobody waits
  *
  *		open ──▶ closing ──▶ destroyed        (nobody waits any longer:
  *					   └───▶ abandoned ──▶     the reaper frees it)
@@ -22,17 +23,10 @@
 #include "postgres.h"
 
 #include <fcntl.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "commands/defrem.h"
-#include "lib/ilist.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/ipc.h"
@@ -41,15 +35,7 @@
 
 #include "streaming.h"
 
-#include "kafka.h"
-
-#define LOG_LINES	16			/* kept between two calls of serve */
-
-/*
- * Bytes of a secret in a row that librdkafka's texts may not have.  Fewer may
- * be any word, and to hide that would tell it.
- */
-#define SECRET_RUN	8
+#include "kafka_internal.h"
 
 /*
  * How long (ms) a close waits for the client's end: not long, since librdkafka
@@ -59,104 +45,15 @@
 #define BUSY_CLOSE_WAIT 300
 #define BUSY_REAPERS 2
 
-/* ApiKey of the request in Kafka's protocol */
-#define METADATA_REQUEST	3
-
 #define EXIT_WAIT	1000		/* ms, for all clients together */
 
-/*
- * A handle of librdkafka, of one client or of several.  handle->lock is taken before
- * that of a client.
- */
-typedef struct Handle
-{
-	/* immutable once open */
-	rd_kafka_t *rk;
-	char	  **secrets;		/* values of options */
-	int			nsecrets;
-	char	   *made_of;		/* options and settings; NULL: of one client only */
-
-	pthread_mutex_t lock;
-	dlist_head	clients;		/* lock; changed by the backend's thread only */
-	int			users;			/* lock: clients, closed ones too until their calls have
-								 * ended; 0: rk is about to be destroyed */
-	bool		destroyed;		/* lock */
-	int			asking;			/* lock: threads that ask about topics */
-
-	/* the backend's thread only */
-	dlist_node	node;			/* in shared_handles */
-	StreamingKafka *told;		/* whose descriptor tells of the main queue */
-	struct
-	{
-		int			level;
-		char		text[STREAMING_KAFKA_TEXT];
-	}			lines[LOG_LINES];
-	int			nlines;
-} Handle;
-
-struct StreamingKafka
-{
-	/* immutable once open */
-	Handle	   *handle;
-	char	   *topic;			/* NULL: any */
-	int			pipe[2];		/* read end, write end; both non-blocking */
-
-	pthread_mutex_t lock;
-	pthread_cond_t changed;		/* anything below has changed */
-	int			calls;			/* lock: threads of calls under way */
-	bool		closing;		/* lock */
-	bool		destroyed;		/* lock */
-	bool		abandoned;		/* lock */
-	uint64		trouble_number; /* lock */
-	bool		troubled;		/* lock */
-	uint64		surprises;		/* lock */
-
-	/* the backend's thread only, and at the end the reaper */
-	void		(*release) (void *argument);
-	void	   *release_argument;
-
-	/* the backend's thread only */
-	dlist_node	node;			/* in open_clients */
-	dlist_node	handle_node;	/* in its handle's clients */
-	char		trouble[STREAMING_KAFKA_TEXT];
-	bool		transport;		/* trouble is the text of a lost connection */
-};
-
 static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
-static dlist_head shared_handles = DLIST_STATIC_INIT(shared_handles);
 
 /* Reapers at work in this process, for its exit. */
 static pthread_mutex_t reapers_lock = PTHREAD_MUTEX_INITIALIZER;
 static int	reapers = 0;
 
-/* called by librdkafka inside streaming_kafka_serve */
-static void log_callback(const rd_kafka_t *rk, int level, const char *facility,
-						 const char *text);
-static void error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque);
-static void take_error(StreamingKafka *client, int error, const char *reason);
-
-/* handles */
-static Handle *open_handle(rd_kafka_type_t type, List *options,
-						   const StreamingKafkaSetting *settings, const char *made_of);
-static rd_kafka_t *new_rdkafka(Handle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf,
-							   char *text, size_t size);
-static Handle *find_handle(const char *made_of, const char *topic);
-static void drop_handle(Handle *handle);
-static void free_handle(Handle *handle);
-static StreamingKafka *open_client(Handle *handle, const char *topic);
-static void tell(Handle *handle, StreamingKafka *client);
-
-/* called by librdkafka in its threads */
-static rd_kafka_resp_err_t new_interceptor(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
-										   void *opaque, char *text, size_t size);
-static rd_kafka_resp_err_t request_interceptor(rd_kafka_t *rk, int socket, const char *broker,
-											   int32_t broker_id, int16_t key, int16_t version,
-											   int32_t correlation, size_t size, void *opaque);
-
-/* secrets */
-static bool keep_secrets(Handle *handle, List *options);
-static void free_secrets(Handle *handle);
-static void hide_secrets(const Handle *handle, char *text);
+static StreamingKafka *open_client(StreamingKafkaHandle *handle, const char *topic);
 static void set_trouble(StreamingKafka *client, const char *text, bool transport);
 
 /* threads */
@@ -171,190 +68,6 @@ static bool make_pipe(int *fd);
 static void free_client(StreamingKafka *client);
 
 /* ------------------------------------------------------------------------
- * Handles
- * ------------------------------------------------------------------------ */
-
-/* made_of: see describe; NULL: the handle is to be one client's. */
-static Handle *
-open_handle(rd_kafka_type_t type, List *options, const StreamingKafkaSetting *settings,
-			const char *made_of)
-{
-	rd_kafka_conf_t *conf = streaming_kafka_conf(options, settings);
-	Handle	   *handle = calloc(1, sizeof(Handle));
-	sigset_t	all;
-	sigset_t	before;
-	char		text[STREAMING_KAFKA_TEXT];
-
-	if (handle)
-	{
-		handle->made_of = made_of ? strdup(made_of) : NULL;
-		pthread_mutex_init(&handle->lock, NULL);
-		dlist_init(&handle->clients);
-		handle->users = 1;		/* the client to come */
-	}
-	if (handle == NULL || (made_of && handle->made_of == NULL) ||
-		!keep_secrets(handle, options))
-	{
-		if (handle)
-			free_handle(handle);
-		rd_kafka_conf_destroy(conf);
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	}
-
-	(void) rd_kafka_conf_set(conf, "log.queue", "true", text, sizeof(text));
-	rd_kafka_conf_set_log_cb(conf, log_callback);
-	rd_kafka_conf_set_error_cb(conf, error_callback);
-	rd_kafka_conf_set_opaque(conf, handle);
-
-	/* librdkafka's threads inherit the mask */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	handle->rk = new_rdkafka(handle, type, conf, text, sizeof(text));
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-
-	if (handle->rk == NULL)
-	{
-		hide_secrets(handle, text);
-		free_handle(handle);
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
-				 errmsg("could not create a Kafka client: %s", text),
-				 errhint("Check the options of the server and of the user mapping.")));
-	}
-	rd_kafka_set_log_queue(handle->rk, NULL);	/* to the main queue */
-	if (made_of)
-		dlist_push_tail(&shared_handles, &handle->node);
-	return handle;
-}
-
-/*
- * As rd_kafka_new, but takes conf in any case.  An rd_kafka_new that fails frees the
- * interceptors in conf, and so would we with conf, which is therefore left as it
- * is.  Not every time: once it has failed, a trial without them goes first.
- */
-static rd_kafka_t *
-new_rdkafka(Handle *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text,
-			size_t size)
-{
-	static bool wary = false;
-	rd_kafka_t *rk;
-
-	if (type != RD_KAFKA_CONSUMER || wary)
-	{
-		rd_kafka_conf_t *plain = type == RD_KAFKA_CONSUMER ? rd_kafka_conf_dup(conf) : conf;
-
-		rk = rd_kafka_new(type, plain, text, size);
-		if (rk == NULL)
-			rd_kafka_conf_destroy(plain);
-		if (type != RD_KAFKA_CONSUMER)
-			return rk;
-		if (rk == NULL)
-		{
-			rd_kafka_conf_destroy(conf);
-			return NULL;
-		}
-		rd_kafka_destroy(rk);
-	}
-	(void) rd_kafka_conf_interceptor_add_on_new(conf, "streaming", new_interceptor, handle);
-	rk = rd_kafka_new(type, conf, text, size);
-	wary = rk == NULL;
-	return rk;
-}
-
-/* What a handle would be made of, secrets included. */
-static char *
-describe(List *options, const StreamingKafkaSetting *settings)
-{
-	StringInfoData text;
-	ListCell   *lc;
-
-	initStringInfo(&text);
-	foreach(lc, options)
-	{
-		DefElem    *option = lfirst_node(DefElem, lc);
-
-		appendStringInfo(&text, "%s=%s\n", option->defname, defGetString(option));
-	}
-	for (int i = 0; settings[i].name; i++)
-		appendStringInfo(&text, "%s:%s\n", settings[i].name, settings[i].value);
-	return text.data;
-}
-
-/* One that nobody reads topic with, with one user more; or NULL.  Frees those that are gone. */
-static Handle *
-find_handle(const char *made_of, const char *topic)
-{
-	Handle	   *found = NULL;
-	dlist_mutable_iter it;
-
-	dlist_foreach_modify(it, &shared_handles)
-	{
-		Handle	   *handle = dlist_container(Handle, node, it.cur);
-		bool		fits = found == NULL && strcmp(handle->made_of, made_of) == 0;
-		bool		gone;
-		dlist_iter	other;
-
-		dlist_foreach(other, &handle->clients)
-			fits &= strcmp(dlist_container(StreamingKafka, handle_node, other.cur)->topic,
-						   topic) != 0;
-		pthread_mutex_lock(&handle->lock);
-		gone = handle->destroyed;
-		fits &= handle->users > 0;
-		if (fits)
-			handle->users++;
-		pthread_mutex_unlock(&handle->lock);
-		if (fits)
-			found = handle;
-		if (gone)
-		{
-			dlist_delete(&handle->node);
-			free_handle(handle);
-		}
-	}
-	return found;
-}
-
-/* A client has ended, and its calls.  Any thread. */
-static void
-drop_handle(Handle *handle)
-{
-	bool		shared = handle->made_of != NULL;
-	bool		last;
-
-	pthread_mutex_lock(&handle->lock);
-	last = --handle->users == 0;
-	pthread_mutex_unlock(&handle->lock);
-	if (!last)
-		return;
-	rd_kafka_destroy_flags(handle->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-#ifdef __GLIBC__
-	/* the queue lay in the arenas of threads that have gone; a worker stays */
-	malloc_trim(0);
-#endif
-	if (!shared)
-	{
-		free_handle(handle);
-		return;
-	}
-	/* from the unlock on find_handle may free it */
-	pthread_mutex_lock(&handle->lock);
-	handle->destroyed = true;
-	pthread_mutex_unlock(&handle->lock);
-}
-
-/* What it has besides rk. */
-static void
-free_handle(Handle *handle)
-{
-	free_secrets(handle);
-	if (handle->made_of)
-		explicit_bzero(handle->made_of, strlen(handle->made_of));
-	free(handle->made_of);
-	pthread_mutex_destroy(&handle->lock);
-	free(handle);
-}
-
-/* ------------------------------------------------------------------------
  * Opening and serving
  * ------------------------------------------------------------------------ */
 
@@ -362,17 +75,17 @@ StreamingKafka *
 streaming_kafka_open(rd_kafka_type_t type, List *options,
 					 const StreamingKafkaSetting *settings)
 {
-	return open_client(open_handle(type, options, settings, NULL), NULL);
+	return open_client(streaming_kafka_handle_open(type, options, settings, NULL), NULL);
 }
 
 StreamingKafka *
 streaming_kafka_join(List *options, const StreamingKafkaSetting *settings, const char *topic)
 {
-	char	   *made_of = describe(options, settings);
-	Handle	   *handle = find_handle(made_of, topic);
+	char	   *made_of = streaming_kafka_describe(options, settings);
+	StreamingKafkaHandle	   *handle = streaming_kafka_handle_find(made_of, topic);
 
 	if (handle == NULL)
-		handle = open_handle(RD_KAFKA_CONSUMER, options, settings, made_of);
+		handle = streaming_kafka_handle_open(RD_KAFKA_CONSUMER, options, settings, made_of);
 	explicit_bzero(made_of, strlen(made_of));
 	pfree(made_of);
 	return open_client(handle, topic);
@@ -388,7 +101,7 @@ streaming_kafka_is_shared(StreamingKafka *client)
 
 /* A client of handle, which counts it already. */
 static StreamingKafka *
-open_client(Handle *handle, const char *topic)
+open_client(StreamingKafkaHandle *handle, const char *topic)
 {
 	static bool exit_registered = false;
 	StreamingKafka *client = calloc(1, sizeof(StreamingKafka));
@@ -406,7 +119,7 @@ open_client(Handle *handle, const char *topic)
 		if (client != NULL)
 			free(client->topic);
 		free(client);
-		drop_handle(handle);
+		streaming_kafka_handle_drop(handle);
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not create a Kafka client: %m")));
@@ -420,24 +133,9 @@ open_client(Handle *handle, const char *topic)
 	pthread_cond_init(&client->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
 
-	pthread_mutex_lock(&handle->lock);
-	dlist_push_tail(&handle->clients, &client->handle_node);
-	pthread_mutex_unlock(&handle->lock);
-	if (handle->told == NULL)
-		tell(handle, client);
+	streaming_kafka_handle_add(handle, client);
 	dlist_push_tail(&open_clients, &client->node);
 	return client;
-}
-
-/* The client's descriptor tells that something is in the handle's main queue. */
-static void
-tell(Handle *handle, StreamingKafka *client)
-{
-	rd_kafka_queue_t *main_queue = rd_kafka_queue_get_main(handle->rk);
-
-	rd_kafka_queue_io_event_enable(main_queue, client ? client->pipe[1] : -1, "", 1);
-	rd_kafka_queue_destroy(main_queue); /* our reference, not the queue */
-	handle->told = client;
 }
 
 rd_kafka_t *
@@ -461,62 +159,9 @@ streaming_kafka_property(StreamingKafka *client, const char *name)
 	return value;
 }
 
-void
-streaming_kafka_serve(StreamingKafka *client)
-{
-	Handle	   *handle = client->handle;
-
-	(void) rd_kafka_poll(handle->rk, 0);
-
-	/* ereport looks for interrupts, so it may leave: forget the lines first */
-	if (unlikely(handle->nlines > 0))
-	{
-		int			n = handle->nlines;
-
-		handle->nlines = 0;
-		for (int i = 0; i < n; i++)
-			ereport(handle->lines[i].level <= 2 ? LOG : DEBUG1,
-					(errmsg_internal("librdkafka: %s", handle->lines[i].text)));
-	}
-}
-
-static void
-log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-	Handle	   *handle = rd_kafka_opaque(rk);
-
-	if (handle->nlines == LOG_LINES)
-		return;
-	handle->lines[handle->nlines].level = level;
-	snprintf(handle->lines[handle->nlines].text, STREAMING_KAFKA_TEXT, "%s: %s",
-			 facility, text);
-	hide_secrets(handle, handle->lines[handle->nlines].text);
-	handle->nlines++;
-}
-
-/*
- * Everything that librdkafka tells here is trouble, of all clients of the handle; it
- * goes on trying by itself.
- */
-static void
-error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
-{
-	Handle	   *handle = opaque;
-	dlist_iter	it;
-
-	dlist_foreach(it, &handle->clients)
-	{
-		StreamingKafka *client = dlist_container(StreamingKafka, handle_node, it.cur);
-
-		take_error(client, error, reason);
-		if (client != handle->told)
-			streaming_kafka_wake(client);
-	}
-}
-
 /* That all brokers are down says less than why one of them is. */
-static void
-take_error(StreamingKafka *client, int error, const char *reason)
+void
+streaming_kafka_take_error(StreamingKafka *client, int error, const char *reason)
 {
 	char		text[STREAMING_KAFKA_TEXT];
 
@@ -543,31 +188,6 @@ take_error(StreamingKafka *client, int error, const char *reason)
  * Surprises
  * ------------------------------------------------------------------------ */
 
-static rd_kafka_resp_err_t
-new_interceptor(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *text, size_t size)
-{
-	return rd_kafka_interceptor_add_on_request_sent(rk, "streaming", request_interceptor, opaque);
-}
-
-static rd_kafka_resp_err_t
-request_interceptor(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
-					int16_t key, int16_t version, int32_t correlation, size_t size, void *opaque)
-{
-	Handle	   *handle = opaque;
-	dlist_iter	it;
-
-	if (key != METADATA_REQUEST)
-		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	pthread_mutex_lock(&handle->lock);
-	if (handle->asking == 0)
-	{
-		dlist_foreach(it, &handle->clients)
-			streaming_kafka_surprise(dlist_container(StreamingKafka, handle_node, it.cur));
-	}
-	pthread_mutex_unlock(&handle->lock);
-	return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
 uint64
 streaming_kafka_surprises(StreamingKafka *client)
 {
@@ -586,85 +206,6 @@ streaming_kafka_surprise(StreamingKafka *client)
 	client->surprises++;
 	pthread_mutex_unlock(&client->lock);
 	streaming_kafka_wake(client);
-}
-
-void
-streaming_kafka_ask_begin(StreamingKafka *client)
-{
-	pthread_mutex_lock(&client->handle->lock);
-	client->handle->asking++;
-	pthread_mutex_unlock(&client->handle->lock);
-}
-
-void
-streaming_kafka_ask_end(StreamingKafka *client)
-{
-	pthread_mutex_lock(&client->handle->lock);
-	client->handle->asking--;
-	pthread_mutex_unlock(&client->handle->lock);
-}
-
-/* ------------------------------------------------------------------------
- * Secrets
- * ------------------------------------------------------------------------ */
-
-/* Copies the values of options that are secrets; false: out of memory. */
-static bool
-keep_secrets(Handle *handle, List *options)
-{
-	ListCell   *lc;
-
-	handle->secrets = calloc(Max(list_length(options), 1), sizeof(char *));
-	if (handle->secrets == NULL)
-		return false;
-	foreach(lc, options)
-	{
-		DefElem    *option = lfirst_node(DefElem, lc);
-
-		if (!streaming_kafka_is_secret(option->defname))
-			continue;
-		handle->secrets[handle->nsecrets] = strdup(defGetString(option));
-		if (handle->secrets[handle->nsecrets] == NULL)
-			return false;
-		handle->nsecrets++;
-	}
-	return true;
-}
-
-static void
-free_secrets(Handle *handle)
-{
-	for (int i = 0; handle->secrets && i < handle->nsecrets; i++)
-	{
-		explicit_bzero(handle->secrets[i], strlen(handle->secrets[i]));
-		free(handle->secrets[i]);
-	}
-	free(handle->secrets);
-}
-
-/* Puts stars in the place of what text has of a secret. */
-static void
-hide_secrets(const Handle *handle, char *text)
-{
-	for (int i = 0; i < handle->nsecrets; i++)
-	{
-		for (char *at = text; strlen(at) >= SECRET_RUN; at++)
-		{
-			char		run[SECRET_RUN + 1];
-			size_t		longest = 0;
-
-			strlcpy(run, at, sizeof(run));
-			for (char *from = strstr(handle->secrets[i], run); from; from = strstr(from + 1, run))
-			{
-				size_t		length = SECRET_RUN;
-
-				while (at[length] != '\0' && at[length] == from[length])
-					length++;
-				longest = Max(longest, length);
-			}
-			memset(at, '*', longest);
-		}
-	}
 }
 
 /* ------------------------------------------------------------------------
@@ -688,7 +229,7 @@ static void
 set_trouble(StreamingKafka *client, const char *text, bool transport)
 {
 	strlcpy(client->trouble, text, STREAMING_KAFKA_TEXT);
-	hide_secrets(client->handle, client->trouble);
+	streaming_kafka_hide_secrets(client->handle, client->trouble);
 	client->transport = transport;
 
 	pthread_mutex_lock(&client->lock);
@@ -964,17 +505,12 @@ streaming_kafka_on_close(StreamingKafka *client,
 void
 streaming_kafka_close(StreamingKafka *client)
 {
-	Handle	   *handle = client->handle;
+	StreamingKafkaHandle	   *handle = client->handle;
 	struct timespec deadline;
 	bool		destroyed;
 
 	dlist_delete(&client->node);
-	pthread_mutex_lock(&handle->lock);
-	dlist_delete(&client->handle_node);
-	pthread_mutex_unlock(&handle->lock);
-	if (handle->told == client)
-		tell(handle, dlist_is_empty(&handle->clients) ? NULL :
-			 dlist_head_element(StreamingKafka, handle_node, &handle->clients));
+	streaming_kafka_handle_remove(handle, client);
 	if (handle->made_of != NULL && client->release != NULL)
 	{
 		client->release(client->release_argument);
@@ -1023,7 +559,7 @@ reap(StreamingKafka *client)
 
 	if (client->release != NULL)
 		client->release(client->release_argument);
-	drop_handle(client->handle);
+	streaming_kafka_handle_drop(client->handle);
 
 	pthread_mutex_lock(&reapers_lock);
 	reapers--;
