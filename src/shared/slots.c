@@ -285,19 +285,6 @@ streaming_database_changes(void)
 	return changes;
 }
 
-bool
-streaming_database_is_full(void)
-{
-	StreamingDatabaseSlot *database;
-	bool		full;
-
-	LWLockAcquire(streaming_slots->lock, LW_SHARED);
-	database = streaming_database_slot(MyDatabaseId, false);
-	full = database && database->full;
-	LWLockRelease(streaming_slots->lock);
-	return full;
-}
-
 /* ---- Workers: the starter's side ---- */
 
 BackgroundWorkerHandle *
@@ -478,16 +465,16 @@ streaming_worker_make_room(Oid owner)
 const char *
 streaming_ingest_trouble(Oid stream)
 {
+	StreamingDatabaseSlot *database;
+	Oid			server = GetForeignServerIdByRelId(stream);
+	Oid			owner = streaming_relation_owner(stream, true);
 	bool		attended = false;
-	Oid			server;
-	Oid			owner;
+	bool		full;
 
-	if (!streaming_database_is_full())
-		return NULL;
-	server = GetForeignServerIdByRelId(stream);
-	owner = streaming_relation_owner(stream, true);
 	LWLockAcquire(streaming_slots->lock, LW_SHARED);
-	for (int i = 0; i < streaming_slots->nworkers; i++)
+	database = streaming_database_slot(MyDatabaseId, false);
+	full = database && database->full;
+	for (int i = 0; i < streaming_slots->nworkers && full; i++)
 	{
 		StreamingWorkerSlot *slot = &streaming_worker_slots[i];
 
@@ -496,7 +483,7 @@ streaming_ingest_trouble(Oid stream)
 			(slot->stream == stream || (slot->server == server && slot->owner == owner));
 	}
 	LWLockRelease(streaming_slots->lock);
-	return attended ? NULL : STREAMING_FULL_MESSAGE;
+	return full && !attended ? STREAMING_FULL_MESSAGE : NULL;
 }
 
 bool

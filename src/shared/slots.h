@@ -185,9 +185,6 @@ extern void streaming_wake_ingest(Oid stream);
  */
 extern uint64 streaming_database_changes(void);
 
-/* Has the server no room for a worker that this database wants? */
-extern bool streaming_database_is_full(void);
-
 /* For a signal handler: sets the latch of this database's coordinator. */
 extern void streaming_wake_coordinator_now(void);
 

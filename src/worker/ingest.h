@@ -129,7 +129,7 @@ extern bool streaming_ingest_separate(StreamingStreamShared *shared);
 /* There is no room for that after all.  False: it was not to have one. */
 extern bool streaming_ingest_rejoin(Oid stream);
 
-/* In ingest_show.c: what people see of a stream. */
+/* In ingest_show.c: what people see of a stream that is read; if it is not, nothing. */
 extern void streaming_ingest_show(StreamingIngest *ingest);
 extern void streaming_ingest_show_rejects(StreamingIngest *ingest);
 extern void streaming_ingest_warn_of_absent(StreamingIngest *ingest);

@@ -105,11 +105,16 @@ is_past(StreamingIngest *ingest, const StreamingPositions *end)
 void
 streaming_ingest_show(StreamingIngest *ingest)
 {
-	const char *error = ingest->source->routine->last_error(ingest->source);
+	const char *error;
 	StreamingPositions end;
 	int			unheard = 0;
 	bool		wake;
+	MemoryContext old;
 
+	if (ingest->writer == NULL)
+		return;
+	old = MemoryContextSwitchTo(ingest->context);
+	error = ingest->source->routine->last_error(ingest->source);
 	ingest->stats_at = streaming_now();
 	ingest->show_at = STREAMING_TIME_NEVER;
 	streaming_positions_init(&end);
@@ -142,6 +147,7 @@ streaming_ingest_show(StreamingIngest *ingest)
 	}
 	LWLockRelease(ingest->shared->lock);
 	pfree(end.pos);
+	MemoryContextSwitchTo(old);
 	if (wake)
 		streaming_stream_wake_readers(ingest->shared);
 }

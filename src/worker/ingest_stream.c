@@ -337,6 +337,8 @@ streaming_ingest_look(StreamingIngest *ingest)
 	StreamingTime now = streaming_now();
 	bool		told;
 
+	if (ingest->ready)
+		return;
 	if (ingest->context == NULL && ingest->failures > 0)
 	{
 		/* a view may have been reset */

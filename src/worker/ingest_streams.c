@@ -16,7 +16,8 @@
 #include "shared/slots.h"
 #include "worker/ingest.h"
 
-#define ALONE_TIME		60000	/* ms that a stream has a worker of its own, at least */
+#define ALONE_TIME		60000	/* ms that a stream has a worker of its own, at least, or has
+								 * none, as there is no room for one */
 
 Oid
 streaming_ingest_server(Oid stream, StreamingTime *until)
@@ -65,10 +66,12 @@ streaming_ingest_streams(Oid server, Oid owner, StreamingTime *until)
 bool
 streaming_ingest_separate(StreamingStreamShared *shared)
 {
-	if (streaming_database_is_full())
+	if (pg_atomic_read_u64(&shared->together_until) > streaming_now())
 		return false;
+	/* so that a next failure puts it off */
 	pg_atomic_write_u64(&shared->alone_until,
-						streaming_time_plus(streaming_now(), ALONE_TIME));
+						streaming_time_plus(streaming_now(),
+											(int64) ALONE_TIME + streaming_retry_max));
 	return true;
 }
 
@@ -77,5 +80,9 @@ streaming_ingest_rejoin(Oid stream)
 {
 	StreamingStreamShared *shared = streaming_stream_lookup(stream);
 
-	return shared && pg_atomic_exchange_u64(&shared->alone_until, 0) > 0;
+	if (shared == NULL || pg_atomic_exchange_u64(&shared->alone_until, 0) == 0)
+		return false;
+	pg_atomic_write_u64(&shared->together_until,
+						streaming_time_plus(streaming_now(), ALONE_TIME));
+	return true;
 }

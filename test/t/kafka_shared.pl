@@ -175,5 +175,21 @@ foreach my $round (10 .. 12)
 }
 same_as_batch($node, "v_$_", "SELECT k, count(*) AS n, sum(v) FROM s_$_ GROUP BY k") foreach qw(a b);
 
+# --- no room for another process --------------------------------------------
+
+# Two of PostgreSQL and the extension each, two that read, two that run queries.
+$node->safe_psql('postgres', q(ALTER FOREIGN TABLE s_stops OPTIONS (SET on_error 'stop')));
+$node->adjust_conf('postgresql.conf', 'max_worker_processes', '7');
+$node->restart;
+$sent{twin} = $sent{a};
+right('all are read after a restart', qw(a b twin stops altered));
+$kafka->produce($topic{stops}, 0, ['{"k": "no number"}']);
+ok(wait_for($node, q(SELECT last_error LIKE '%cannot be decoded%' FROM streaming.views WHERE view = 'v_stops'::regclass)),
+	'a stream stops for which there is no room elsewhere');
+produce(200, qw(a b altered));
+$sent{twin} = $sent{a};
+right('the others go on beside it', qw(a b twin altered));
+is(workers(), '2', 'in the processes there are');
+
 $node->stop;
 done_testing();
