@@ -52,7 +52,7 @@
  * hundred transactions in this process and in each view, not a thousand.  A record
  * that comes alone does not wait.
  */
-#define PACE_INTERVAL	3		/* ms */
+#define PACE_INTERVAL	4		/* ms */
 
 #define TAKE_RETRY		100		/* ms until a stream is taken up that another process has */
 #define REFUSED_RETRY	30000	/* likewise, that the server has no room for */
