@@ -128,6 +128,7 @@ OBJS = \
 	src/input/input_snapshot.o \
 	src/input/input_source.o \
 	src/kafka.o \
+	src/kafka_handle.o \
 	src/kafka_property.o \
 	src/push/follow.o \
 	src/push/follow_tables.o \
@@ -220,7 +221,10 @@ OBJS = \
 	src/worker/delivery_worker.o \
 	src/worker/drain.o \
 	src/worker/ingest_release.o \
+	src/worker/ingest_show.o \
 	src/worker/ingest_start.o \
+	src/worker/ingest_stream.o \
+	src/worker/ingest_streams.o \
 	src/worker/ingest_worker.o \
 	src/worker/launcher.o \
 	src/worker/query_worker.o \

@@ -97,7 +97,7 @@ define_worker_settings(void)
 {
 	DefineCustomIntVariable("streaming.query_workers",
 							"Processes in each database that run continuous views.",
-							"Views are spread over them. Each takes a slot of max_worker_processes, as does each stream that is read, each database and the launcher.",
+							"Views are spread over them. Each takes a slot of max_worker_processes, as do the streams that are read, each database and the launcher.",
 							&streaming_query_workers,
 							2, 1, 1000,
 							PGC_SIGHUP, 0,

@@ -7,7 +7,8 @@
  *
  *		calls		one for each streaming_kafka_call or _start under way
  *		reaper		made by streaming_kafka_close: waits for the calls,
- *					destroys the handle, and frees the client if nobody waits
+ *					lets go of the handle (kafka_handle.c), and frees the client if
+ *					nobody waits
  *
  *		open ──▶ closing ──▶ destroyed        (nobody waits any longer:
  *					   └───▶ abandoned ──▶     the reaper frees it)
@@ -22,16 +23,10 @@
 #include "postgres.h"
 
 #include <fcntl.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "commands/defrem.h"
-#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/ipc.h"
@@ -40,15 +35,7 @@
 
 #include "streaming.h"
 
-#include "kafka.h"
-
-#define LOG_LINES	16			/* kept between two calls of serve */
-
-/*
- * Bytes of a secret in a row that librdkafka's texts may not have.  Fewer may
- * be any word, and to hide that would tell it.
- */
-#define SECRET_RUN	8
+#include "kafka_internal.h"
 
 /*
  * How long (ms) a close waits for the client's end: not long, since librdkafka
@@ -58,45 +45,7 @@
 #define BUSY_CLOSE_WAIT 300
 #define BUSY_REAPERS 2
 
-/* ApiKey of the request in Kafka's protocol */
-#define METADATA_REQUEST	3
-
 #define EXIT_WAIT	1000		/* ms, for all clients together */
-
-struct StreamingKafka
-{
-	/* immutable once open */
-	rd_kafka_t *rk;
-	int			pipe[2];		/* read end, write end; both non-blocking */
-	char	  **secrets;		/* values of options */
-	int			nsecrets;
-
-	pthread_mutex_t lock;
-	pthread_cond_t changed;		/* anything below has changed */
-	int			calls;			/* lock: threads of calls under way */
-	bool		closing;		/* lock */
-	bool		destroyed;		/* lock */
-	bool		abandoned;		/* lock */
-	uint64		trouble_number; /* lock */
-	bool		troubled;		/* lock */
-	int			asking;			/* lock: threads that ask about topics */
-	uint64		surprises;		/* lock */
-
-	/* the backend's thread only, and at the end the reaper */
-	void		(*release) (void *argument);
-	void	   *release_argument;
-
-	/* the backend's thread only */
-	dlist_node	node;			/* in open_clients */
-	char		trouble[STREAMING_KAFKA_TEXT];
-	bool		transport;		/* trouble is the text of a lost connection */
-	struct
-	{
-		int			level;
-		char		text[STREAMING_KAFKA_TEXT];
-	}			lines[LOG_LINES];
-	int			nlines;
-};
 
 static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
 
@@ -104,25 +53,7 @@ static dlist_head open_clients = DLIST_STATIC_INIT(open_clients);
 static pthread_mutex_t reapers_lock = PTHREAD_MUTEX_INITIALIZER;
 static int	reapers = 0;
 
-/* called by librdkafka inside streaming_kafka_serve */
-static void log_callback(const rd_kafka_t *rk, int level, const char *facility,
-						 const char *text);
-static void error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque);
-
-static rd_kafka_t *new_handle(StreamingKafka *client, rd_kafka_type_t type,
-							  rd_kafka_conf_t *conf, char *text, size_t size);
-
-/* called by librdkafka in its threads */
-static rd_kafka_resp_err_t new_interceptor(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
-										   void *opaque, char *text, size_t size);
-static rd_kafka_resp_err_t request_interceptor(rd_kafka_t *rk, int socket, const char *broker,
-											   int32_t broker_id, int16_t key, int16_t version,
-											   int32_t correlation, size_t size, void *opaque);
-
-/* secrets */
-static bool keep_secrets(StreamingKafka *client, List *options);
-static void free_secrets(StreamingKafka *client);
-static void hide_secrets(const StreamingKafka *client, char *text);
+static StreamingKafka *open_client(StreamingKafkaHandle *handle, const char *topic);
 static void set_trouble(StreamingKafka *client, const char *text, bool transport);
 
 /* threads */
@@ -144,33 +75,56 @@ StreamingKafka *
 streaming_kafka_open(rd_kafka_type_t type, List *options,
 					 const StreamingKafkaSetting *settings)
 {
+	return open_client(streaming_kafka_handle_open(type, options, settings, NULL), NULL);
+}
+
+StreamingKafka *
+streaming_kafka_join(List *options, const StreamingKafkaSetting *settings, const char *topic)
+{
+	char	   *made_of = streaming_kafka_describe(options, settings);
+	StreamingKafkaHandle	   *handle = streaming_kafka_handle_find(made_of, topic);
+
+	if (handle == NULL)
+		handle = streaming_kafka_handle_open(RD_KAFKA_CONSUMER, options, settings, made_of);
+	explicit_bzero(made_of, strlen(made_of));
+	pfree(made_of);
+	return open_client(handle, topic);
+}
+
+bool
+streaming_kafka_is_shared(StreamingKafka *client)
+{
+	/* only we change the list */
+	return dlist_has_next(&client->handle->clients,
+						  dlist_head_node(&client->handle->clients));
+}
+
+/* A client of handle, which counts it already. */
+static StreamingKafka *
+open_client(StreamingKafkaHandle *handle, const char *topic)
+{
 	static bool exit_registered = false;
-	StreamingKafka *client;
-	rd_kafka_conf_t *conf;
-	rd_kafka_queue_t *main_queue;
+	StreamingKafka *client = calloc(1, sizeof(StreamingKafka));
 	pthread_condattr_t attributes;
-	sigset_t	all;
-	sigset_t	before;
-	char		text[STREAMING_KAFKA_TEXT];
 
 	if (!exit_registered)
 	{
 		on_proc_exit(close_at_exit, (Datum) 0);
 		exit_registered = true;
 	}
-	conf = streaming_kafka_conf(options, settings);
-
-	client = calloc(1, sizeof(StreamingKafka));
-	if (client == NULL || !keep_secrets(client, options) || !make_pipe(client->pipe))
+	if (client != NULL && topic != NULL)
+		client->topic = strdup(topic);
+	if (client == NULL || (topic != NULL && client->topic == NULL) || !make_pipe(client->pipe))
 	{
 		if (client != NULL)
-			free_secrets(client);
+			free(client->topic);
 		free(client);
-		rd_kafka_conf_destroy(conf);
+		streaming_kafka_handle_drop(handle);
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not create a Kafka client: %m")));
 	}
+	client->handle = handle;
 	pthread_mutex_init(&client->lock, NULL);
 	pthread_condattr_init(&attributes);
 #ifndef __APPLE__
@@ -179,80 +133,21 @@ streaming_kafka_open(rd_kafka_type_t type, List *options,
 	pthread_cond_init(&client->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
 
-	(void) rd_kafka_conf_set(conf, "log.queue", "true", text, sizeof(text));
-	rd_kafka_conf_set_log_cb(conf, log_callback);
-	rd_kafka_conf_set_error_cb(conf, error_callback);
-	rd_kafka_conf_set_opaque(conf, client);
-
-	/* librdkafka's threads inherit the mask */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	client->rk = new_handle(client, type, conf, text, sizeof(text));
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-
-	if (client->rk == NULL)
-	{
-		hide_secrets(client, text);
-		free_client(client);
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
-				 errmsg("could not create a Kafka client: %s", text),
-				 errhint("Check the options of the server and of the user mapping.")));
-	}
-
-	rd_kafka_set_log_queue(client->rk, NULL);	/* to the main queue */
-	main_queue = rd_kafka_queue_get_main(client->rk);
-	streaming_kafka_watch_queue(client, main_queue);
-	rd_kafka_queue_destroy(main_queue); /* our reference, not the queue */
-
+	streaming_kafka_handle_add(handle, client);
 	dlist_push_tail(&open_clients, &client->node);
 	return client;
-}
-
-/*
- * As rd_kafka_new, but takes conf in any case.  An rd_kafka_new that fails frees the
- * interceptors in conf, and so would we with conf, which is therefore left as it
- * is.  Not every time: once it has failed, a trial without them goes first.
- */
-static rd_kafka_t *
-new_handle(StreamingKafka *client, rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text,
-		   size_t size)
-{
-	static bool wary = false;
-	rd_kafka_t *rk;
-
-	if (type != RD_KAFKA_CONSUMER || wary)
-	{
-		rd_kafka_conf_t *plain = type == RD_KAFKA_CONSUMER ? rd_kafka_conf_dup(conf) : conf;
-
-		rk = rd_kafka_new(type, plain, text, size);
-		if (rk == NULL)
-			rd_kafka_conf_destroy(plain);
-		if (type != RD_KAFKA_CONSUMER)
-			return rk;
-		if (rk == NULL)
-		{
-			rd_kafka_conf_destroy(conf);
-			return NULL;
-		}
-		rd_kafka_destroy(rk);
-	}
-	(void) rd_kafka_conf_interceptor_add_on_new(conf, "streaming", new_interceptor, client);
-	rk = rd_kafka_new(type, conf, text, size);
-	wary = rk == NULL;
-	return rk;
 }
 
 rd_kafka_t *
 streaming_kafka_handle(StreamingKafka *client)
 {
-	return client->rk;
+	return client->handle->rk;
 }
 
 char *
 streaming_kafka_property(StreamingKafka *client, const char *name)
 {
-	const rd_kafka_conf_t *conf = rd_kafka_conf(client->rk);
+	const rd_kafka_conf_t *conf = rd_kafka_conf(client->handle->rk);
 	size_t		size = 0;
 	char	   *value;
 
@@ -264,45 +159,10 @@ streaming_kafka_property(StreamingKafka *client, const char *name)
 	return value;
 }
 
+/* That all brokers are down says less than why one of them is. */
 void
-streaming_kafka_serve(StreamingKafka *client)
+streaming_kafka_take_error(StreamingKafka *client, int error, const char *reason)
 {
-	(void) rd_kafka_poll(client->rk, 0);
-
-	/* ereport looks for interrupts, so it may leave: forget the lines first */
-	if (unlikely(client->nlines > 0))
-	{
-		int			n = client->nlines;
-
-		client->nlines = 0;
-		for (int i = 0; i < n; i++)
-			ereport(client->lines[i].level <= 2 ? LOG : DEBUG1,
-					(errmsg_internal("librdkafka: %s", client->lines[i].text)));
-	}
-}
-
-static void
-log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-	StreamingKafka *client = rd_kafka_opaque(rk);
-
-	if (client->nlines == LOG_LINES)
-		return;
-	client->lines[client->nlines].level = level;
-	snprintf(client->lines[client->nlines].text, STREAMING_KAFKA_TEXT, "%s: %s",
-			 facility, text);
-	hide_secrets(client, client->lines[client->nlines].text);
-	client->nlines++;
-}
-
-/*
- * Everything that librdkafka tells here is trouble; it goes on trying by
- * itself.  That all brokers are down says less than why one of them is.
- */
-static void
-error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
-{
-	StreamingKafka *client = opaque;
 	char		text[STREAMING_KAFKA_TEXT];
 
 	switch (error)
@@ -328,29 +188,6 @@ error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
  * Surprises
  * ------------------------------------------------------------------------ */
 
-static rd_kafka_resp_err_t
-new_interceptor(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *text, size_t size)
-{
-	return rd_kafka_interceptor_add_on_request_sent(rk, "streaming", request_interceptor, opaque);
-}
-
-static rd_kafka_resp_err_t
-request_interceptor(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
-					int16_t key, int16_t version, int32_t correlation, size_t size, void *opaque)
-{
-	StreamingKafka *client = opaque;
-	bool		asked;
-
-	if (key != METADATA_REQUEST)
-		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	pthread_mutex_lock(&client->lock);
-	asked = client->asking > 0;
-	pthread_mutex_unlock(&client->lock);
-	if (!asked)
-		streaming_kafka_surprise(client);
-	return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
 uint64
 streaming_kafka_surprises(StreamingKafka *client)
 {
@@ -369,85 +206,6 @@ streaming_kafka_surprise(StreamingKafka *client)
 	client->surprises++;
 	pthread_mutex_unlock(&client->lock);
 	streaming_kafka_wake(client);
-}
-
-void
-streaming_kafka_ask_begin(StreamingKafka *client)
-{
-	pthread_mutex_lock(&client->lock);
-	client->asking++;
-	pthread_mutex_unlock(&client->lock);
-}
-
-void
-streaming_kafka_ask_end(StreamingKafka *client)
-{
-	pthread_mutex_lock(&client->lock);
-	client->asking--;
-	pthread_mutex_unlock(&client->lock);
-}
-
-/* ------------------------------------------------------------------------
- * Secrets
- * ------------------------------------------------------------------------ */
-
-/* Copies the values of options that are secrets; false: out of memory. */
-static bool
-keep_secrets(StreamingKafka *client, List *options)
-{
-	ListCell   *lc;
-
-	client->secrets = calloc(Max(list_length(options), 1), sizeof(char *));
-	if (client->secrets == NULL)
-		return false;
-	foreach(lc, options)
-	{
-		DefElem    *option = lfirst_node(DefElem, lc);
-
-		if (!streaming_kafka_is_secret(option->defname))
-			continue;
-		client->secrets[client->nsecrets] = strdup(defGetString(option));
-		if (client->secrets[client->nsecrets] == NULL)
-			return false;
-		client->nsecrets++;
-	}
-	return true;
-}
-
-static void
-free_secrets(StreamingKafka *client)
-{
-	for (int i = 0; i < client->nsecrets; i++)
-	{
-		explicit_bzero(client->secrets[i], strlen(client->secrets[i]));
-		free(client->secrets[i]);
-	}
-	free(client->secrets);
-}
-
-/* Puts stars in the place of what text has of a secret. */
-static void
-hide_secrets(const StreamingKafka *client, char *text)
-{
-	for (int i = 0; i < client->nsecrets; i++)
-	{
-		for (char *at = text; strlen(at) >= SECRET_RUN; at++)
-		{
-			char		run[SECRET_RUN + 1];
-			size_t		longest = 0;
-
-			strlcpy(run, at, sizeof(run));
-			for (char *from = strstr(client->secrets[i], run); from; from = strstr(from + 1, run))
-			{
-				size_t		length = SECRET_RUN;
-
-				while (at[length] != '\0' && at[length] == from[length])
-					length++;
-				longest = Max(longest, length);
-			}
-			memset(at, '*', longest);
-		}
-	}
 }
 
 /* ------------------------------------------------------------------------
@@ -471,7 +229,7 @@ static void
 set_trouble(StreamingKafka *client, const char *text, bool transport)
 {
 	strlcpy(client->trouble, text, STREAMING_KAFKA_TEXT);
-	hide_secrets(client, client->trouble);
+	streaming_kafka_hide_secrets(client->handle, client->trouble);
 	client->transport = transport;
 
 	pthread_mutex_lock(&client->lock);
@@ -747,10 +505,17 @@ streaming_kafka_on_close(StreamingKafka *client,
 void
 streaming_kafka_close(StreamingKafka *client)
 {
+	StreamingKafkaHandle	   *handle = client->handle;
 	struct timespec deadline;
 	bool		destroyed;
 
 	dlist_delete(&client->node);
+	streaming_kafka_handle_remove(handle, client);
+	if (handle->made_of != NULL && client->release != NULL)
+	{
+		client->release(client->release_argument);
+		client->release = NULL;
+	}
 
 	pthread_mutex_lock(&client->lock);
 	client->closing = true;
@@ -794,11 +559,7 @@ reap(StreamingKafka *client)
 
 	if (client->release != NULL)
 		client->release(client->release_argument);
-	rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-#ifdef __GLIBC__
-	/* the queue lay in the arenas of threads that have gone; a worker stays */
-	malloc_trim(0);
-#endif
+	streaming_kafka_handle_drop(client->handle);
 
 	pthread_mutex_lock(&reapers_lock);
 	reapers--;
@@ -850,7 +611,7 @@ free_client(StreamingKafka *client)
 	close(client->pipe[1]);
 	pthread_cond_destroy(&client->changed);
 	pthread_mutex_destroy(&client->lock);
-	free_secrets(client);
+	free(client->topic);
 	free(client);
 }
 

@@ -83,10 +83,24 @@ extern StreamingKafka *streaming_kafka_open(rd_kafka_type_t type, List *options,
 											const StreamingKafkaSetting *settings);
 
 /*
+ * As streaming_kafka_open, of a consumer of topic.  Clients of a process that are made
+ * from the same options and settings, each for another topic, have one handle of
+ * librdkafka together: its threads, its connections, its fetches.  All else each has
+ * for itself; trouble with a connection is told to all.
+ */
+extern StreamingKafka *streaming_kafka_join(List *options,
+											const StreamingKafkaSetting *settings,
+											const char *topic);
+
+/* Has the client its handle together with others, at present? */
+extern bool streaming_kafka_is_shared(StreamingKafka *client);
+
+/*
  * Says how the client's user gives back to librdkafka what was got from it
  * (messages, queues, topics) when the client closes: by release(argument), run
- * once, after the last call has ended, in any thread, so with nothing of
- * PostgreSQL.
+ * once, in any thread, so with nothing of PostgreSQL.  It runs after the last call
+ * has ended or, if the client has joined others, before close returns, so that the
+ * next one can have the topic; calls may then be under way.
  */
 extern void streaming_kafka_on_close(StreamingKafka *client,
 									 void (*release) (void *argument), void *argument);

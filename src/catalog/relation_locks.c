@@ -33,6 +33,12 @@ try_lock(List *relids, LOCKMODE mode)
 	return InvalidOid;
 }
 
+bool
+streaming_try_lock_relations(List *relids, LOCKMODE mode)
+{
+	return !OidIsValid(try_lock(relids, mode));
+}
+
 /*
  * The one that was waited for is kept until the next try is over: a lock that is
  * wanted beside a stronger one we hold is not to be had by trying while somebody

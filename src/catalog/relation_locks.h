@@ -21,6 +21,9 @@
  */
 extern void streaming_lock_relations(List *relids, LOCKMODE mode);
 
+/* The same without waiting; false: they are not to be had now, and none is locked. */
+extern bool streaming_try_lock_relations(List *relids, LOCKMODE mode);
+
 /*
  * What a batch of a view reads and writes, for the above: the view first, its
  * parts, streams, and all that its query names.  Takes no lock.

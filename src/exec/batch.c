@@ -904,8 +904,8 @@ run_as_owner(StreamingViewState *state, bool input, StreamingBatchResult *result
 	streaming_run_as_end(&saved);
 }
 
-static void
-begin_block(void)
+void
+streaming_batch_begin(void)
 {
 	StartTransactionCommand();
 	BeginTransactionBlock();
@@ -913,11 +913,29 @@ begin_block(void)
 	StartTransactionCommand();
 }
 
-static void
-end_block(void)
+double
+streaming_batch_commit(void)
 {
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
 	EndTransactionBlock(false);
 	CommitTransactionCommand();
+	streaming_stop_point("batch_committed");
+	return since_ms(start);
+}
+
+bool
+streaming_view_may_share(StreamingViewState *state)
+{
+	if (!state->valid || state->program == NULL || state->sink || state->planned)
+		return false;
+	for (int i = 0; i < state->program->ninputs; i++)
+	{
+		if (!streaming_input_is_short(state->inputs[i]))
+			return false;
+	}
+	return true;
 }
 
 /* Rows a second of a view that catches up; 0: no limit. */
@@ -1042,34 +1060,35 @@ lock_partitions(StreamingViewState *state)
 }
 
 bool
-streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResult *result)
+streaming_batch_run(StreamingViewState *state, bool drained, bool beside,
+					StreamingBatchResult *result)
 {
 	instr_time	start;
 	double		read_and_merge;
 	bool		input;
-	MemoryContext caller = CurrentMemoryContext;
+	List	   *locks = state->locks ? state->locks : list_make1_oid(state->view);
 
 	memset(result, 0, sizeof(*result));
 	INSTR_TIME_SET_CURRENT(start);
-	begin_block();
 	result->started_at = GetCurrentTransactionStartTimestamp();
-	streaming_lock_relations(state->locks ? state->locks : list_make1_oid(state->view),
-							 ShareUpdateExclusiveLock);
+	if (!beside)
+		streaming_lock_relations(locks, ShareUpdateExclusiveLock);
+	else if (!streaming_try_lock_relations(locks, ShareUpdateExclusiveLock))
+	{
+		result->held_back = true;
+		return false;
+	}
 	refresh_program(state);
 	if (!state->definition->enabled ||
 		(state->definition->trigger == STREAMING_TRIGGER_MANUAL && !drained))
 	{
 		result->more = true;
-		end_block();
-		MemoryContextSwitchTo(caller);
 		return false;
 	}
 	/* Whoever drains it may wait for what a view above is to take after it. */
 	if (!drained && waits_for_readers(state))
 	{
 		result->held_back = true;
-		end_block();
-		MemoryContextSwitchTo(caller);
 		return false;
 	}
 
@@ -1082,8 +1101,6 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 		new_watermark(state, false) == state->progress.watermark)
 	{
 		PopActiveSnapshot();
-		end_block();
-		MemoryContextSwitchTo(caller);
 		return false;
 	}
 	begin_empty_inputs(state);
@@ -1101,9 +1118,17 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 		streaming_planned_batch_delete(state->view);
 	PopActiveSnapshot();
 	streaming_stop_point("batch_written");
-	end_block();
-	streaming_stop_point("batch_committed");
-	MemoryContextSwitchTo(caller);
+	result->duration_ms = since_ms(start);
+	result->commit_ms = result->duration_ms - read_and_merge;
+	return true;
+}
+
+void
+streaming_batch_committed(StreamingViewState *state, StreamingBatchResult *result,
+						  double commit_ms)
+{
+	result->duration_ms += commit_ms;
+	result->commit_ms += commit_ms;
 	for (int i = 0; i < state->program->ninputs; i++)
 	{
 		if (state->has_input[i])
@@ -1112,9 +1137,6 @@ streaming_batch_run(StreamingViewState *state, bool drained, StreamingBatchResul
 	state->planned = NULL;
 	state->begins_again &= result->more;
 	state->closed = state->progress.watermark;
-	result->duration_ms = since_ms(start);
-	result->commit_ms = result->duration_ms - read_and_merge;
-	return true;
 }
 
 void

@@ -64,17 +64,30 @@ extern StreamingTime streaming_view_due(StreamingViewState *state);
 extern int64 streaming_view_pause(StreamingViewState *state, const StreamingBatchResult *result);
 
 /*
- * Runs one batch.  Must be called outside a transaction; runs its own and
- * commits it.  drained: somebody waits for it.  Returns false if there was
- * nothing to do, or, with more set in *result, if the view is not to run now,
- * though the caller does not know yet: it has been paused, or runs only when
- * it is drained; or with held_back.  On error it has thrown: the caller aborts the transaction,
- * then calls streaming_view_aborted; the state stays usable (retry with
- * back-off).
+ * A transaction for a batch, or for small batches of several views of one owner: begin
+ * outside a transaction; run for each view; commit; then committed for each, in any
+ * memory context.  On error the caller aborts the transaction, then calls
+ * streaming_view_aborted for each; the states stay usable (retry with back-off).
+ *
+ * run returns false if there was nothing to do, or, with more set in *result, if
+ * the view is not to run now, though the caller does not know yet: it has been paused,
+ * or runs only when it is drained; or with held_back.  drained: somebody waits for it.
+ * beside: others have run in the transaction, so no lock is waited for; also held_back.
  */
-extern bool streaming_batch_run(StreamingViewState *state, bool drained,
+extern void streaming_batch_begin(void);
+extern bool streaming_batch_run(StreamingViewState *state, bool drained, bool beside,
 								StreamingBatchResult *result);
+extern double streaming_batch_commit(void);	/* ms that it took */
+extern void streaming_batch_committed(StreamingViewState *state, StreamingBatchResult *result,
+									  double commit_ms);
 extern void streaming_view_aborted(StreamingViewState *state);
+
+/*
+ * Is the next batch, as far as shared memory tells, small, and may it share a transaction with
+ * others?  Not if a rollback does not take back what it does, or its input is locked
+ * in ways of its own.
+ */
+extern bool streaming_view_may_share(StreamingViewState *state);
 
 /*
  * After a batch: VACUUMs the tables of state from which much has been removed,

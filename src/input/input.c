@@ -236,6 +236,15 @@ streaming_input_is_urgent(StreamingInput *input)
 								  streaming_now(), since);
 }
 
+/* Without the lock: it is a guess. */
+bool
+streaming_input_is_short(StreamingInput *input)
+{
+	return input->stream->kind != STREAMING_SOURCE_PUSH &&
+		input->reader->mode == STREAMING_INPUT_BUFFER &&
+		input->shared->published_rows - input->reader->rows <= STREAMING_FEW_ROWS;
+}
+
 void
 streaming_input_prepare(StreamingInput *input)
 {

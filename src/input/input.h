@@ -86,6 +86,9 @@ extern TimestampTz streaming_input_event_time(StreamingInput *input, bool in_bat
  */
 extern bool streaming_input_is_urgent(StreamingInput *input);
 
+/* Is it in the buffer, and has few rows to take there (shared memory only)? */
+extern bool streaming_input_is_short(StreamingInput *input);
+
 /* Leaves the buffer.  Frees.  Must not ereport. */
 extern void streaming_input_close(StreamingInput *input);
 

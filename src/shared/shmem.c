@@ -130,6 +130,8 @@ layout_entries(void)
 		pg_atomic_init_u64(&shared->rejected_rows, 0);
 		pg_atomic_init_u64(&shared->rejected_since_row, 0);
 		pg_atomic_init_u64(&shared->push_waited_at, 0);
+		pg_atomic_init_u64(&shared->alone_until, 0);
+		pg_atomic_init_u64(&shared->together_until, 0);
 	}
 
 	memset(streaming_readers, 0, sizeof(StreamingViewReader) * reader_count());
@@ -227,6 +229,8 @@ make_entry(Oid stream, Oid owner, int share)
 	shared->users = 0;
 	shared->state = STREAMING_INGEST_NONE;
 	shared->ingest_latch = NULL;
+	pg_atomic_write_u64(&shared->alone_until, 0);
+	pg_atomic_write_u64(&shared->together_until, 0);
 	shared->incarnation = 0;
 	shared->doubted = false;
 	shared->place = 0;

@@ -108,7 +108,9 @@ typedef struct StreamingStreamShared
 								 * there is none (see source.h) */
 	bool		doubted;		/* it is to be asked for again */
 	uint32		place;			/* where it is read: StreamingStream.place */
-	Latch	   *ingest_latch;	/* NULL: no ingest worker */
+	Latch	   *ingest_latch;	/* of the ingest worker that has taken it up; NULL: none */
+	pg_atomic_uint64 alone_until;	/* StreamingTime: it has an ingest worker of its own */
+	pg_atomic_uint64 together_until;	/* there was no room for that: it is to have none */
 	bool		ingest_waits;	/* for room: wake it when a reader moves on */
 	StreamingTime full_since;		/* it has been waiting for room; 0: it has not */
 	uint64		head;			/* number of the segment that is written */

@@ -44,6 +44,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_database.h"
+#include "foreign/fdwapi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
@@ -93,8 +94,8 @@ static void slots_startup(void);
 static Size slots_size(void);
 
 /* Workers */
-static int	worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, Oid owner,
-						   int number);
+static int	worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, Oid server,
+						   Oid owner, int number);
 static bool serves_role(const StreamingWorkerSlot *slot);
 static int	count_workers(Oid owner);
 static void worker_free(StreamingWorkerSlot *slot);
@@ -255,23 +256,40 @@ streaming_wake_coordinator_now(void)
 }
 
 void
-streaming_wake_ingest(Oid dboid, Oid stream)
+streaming_wake_ingest(Oid stream)
 {
 	for (int i = 0; i < streaming_slots->nworkers; i++)
 	{
 		StreamingWorkerSlot *slot = &streaming_worker_slots[i];
 
-		if (slot->state == STREAMING_WORKER_RUNNING && slot->dboid == dboid &&
-			slot->type == STREAMING_INGEST && slot->stream == stream)
+		if (slot->state == STREAMING_WORKER_RUNNING && slot->dboid == MyDatabaseId &&
+			slot->type == STREAMING_INGEST &&
+			(!OidIsValid(stream) || !OidIsValid(slot->stream) || slot->stream == stream))
 			SetLatch(slot->latch);
 	}
+}
+
+uint64
+streaming_database_changes(void)
+{
+	StreamingDatabaseSlot *database;
+	uint64		changes = 0;
+
+	LWLockAcquire(streaming_slots->lock, LW_SHARED);
+	database = streaming_database_slot(MyDatabaseId, false);
+	if (database)
+		changes = database->changes;
+	LWLockRelease(streaming_slots->lock);
+	if (database == NULL)
+		proc_exit(0);
+	return changes;
 }
 
 /* ---- Workers: the starter's side ---- */
 
 BackgroundWorkerHandle *
-streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, Oid owner, int number,
-					   const char *name, int *index, uint32 *generation,
+streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, Oid server, Oid owner,
+					   int number, const char *name, int *index, uint32 *generation,
 					   const char **problem)
 {
 	static const struct
@@ -289,7 +307,7 @@ streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, Oid owne
 	WorkerExtra extra;
 
 	*problem = NULL;
-	*index = worker_reserve(type, dboid, stream, owner, number);
+	*index = worker_reserve(type, dboid, stream, server, owner, number);
 	if (*index < 0)
 		return NULL;
 	*generation = streaming_worker_slots[*index].generation;
@@ -320,7 +338,8 @@ streaming_worker_start(StreamingWorkerType type, Oid dboid, Oid stream, Oid owne
  * before it does.
  */
 static int
-worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, Oid owner, int number)
+worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, Oid server, Oid owner,
+			   int number)
 {
 	int			free_index = -1;
 	StreamingDatabaseSlot *database;
@@ -333,7 +352,8 @@ worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, Oid owner, int n
 		if (slot->state == STREAMING_WORKER_FREE)
 			free_index = i;
 		else if (slot->dboid == dboid && slot->type == type &&
-				 slot->stream == stream && slot->number == number)
+				 slot->stream == stream && slot->number == number &&
+				 slot->server == server && (!OidIsValid(server) || slot->owner == owner))
 		{
 			free_index = -1;
 			break;
@@ -351,6 +371,7 @@ worker_reserve(StreamingWorkerType type, Oid dboid, Oid stream, Oid owner, int n
 		slot->type = type;
 		slot->dboid = dboid;
 		slot->stream = stream;
+		slot->server = server;
 		slot->owner = owner;
 		slot->number = number;
 		slot->busy = false;
@@ -445,6 +466,8 @@ const char *
 streaming_ingest_trouble(Oid stream)
 {
 	StreamingDatabaseSlot *database;
+	Oid			server = GetForeignServerIdByRelId(stream);
+	Oid			owner = streaming_relation_owner(stream, true);
 	bool		attended = false;
 	bool		full;
 
@@ -456,7 +479,8 @@ streaming_ingest_trouble(Oid stream)
 		StreamingWorkerSlot *slot = &streaming_worker_slots[i];
 
 		attended |= slot->state != STREAMING_WORKER_FREE && slot->dboid == MyDatabaseId &&
-			slot->type == STREAMING_INGEST && slot->stream == stream;
+			slot->type == STREAMING_INGEST &&
+			(slot->stream == stream || (slot->server == server && slot->owner == owner));
 	}
 	LWLockRelease(streaming_slots->lock);
 	return full && !attended ? STREAMING_FULL_MESSAGE : NULL;
@@ -755,12 +779,8 @@ streaming_workers_notify_now(void)
 		}
 		streaming_wake_worker(dboid, STREAMING_COORDINATOR, 0);
 	}
-	for (int i = 0; i < streaming_slots->nworkers; i++)
-	{
-		/* An idle one would not see that its stream has been altered. */
-		if (streaming_worker_slots[i].type == STREAMING_INGEST)
-			streaming_wake_ingest(dboid, streaming_worker_slots[i].stream);
-	}
+	/* An idle one would not see that its stream has been altered. */
+	streaming_wake_ingest(InvalidOid);
 	streaming_wake_launcher();
 	LWLockRelease(streaming_slots->lock);
 	if (database == NULL)

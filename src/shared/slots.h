@@ -50,9 +50,10 @@ typedef struct StreamingWorkerSlot
 	/* fixed while the slot is not FREE */
 	StreamingWorkerType type;
 	Oid			dboid;
-	Oid			stream;			/* ingest and delivery worker */
+	Oid			stream;			/* ingest and delivery worker; Invalid: those of */
+	Oid			server;			/* this server and the owner (ingest worker) */
 	int			number;			/* query worker: 0 .. query_workers - 1 */
-	Oid			owner;			/* of the stream */
+	Oid			owner;			/* of the stream or streams */
 	/* fixed while the slot is RUNNING */
 	int			pid;
 	Latch	   *latch;
@@ -174,20 +175,29 @@ extern StreamingDatabaseSlot *streaming_database_slot(Oid dboid, bool create);
 extern void streaming_database_forget(Oid dboid);	/* slot and slots of views */
 extern void streaming_wake_launcher(void);
 extern void streaming_wake_worker(Oid dboid, StreamingWorkerType type, int number);
-extern void streaming_wake_ingest(Oid dboid, Oid stream);
+
+/* Wakes who may read a stream of this database; Invalid: any.  Caller holds the lock. */
+extern void streaming_wake_ingest(Oid stream);
+
+/*
+ * The number of changes of this database that workers were told of.  Exits if it has been
+ * given up: it has become a template, or refuses connections.
+ */
+extern uint64 streaming_database_changes(void);
 
 /* For a signal handler: sets the latch of this database's coordinator. */
 extern void streaming_wake_coordinator_now(void);
 
 /*
  * Reserves a slot and registers a background worker for it.  number: of a
- * query worker; stream and owner: of an ingest or delivery worker.  *index and *generation name the
- * reservation.  Returns NULL and sets *problem to a message (constant) if
+ * query worker; stream, or server, and owner: of an ingest or delivery worker.  *index
+ * and *generation name the reservation.  Returns NULL and sets *problem to a message (constant) if
  * there is no room, or to NULL if the worker is not to be started now (the
  * database is barred, the former one has not left yet).
  */
 extern BackgroundWorkerHandle *streaming_worker_start(StreamingWorkerType type, Oid dboid,
-													  Oid stream, Oid owner, int number,
+													  Oid stream, Oid server, Oid owner,
+													  int number,
 													  const char *name,
 													  int *index, uint32 *generation,
 													  const char **problem);
@@ -256,7 +266,8 @@ extern int	streaming_view_slot_make(Oid dboid, Oid view);
 /*
  * The calling worker is about to run a batch of view, of that generation of its
  * definition, or to open it (streaming_worker_begin).  Returns false if it may
- * not: it does not hold the view any more, or is to let go of it.
+ * not: it does not hold the view any more, or is to let go of it; or, if it has begun
+ * something before that has not ended, it has been told to give that up.
  */
 extern bool streaming_view_slot_begin(int index, Oid view, int64 generation);
 

@@ -94,7 +94,8 @@ streaming_view_slot_begin(int index, Oid view, int64 generation)
 	bool		may;
 
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
-	may = slot->dboid == MyDatabaseId && slot->view == view &&
+	may = !(streaming_my_worker->busy && streaming_my_worker->cancelled_at != 0) &&
+		slot->dboid == MyDatabaseId && slot->view == view &&
 		slot->holder == streaming_my_worker_index() && slot->worker == streaming_my_worker->number;
 	if (may)
 		streaming_worker_begin(index, generation);

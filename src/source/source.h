@@ -155,6 +155,9 @@ typedef struct StreamingSourceRoutine
 	 */
 	int			(*wait_fd) (StreamingSource *source);
 
+	/* It does so, too, for what a poll has not delivered. */
+	bool		fd_tells_rest;
+
 	/*
 	 * The last known ends of the partitions without asking anybody, for lag;
 	 * partitions not known are absent, an end not known is -1.

@@ -156,7 +156,7 @@ static char *kafka_headers_json(const StreamingRecord *record);
 static void kafka_close(StreamingSource *source);
 
 /* opening and closing */
-static StreamingKafka *open_client(StreamingStream *stream, int memory, bool follows);
+static StreamingKafka *open_client(StreamingStream *stream, int memory, StreamingReadMode mode);
 static void close_callback(void *argument);
 static void release_consumer(void *argument);
 
@@ -195,6 +195,7 @@ const StreamingSourceRoutine streaming_source_kafka = {
 	.seek = kafka_seek,
 	.poll = kafka_poll,
 	.wait_fd = kafka_wait_fd,
+	.fd_tells_rest = true,
 	.known_end = kafka_known_end,
 	.last_error = kafka_last_error,
 	.close = kafka_close
@@ -226,7 +227,7 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
 	kafka->callback.arg = kafka;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &kafka->callback);
 
-	kafka->client = open_client(stream, streaming_source_memory, mode == STREAMING_READ_FOLLOW);
+	kafka->client = open_client(stream, streaming_source_memory, mode);
 	kafka->nudging = !streaming_kafka_is_property("fetch.queue.backoff.ms");
 	/* the messages of a poll tell the size of the others roughly */
 	kafka->full_messages = size_property(kafka, "queued.min.messages") / 2;
@@ -257,7 +258,7 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
  * smaller than the overhead meet the second limit first.
  */
 static StreamingKafka *
-open_client(StreamingStream *stream, int memory, bool follows)
+open_client(StreamingStream *stream, int memory, StreamingReadMode mode)
 {
 	int			half = Max(memory / 2, 1024);	/* kB */
 	char		retry_max[16];
@@ -282,7 +283,7 @@ open_client(StreamingStream *stream, int memory, bool follows)
 		{"enable.auto.offset.store", "false", true},
 		{"enable.partition.eof", "true", true},
 		/* only to tell it offsets: nobody joins it */
-		{follows && stream->group_id ? "group.id" : NULL, stream->group_id, true},
+		{mode == STREAMING_READ_FOLLOW && stream->group_id ? "group.id" : NULL, stream->group_id, true},
 		{NULL}
 	};
 
@@ -291,6 +292,8 @@ open_client(StreamingStream *stream, int memory, bool follows)
 			 (int) Min((int64) half * 1024 / MESSAGE_OVERHEAD, 1000000));
 	snprintf(retry_max, sizeof(retry_max), "%d",
 			 Max(Min(streaming_retry_max, RETRY_MAX), 100));
+	if (mode == STREAMING_READ_FOLLOW && stream->group_id == NULL)
+		return streaming_kafka_join(stream->client_options, settings, stream->topic);
 	return streaming_kafka_open(RD_KAFKA_CONSUMER, stream->client_options, settings);
 }
 
@@ -364,19 +367,24 @@ static bool
 verify(KafkaSource *kafka, bool delivers)
 {
 	uint64		surprises = streaming_kafka_surprises(kafka->client);
+	bool		surprised = surprises != kafka->surprises;
 	uint64		rounds = kafka->watch == NULL ? 0 :
-		streaming_kafka_watch_rounds(kafka->client, kafka->watch, kafka->unverified || delivers);
+		streaming_kafka_watch_rounds(kafka->client, kafka->watch,
+									 kafka->unverified || surprised || delivers);
 	MemoryContext old;
 	bool		answered;
 
 	if (kafka->incarnation == 0 || kafka->mode == STREAMING_READ_BATCH)
 		return true;
 	kafka->unverified |= delivers;
-	if (surprises == kafka->surprises && (!kafka->unverified || rounds == kafka->rounds))
+	/* most surprises of a handle that is shared are other topics' */
+	if (surprised && !delivers && streaming_kafka_is_shared(kafka->client))
+		surprised = rounds != kafka->rounds;
+	if (!surprised && (!kafka->unverified || rounds == kafka->rounds))
 		return true;
 	old = MemoryContextSwitchTo(kafka->context);
 	if (kafka->verifier == NULL)
-		kafka->verifier = open_client(kafka->base.stream, 0, false);
+		kafka->verifier = open_client(kafka->base.stream, 0, kafka->mode);
 	answered = streaming_topic_verify(kafka->verifier, kafka->base.stream, VERIFY_WAIT,
 									  kafka->mode == STREAMING_READ_FOLLOW,
 									  kafka->incarnation, &kafka->marks);

@@ -7,8 +7,8 @@
  * that they have changed; from them follow the slots of the views (slots.h)
  * and the workers that there should be:
  *
- *	- an ingest worker for each Kafka or directory stream that an enabled view
- *	  reads
+ *	- an ingest worker for the Kafka streams of each server and owner, and one for
+ *	  each other stream, of those that an enabled view reads (ingest_streams.c)
  *	- a delivery worker for each stream that has messages in the outbox, until it
  *	  ends for lack of them
  *	- query workers 0 .. n - 1, n the smaller of streaming.query_workers and
@@ -34,6 +34,7 @@
 
 #include "access/xact.h"
 #include "commands/dbcommands.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -54,7 +55,9 @@
 #include "sink/outbox_table.h"
 #include "shared/sink_slots.h"
 #include "push/source_push.h"
+#include "shared/notify.h"
 #include "worker/crew.h"
+#include "worker/ingest.h"
 #include "shared/slots.h"
 #include "worker/worker.h"
 
@@ -70,8 +73,9 @@
 typedef struct Child
 {
 	StreamingWorkerType type;
-	Oid			stream;			/* ingest, delivery */
-	Oid			owner;			/* likewise, its owner */
+	Oid			stream;			/* ingest, delivery; Invalid: the streams of */
+	Oid			server;			/* this one (ingest), and of the same owner */
+	Oid			owner;			/* of the stream or streams */
 	int			number;			/* query */
 	char		name[NAMEDATALEN * 2];	/* for ps */
 	bool		wanted;
@@ -89,17 +93,19 @@ static List *children = NIL;	/* of Child *, in TopMemoryContext */
 static int	enabled_views = 0;
 static int	extra_workers = 0;	/* beyond streaming.query_workers */
 static StreamingTime extra_until = 0;	/* they stay */
+static StreamingTime alone_until = STREAMING_TIME_NEVER;	/* some stream has an ingest
+														 * worker of its own */
 static StreamingTime restore_due = 0;	/* the catalogs are to be read again; 0: not */
 static bool complained = false; /* about a server that is full */
 static char database_name[NAMEDATALEN];
 static MemoryContext loop_context;
 
-static uint64 count_changes(void);
 static bool read_catalogs(uint64 *changes);
 static void want_deliveries(void);
 static int	query_workers_wanted(void);
 static void want_query_workers(void);
-static void want_child(StreamingWorkerType type, Oid stream, int number);
+static void want_ingest(Oid stream);
+static void want_child(StreamingWorkerType type, Oid stream, Oid server, int number);
 static void update_view_slots(List *views);
 static List *superusers(List *views);
 static bool has_share(Oid owner);
@@ -150,6 +156,13 @@ streaming_coordinator_main(Datum arg)
 			timeout = trim_timeout;
 		if (restore_due > 0)
 			timeout = Min(timeout < 0 ? LOCKED_DELAY : timeout, LOCKED_DELAY);
+		if (alone_until != STREAMING_TIME_NEVER)
+		{
+			long		ms = (long) Min(streaming_ms_until(streaming_now(), alone_until),
+										PG_INT32_MAX);
+
+			timeout = timeout < 0 ? ms : Min(timeout, ms);
+		}
 
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
@@ -162,30 +175,10 @@ streaming_coordinator_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		reread |= count_changes() != changes ||
-			(restore_due > 0 && restore_due <= streaming_now());
+		reread |= streaming_database_changes() != changes ||
+			(restore_due > 0 && restore_due <= streaming_now()) || alone_until <= streaming_now();
 	}
 	proc_exit(0);
-}
-
-/*
- * The number of changes in this database.  Exits if the launcher has given it
- * up: it has become a template, or refuses connections.
- */
-static uint64
-count_changes(void)
-{
-	StreamingDatabaseSlot *database;
-	uint64		changes = 0;
-
-	LWLockAcquire(streaming_slots->lock, LW_SHARED);
-	database = streaming_database_slot(MyDatabaseId, false);
-	if (database)
-		changes = database->changes;
-	LWLockRelease(streaming_slots->lock);
-	if (database == NULL)
-		proc_exit(0);
-	return changes;
 }
 
 /* ---- What there should be ---- */
@@ -204,11 +197,12 @@ read_catalogs(uint64 *changes)
 	bool		installed;
 
 	/* Before the snapshot, so that what comes later is read again. */
-	*changes = count_changes();
+	*changes = streaming_database_changes();
 
 	foreach(lc, children)
 		((Child *) lfirst(lc))->wanted = false;
 	enabled_views = 0;
+	alone_until = STREAMING_TIME_NEVER;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -237,7 +231,7 @@ read_catalogs(uint64 *changes)
 			StreamingSourceKind kind;
 
 			if (streaming_is_stream(lfirst_oid(ls), &kind) && kind != STREAMING_SOURCE_PUSH)
-				want_child(STREAMING_INGEST, lfirst_oid(ls), 0);
+				want_ingest(lfirst_oid(ls));
 		}
 	}
 	want_query_workers();
@@ -273,7 +267,7 @@ want_deliveries(void)
 		StreamingSourceKind kind;
 
 		if (streaming_is_stream(lfirst_oid(lc), &kind) && kind != STREAMING_SOURCE_PUSH)
-			want_child(STREAMING_DELIVERY, lfirst_oid(lc), 0);
+			want_child(STREAMING_DELIVERY, lfirst_oid(lc), InvalidOid, 0);
 	}
 }
 
@@ -291,7 +285,7 @@ want_query_workers(void)
 	ListCell   *lc;
 
 	for (int i = 0; i < n; i++)
-		want_child(STREAMING_QUERY, InvalidOid, i);
+		want_child(STREAMING_QUERY, InvalidOid, InvalidOid, i);
 	foreach(lc, children)
 	{
 		Child	   *child = lfirst(lc);
@@ -301,21 +295,39 @@ want_query_workers(void)
 	}
 }
 
+/* A worker that reads the stream. */
 static void
-want_child(StreamingWorkerType type, Oid stream, int number)
+want_ingest(Oid stream)
 {
+	Oid			server = streaming_ingest_server(stream, &alone_until);
+
+	want_child(STREAMING_INGEST, stream, server, 0);
+}
+
+/*
+ * server: the worker is that of all its streams of the stream's owner; Invalid: of the
+ * stream alone, if there is one.
+ */
+static void
+want_child(StreamingWorkerType type, Oid stream, Oid server, int number)
+{
+	Oid			owner = OidIsValid(stream) ? streaming_relation_owner(stream, true) : InvalidOid;
+	char	   *name = OidIsValid(server) ? GetForeignServer(server)->servername :
+		OidIsValid(stream) ? get_rel_name(stream) : NULL;
 	Child	   *child;
 	ListCell   *lc;
 	MemoryContext old;
 
+	if (OidIsValid(server))
+		stream = InvalidOid;
 	foreach(lc, children)
 	{
 		child = lfirst(lc);
-		if (child->type == type && child->stream == stream && child->number == number)
+		if (child->type == type && child->stream == stream && child->server == server &&
+			child->number == number && (!OidIsValid(server) || child->owner == owner))
 		{
 			child->wanted = true;
-			if (OidIsValid(stream))
-				child->owner = streaming_relation_owner(stream, true);
+			child->owner = owner;
 			return;
 		}
 	}
@@ -323,17 +335,13 @@ want_child(StreamingWorkerType type, Oid stream, int number)
 	child = palloc0(sizeof(Child));
 	child->type = type;
 	child->stream = stream;
+	child->server = server;
+	child->owner = owner;
 	child->number = number;
 	child->wanted = true;
-	if (OidIsValid(stream))
-		child->owner = streaming_relation_owner(stream, true);
 	if (type != STREAMING_QUERY)
-	{
-		char	   *name = get_rel_name(stream);
-
 		snprintf(child->name, sizeof(child->name), "%s of %s", name ? name : "?",
 				 database_name);
-	}
 	else
 		snprintf(child->name, sizeof(child->name), "%d of %s", number, database_name);
 	children = lappend(children, child);
@@ -544,8 +552,8 @@ start_child(Child *child, StreamingTime now)
 		return false;
 	}
 	old = MemoryContextSwitchTo(TopMemoryContext);
-	child->handle = streaming_worker_start(child->type, MyDatabaseId, child->stream, child->owner,
-										   child->number, child->name,
+	child->handle = streaming_worker_start(child->type, MyDatabaseId, child->stream,
+										   child->server, child->owner, child->number, child->name,
 										   &child->index, &child->generation, &problem);
 	MemoryContextSwitchTo(old);
 	child->problem = problem;
@@ -558,6 +566,9 @@ start_child(Child *child, StreamingTime now)
 	if (problem && child->number < streaming_query_workers &&
 		streaming_worker_make_room(child->owner))
 		child->due = streaming_time_plus(now, ROOM_DELAY);
+	else if (problem && child->type == STREAMING_INGEST &&
+			 streaming_ingest_rejoin(child->stream))
+		streaming_workers_notify_now();
 	return false;
 }
 

@@ -315,7 +315,7 @@ check_incarnation(StreamingView *view, StreamingStream *stream, StreamingSource 
 		return;
 
 	LWLockAcquire(streaming_slots->lock, LW_SHARED);
-	streaming_wake_ingest(MyDatabaseId, stream->relid);
+	streaming_wake_ingest(stream->relid);
 	LWLockRelease(streaming_slots->lock);
 	if (!streaming_may_monitor(view->view))
 		report_failure(view->view, get_rel_name(view->view), "");
@@ -351,7 +351,7 @@ find_target(StreamingView *view, Oid relid, StreamingSourceKind kind, StreamingT
 		streaming_source_close(source);
 
 	LWLockAcquire(streaming_slots->lock, LW_SHARED);
-	streaming_wake_ingest(MyDatabaseId, relid);
+	streaming_wake_ingest(relid);
 	LWLockRelease(streaming_slots->lock);
 	return target;
 }

@@ -395,7 +395,7 @@ start_coordinator(Database *database)
 
 	s = palloc(sizeof(Started));
 	s->dboid = database->oid;
-	s->handle = streaming_worker_start(STREAMING_COORDINATOR, database->oid, InvalidOid, InvalidOid, 0,
+	s->handle = streaming_worker_start(STREAMING_COORDINATOR, database->oid, InvalidOid, InvalidOid, InvalidOid, 0,
 									   database->name, &s->index, &s->generation, &problem);
 	LWLockAcquire(streaming_slots->lock, LW_EXCLUSIVE);
 	slot = streaming_database_slot(database->oid, false);

@@ -40,6 +40,9 @@
  * for nobody tells us when it does, or when the definition changes or a drain
  * asks.  The error is in streaming.views, and in the log when it is a new one.
  *
+ * Small batches of one owner's views share a transaction.  If one of them fails, all
+ * are rolled back, and each runs alone next.
+ *
  * A batch may be cancelled: by the coordinator, for somebody who waits for a lock
  * that it holds, such as DROP VIEW, which is no error of the view; by
  * streaming.batch_timeout; by pg_cancel_backend.  A function of a user's that
@@ -95,7 +98,12 @@
  */
 #define PACE_ROWS			100
 #define PACE_INTERVAL		2		/* ms */
+#define PACE_SLACK			500		/* us before that; a wait is one of whole ms */
 #define LOAD_INTERVAL		20		/* ms */
+
+/* Small batches in one transaction: of so many views, and for so long, at most. */
+#define SHARED_VIEWS		32
+#define SHARED_TIME			3		/* ms */
 
 /* A view that this worker holds. */
 typedef struct Run
@@ -136,6 +144,15 @@ typedef struct Run
 								 * just come */
 
 	uint64		seen_kicks;
+	bool		small;			/* the last batch had few rows */
+	bool		apart;			/* one in which it shared a transaction has failed: not
+								 * again before it has run alone */
+
+	/* of the transaction that is under way */
+	StreamingBatchResult result;
+	bool		ran;			/* result is one */
+	uint64		request;		/* that was read before */
+
 	int			failures;		/* in a row */
 	uint64		failed_request; /* the request that was open then */
 	StreamingTime retry_at;
@@ -172,9 +189,13 @@ static void set_due(Run *run);
 static int64 clock_offset(void);
 
 /* Running */
-static void run_view(Run *run);
-static void attempt_run(Run *run);
-static void run_batch(Run *run);
+static void run_views(List **group, ListCell *next, List *waiting);
+static void attempt_run(List **group, ListCell *next, List *waiting);
+static void run_batches(List **group, ListCell *next, List *waiting, void **current);
+static bool may_share(Run *run);
+static void run_batch(Run *run, bool beside);
+static void end_batch_of(Run *run, double commit_ms);
+static void part(List *group, Run *failed);
 static void error_context(void *arg);
 static void open_view(Run *run);
 static void close_view(Run *run);
@@ -434,16 +455,20 @@ run_due_views(void)
 	foreach(lc, waiting)
 	{
 		Run		   *run = lfirst(lc);
+		List	   *group;
 		MemoryContext old;
+		ListCell   *lg;
 
 		if (list_member_oid(served, run->owner))
 			continue;
 		query_worker_interrupts();
 		if (!run_is_due(run, streaming_now(), &timeout))
 			continue;
-		run_view(run);
+		group = list_make1(run);
+		run_views(&group, lnext(waiting, lc), waiting);
 		old = MemoryContextSwitchTo(TopMemoryContext);
-		runs = lappend(list_delete_ptr(runs, run), run);
+		foreach(lg, group)
+			runs = lappend(list_delete_ptr(runs, lfirst(lg)), lfirst(lg));
 		MemoryContextSwitchTo(old);
 		served = lappend_oid(served, run->owner);
 		timeout = 0;
@@ -511,7 +536,7 @@ has_work(Run *run, StreamingTime now, long *timeout)
 
 	if (run->more || streaming_view_has_input(run->state))
 	{
-		if (run->paced <= now)
+		if (run->paced <= now + PACE_SLACK)
 			return true;
 		due_at(run->paced, now, timeout);
 		return false;
@@ -569,24 +594,35 @@ set_due(Run *run)
 /* ---- Running ---- */
 
 /*
- * Opens the view, or runs one batch and does the cleaning that is due after it;
- * an error is noted, not thrown.  Does nothing if the view has been taken away.
+ * Opens the one view in *group, or runs one batch and does the cleaning that is due
+ * after it; an error is noted, not thrown.  Does nothing if the view has been taken
+ * away.  Views of the same owner that are due are run in the same transaction and added
+ * to *group, if their batches are small: most of a small batch is its commit.  They are
+ * looked for from next on in waiting.
  */
 static void
-run_view(Run *run)
+run_views(List **group, ListCell *next, List *waiting)
 {
-	if (!streaming_view_slot_begin(run->index, run->view, run->wanted_generation))
+	Run		   *first = linitial(*group);
+	ListCell   *lc;
+
+	if (!streaming_view_slot_begin(first->index, first->view, first->wanted_generation))
 		return;
 	timed_out = false;
 	streaming_worker_watch(true);
 	if (streaming_batch_timeout > 0)
 		enable_timeout_after(batch_timeout, streaming_batch_timeout);
-	attempt_run(run);
+	attempt_run(group, next, waiting);
 	disable_timeout(batch_timeout, false);
 	QueryCancelPending = false; /* too late for the batch */
 	/* after who waits for the batch has been woken, who may hold a snapshot */
-	if (run->state && run->failures == 0)
-		streaming_view_vacuum(run->state);
+	foreach(lc, *group)
+	{
+		Run		   *run = lfirst(lc);
+
+		if (run->state && run->failures == 0)
+			streaming_view_vacuum(run->state);
+	}
 	streaming_worker_watch(false);
 	streaming_worker_end();
 	QueryCancelPending = false;
@@ -594,47 +630,122 @@ run_view(Run *run)
 }
 
 static void
-attempt_run(Run *run)
+attempt_run(List **group, ListCell *next, List *waiting)
 {
 	ErrorContextCallback callback;
 
 	callback.callback = error_context;
-	callback.arg = run;
+	callback.arg = linitial(*group);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	PG_TRY();
 	{
-		if (run->state)
-			run_batch(run);
+		if (((Run *) callback.arg)->state)
+			run_batches(group, next, waiting, &callback.arg);
 		else
-			open_view(run);
+			open_view(callback.arg);
 	}
 	PG_CATCH();
 	{
 		error_context_stack = callback.previous;
-		note_error(run);
+		note_error(callback.arg);
+		part(*group, callback.arg);
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
 }
 
+/* *current: the one whose batch is under way. */
 static void
-run_batch(Run *run)
+run_batches(List **group, ListCell *next, List *waiting, void **current)
 {
-	StreamingBatchResult result;
-	uint64		request = run->requested;
-	bool		ran;
+	Run		   *first = linitial(*group);
+	StreamingTime began = streaming_now();
+	bool		shares = may_share(first);
+	double		commit_ms;
+	ListCell   *lc;
 
 	SetCurrentStatementStartTimestamp();
-	pgstat_report_activity(STATE_RUNNING, run->activity);
+	pgstat_report_activity(STATE_RUNNING, first->activity);
+	streaming_batch_begin();
+	run_batch(first, false);
+	for (lc = next; shares && lc && list_length(*group) < SHARED_VIEWS &&
+		 !streaming_time_passed(began, streaming_now(), SHARED_TIME);
+		 lc = lnext(waiting, lc))
+	{
+		Run		   *run = lfirst(lc);
+		long		timeout = -1;
+		MemoryContext old;
+
+		if (run->owner != first->owner || !may_share(run) ||
+			!run_is_due(run, streaming_now(), &timeout) ||
+			!streaming_view_slot_begin(run->index, run->view, run->wanted_generation))
+			continue;
+		old = MemoryContextSwitchTo(loop_context);
+		*group = lappend(*group, run);
+		MemoryContextSwitchTo(old);
+		*current = run;
+		pgstat_report_activity(STATE_RUNNING, run->activity);
+		run_batch(run, true);
+	}
+	commit_ms = streaming_batch_commit();
+	MemoryContextSwitchTo(loop_context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	foreach(lc, *group)
+	{
+		*current = lfirst(lc);
+		end_batch_of(*current, commit_ms / list_length(*group));
+	}
+}
+
+static bool
+may_share(Run *run)
+{
+	return run->state && run->small && !run->apart && run->failures == 0 && !run->drained &&
+		run->trigger == STREAMING_TRIGGER_ASAP && streaming_view_may_share(run->state);
+}
+
+static void
+run_batch(Run *run, bool beside)
+{
+	run->request = run->requested;
 	if (run->trigger == STREAMING_TRIGGER_INTERVAL)
 		set_due(run);
 	run->began = streaming_now();
-	ran = streaming_batch_run(run->state, run->drained, &result);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	note_success(run, ran ? &result : NULL, !ran && (result.more || result.held_back) ? 0 : request);
-	run->held_until = !ran && result.held_back ?
+	run->ran = streaming_batch_run(run->state, run->drained, beside, &run->result);
+}
+
+/* Its transaction has been committed. */
+static void
+end_batch_of(Run *run, double commit_ms)
+{
+	StreamingBatchResult *result = &run->result;
+	bool		ran = run->ran;
+
+	if (ran)
+		streaming_batch_committed(run->state, result, commit_ms);
+	note_success(run, ran ? result : NULL,
+				 !ran && (result->more || result->held_back) ? 0 : run->request);
+	run->held_until = !ran && result->held_back ?
 		streaming_time_plus(streaming_now(), HELD_BACK) : 0;
+}
+
+/* The batch of failed has failed, and with it those of the group: they are tried again. */
+static void
+part(List *group, Run *failed)
+{
+	ListCell   *lc;
+
+	foreach(lc, group)
+	{
+		Run		   *run = lfirst(lc);
+
+		if (run == failed)
+			continue;
+		run->apart = true;
+		if (run->state)
+			streaming_view_aborted(run->state);
+	}
 }
 
 static void
@@ -692,6 +803,8 @@ static void
 note_success(Run *run, const StreamingBatchResult *result, uint64 request)
 {
 	run->more = result && result->more;
+	run->small = result == NULL || result->input_rows <= STREAMING_FEW_ROWS;
+	run->apart = false;
 	run->paced = 0;
 	run->limited_until = result ?
 		streaming_time_plus(run->began, streaming_view_pause(run->state, result)) : 0;

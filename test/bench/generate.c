@@ -5,6 +5,8 @@
  *
  *	generate topic    -b BROKERS -t TOPIC [-p PARTITIONS]
  *	generate kafka    -b BROKERS -t TOPIC [-p PARTITIONS] RECORDS
+ *	generate topics   -b BROKERS -t TOPIC -n TOPICS		TOPIC-1, TOPIC-2, ... of one partition
+ *	generate trickle  -b BROKERS -t TOPIC -n TOPICS -r ROWS_PER_SECOND -s SECONDS
  *	generate files    -d DIRECTORY [-f FILES] RECORDS
  *	generate ads      RECORDS			CSV ad_id,campaign_id
  *	generate windows  RECORDS			CSV campaign_id,window,count of the views
@@ -225,9 +227,9 @@ set(rd_kafka_conf_t *conf, const char *name, const char *value)
 		fatal(name, why);
 }
 
-/* Creates the topic; one that exists already is an error. */
+/* Creates a topic; one that exists already is an error. */
 static void
-create_topic(rd_kafka_t *rk, const Options *opt)
+create_topic(rd_kafka_t *rk, const char *name, int partitions)
 {
 	char		why[512];
 	rd_kafka_NewTopic_t *topic;
@@ -236,22 +238,74 @@ create_topic(rd_kafka_t *rk, const Options *opt)
 	const rd_kafka_topic_result_t **results;
 	size_t		count;
 
-	topic = rd_kafka_NewTopic_new(opt->topic, opt->partitions, 1, why, sizeof(why));
+	topic = rd_kafka_NewTopic_new(name, partitions, 1, why, sizeof(why));
 	if (topic == NULL)
-		fatal(opt->topic, why);
+		fatal(name, why);
 	rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
 	event = rd_kafka_queue_poll(queue, 30000);
 	if (event == NULL)
-		fatal(opt->topic, "no answer from the broker");
+		fatal(name, "no answer from the broker");
 	if (rd_kafka_event_error(event))
-		fatal(opt->topic, rd_kafka_event_error_string(event));
+		fatal(name, rd_kafka_event_error_string(event));
 	results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event),
 												  &count);
 	if (rd_kafka_topic_result_error(results[0]))
-		fatal(opt->topic, rd_kafka_topic_result_error_string(results[0]));
+		fatal(name, rd_kafka_topic_result_error_string(results[0]));
 	rd_kafka_event_destroy(event);
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_NewTopic_destroy(topic);
+}
+
+/*
+ * Creates topics of one partition or, with "trickle", sends rows {"key": i % 10} to them
+ * in turn, so many a second, each at its time.  Prints how many.
+ */
+static void
+to_topics(const Options *opt, bool trickle)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_t *rk;
+	char		why[512];
+	struct timespec when;
+	int64_t		total = trickle ? opt->rate * (int64_t) opt->seed : 0;
+
+	if (opt->brokers == NULL || opt->topic == NULL)
+		fatal("topics", "-b BROKERS and -t TOPIC are needed");
+	set(conf, "bootstrap.servers", opt->brokers);
+	set(conf, "linger.ms", "0");
+	rd_kafka_conf_set_dr_msg_cb(conf, delivery_report);
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	if (rk == NULL)
+		fatal("topics", why);
+	for (int64_t i = 1; !trickle && i <= opt->number; i++)
+	{
+		char		name[256];
+
+		snprintf(name, sizeof(name), "%s-%" PRId64, opt->topic, i);
+		create_topic(rk, name, 1);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &when);
+	for (int64_t i = 0; i < total; i++)
+	{
+		char		name[256];
+		char		row[64];
+		int			len = snprintf(row, sizeof(row), "{\"key\": %d}", (int) (i % 10));
+
+		snprintf(name, sizeof(name), "%s-%" PRId64, opt->topic, i % opt->number + 1);
+		if (rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(name), RD_KAFKA_V_PARTITION(0),
+							  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+							  RD_KAFKA_V_VALUE(row, (size_t) len), RD_KAFKA_V_END))
+			fatal(name, "could not send");
+		rd_kafka_poll(rk, 0);
+		when.tv_nsec += 1000000000 / opt->rate;
+		when.tv_sec += when.tv_nsec / 1000000000;
+		when.tv_nsec %= 1000000000;
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL);
+	}
+	if (rd_kafka_flush(rk, 120000) != RD_KAFKA_RESP_ERR_NO_ERROR || failed_deliveries > 0)
+		fatal(opt->topic, "some records were not delivered");
+	printf("rows %" PRId64 "\n", total);
+	rd_kafka_destroy(rk);
 }
 
 /*
@@ -281,7 +335,7 @@ to_kafka(const Options *opt, bool records)
 	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	if (rk == NULL)
 		fatal("kafka", why);
-	create_topic(rk, opt);
+	create_topic(rk, opt->topic, opt->partitions);
 	topic = rd_kafka_topic_new(rk, opt->topic, NULL);
 	if (topic == NULL)
 		fatal(opt->topic, rd_kafka_err2str(rd_kafka_last_error()));
@@ -1025,6 +1079,10 @@ main(int argc, char **argv)
 		to_kafka(&opt, false);
 	else if (strcmp(command, "kafka") == 0)
 		to_kafka(&opt, true);
+	else if (strcmp(command, "topics") == 0)
+		to_topics(&opt, false);
+	else if (strcmp(command, "trickle") == 0)
+		to_topics(&opt, true);
 	else if (strcmp(command, "files") == 0)
 		to_files(&opt);
 	else if (strcmp(command, "ads") == 0)
@@ -1040,7 +1098,7 @@ main(int argc, char **argv)
 	else if (strcmp(command, "nexmark-tables") == 0)
 		print_nexmark_tables(&opt);
 	else
-		fatal(command, "not one of topic, kafka, files, ads, windows, users, rows, nexmark, nexmark-tables");
+		fatal(command, "not one of topic, kafka, topics, trickle, files, ads, windows, users, rows, nexmark, nexmark-tables");
 	if (fflush(stdout) != 0 || ferror(stdout))
 		fatal("standard output", strerror(errno));
 	return 0;
