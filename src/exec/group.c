@@ -199,11 +199,22 @@ static GroupOutput *
 output_before(StreamingStageExec *exec, Datum *keys, bool *keys_null,
 			  Datum *states, bool *states_null, bool leaves, GroupOutput *space)
 {
-	if (exec->stage->emits_closed ||
+	if (exec->stage->emits_closed || exec->stage->keeps_values ||
 		(exec->changes == NULL && exec->having == NULL && !(leaves && exec->writes)))
 		return NULL;
 	*space = compute_output(exec, keys, keys_null, states, states_null);
 	return space;
+}
+
+/* Of a value that is known, only the bits that are new are handed up. */
+static void
+keep_new_bits(StreamingStage *stage, GroupOutput *after, Datum *old_states)
+{
+	int			n = stage->noutputs - 1;
+
+	if (stage->keeps_values)
+		after->values[n] = Int64GetDatum(DatumGetInt64(after->values[n]) &
+										 ~DatumGetInt64(old_states[0]));
 }
 
 /*
@@ -237,6 +248,8 @@ streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored, int64 hash
 		streaming_state_update(exec->table, &stored->tts_tid);
 	else
 		streaming_state_insert(exec->table, exec->table->row);
+	if (stored)
+		keep_new_bits(stage, &after, old_states);
 	if (!stage->emits_closed)
 		emit_change(exec, before, &after);
 }

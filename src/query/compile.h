@@ -209,6 +209,12 @@ extern char *streaming_deparse(Query *query);
 
 /* in compile_aggregation.c */
 
+/*
+ * Fills agg from pg_aggregate.  Returns true if its partial results can be
+ * combined; the transition state of such is what is kept.
+ */
+extern bool streaming_fill_aggregate(StreamingAggregate *agg, Aggref *aggref);
+
 /* Can partial results be combined?  distinct: DISTINCT inside it counts. */
 extern bool streaming_is_combinable(Aggref *aggref, bool distinct);
 
