@@ -122,6 +122,7 @@ OBJS = \
 	src/query/compile_partition.o \
 	src/query/compile_rows.o \
 	src/query/compile_union.o \
+	src/query/compile_panes.o \
 	src/query/compile_values.o \
 	src/query/compile_weights.o \
 	src/query/event_time.o \

@@ -443,8 +443,8 @@ add_partial(StreamingStageExec *exec, PartialGroup *group, PartialGroup *other)
 }
 
 /*
- * combine, several inputs: n pending rows of one hash.  What all inputs say of a group
- * is combined before it is looked up.
+ * combine, several inputs, or panes: n pending rows of one hash.  What all of them say of
+ * a group is combined before it is looked up.
  */
 static void
 combine_hash(StreamingStageExec *exec, StreamingHashed *rows, int n)
@@ -539,7 +539,7 @@ streaming_merge_pending(StreamingStageExec *exec)
 	MemoryContext old = CurrentMemoryContext;
 	bool		counted = exec->stage->kind == STREAMING_STAGE_MULTISET;
 
-	if (!counted && exec->stage->nedges > 1)
+	if (!counted && (exec->stage->nedges > 1 || exec->stage->edges[0].by_panes))
 	{
 		combine_pending(exec);
 		return;

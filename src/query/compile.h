@@ -342,6 +342,12 @@ extern void streaming_compile_weights(StreamingCompiler *compiler, struct Stream
 /* Stands in aggregates for the weight of a row, until the input is bound. */
 extern Expr *streaming_weight(void);
 
+/*
+ * in compile_panes.c: query, SELECT keys, aggregates, as one that hands out states, of a
+ * group one for each pane of its rows; NULL: it has no panes.
+ */
+extern Query *streaming_by_panes(Query *query, StreamingStage *stage);
+
 /* in compile_bag.c */
 extern void streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage,
 										Query *query, List *keys, List *key_tles,

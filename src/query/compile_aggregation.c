@@ -225,6 +225,16 @@ count_star(void)
 	return aggref;
 }
 
+/* panes: by panes, the same as partial; or NULL */
+static void
+add_edge(StreamingCompiler *compiler, StreamingStage *stage, Query *partial, Query *panes)
+{
+	StreamingEdge edge = streaming_make_edge(compiler, panes ? panes : partial, false);
+
+	edge.by_panes = panes != NULL;
+	streaming_add_edge(stage, edge);
+}
+
 StreamingStage *
 streaming_compile_aggregation(StreamingCompiler *compiler, Query *query)
 {
@@ -319,6 +329,6 @@ streaming_compile_aggregation(StreamingCompiler *compiler, Query *query)
 	if (weights)
 		streaming_compile_weights(compiler, weights, stage, partial, aggrefs);
 	else
-		streaming_add_edge(stage, streaming_make_edge(compiler, partial, false));
+		add_edge(compiler, stage, partial, session ? NULL : streaming_by_panes(partial, stage));
 	return stage;
 }
