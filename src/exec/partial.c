@@ -25,6 +25,7 @@
 #include "nodes/plannodes.h"
 #include "optimizer/cost.h"
 #include "optimizer/planner.h"
+#include "utils/guc.h"
 
 #include "compat.h"
 #include "base/statement.h"

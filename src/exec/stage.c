@@ -626,7 +626,8 @@ streaming_stage_expect(StreamingStageExec *exec, int64 rows, int64 groups)
 	if (rows < MANY_GROUPS)
 		return;
 	exec->edges[0].statement.many_groups = exec->stage->kind == STREAMING_STAGE_COMBINE &&
-		exec->stage->grouped && !exec->stage->edges[0].by_panes && groups >= MANY_GROUPS && rows / groups < ROWS_OF_MANY_GROUPS;
+		exec->stage->grouped && !exec->stage->edges[0].by_panes && groups >= MANY_GROUPS &&
+		rows / groups < ROWS_OF_MANY_GROUPS;
 }
 
 void
