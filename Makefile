@@ -146,6 +146,7 @@ OBJS = \
 	src/query/compile_changes.o \
 	src/query/compile_edge.o \
 	src/query/compile_join.o \
+	src/query/compile_panes.o \
 	src/query/compile_partition.o \
 	src/query/compile_rows.o \
 	src/query/compile_union.o \

@@ -27,6 +27,8 @@ CALL keep('new_distinct', 'SELECT k, count(DISTINCT t) AS t, count(DISTINCT t) F
 CALL keep('only_distinct', 'SELECT k, count(DISTINCT t) AS t FROM s GROUP BY k');
 CALL keep('one_distinct', 'SELECT count(DISTINCT t) FILTER (WHERE b) AS t FROM s');
 CALL keep('expressions', 'SELECT k % 2 AS k, count(DISTINCT 10 / j) FILTER (WHERE j <> 0) AS j, count(DISTINCT lower(t)) + 1 AS t FROM s GROUP BY k % 2 HAVING count(DISTINCT id) > 1');
+CALL keep('filtered', 'SELECT k, count(DISTINCT t) FILTER (WHERE b) AS t, count(DISTINCT k) FILTER (WHERE NOT b) AS k2, sum(DISTINCT 10 / j) FILTER (WHERE j > 1) AS j, sum(DISTINCT 10 / j) FILTER (WHERE j > 3) AS j3 FROM s GROUP BY k');
+CALL keep('one_group', 'SELECT count(DISTINCT t) AS t, count(DISTINCT t) FILTER (WHERE b) AS tb, count(DISTINCT j) FILTER (WHERE NOT b) AS j FROM s');
 CALL keep('twice', 'SELECT t, sum(n) AS n FROM (SELECT k, count(DISTINCT t) AS t, count(*) AS n FROM s GROUP BY k) g GROUP BY t');
 
 
@@ -75,6 +77,7 @@ SELECT * FROM plan('distinct_ones');
 SELECT * FROM plan('mixed');
 SELECT * FROM plan('new_distinct');
 SELECT * FROM plan('only_distinct');
+SELECT * FROM plan('filtered');
 
 \set include :source '/sql/include/done.sql'
 \i :include

@@ -200,11 +200,22 @@ static GroupOutput *
 output_before(StreamingStageExec *exec, Datum *keys, bool *keys_null,
 			  Datum *states, bool *states_null, bool leaves, GroupOutput *space)
 {
-	if (exec->stage->emits_closed ||
+	if (exec->stage->emits_closed || exec->stage->keeps_values ||
 		(exec->changes == NULL && exec->having == NULL && !(leaves && exec->writes)))
 		return NULL;
 	*space = compute_output(exec, keys, keys_null, states, states_null);
 	return space;
+}
+
+/* Of a value that is known, only the bits that are new are handed up. */
+static void
+keep_new_bits(StreamingStage *stage, GroupOutput *after, Datum *old_states)
+{
+	int			n = stage->noutputs - 1;
+
+	if (stage->keeps_values)
+		after->values[n] = Int64GetDatum(DatumGetInt64(after->values[n]) &
+										 ~DatumGetInt64(old_states[0]));
 }
 
 /*
@@ -238,6 +249,8 @@ streaming_put_group(StreamingStageExec *exec, TupleTableSlot *stored, int64 hash
 		streaming_state_update(exec->table, &stored->tts_tid);
 	else
 		streaming_state_insert(exec->table, exec->table->row);
+	if (stored)
+		keep_new_bits(stage, &after, old_states);
 	if (!stage->emits_closed)
 		emit_change(exec, before, &after);
 }
@@ -430,8 +443,8 @@ add_partial(StreamingStageExec *exec, PartialGroup *group, PartialGroup *other)
 }
 
 /*
- * combine, several inputs: n pending rows of one hash.  What all inputs say of a group
- * is combined before it is looked up.
+ * combine, several inputs, or panes: n pending rows of one hash.  What all of them say of
+ * a group is combined before it is looked up.
  */
 static void
 combine_hash(StreamingStageExec *exec, StreamingHashed *rows, int n)
@@ -526,7 +539,7 @@ streaming_merge_pending(StreamingStageExec *exec)
 	MemoryContext old = CurrentMemoryContext;
 	bool		counted = exec->stage->kind == STREAMING_STAGE_MULTISET;
 
-	if (!counted && exec->stage->nedges > 1)
+	if (!counted && (exec->stage->nedges > 1 || exec->stage->edges[0].by_panes))
 	{
 		combine_pending(exec);
 		return;

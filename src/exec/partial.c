@@ -20,10 +20,12 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
 #include "optimizer/cost.h"
 #include "optimizer/planner.h"
+#include "utils/guc.h"
 
 #include "compat.h"
 #include "base/statement.h"
@@ -43,12 +45,14 @@ split_aggregation(PlannedStmt *stmt)
 	AggSplit	split;
 	ListCell   *lc;
 
-	if (!IsA(agg, Agg) || agg->plan.qual != NIL || agg->groupingSets != NIL ||
+	if (!IsA(agg, Agg) || agg->plan.qual != NIL ||
 		(agg->aggsplit != AGGSPLIT_SIMPLE && agg->aggsplit != AGGSPLIT_FINAL_DESERIAL))
 		elog(ERROR, "partial aggregation has an unexpected plan");
 
 	split = agg->aggsplit == AGGSPLIT_SIMPLE ? AGGSPLIT_INITIAL_SERIAL : AGGSPLIT_BETWEEN;
 	agg->aggsplit = split;
+	foreach(lc, agg->chain)		/* of grouping sets: the other ways to groups */
+		lfirst_node(Agg, lc)->aggsplit = split;
 	foreach(lc, agg->plan.targetlist)
 	{
 		Aggref	   *aggref = (Aggref *) lfirst_node(TargetEntry, lc)->expr;
@@ -108,24 +112,38 @@ order_by_hash(PlannedStmt *stmt)
 		outerPlan(plan) = order;
 }
 
-/* The next planner, without hash tables for groups if hash is false. */
+static PlannedStmt *
+next_planner(STREAMING_PLANNER_PARAMETERS)
+{
+	if (prev_planner_hook)
+		return prev_planner_hook(STREAMING_PLANNER_ARGUMENTS);
+	return standard_planner(STREAMING_PLANNER_ARGUMENTS);
+}
+
+/*
+ * The next planner, without hash tables for groups if hash is false.  Grouping sets have
+ * them however many groups there may be, of which nothing is known: a table that is full
+ * writes the rows of the others out, and all are sorted once for each set without.
+ */
 static PlannedStmt *
 plan_with(bool hash, STREAMING_PLANNER_PARAMETERS)
 {
 	PlannedStmt *volatile stmt = NULL;
 	bool		saved = enable_hashagg;
+	int			saved_mem = work_mem;
 
-	enable_hashagg = enable_hashagg && hash;
+	if (parse->groupingSets)
+		work_mem = MAX_KILOBYTES;
+	else
+		enable_hashagg = enable_hashagg && hash;
 	PG_TRY();
 	{
-		if (prev_planner_hook)
-			stmt = prev_planner_hook(STREAMING_PLANNER_ARGUMENTS);
-		else
-			stmt = standard_planner(STREAMING_PLANNER_ARGUMENTS);
+		stmt = next_planner(STREAMING_PLANNER_ARGUMENTS);
 	}
 	PG_FINALLY();
 	{
 		enable_hashagg = saved;
+		work_mem = saved_mem;
 	}
 	PG_END_TRY();
 	return stmt;
@@ -141,7 +159,8 @@ streaming_planner(STREAMING_PLANNER_PARAMETERS)
 	cursor_options &= ~(STREAMING_CURSOR_OPT_PARTIAL | STREAMING_CURSOR_OPT_ORDERED);
 	if (partial)
 		avoid_minmax(parse);
-	stmt = plan_with(!ordered, STREAMING_PLANNER_ARGUMENTS);
+	stmt = partial || ordered ? plan_with(!ordered, STREAMING_PLANNER_ARGUMENTS) :
+		next_planner(STREAMING_PLANNER_ARGUMENTS);
 	if (partial)
 		split_aggregation(stmt);
 	if (ordered)

@@ -136,7 +136,7 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 
 		streaming_edge_open(edge, view, &stage->edges[i]);
 		if ((stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_SESSION) &&
-			stage->naggs > 0)
+			stage->naggs > 0 && !stage->edges[i].by_panes)
 			edge->statement.cursor_options = edge->initial.cursor_options =
 				STREAMING_CURSOR_OPT_PARTIAL;
 		edge->statement.parallel = stage->kind == STREAMING_STAGE_COMBINE && stage->naggs > 0;
@@ -655,7 +655,8 @@ streaming_stage_expect(StreamingStageExec *exec, int64 rows, int64 groups)
 	if (rows < MANY_GROUPS)
 		return;
 	exec->edges[0].statement.many_groups = exec->stage->kind == STREAMING_STAGE_COMBINE &&
-		exec->stage->grouped && groups >= MANY_GROUPS && rows / groups < ROWS_OF_MANY_GROUPS;
+		exec->stage->grouped && !exec->stage->edges[0].by_panes && groups >= MANY_GROUPS &&
+		rows / groups < ROWS_OF_MANY_GROUPS;
 }
 
 void

@@ -240,6 +240,12 @@ streaming_converter_takes_text(const StreamingConverter *converter)
 	return converter->path == CONVERT_TEXT;
 }
 
+bool
+streaming_converter_takes_null(const StreamingConverter *converter)
+{
+	return !converter->is_domain;
+}
+
 void
 streaming_check(StreamingConverter *converter, StreamingTokenKind kind,
 				const char *token, size_t length)

@@ -217,6 +217,9 @@ extern void streaming_check(StreamingConverter *converter, StreamingTokenKind ki
 /* Is any text a value of the type, with nothing to check? */
 extern bool streaming_converter_takes_text(const StreamingConverter *converter);
 
+/* Is NULL a value of the type, with nothing to check? */
+extern bool streaming_converter_takes_null(const StreamingConverter *converter);
+
 /* Fails if the type is a domain that does not take NULL. */
 extern void streaming_convert_null(StreamingConverter *converter);
 

@@ -3,7 +3,8 @@
  *		A record is one JSON object; in files, one on each line.
  *
  * Columns are named after the object's members, or after members of objects
- * nested in it, each of which has a reader of its own.  Where a record has no
+ * nested in it, each of which has a reader of its own, called by that of the object
+ * around it.  Where a record has no
  * member of a column's very name, one whose name differs in case is taken, since
  * the names of columns are folded; not if the option field says the name, nor
  * if that is another column's, or two columns differ in case only.  A member
@@ -43,6 +44,7 @@ typedef struct JsonColumn
 										 * share one */
 	StreamingConverter *converter;
 	bool		takes_json;
+	bool		takes_null;		/* whatever it is */
 	bool		needed;			/* else the value is only checked */
 	bool		unread_text;	/* and is good, unless it has escapes */
 } JsonColumn;
@@ -70,7 +72,7 @@ static bool same_but_case(const char *a, const char *b);
 static void tell_apart(JsonObject *object);
 static void open_readers(JsonObject *object);
 static void close_readers(JsonObject *object);
-static void read_members(JsonObject *object);
+static void see_members(JsonObject *object);
 static void forget_members(JsonObject *object);
 static void find_absent(StreamingDecoder *decoder, JsonState *state);
 static Datum convert_field(JsonState *state, const JsonColumn *column,
@@ -137,6 +139,7 @@ json_prepare(StreamingDecoder *decoder)
 		column->number = field;
 		column->converter = streaming_converter_open(&stream->columns[i]);
 		column->takes_json = streaming_converter_takes_json(column->converter);
+		column->takes_null = streaming_converter_takes_null(column->converter);
 		column->needed = streaming_decoder_wants(decoder, i + 1);
 		column->unread_text = !column->needed && !state->convert &&
 			streaming_converter_takes_text(column->converter);
@@ -177,7 +180,7 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 							 state->record->values, &error))
 		streaming_json_report(&error, record->payload, record->length);
 	if (record->payload != NULL && state->record->nested)
-		read_members(state->record);
+		see_members(state->record);
 	if (record->payload != NULL && state->nabsent > 0)
 		find_absent(decoder, state);
 
@@ -185,17 +188,18 @@ json_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 	{
 		const JsonColumn *column = &state->columns[i];
 		const StreamingJsonValue *field = column->field;
+		bool		is_null = record->payload == NULL ||
+			field->kind == STREAMING_JSON_ABSENT || field->kind == STREAMING_JSON_NULL;
 		Datum		value;
 
 		if (state->partial && field->kind == STREAMING_JSON_STRING)
 			check_sent(decoder, column);
-		if (column->unread_text && !field->escaped)
+		if (is_null ? column->takes_null : column->unread_text && !field->escaped)
 			continue;
 		decoder->column = column->attnum;
 		if (bms_is_member(column->attnum, decoder->failed))
 			continue;
-		if (record->payload == NULL ||
-			field->kind == STREAMING_JSON_ABSENT || field->kind == STREAMING_JSON_NULL)
+		if (is_null)
 		{
 			streaming_convert_null(column->converter);
 			continue;
@@ -302,8 +306,12 @@ open_readers(JsonObject *object)
 				 errmsg("out of memory")));
 	for (int i = 0; i < object->nfields; i++)
 	{
-		if (object->objects[i])
-			open_readers(object->objects[i]);
+		JsonObject *nested = object->objects[i];
+
+		if (nested == NULL)
+			continue;
+		open_readers(nested);
+		streaming_json_reader_nest(object->reader, i, nested->reader, nested->values);
 	}
 }
 
@@ -319,25 +327,21 @@ close_readers(JsonObject *object)
 	}
 }
 
-/* Of the objects nested in one that has been read. */
+/* Objects nested in one that has been read have been read with it, where there are some. */
 static void
-read_members(JsonObject *object)
+see_members(JsonObject *object)
 {
 	for (int i = 0; i < object->nfields; i++)
 	{
 		const StreamingJsonValue *value = &object->values[i];
 		JsonObject *nested = object->objects[i];
-		StreamingJsonError error;
 
 		if (nested == NULL)
 			continue;
 		if (value->kind != STREAMING_JSON_NESTED || value->data[0] != '{')
 			forget_members(nested);
-		else if (!streaming_json_read(nested->reader, value->data, value->length,
-									  nested->values, &error))
-			streaming_json_report(&error, value->data, value->length);
 		else if (nested->nested)
-			read_members(nested);
+			see_members(nested);
 	}
 }
 

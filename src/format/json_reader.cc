@@ -55,6 +55,8 @@ struct Name
 	const char *data;
 	size_t		length;
 	bool		any_case;
+	StreamingJsonReader *members;	/* of an object there; nullptr: nobody wants them */
+	StreamingJsonValue *values; /* theirs */
 };
 
 struct StreamingJsonReader
@@ -380,10 +382,10 @@ read_key(Walk *w, const char **key, size_t *length, bool *escaped)
 
 /*
  * Walks the object or array whose bracket was the last token taken, with all
- * that is in it.
+ * that is in it.  level: of the object around it, the root's being 1.
  */
 bool
-walk_nested(Walk *w, char bracket)
+walk_nested(Walk *w, char bracket, int level)
 {
 	uint64_t	is_object[STREAMING_JSON_MAX_DEPTH / 64] = {0};
 	int			depth = 0;		/* of the innermost that is open; 0: ours */
@@ -414,8 +416,7 @@ element:
 	c = w->data[*w->token];
 	if (c == '{' || c == '[')
 	{
-		/* The root object is one level as well. */
-		if (++depth >= STREAMING_JSON_MAX_DEPTH - 1)
+		if (++depth >= STREAMING_JSON_MAX_DEPTH - level)
 			return fail(w->error, STREAMING_JSON_TOO_LONG, "Objects and arrays are nested too deeply",
 						*w->token);
 		w->token++;
@@ -513,9 +514,50 @@ find_key(StreamingJsonReader *reader, const char *key, size_t length, bool escap
 	return field;
 }
 
-/* The root object, from its brace on. */
+inline void
+forget(const StreamingJsonReader *reader, StreamingJsonValue *values)
+{
+	for (int i = 0; i < reader->nfields; i++)
+	{
+		values[i].kind = STREAMING_JSON_ABSENT;
+		values[i].exact = false;
+	}
+}
+
+bool		walk_object(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values, int level);
+
+/*
+ * The object or array that is a member of one of a level, as a value.  name: of the
+ * field that it is; nullptr: of none.
+ */
 bool
-walk_root(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values)
+walk_member(Walk *w, char bracket, const Name *name, StreamingJsonValue *value, int level)
+{
+	size_t		start = *w->token++;
+
+	if (level >= STREAMING_JSON_MAX_DEPTH)
+		return fail(w->error, STREAMING_JSON_TOO_LONG, "Objects and arrays are nested too deeply", start);
+	if (bracket == '{' && name != nullptr && name->members != nullptr)
+	{
+		forget(name->members, name->values);
+		if (!walk_object(name->members, w, name->values, level + 1))
+			return false;
+	}
+	else if (!walk_nested(w, bracket, level))
+		return false;
+	value->kind = STREAMING_JSON_NESTED;
+	value->escaped = false;
+	value->data = w->data + start;
+	value->length = w->token[-1] + 1 - start;
+	return true;
+}
+
+/*
+ * The object whose brace was the last token taken.  It is at a level, the root's being 1;
+ * no deeper than that do we recurse as fields are wanted there.
+ */
+bool
+walk_object(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values, int level)
 {
 	StreamingJsonValue unwanted;
 	uint32_t	member = 0;
@@ -524,22 +566,17 @@ walk_root(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values)
 	bool		escaped;
 	char		c;
 
-	c = w->data[*w->token];
-	if (c == '[' || c == '"' || c == '-' || is_digit(c) || c == 't' || c == 'f' || c == 'n')
-		return fail(w->error, STREAMING_JSON_NOT_OBJECT, "A record must be a JSON object", *w->token);
-	if (c != '{')
-		return fail_at_token(w, "Token is invalid");
-	w->token++;
 	if (w->token < w->end && w->data[*w->token] == '}')
 	{
 		w->token++;
-		goto done;
+		return true;
 	}
 
 	for (;; member++)
 	{
 		Guess	   *guess = member < MAX_GUESSES ? &reader->guesses[member] : nullptr;
-		StreamingJsonValue *value;
+		StreamingJsonValue *value = &unwanted;
+		const Name *name = nullptr;
 		int			field;
 		bool		exact = false;
 
@@ -554,7 +591,11 @@ walk_root(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values)
 			field = find_key(reader, key, length, escaped, guess, &exact);
 		if (field == -2)
 			return fail(w->error, STREAMING_JSON_NO_MEMORY, "Out of memory", (size_t) -1);
-		value = field >= 0 && (exact || !values[field].exact) ? &values[field] : &unwanted;
+		if (field >= 0 && (exact || !values[field].exact))
+		{
+			value = &values[field];
+			name = &reader->names[field];
+		}
 		value->exact = exact;
 
 		if (w->token >= w->end)
@@ -562,14 +603,8 @@ walk_root(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values)
 		c = w->data[*w->token];
 		if (c == '{' || c == '[')
 		{
-			size_t		start = *w->token++;
-
-			if (!walk_nested(w, c))
+			if (!walk_member(w, c, name, value, level))
 				return false;
-			value->kind = STREAMING_JSON_NESTED;
-			value->escaped = false;
-			value->data = w->data + start;
-			value->length = w->token[-1] + 1 - start;
 		}
 		else if (!read_scalar(w, *w->token++, value))
 			return false;
@@ -580,14 +615,27 @@ walk_root(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values)
 		if (c == '}')
 		{
 			w->token++;
-			break;
+			return true;
 		}
 		if (c != ',')
 			return fail_at_token(w, "Expected \",\" or \"}\"");
 		w->token++;
 	}
+}
 
-done:
+/* The root object, from its brace on. */
+bool
+walk_root(StreamingJsonReader *reader, Walk *w, StreamingJsonValue *values)
+{
+	char		c = w->data[*w->token];
+
+	if (c == '[' || c == '"' || c == '-' || is_digit(c) || c == 't' || c == 'f' || c == 'n')
+		return fail(w->error, STREAMING_JSON_NOT_OBJECT, "A record must be a JSON object", *w->token);
+	if (c != '{')
+		return fail_at_token(w, "Token is invalid");
+	w->token++;
+	if (!walk_object(reader, w, values, 1))
+		return false;
 	if (w->token < w->end)
 		return fail_at_token(w, "Expected end of input");
 	return true;
@@ -679,6 +727,8 @@ streaming_json_reader_create(const StreamingJsonField *fields, int nfields)
 		reader->names[i].data = next;
 		reader->names[i].length = fields[i].length;
 		reader->names[i].any_case = fields[i].any_case;
+		reader->names[i].members = nullptr;
+		reader->names[i].values = nullptr;
 		next += fields[i].length;
 		if (fields[i].length > reader->max_name)
 			reader->max_name = fields[i].length;
@@ -689,6 +739,14 @@ streaming_json_reader_create(const StreamingJsonField *fields, int nfields)
 	for (uint32_t i = 0; i < MAX_GUESSES; i++)
 		reader->guesses[i].length = UINT32_MAX;
 	return reader;
+}
+
+extern "C" void
+streaming_json_reader_nest(StreamingJsonReader *reader, int field, StreamingJsonReader *members,
+						   StreamingJsonValue *values)
+{
+	reader->names[field].members = members;
+	reader->names[field].values = values;
 }
 
 extern "C" void
@@ -718,12 +776,7 @@ streaming_json_read(StreamingJsonReader *reader, const char *data, size_t length
 	if (code != simdjson::SUCCESS)
 		return fail_stage1(error, code, length);
 
-	for (int i = 0; i < reader->nfields; i++)
-	{
-		values[i].kind = STREAMING_JSON_ABSENT;
-		values[i].exact = false;
-	}
-
+	forget(reader, values);
 	w.data = data;
 	w.token = reader->parser->structural_indexes.get();
 	w.end = w.token + reader->parser->n_structural_indexes;

@@ -83,6 +83,15 @@ typedef struct StreamingJsonReader StreamingJsonReader;
  */
 extern StreamingJsonReader *streaming_json_reader_create(const StreamingJsonField *fields,
 														 int nfields);
+
+/*
+ * Where the value of a field is an object, members of that are wanted, too: they are
+ * read with it, into values, whose number is members'.  Of a record where it is none
+ * values are those of another record.  Both stay the caller's and live as long as reader,
+ * and members is no other's.
+ */
+extern void streaming_json_reader_nest(StreamingJsonReader *reader, int field,
+									   StreamingJsonReader *members, StreamingJsonValue *values);
 extern void streaming_json_reader_destroy(StreamingJsonReader *reader);
 
 /*

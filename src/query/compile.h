@@ -232,6 +232,12 @@ extern char *streaming_deparse(Query *query);
 
 /* in compile_aggregation.c */
 
+/*
+ * Fills agg from pg_aggregate.  Returns true if its partial results can be
+ * combined; the transition state of such is what is kept.
+ */
+extern bool streaming_fill_aggregate(StreamingAggregate *agg, Aggref *aggref);
+
 /* Can partial results be combined?  distinct: DISTINCT inside it counts. */
 extern bool streaming_is_combinable(Aggref *aggref, bool distinct);
 
@@ -358,6 +364,12 @@ extern void streaming_compile_weights(StreamingCompiler *compiler, struct Stream
 
 /* Stands in aggregates for the weight of a row, until the input is bound. */
 extern Expr *streaming_weight(void);
+
+/*
+ * in compile_panes.c: query, SELECT keys, aggregates, as one that hands out states, of a
+ * group one for each pane of its rows; NULL: it has no panes.
+ */
+extern Query *streaming_by_panes(Query *query, StreamingStage *stage);
 
 /* in compile_bag.c */
 extern void streaming_compile_recompute(StreamingCompiler *compiler, StreamingStage *stage,

@@ -52,12 +52,8 @@ collect_aggrefs(Node *node, List **aggrefs)
 	return expression_tree_walker(node, collect_aggrefs, aggrefs);
 }
 
-/*
- * Fills agg from pg_aggregate.  Returns true if its partial results can be
- * combined; the transition state of such is what is kept.
- */
-static bool
-fill_aggregate(StreamingAggregate *agg, Aggref *aggref)
+bool
+streaming_fill_aggregate(StreamingAggregate *agg, Aggref *aggref)
 {
 	Oid			argtypes[FUNC_MAX_ARGS];
 	int			nargs = get_aggregate_argtypes(aggref, argtypes);
@@ -93,7 +89,7 @@ streaming_is_combinable(Aggref *aggref, bool distinct)
 
 	if (!distinct)
 		copy->aggdistinct = NIL;
-	return fill_aggregate(&agg, copy);
+	return streaming_fill_aggregate(&agg, copy);
 }
 
 static Node *
@@ -229,6 +225,16 @@ count_star(void)
 	return aggref;
 }
 
+/* panes: by panes, the same as partial; or NULL */
+static void
+add_edge(StreamingCompiler *compiler, StreamingStage *stage, Query *partial, Query *panes)
+{
+	StreamingEdge edge = streaming_make_edge(compiler, panes ? panes : partial, false);
+
+	edge.by_panes = panes != NULL;
+	streaming_add_edge(stage, edge);
+}
+
 StreamingStage *
 streaming_compile_aggregation(StreamingCompiler *compiler, Query *query)
 {
@@ -289,7 +295,7 @@ streaming_compile_aggregation(StreamingCompiler *compiler, Query *query)
 	{
 		Aggref	   *aggref = lfirst_node(Aggref, lc);
 
-		if (!fill_aggregate(&stage->aggs[foreach_current_index(lc)], aggref))
+		if (!streaming_fill_aggregate(&stage->aggs[foreach_current_index(lc)], aggref))
 			uncombinable = get_func_name(aggref->aggfnoid);
 	}
 	combinable = weights || (!stage->signed_input && uncombinable == NULL);
@@ -323,6 +329,6 @@ streaming_compile_aggregation(StreamingCompiler *compiler, Query *query)
 	if (weights)
 		streaming_compile_weights(compiler, weights, stage, partial, aggrefs);
 	else
-		streaming_add_edge(stage, streaming_make_edge(compiler, partial, false));
+		add_edge(compiler, stage, partial, session ? NULL : streaming_by_panes(partial, stage));
 	return stage;
 }

@@ -20,8 +20,10 @@
  *								└─ in order: min, max ──▶
  *
  * An aggregate with DISTINCT is that aggregate without it over the values that are new
- * or gone, a weighted one if some go.  Where several columns are asked for, or under
- * several conditions, each value is kept for each of them, told apart by a tag.  min and
+ * or gone, a weighted one if some go.  Where several columns are asked for, their values
+ * are told apart by a tag.  Where it matters which conditions have held of a value's rows:
+ * of rows that only appear it is kept in bits, and those that are new are handed up; of
+ * others each value is kept once for each condition, under a tag of its own.  min and
  * max are the ends of the values in the order of an index, looked up whenever the group
  * is touched (exec/extreme.c).
  *
@@ -52,6 +54,10 @@
 #include "query/key_index.h"
 #include "query/weights.h"
 #include "streaming.h"
+
+/* GROUPING takes no more; and an int8 has as many bits. */
+#define MAX_COLUMNS		31
+#define MAX_CONDITIONS	64
 
 typedef enum Method
 {
@@ -157,6 +163,20 @@ has_scale(Expr *arg)
 	return exprType((Node *) arg) != NUMERICOID || exprTypmod((Node *) arg) >= (int32) VARHDRSZ;
 }
 
+/* Number of a condition, from 0; -1: it is none of them. */
+static int
+condition_of(StreamingWeights *weights, Expr *filter)
+{
+	ListCell   *lc;
+
+	foreach(lc, weights->conditions)
+	{
+		if (equal(lfirst(lc), filter))
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
 static void
 add_use(StreamingWeights *weights, Expr *expr, Expr *filter, SortGroupClause *distinct)
 {
@@ -193,9 +213,11 @@ add_use(StreamingWeights *weights, Expr *expr, Expr *filter, SortGroupClause *di
 	use->column = column;
 	use->filter = filter;
 	weights->uses = lappend(weights->uses, use);
+	if (condition_of(weights, filter) < 0)
+		weights->conditions = lappend(weights->conditions, filter);
 }
 
-/* The tag, from 0, of the values that an aggregate is over. */
+/* Number of the use, from 0, that an aggregate makes of values. */
 static int
 use_of(StreamingWeights *weights, Aggref *aggref, bool distinct)
 {
@@ -289,15 +311,27 @@ cast(Oid function, Oid type, Expr *arg)
 }
 
 Expr *
-streaming_zero(void)
+streaming_int4(int value)
 {
-	return (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false,
+	return (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false,
+							  true);
+}
+
+Expr *
+streaming_int8(int64 value)
+{
+	return (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value), false,
 							  FLOAT8PASSBYVAL);
 }
 
-/* streaming_internal.name(args) FILTER (WHERE filter) */
-static Expr *
-our_aggregate(const char *name, List *args, Oid type, Expr *filter)
+Expr *
+streaming_zero(void)
+{
+	return streaming_int8(0);
+}
+
+Aggref *
+streaming_make_aggregate(Oid function, List *args, Oid type, Expr *filter)
 {
 	Aggref	   *aggref = makeNode(Aggref);
 	ListCell   *lc;
@@ -310,18 +344,26 @@ our_aggregate(const char *name, List *args, Oid type, Expr *filter)
 		aggref->args = lappend(aggref->args,
 							   makeTargetEntry(arg, foreach_current_index(lc) + 1, NULL, false));
 	}
-	aggref->aggfnoid = LookupFuncName(list_make2(makeString(STREAMING_INTERNAL_SCHEMA),
-												 makeString(pstrdup(name))),
-									  list_length(args),
-									  (Oid[]) {linitial_oid(aggref->aggargtypes),
-									  llast_oid(aggref->aggargtypes)}, false);
+	aggref->aggfnoid = function;
 	aggref->aggtype = type;
 	aggref->aggfilter = filter;
 	aggref->aggkind = AGGKIND_NORMAL;
 	aggref->aggsplit = AGGSPLIT_SIMPLE;
 	aggref->aggno = aggref->aggtransno = -1;
 	aggref->location = -1;
-	return (Expr *) aggref;
+	return aggref;
+}
+
+/* streaming_internal.name(args) FILTER (WHERE filter) */
+static Expr *
+our_aggregate(const char *name, List *args, Oid type, Expr *filter)
+{
+	Oid			types[2] = {exprType(linitial(args)), exprType(llast(args))};
+	Oid			function = LookupFuncName(list_make2(makeString(STREAMING_INTERNAL_SCHEMA),
+													 makeString(pstrdup(name))),
+										  list_length(args), types, false);
+
+	return (Expr *) streaming_make_aggregate(function, args, type, filter);
 }
 
 static Expr *
@@ -419,7 +461,27 @@ weighted(Aggref *aggref, Expr *arg, Expr *filter)
 bool
 streaming_has_tags(StreamingWeights *weights)
 {
-	return list_length(weights->uses) > 1;
+	return list_length(weights->is_signed ? weights->uses : weights->columns) > 1;
+}
+
+bool
+streaming_has_bits(StreamingWeights *weights)
+{
+	return !weights->is_signed &&
+		(streaming_has_tags(weights) || list_length(weights->conditions) > 1 ||
+		 linitial(weights->conditions) != NULL);
+}
+
+/* Of rows that only appear it is what GROUPING tells of the columns. */
+int
+streaming_tag_of(StreamingWeights *weights, int use)
+{
+	int			n = list_length(weights->columns);
+	int			column = ((ValueUse *) list_nth(weights->uses, use))->column;
+
+	if (weights->is_signed)
+		return use + 1;
+	return ((1U << n) - 1) & ~(1U << (n - 1 - column));
 }
 
 int
@@ -437,27 +499,38 @@ value_column(StreamingWeights *weights, int column)
 							exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
 }
 
-/* The values are those with a tag; NULL: there is only one. */
+/* The values are those of a use; NULL: there is only one. */
 static Expr *
-has_tag(StreamingWeights *weights, int tag)
+of_use(StreamingWeights *weights, int use)
 {
-	if (!streaming_has_tags(weights))
-		return NULL;
-	return make_opclause(Int4EqualOperator, BOOLOID, false,
-						 (Expr *) makeVar(weights->varno, weights->nkeys + 1, INT4OID, -1, InvalidOid, 0),
-						 (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
-											Int32GetDatum(tag + 1), false, true),
-						 InvalidOid, InvalidOid);
+	int			bits = streaming_position_of(weights, list_length(weights->columns));
+	Expr	   *result = NULL;
+	int			condition = condition_of(weights, ((ValueUse *) list_nth(weights->uses, use))->filter);
+
+	if (streaming_has_tags(weights))
+		result = make_opclause(Int4EqualOperator, BOOLOID, false,
+							   (Expr *) makeVar(weights->varno, weights->nkeys + 1, INT4OID, -1,
+												InvalidOid, 0),
+							   streaming_int4(streaming_tag_of(weights, use)),
+							   InvalidOid, InvalidOid);
+	if (streaming_has_bits(weights))
+		result = both(result, call(F_INT8NE, BOOLOID,
+								   list_make2(call(F_INT8AND, INT8OID,
+												   list_make2(makeVar(weights->varno, bits + 1, INT8OID,
+																	  -1, InvalidOid, 0),
+															  streaming_int8((int64) (UINT64CONST(1) << condition)))),
+											  streaming_zero())));
+	return result;
 }
 
 /* The aggregate over the values instead of the rows. */
 static Expr *
 over_values(StreamingWeights *weights, Aggref *aggref, bool distinct)
 {
-	int			tag = use_of(weights, aggref, distinct);
-	int			column = ((ValueUse *) list_nth(weights->uses, tag))->column;
+	int			use = use_of(weights, aggref, distinct);
+	int			column = ((ValueUse *) list_nth(weights->uses, use))->column;
 	Expr	   *arg = value_column(weights, column);
-	Expr	   *filter = has_tag(weights, tag);
+	Expr	   *filter = of_use(weights, use);
 	Aggref	   *result;
 
 	if (distinct && weights->is_signed)
@@ -524,6 +597,9 @@ streaming_plan_weights(StreamingCompiler *compiler, Query *query)
 	weights->varno = list_length(query->rtable) + 1;
 	if (find_unfit((Node *) query->targetList, weights) || find_unfit(query->havingQual, weights) ||
 		!weights->changed)
+		return NULL;
+	if (!weights->is_signed && (list_length(weights->columns) > MAX_COLUMNS ||
+								list_length(weights->conditions) > MAX_CONDITIONS))
 		return NULL;
 	/* two statements read the rows; of values that disappear none is closed */
 	if (weights->uses != NIL &&
@@ -630,7 +706,7 @@ over_changes(StreamingWeights *weights, Query *partial)
 	return query;
 }
 
-/* Has each row of a group a value under some tag, so that the group needs no more? */
+/* Has each row of a group a value that is kept, so that the group needs no more? */
 static bool
 has_all_rows(StreamingWeights *weights)
 {

@@ -116,6 +116,7 @@ typedef struct StreamingEdge
 	int			stage;			/* number of the stage below; 0: an input is */
 	bool		is_signed;		/* rows may disappear */
 	bool		weighted;		/* kept rows: how often they come is behind them */
+	bool		by_panes;		/* its rows are states, several of a group */
 	bool		again;			/* its late rows are counted by another edge */
 	char	   *sql;			/* over the input or delta_<stage> */
 	char	   *initial_sql;	/* for the first batch, over a view or table itself; or NULL */

@@ -28,7 +28,8 @@ typedef struct StreamingWeights
 	bool		is_signed;
 	int			nkeys;
 	List	   *columns;		/* of ValueColumn */
-	List	   *uses;			/* of ValueUse; their tags are 1, 2, ... */
+	List	   *uses;			/* of ValueUse */
+	List	   *conditions;		/* of Expr: the filters of uses, each once; NULL: all rows */
 	Index		varno;			/* of the values in aggregates, where it is no relation
 								 * of the query */
 	StreamingStage *values;		/* NULL: there are no uses */
@@ -42,8 +43,20 @@ typedef struct StreamingWeights
 /* 0, an int8 */
 extern Expr *streaming_zero(void);
 
+extern Expr *streaming_int4(int value);
+extern Expr *streaming_int8(int64 value);
+
+/* A call of an aggregate, not yet planned.  args, filter: become part of it. */
+extern Aggref *streaming_make_aggregate(Oid function, List *args, Oid type, Expr *filter);
+
 /* Are values told apart by a tag? */
 extern bool streaming_has_tags(StreamingWeights *weights);
+
+/* Is it kept of values which conditions have held of their rows, each a bit? */
+extern bool streaming_has_bits(StreamingWeights *weights);
+
+/* The tag of the values of a use, which is a number in the list. */
+extern int	streaming_tag_of(StreamingWeights *weights, int use);
 
 /* Index, from 0, of a column among those of the values. */
 extern int	streaming_position_of(StreamingWeights *weights, int column);

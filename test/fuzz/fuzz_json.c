@@ -318,10 +318,29 @@ check_unescaped(const StreamingJsonValue *value)
 	free(out);
 }
 
+static void
+check_values(const StreamingJsonValue *values, const Simple *simple)
+{
+	for (int i = 0; i < NWANTED; i++)
+	{
+		REQUIRE(values[i].kind == simple->values[i].kind);
+		if (values[i].kind == STREAMING_JSON_ABSENT)
+			continue;
+		REQUIRE(values[i].data == simple->values[i].data);
+		REQUIRE(values[i].length == simple->values[i].length);
+		REQUIRE(values[i].escaped == simple->values[i].escaped);
+		if (values[i].escaped)
+			check_unescaped(&values[i]);
+	}
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static StreamingJsonReader *reader; /* keeps its guesses between records */
+	static StreamingJsonReader *inner;	/* of the members of the first field */
+	static StreamingJsonValue inner_values[NWANTED];
 	StreamingJsonValue values[NWANTED];
 	StreamingJsonError error;
 	const char *record;
@@ -331,7 +350,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > MAX_INPUT)
 		return 0;
 	if (reader == NULL)
+	{
 		REQUIRE((reader = streaming_json_reader_create(wanted, NWANTED)) != NULL);
+		REQUIRE((inner = streaming_json_reader_create(wanted, NWANTED)) != NULL);
+		streaming_json_reader_nest(reader, 0, inner, inner_values);
+	}
 	record = at_page_end(data, size);
 
 	valid = simple_read(&simple, record, size);
@@ -344,16 +367,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(error.offset == (size_t) -1 || error.offset <= size);
 		return 0;
 	}
-	for (int i = 0; i < NWANTED; i++)
+	check_values(values, &simple);
+	if (values[0].kind == STREAMING_JSON_NESTED && values[0].data[0] == '{')
 	{
-		REQUIRE(values[i].kind == simple.values[i].kind);
-		if (values[i].kind == STREAMING_JSON_ABSENT)
-			continue;
-		REQUIRE(values[i].data == simple.values[i].data);
-		REQUIRE(values[i].length == simple.values[i].length);
-		REQUIRE(values[i].escaped == simple.values[i].escaped);
-		if (values[i].escaped)
-			check_unescaped(&values[i]);
+		REQUIRE(simple_read(&simple, values[0].data, values[0].length));
+		check_values(inner_values, &simple);
 	}
 	return 0;
 }

@@ -39,7 +39,9 @@ my %query = (
 	thirds => 'SELECT k, sum(v) AS total FROM STREAM GROUP BY k HAVING sum(v) % 3 = 0',
 	joined => 'SELECT k, name, count(*) AS n FROM STREAM JOIN names USING (v) GROUP BY k, name',
 	counted => 'SELECT n, count(*) AS groups FROM (SELECT k, count(*) AS n FROM STREAM GROUP BY k) i GROUP BY n',
-	recomputed => 'SELECT k, count(DISTINCT v) AS n FROM STREAM GROUP BY k');
+	recomputed => 'SELECT k, count(DISTINCT v) AS n FROM STREAM GROUP BY k',
+	values_of_two => 'SELECT v % 5 AS f, count(*) AS n, count(DISTINCT k) AS k, count(DISTINCT t) FILTER (WHERE v > 50) AS t
+		FROM STREAM GROUP BY 1');
 
 # A new stream, with all the views, whose owner has no special rights.
 sub new_stream

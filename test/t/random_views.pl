@@ -55,7 +55,7 @@ my @combined = (
 	'count(*) FILTER (WHERE a > 2)', 'sum(g) FILTER (WHERE f)', 'max(length(b))');
 # Recomputed
 my @recomputed = (
-	'count(DISTINCT b)', 'sum(DISTINCT a)', "string_agg(b, ',' ORDER BY b)",
+	'count(DISTINCT b)', 'count(DISTINCT b) FILTER (WHERE f)', 'count(DISTINCT a) FILTER (WHERE NOT f)', 'sum(DISTINCT a)', "string_agg(b, ',' ORDER BY b)",
 	'array_agg(a ORDER BY a, g)', 'percentile_disc(0.5) WITHIN GROUP (ORDER BY a)',
 	'mode() WITHIN GROUP (ORDER BY f)', 'array_agg(DISTINCT a) FILTER (WHERE f)',
 	'rank(3) WITHIN GROUP (ORDER BY a)', 'max(a ORDER BY b)');
