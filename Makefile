@@ -72,6 +72,7 @@ OBJS = \
 	src/exec/result_index.o \
 	src/exec/stage.o \
 	src/exec/weigh.o \
+	src/exec/weighted_bits.o \
 	src/exec/weighted_sum.o \
 	src/fdw.o \
 	src/format/avro_constant.o \
@@ -140,6 +141,7 @@ OBJS = \
 	src/query/partition_sql.o \
 	src/query/session.o \
 	src/query/time_bound.o \
+	src/query/weighted_forms.o \
 	src/query/windows.o \
 	src/shared/shmem.o \
 	src/shared/sink_slots.o \

@@ -11,6 +11,7 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_clause.h"
 
+#include "query/key_index.h"
 #include "query/weights.h"
 
 /* What is not to be evaluated where the condition does not hold. */
@@ -242,7 +243,11 @@ fill_keys(StreamingWeights *weights, StreamingStage *stage, StreamingStage *owne
 		if (column->distinct)
 			stage->keys[i].eqop = column->distinct->eqop;
 		else
+		{
 			stage->ordered = bms_add_member(stage->ordered, i);
+			if (!streaming_type_fits_index(stage->keys[i].type, stage->keys[i].typmod))
+				stage->wide = bms_add_member(stage->wide, i);
+		}
 	}
 	for (int i = 0; i < n; i++)
 	{

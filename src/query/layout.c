@@ -14,7 +14,9 @@
  *	memory_<id>		 of a view with the sink memory, whose tables are unlogged: one
  *					 row, from the first batch on (sink/sink_memory.c)
  *					 of a stage that keeps values in order "$group" (hash of the
- *					 keys of the group above), with an index of it and each
+ *					 keys of the group above), with an index of it and each; of
+ *					 those that can be wide one of the narrow ones, and one of the
+ *					 others' groups
  *	bag_<id>_<n>	 keys, arguments, "$count", "$group" (hash of the keys),
  *					 "$hash" (of keys and arguments)
  *	rows_<id>_<n>_<m>  rows of the m-th input of a stage that keeps them, "$count",
@@ -493,6 +495,32 @@ table_ddl(List *ddl, const char *name, TupleDesc desc, bool updated, List *index
 	return ddl;
 }
 
+/* CREATE INDEX on the group and each ordered key. */
+static List *
+ordered_ddl(List *ddl, StreamingStage *stage)
+{
+	StringInfoData wide;
+
+	initStringInfo(&wide);
+	for (int i = bms_next_member(stage->ordered, -1); i >= 0; i = bms_next_member(stage->ordered, i))
+	{
+		char	   *narrow = bms_is_member(i, stage->wide) ?
+			psprintf("%s.is_narrow(\"$k%d\")", STREAMING_INTERNAL_SCHEMA, i + 1) : NULL;
+
+		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (\"$group\", \"$k%d\")%s%s",
+									quote_identifier(psprintf("%s_group_$k%d", stage->table, i + 1)),
+									qualified(stage->table), i + 1, narrow ? " WHERE " : "",
+									narrow ? narrow : ""));
+		if (narrow)
+			appendStringInfo(&wide, "%s%s", wide.len > 0 ? " AND " : "", narrow);
+	}
+	if (wide.len > 0)
+		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (\"$group\") WHERE NOT (%s)",
+									quote_identifier(psprintf("%s_wide", stage->table)),
+									qualified(stage->table), wide.data));
+	return ddl;
+}
+
 static List *
 stage_ddl(List *ddl, StreamingStage *stage)
 {
@@ -506,9 +534,8 @@ stage_ddl(List *ddl, StreamingStage *stage)
 		indexed = lappend(indexed, "$closes");
 	if (stage->group_attno && !stage->whole && !stage->ordered)
 		indexed = lappend(indexed, "$group");
-	for (int i = bms_next_member(stage->ordered, -1); i >= 0; i = bms_next_member(stage->ordered, i))
-		indexed = lappend(indexed, psprintf("$group,$k%d", i + 1));
-	return table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed);
+	return ordered_ddl(table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed),
+					   stage);
 }
 
 /* The rows of the inputs of a stage that keeps them. */

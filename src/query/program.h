@@ -166,6 +166,7 @@ typedef struct StreamingStage
 	bool		keeps_values;
 	int			nowner_keys;	/* the first keys: those of the group above */
 	Bitmapset  *ordered;		/* of keys, from 0: have an index, behind the group */
+	Bitmapset  *wide;			/* of those: some values may be too wide for it */
 
 	/* combine, recompute */
 	int			naggs;
