@@ -484,11 +484,8 @@ table_ddl(List *ddl, const char *name, TupleDesc desc, bool updated, List *index
 
 		if (second)
 			*second++ = '\0';
-		/* those of a group are several */
 		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (%s%s%s)",
-									quote_identifier(second && strcmp(first, "$group") == 0 ?
-													 psprintf("%s_%s_%s", name, first + 1, second + 1) :
-													 psprintf("%s_%s", name, first + 1)),
+									quote_identifier(psprintf("%s_%s", name, first + 1)),
 									qualified(name), quote_identifier(first),
 									second ? ", " : "", second ? quote_identifier(second) : ""));
 	}
@@ -532,7 +529,9 @@ stage_ddl(List *ddl, StreamingStage *stage)
 		indexed = list_make1("$hash,$closes");
 	if (stage->evicts)
 		indexed = lappend(indexed, "$closes");
-	if (stage->group_attno && !stage->whole && !stage->ordered)
+	if (stage->suffix)
+		indexed = lappend(indexed, psprintf("$group,%s", NameStr(TupleDescAttr(stage->table_desc, stage->keys[stage->suffix->keys[stage->suffix->npartition]].attno - 1)->attname)));
+	else if (stage->group_attno && !stage->whole && !stage->ordered)
 		indexed = lappend(indexed, "$group");
 	return ordered_ddl(table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed),
 					   stage);
@@ -545,7 +544,9 @@ edges_ddl(List *ddl, StreamingStage *stage)
 	for (int i = 0; i < stage->nedges; i++)
 	{
 		StreamingEdge *edge = &stage->edges[i];
-		List	   *indexed = stage->whole ? NIL : list_make1("$group");
+		List	   *indexed = stage->suffix ?
+			list_make1(psprintf("$group,c%d", stage->suffix->columns[stage->suffix->npartition])) :
+			stage->whole ? NIL : list_make1("$group");
 
 		if (edge->closes)
 			indexed = lappend(indexed, "$closes");

@@ -873,6 +873,20 @@ sub window_function
 
 	$g->{tags}{window} = 1;
 	@partition = grep { defined } @partition;
+	if ($total && !$scope->{plain_window} && chance(0.6))
+	{
+		my @keys = map { _visible($scope, $_) } 'int', 'text', 'bool';
+		my @orders = map { _visible($scope, $_) } 'int', 'timestamptz', 'bigint', 'date';
+		$scope->{plain_window} = [ @keys && chance(0.7) ? _column_text(@{ pick(@keys) }) : '', _column_text(@{ pick(@orders) }) . pick('', '', ' DESC NULLS LAST') ] if @orders;
+	}
+	if ($total && $scope->{plain_window})
+	{
+		# several windows with the same partitions, and the same order but for its end
+		my ($key, $first) = @{ $scope->{plain_window} };
+		@partition = $key ne '' ? seq($key) : ();
+		@order = (seq($first), pick(0, 1) ? @order : ());
+		$g->{tags}{window_plain} = 1;
+	}
 	if ($kind eq 'rank')
 	{
 		($t, $call) = @{ pick([ 'bigint', 'rank()' ], [ 'bigint', 'dense_rank()' ], [ 'float8', 'percent_rank()' ], [ 'float8', 'cume_dist()' ]) };
