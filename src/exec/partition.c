@@ -235,7 +235,9 @@ compute(StreamingStageExec *exec, StreamingDelta *rows, Datum *params)
 
 	streaming_replan(exec, &exec->recompute);
 	streaming_replan(exec, &exec->stored);
-	streaming_statement_run(&exec->stored, rows, params, false, (DestReceiver *) &receiver);
+	/* nothing was before the view's first batch */
+	if (!exec->first)
+		streaming_statement_run(&exec->stored, rows, params, false, (DestReceiver *) &receiver);
 	streaming_statement_run(&exec->recompute, rows, params, false, (DestReceiver *) &receiver);
 	streaming_stop_point("partition_computed");
 	while (streaming_weigh_next(exec))
@@ -265,7 +267,9 @@ compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 	streaming_replan(exec, &exec->prune);
 	exec->recompute.size = exec->stored.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
 		STREAMING_SIZE_FEW;
-	streaming_prune(exec, param);
+	/* the edge has pruned what it has brought, and there is nothing else yet */
+	if (!exec->first)
+		streaming_prune(exec, param);
 	compute(exec, NULL, &param);
 	pfree(DatumGetPointer(param));
 }

@@ -107,6 +107,12 @@ extern char *streaming_ordered_sql(Partition *partition, StreamingStage *stage);
 /* The tids of rows that no longer matter; NULL: all do. */
 extern char *streaming_prune_sql(Partition *partition, StreamingStage *stage);
 
+/*
+ * Of the rows of a statement of the edge (NULL: none) those that matter among themselves;
+ * all, if streaming_prune_sql is NULL.
+ */
+extern char *streaming_prune_rows(Partition *partition, StreamingStage *stage, const char *sql);
+
 /* in suffix.c: sets stage->suffix if the ends of partitions are enough, and adds to its keys */
 extern void streaming_plan_suffix(Partition *partition, StreamingStage *stage);
 
