@@ -28,6 +28,7 @@ CALL keep('some', 'SELECT id, sum(x) OVER (PARTITION BY k ORDER BY id) AS s FROM
 -- of groups, which change, and over another view
 CALL keep('of_groups', 'SELECT at, count(*) AS n, sum(count(*)) OVER (ORDER BY at) AS s, lag(count(*)) OVER (ORDER BY at) AS l FROM a GROUP BY at');
 CALL keep('of_latest', 'SELECT id, k, sum(x) OVER (PARTITION BY k ORDER BY id) AS s, row_number() OVER (PARTITION BY k ORDER BY id) AS n FROM (SELECT DISTINCT ON (id % 20) * FROM a ORDER BY id % 20, id DESC) l');
+CALL keep('of_hidden', 'SELECT s, count(*) AS n, min(x) AS x FROM hidden GROUP BY s');
 CALL keep('above', 'SELECT k, count(*) AS n, max(s) AS m, sum(n) AS t FROM of_latest GROUP BY k');
 
 CREATE FUNCTION made(first int, last int, ahead int, seed int) RETURNS text LANGUAGE sql AS $$
@@ -72,6 +73,18 @@ CALL keep('floats', 'SELECT id, sum(x::float8) OVER (PARTITION BY k ORDER BY at,
 CALL keep('two_keys', 'SELECT id, sum(x) OVER (PARTITION BY k ORDER BY at, id) AS s, sum(x) OVER (PARTITION BY k ORDER BY id, at) AS c FROM a');
 SELECT v, line FROM unnest(ARRAY['ahead', 'shares', 'nulls_first', 'floats', 'two_keys']) v, plan(v::regclass) line WHERE line ~ 'Method|Cost';
 SELECT * FROM compare() WHERE view IN ('ahead', 'shares', 'nulls_first', 'floats', 'two_keys');
+
+-- names, and keys that are equal but not the same
+CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CALL stream('odd', '"a,b" int, "$x" bigint, "$group" text COLLATE nocase, f numeric, o numeric(6,2)');
+CALL keep('names', 'SELECT "a,b" AS "c,d", sum("$x") OVER (PARTITION BY "$group" ORDER BY "a,b") AS "$s" FROM odd');
+CALL keep('equals', 'SELECT "$group" AS "$count", row_number() OVER (PARTITION BY f ORDER BY o, "a,b") AS n, max("$group" COLLATE "C") OVER (PARTITION BY f ORDER BY o, "a,b") AS m FROM odd');
+CALL feed('odd', $$SELECT i, i * 10::bigint, chr(CASE WHEN i % 2 = 0 THEN 65 ELSE 97 END + i % 3), (CASE WHEN i % 4 = 0 THEN '1.0' ELSE '1.00' END)::numeric, i / 7.0 FROM generate_series(1, 12) i$$);
+SELECT * FROM compare() WHERE view IN ('names', 'equals');
+CALL feed('odd', $$SELECT i, i * 10::bigint, chr(CASE WHEN i % 2 = 1 THEN 65 ELSE 97 END + i % 3), (CASE WHEN i % 3 = 0 THEN '1.0' ELSE '1' END)::numeric, i / 7.0 FROM generate_series(8, 16) i$$);
+SELECT * FROM compare() WHERE view IN ('names', 'equals');
+SELECT v, line FROM unnest(ARRAY['names', 'equals']) v, plan(v::regclass) line WHERE line ~ 'Method|State';
+SELECT view, name FROM streaming.indexes;
 
 -- A batch reads no more than what is new, and the row before: of a partition of 20,000 rows.
 CALL stream('l', 'id int, x int');

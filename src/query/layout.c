@@ -530,7 +530,13 @@ stage_ddl(List *ddl, StreamingStage *stage)
 	if (stage->evicts)
 		indexed = lappend(indexed, "$closes");
 	if (stage->suffix)
-		indexed = lappend(indexed, psprintf("$group,%s", NameStr(TupleDescAttr(stage->table_desc, stage->keys[stage->suffix->keys[stage->suffix->npartition]].attno - 1)->attname)));
+	{
+		int			order = stage->suffix->keys[stage->suffix->npartition];
+		int			i = stage->keys[order].attno - 1;
+
+		indexed = lappend(indexed, psprintf("$group,%s",
+											NameStr(TupleDescAttr(stage->table_desc, i)->attname)));
+	}
 	else if (stage->group_attno && !stage->whole && !stage->ordered)
 		indexed = lappend(indexed, "$group");
 	return ordered_ddl(table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed),

@@ -283,42 +283,73 @@ to_numeric(WindowFunc *function)
 								 InvalidOid, COERCE_EXPLICIT_CAST);
 }
 
+static Oid
+sum_for_average(WindowFunc *function)
+{
+	switch (function->winfnoid)
+	{
+		case F_AVG_INT2:
+			return F_SUM_INT2;
+		case F_AVG_INT4:
+			return F_SUM_INT4;
+		case F_AVG_INT8:
+			return F_SUM_INT8;
+		case F_AVG_NUMERIC:
+			return F_SUM_NUMERIC;
+		default:
+			return InvalidOid;
+	}
+}
+
+static Expr *
+call(Oid function, Oid type, Expr *left, Expr *right)
+{
+	return (Expr *) makeFuncExpr(function, type, list_make2(left, right), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
+}
+
+/* CASE WHEN condition THEN result ELSE otherwise END */
+static Expr *
+choice(Expr *condition, Expr *result, Expr *otherwise)
+{
+	CaseExpr   *expr = makeNode(CaseExpr);
+	CaseWhen   *when = makeNode(CaseWhen);
+
+	when->expr = condition;
+	when->result = result;
+	when->location = -1;
+	expr->casetype = exprType((Node *) result);
+	expr->casecollid = exprCollation((Node *) result);
+	expr->args = list_make1(when);
+	expr->defresult = otherwise;
+	expr->location = -1;
+	return (Expr *) expr;
+}
+
 /* An average over what begins with the partition is made of a sum and a count. */
 static Node *
 average_mutator(Node *node, Query *query)
 {
 	WindowFunc *function = (WindowFunc *) node;
-	Oid			sum = InvalidOid;
+	Oid			sum;
 	WindowFunc *count;
-	CaseExpr   *result;
-	CaseWhen   *when;
+	Expr	   *zero;
+	Expr	   *total;
 
 	if (node == NULL)
 		return NULL;
 	if (!IsA(node, WindowFunc))
 		return expression_tree_mutator(node, average_mutator, query);
-	if (begins_with_partition(clause_of(query, function)))
-		sum = function->winfnoid == F_AVG_INT2 ? F_SUM_INT2 :
-			function->winfnoid == F_AVG_INT4 ? F_SUM_INT4 :
-			function->winfnoid == F_AVG_INT8 ? F_SUM_INT8 :
-			function->winfnoid == F_AVG_NUMERIC ? F_SUM_NUMERIC : InvalidOid;
-	if (!OidIsValid(sum))
+	sum = sum_for_average(function);
+	if (!OidIsValid(sum) || !begins_with_partition(clause_of(query, function)))
 		return copyObject(node);
 	count = other_function(function, F_COUNT_ANY, INT8OID);
-	result = makeNode(CaseExpr);
-	when = makeNode(CaseWhen);
-	when->expr = (Expr *) makeFuncExpr(F_INT8GT, BOOLOID, list_make2(count, makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL)),
-									   InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-	when->result = (Expr *) makeFuncExpr(F_NUMERIC_DIV, NUMERICOID,
-										 list_make2(to_numeric(other_function(function, sum, sum == F_SUM_INT2 || sum == F_SUM_INT4 ? INT8OID : NUMERICOID)),
-													to_numeric(copyObject(count))),
-										 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-	when->location = -1;
-	result->casetype = NUMERICOID;
-	result->args = list_make1(when);
-	result->defresult = (Expr *) makeNullConst(NUMERICOID, -1, InvalidOid);
-	result->location = -1;
-	return (Node *) result;
+	zero = (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false,
+							  FLOAT8PASSBYVAL);
+	total = to_numeric(other_function(function, sum, get_func_rettype(sum)));
+	return (Node *) choice(call(F_INT8GT, BOOLOID, (Expr *) count, zero),
+						   call(F_NUMERIC_DIV, NUMERICOID, total, to_numeric(copyObject(count))),
+						   (Expr *) makeNullConst(NUMERICOID, -1, InvalidOid));
 }
 
 /* ---- What is carried ---- */
@@ -478,8 +509,6 @@ whole_function(SuffixPlan *plan, WindowFunc *function)
 	int64		rows;
 	WindowFunc *carried;
 	Var		   *before;
-	CaseExpr   *first;
-	CaseWhen   *when;
 
 	carry = carry_of(plan->query, function, &rows);
 	if (carry == CARRY_NOTHING)
@@ -490,9 +519,8 @@ whole_function(SuffixPlan *plan, WindowFunc *function)
 	switch (carry)
 	{
 		case CARRY_SUM:
-			return coalesce(list_make3(makeFuncExpr(function->wintype == INT8OID ? F_INT8PL : F_NUMERIC_ADD,
-													function->wintype, list_make2(value, before),
-													InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+			return coalesce(list_make3(call(function->wintype == INT8OID ? F_INT8PL : F_NUMERIC_ADD,
+											function->wintype, (Expr *) value, (Expr *) before),
 									   copyObject(value), copyObject(before)));
 		case CARRY_LEAST:
 			return end_of(IS_LEAST, value, before);
@@ -504,17 +532,8 @@ whole_function(SuffixPlan *plan, WindowFunc *function)
 								list_make2(coalesce(list_make2(value, before)),
 										   coalesce(list_make2(copyObject(before), copyObject(value)))), -1);
 		case CARRY_FIRST:
-			first = makeNode(CaseExpr);
-			when = makeNode(CaseWhen);
-			when->expr = (Expr *) makeVar(1, first_extra(plan) + 2, BOOLOID, -1, InvalidOid, 0);
-			when->result = (Expr *) before;
-			when->location = -1;
-			first->casetype = value->vartype;
-			first->casecollid = value->varcollid;
-			first->args = list_make1(when);
-			first->defresult = (Expr *) value;
-			first->location = -1;
-			return (Expr *) first;
+			return choice((Expr *) makeVar(1, first_extra(plan) + 2, BOOLOID, -1, InvalidOid, 0),
+						  (Expr *) before, (Expr *) value);
 		case CARRY_NOTHING:
 		case CARRY_REFUSED:
 			break;

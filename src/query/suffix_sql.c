@@ -136,8 +136,8 @@ append_from(StringInfo buf, StreamingStage *stage)
 		appendStringInfo(&named, ", e.c%d AS p%d", suffix->columns[i], i + 1);
 	}
 	appendStringInfo(buf, "WITH \"$from\" AS MATERIALIZED (SELECT DISTINCT ON (%s) %s, "
-					 "COALESCE(e.c%d, (SELECT t.c%d FROM %s t WHERE %s AND t.c%d IS NOT NULL ORDER BY t.c%d %s LIMIT 1)) AS o "
-					 "FROM \"$touched\" e ORDER BY %s, e.c%d %s NULLS LAST)",
+					 "COALESCE(e.c%d, (SELECT t.c%d FROM %s t WHERE %s AND t.c%d IS NOT NULL "
+					 "ORDER BY t.c%d %s LIMIT 1)) AS o FROM \"$touched\" e ORDER BY %s, e.c%d %s NULLS LAST)",
 					 columns.data, named.data, order, order, qualified(stage->edges[0].table),
 					 row_in_partition(suffix, "e", true), order, order, backwards(suffix),
 					 columns.data, order, forwards(suffix));
@@ -182,8 +182,8 @@ last_sql(StreamingStage *stage)
 	if (suffix->last_key < 0)
 		appendStringInfo(&buf, " FROM %s", last);
 	else
-		appendStringInfo(&buf, " FROM (SELECT t.%s AS o FROM %s) l, %s t WHERE %s AND t.%s " EQUAL " l.o ORDER BY t.%s DESC LIMIT 1",
-						 order, last, qualified(stage->table), output_in_partition(stage), order,
+		appendStringInfo(&buf, " FROM (SELECT t.%s AS o FROM %s) l, %s t WHERE %s AND t.%s " EQUAL
+						 " l.o ORDER BY t.%s DESC LIMIT 1", order, last, qualified(stage->table), output_in_partition(stage), order,
 						 key_column(stage, suffix->last_key));
 	return buf.data;
 }
@@ -196,8 +196,9 @@ streaming_suffix_sql(StreamingStage *stage)
 
 	initStringInfo(&buf);
 	append_from(&buf, stage);
-	appendStringInfo(&buf, ", \"$carry\" AS MATERIALIZED (SELECT f.*, s.s, b.* FROM \"$from\" f, LATERAL (SELECT %s AS s OFFSET 0) s "
-					 "LEFT JOIN LATERAL (%s) b ON true), \"$raw\" AS (SELECT * FROM (%s) q(",
+	appendStringInfo(&buf, ", \"$carry\" AS MATERIALIZED (SELECT f.*, s.s, b.* FROM \"$from\" f, "
+					 "LATERAL (SELECT %s AS s OFFSET 0) s LEFT JOIN LATERAL (%s) b ON true), "
+					 "\"$raw\" AS (SELECT * FROM (%s) q(",
 					 begin_sql(stage), last_sql(stage), suffix->raw_sql);
 	for (int i = 0; i < suffix->nraw; i++)
 		appendStringInfo(&buf, "%sr%d", i ? ", " : "", i + 1);
@@ -223,7 +224,8 @@ streaming_suffix_stored_sql(StreamingStage *stage)
 	appendStringInfoString(&buf, " SELECT t.\"$group\"");
 	for (int i = 0; i < stage->nkeys; i++)
 		appendStringInfo(&buf, ", t.%s", key_column(stage, i));
-	appendStringInfo(&buf, ", - t.\"$count\" FROM \"$from\" f, LATERAL (SELECT t.* FROM %s t WHERE %s AND t.%s %s f.o "
+	appendStringInfo(&buf, ", - t.\"$count\" FROM \"$from\" f, "
+					 "LATERAL (SELECT t.* FROM %s t WHERE %s AND t.%s %s f.o "
 					 "UNION ALL SELECT t.* FROM %s t WHERE %s AND t.%s IS NULL OFFSET 0) t",
 					 table, partition, order, not_before(suffix), table, partition, order);
 	return buf.data;
