@@ -76,8 +76,10 @@ OBJS = \
 	src/exec/recompute.o \
 	src/exec/result_index.o \
 	src/exec/stage.o \
+	src/exec/suffix.o \
 	src/exec/upsert.o \
 	src/exec/weigh.o \
+	src/exec/weighted_bits.o \
 	src/exec/weighted_sum.o \
 	src/fdw.o \
 	src/format/avro_constant.o \
@@ -167,7 +169,10 @@ OBJS = \
 	src/query/partition_leaves.o \
 	src/query/partition_sql.o \
 	src/query/session.o \
+	src/query/suffix.o \
+	src/query/suffix_sql.o \
 	src/query/time_bound.o \
+	src/query/weighted_forms.o \
 	src/query/windows.o \
 	src/shared/shmem.o \
 	src/shared/sink_slots.o \

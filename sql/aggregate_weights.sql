@@ -20,7 +20,7 @@ CALL keep('whole', 'SELECT count(*) AS n, sum(i) AS i, avg(n) AS a, min(j) AS j,
 CALL keep('shown', 'SELECT k, sum(i) / count(*) AS i, max(j) - min(j) AS j FROM latest GROUP BY k HAVING count(*) > 2 AND max(id) % 2 = 0');
 CALL keep('groups', 'SELECT DISTINCT k, b FROM latest');
 CALL keep('over_groups', 'SELECT n, count(*) AS of, max(k) AS k, count(DISTINCT t) AS t FROM counts GROUP BY n');
-CALL keep('mixed', 'SELECT k, stddev(j) AS j, count(*) AS n FROM latest GROUP BY k');
+CALL keep('mixed', 'SELECT k, stddev(j::float8) AS j, count(*) AS n FROM latest GROUP BY k');
 
 -- rows that only appear
 CALL keep('new_distinct', 'SELECT k, count(DISTINCT t) AS t, count(DISTINCT t) FILTER (WHERE b) AS tb, count(DISTINCT j) FILTER (WHERE NOT b) AS j, sum(DISTINCT i) AS i, max(t) AS m, count(*) AS n FROM s GROUP BY k');

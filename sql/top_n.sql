@@ -32,5 +32,18 @@ SELECT * FROM plan('most');
 SELECT * FROM plan('of_top');
 SELECT * FROM plan('all_rows');
 
+-- rows that can never be in the result are not written, not even those of the first batch
+CALL stream('many', 'id int, k int, x int');
+CALL keep('three', 'SELECT * FROM (SELECT id, k, rank() OVER (PARTITION BY k ORDER BY x DESC NULLS LAST, id) AS rank FROM many) r WHERE rank <= 3');
+CALL keep('newest', 'SELECT DISTINCT ON (k) * FROM many ORDER BY k, id DESC');
+CALL keep('first', 'SELECT id, x FROM many ORDER BY x NULLS LAST, id LIMIT 2');
+CALL feed('many', 'SELECT i, pick(i, 1, 3), pick(i, 2, 1000000) FROM generate_series(1, 20000) i');
+SELECT * FROM compare() WHERE view IN ('three', 'newest', 'first');
+SELECT v.view, pg_relation_size(c.oid) / 8192 AS pages
+FROM streaming_internal.continuous_view v JOIN pg_class c ON c.relname = format('rows_%s_1_1', v.id)
+WHERE v.view IN ('three'::regclass, 'newest'::regclass, 'first'::regclass) ORDER BY c.oid;
+CALL feed('many', 'SELECT i, pick(i, 1, 3), pick(i, 2, 1000000) FROM generate_series(20001, 25000) i');
+SELECT * FROM compare() WHERE view IN ('three', 'newest', 'first');
+
 \set include :source '/sql/include/done.sql'
 \i :include

@@ -121,6 +121,13 @@
 	ExecInitScanTupleSlot(estate, scan, desc, ops, 0)
 #endif
 
+/* Window functions may pass over NULLs since 25a30bbd4 (19). */
+#if PG_VERSION_NUM < 190000
+#define streaming_skips_nulls(function) false
+#else
+#define streaming_skips_nulls(function) ((function)->ignore_nulls != NO_NULLTREATMENT)
+#endif
+
 /* The planner learns of EXPLAIN since c83ac02ec (19). */
 #if PG_VERSION_NUM < 190000
 #define STREAMING_PLANNER_PARAMETERS \

@@ -444,6 +444,49 @@ CREATE AGGREGATE streaming_internal.weighted_avg(value numeric, weight int8)
      FINALFUNC = streaming_internal.weighted_avg_result, PARALLEL = SAFE);
 COMMENT ON AGGREGATE streaming_internal.weighted_avg(numeric, int8) IS 'avg(value) of rows that appear so often';
 
+CREATE FUNCTION streaming_internal.variance_of(count int8, sum numeric, squares numeric, of_sample boolean, root boolean) RETURNS numeric
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_variance_of';
+COMMENT ON FUNCTION streaming_internal.variance_of(int8, numeric, numeric, boolean, boolean) IS 'the variance of so many values, or its root, from their sum and that of their squares';
+
+CREATE FUNCTION streaming_internal.weighted_bits_add(state int8[], value int8, weight int8) RETURNS int8[]
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_weighted_bits_add';
+COMMENT ON FUNCTION streaming_internal.weighted_bits_add(int8[], int8, int8) IS 'counts a value that appears so often, and its bits';
+
+CREATE FUNCTION streaming_internal.weighted_bits_combine(a int8[], b int8[]) RETURNS int8[]
+    LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_weighted_bits_combine';
+COMMENT ON FUNCTION streaming_internal.weighted_bits_combine(int8[], int8[]) IS 'adds counts of bits';
+
+CREATE FUNCTION streaming_internal.weighted_bit_and_result(state int8[]) RETURNS int8
+    LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_weighted_bit_and';
+COMMENT ON FUNCTION streaming_internal.weighted_bit_and_result(int8[]) IS 'the bits that all values have that were counted';
+
+CREATE FUNCTION streaming_internal.weighted_bit_or_result(state int8[]) RETURNS int8
+    LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_weighted_bit_or';
+COMMENT ON FUNCTION streaming_internal.weighted_bit_or_result(int8[]) IS 'the bits that some value has of those that were counted';
+
+CREATE FUNCTION streaming_internal.weighted_bit_xor_result(state int8[]) RETURNS int8
+    LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_weighted_bit_xor';
+COMMENT ON FUNCTION streaming_internal.weighted_bit_xor_result(int8[]) IS 'the bits that an odd number of values have of those that were counted';
+
+CREATE AGGREGATE streaming_internal.weighted_bit_and(value int8, weight int8)
+    (SFUNC = streaming_internal.weighted_bits_add, STYPE = int8[], COMBINEFUNC = streaming_internal.weighted_bits_combine,
+     FINALFUNC = streaming_internal.weighted_bit_and_result, PARALLEL = SAFE);
+COMMENT ON AGGREGATE streaming_internal.weighted_bit_and(int8, int8) IS 'bit_and(value) of rows that appear so often';
+
+CREATE AGGREGATE streaming_internal.weighted_bit_or(value int8, weight int8)
+    (SFUNC = streaming_internal.weighted_bits_add, STYPE = int8[], COMBINEFUNC = streaming_internal.weighted_bits_combine,
+     FINALFUNC = streaming_internal.weighted_bit_or_result, PARALLEL = SAFE);
+COMMENT ON AGGREGATE streaming_internal.weighted_bit_or(int8, int8) IS 'bit_or(value) of rows that appear so often';
+
+CREATE AGGREGATE streaming_internal.weighted_bit_xor(value int8, weight int8)
+    (SFUNC = streaming_internal.weighted_bits_add, STYPE = int8[], COMBINEFUNC = streaming_internal.weighted_bits_combine,
+     FINALFUNC = streaming_internal.weighted_bit_xor_result, PARALLEL = SAFE);
+COMMENT ON AGGREGATE streaming_internal.weighted_bit_xor(int8, int8) IS 'bit_xor(value) of rows that appear so often';
+
+CREATE FUNCTION streaming_internal.is_narrow(value "any") RETURNS boolean
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'streaming_is_narrow';
+COMMENT ON FUNCTION streaming_internal.is_narrow("any") IS 'does a value fit into an entry of a B-tree index, with a key before it?';
+
 CREATE FUNCTION drain(view regclass, timeout interval DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'streaming_drain';
 COMMENT ON FUNCTION drain(regclass, interval) IS 'waits until a continuous view has taken all that its sources hold at the call, and shows all that the watermark closes; the number of input rows taken meanwhile';

@@ -14,14 +14,13 @@
 
 #include "base/index_lookup.h"
 
-bool
-streaming_index_fits(Relation index, const AttrNumber *attnos, int n)
+static bool
+begins_with(Relation index, const AttrNumber *attnos, int n)
 {
 	Form_pg_index form = index->rd_index;
 
 	if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indislive ||
-		form->indnkeyatts < n ||
-		!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
+		form->indnkeyatts < n)
 		return false;
 	for (int i = 0; i < n; i++)
 	{
@@ -33,4 +32,22 @@ streaming_index_fits(Relation index, const AttrNumber *attnos, int n)
 			return false;
 	}
 	return true;
+}
+
+static bool
+is_partial(Relation index)
+{
+	return !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
+bool
+streaming_index_fits(Relation index, const AttrNumber *attnos, int n)
+{
+	return begins_with(index, attnos, n) && !is_partial(index);
+}
+
+bool
+streaming_partial_index_fits(Relation index, const AttrNumber *attnos, int n)
+{
+	return begins_with(index, attnos, n) && index->rd_index->indnkeyatts == n && is_partial(index);
 }

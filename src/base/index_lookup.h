@@ -16,4 +16,7 @@
  */
 extern bool streaming_index_fits(Relation index, const AttrNumber *attnos, int n);
 
+/* Ditto some rows, by these n columns and no more. */
+extern bool streaming_partial_index_fits(Relation index, const AttrNumber *attnos, int n);
+
 #endif							/* STREAMING_INDEX_LOOKUP_H */

@@ -131,6 +131,17 @@ explain_stage(List *lines, StreamingProgram *program, StreamingStage *stage)
 	if (stage->bag_table)
 		lines = lappend(lines, psprintf("    Rows: %s.%s", STREAMING_INTERNAL_SCHEMA,
 										stage->bag_table));
+	if (stage->suffix)
+	{
+		StreamingSuffix *suffix = stage->suffix;
+
+		lines = lappend(lines, psprintf("    Method: suffix, by c%d%s%s", suffix->columns[suffix->npartition],
+										suffix->descending ? " descending" : "",
+										suffix->rows_before == 0 ? "" :
+										psprintf(", with " INT64_FORMAT " %s before", suffix->rows_before,
+												 suffix->rows_before == 1 ? "row" : "rows")));
+		lines = lappend(lines, psprintf("    Recompute: %s", streaming_suffix_sql(stage)));
+	}
 	if (stage->recompute_sql)
 		lines = lappend(lines, psprintf("    Recompute: %s", trimmed(stage->recompute_sql)));
 	if (stage->prune_sql)

@@ -258,7 +258,9 @@ streaming_merge_edge(StreamingStageExec *exec)
 		set_closes(exec, edge->table->row);
 		keep_row(edge, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
 				 weight, group);
-		if (exec->stage->kind == STREAMING_STAGE_PARTITION)
+		if (exec->stage->suffix)
+			streaming_suffix_touch(exec, group);
+		else if (exec->stage->kind == STREAMING_STAGE_PARTITION)
 			streaming_touch_group(exec, group);
 		MemoryContextSwitchTo(old);
 	}

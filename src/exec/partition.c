@@ -12,6 +12,10 @@
  * asks have come to say meanwhile.  The cost of a batch is that of the partitions
  * it touches.  Partitions whose keys share a hash are computed together, which
  * changes nothing but time.
+ *
+ * Of some queries what is behind the first row that came or went is enough
+ * (query/suffix.c).  Their rows may have hidden columns; what differs in these alone is
+ * no change for who reads the outputs.
  */
 #include "postgres.h"
 
@@ -59,9 +63,9 @@ stored_sql(StreamingStage *stage)
 
 /* The statement's rows with how often they are there, which is once. */
 static char *
-computed_sql(StreamingStage *stage)
+computed_sql(const char *sql)
 {
-	return psprintf("SELECT p.*, 1::pg_catalog.int8 FROM (%s) p", stage->recompute_sql);
+	return psprintf("SELECT p.*, 1::pg_catalog.int8 FROM (%s) p", sql);
 }
 
 void
@@ -71,10 +75,12 @@ streaming_partition_open(StreamingStageExec *exec)
 	StreamingStage *stage = exec->stage;
 	StreamingValue group = {.type = INT8OID};
 
-	exec->recompute.sql = computed_sql(stage);
-	exec->stored.sql = stored_sql(stage);
+	exec->recompute.sql = computed_sql(stage->suffix ? streaming_suffix_sql(stage) : stage->recompute_sql);
+	exec->stored.sql = stage->suffix ? streaming_suffix_stored_sql(stage) : stored_sql(stage);
 	exec->prune.sql = stage->prune_sql;
-	if (!stage->whole)
+	if (stage->nkeys > stage->noutputs)
+		exec->output_key = streaming_group_key(stage->keys, stage->noutputs, NULL, 0);
+	if (!stage->whole && !stage->suffix)
 	{
 		exec->recompute.nparams = exec->stored.nparams = exec->prune.nparams = 1;
 		exec->recompute.param_types = exec->stored.param_types = exec->prune.param_types = param_types;
@@ -134,6 +140,54 @@ find_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 	return false;
 }
 
+/* Outputs change so often, with some hidden keys: those of others may undo it. */
+static void
+keep_change(StreamingStageExec *exec, int64 weight, Datum *outputs, bool *isnull)
+{
+	int			n = exec->stage->noutputs;
+	Datum		values[MaxTupleAttributeNumber];
+	bool		nulls[MaxTupleAttributeNumber];
+
+	if (exec->unweighed == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(exec->batch_context);
+
+		exec->unweighed = tuplestore_begin_heap(false, false, work_mem);
+		MemoryContextSwitchTo(old);
+	}
+	memcpy(values, outputs, sizeof(Datum) * n);
+	memcpy(nulls, isnull, sizeof(bool) * n);
+	values[n] = Int64GetDatum(weight);
+	nulls[n] = false;
+	tuplestore_putvalues(exec->unweighed, exec->delta_desc, values, nulls);
+}
+
+/* Hands up those changes that remain. */
+static void
+emit_changes(StreamingStageExec *exec)
+{
+	TupleTableSlot *slot;
+
+	if (exec->unweighed == NULL)
+		return;
+	slot = MakeSingleTupleTableSlot(exec->delta_desc, &TTSOpsMinimalTuple);
+	while (tuplestore_gettupleslot(exec->unweighed, true, false, slot))
+		streaming_weigh(exec, exec->output_key, slot, true);
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_end(exec->unweighed);
+	exec->unweighed = NULL;
+	while (streaming_weigh_next(exec))
+	{
+		for (int i = 0; i < exec->npending; i++)
+		{
+			ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
+			slot_getallattrs(exec->input);
+			streaming_emit_weighted(exec, exec->weights[i], exec->input->tts_values,
+									exec->input->tts_isnull);
+		}
+	}
+}
+
 /* A row of the result appears or disappears so often. */
 static void
 put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64 weight)
@@ -165,26 +219,26 @@ put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64
 		streaming_state_delete(table, table->stored);
 	else
 		streaming_state_update(table, &table->stored->tts_tid);
-	streaming_emit_weighted(exec, weight, values + 1, isnull + 1);
+	if (exec->output_key)
+		keep_change(exec, weight, values + 1, isnull + 1);
+	else
+		streaming_emit_weighted(exec, weight, values + 1, isnull + 1);
 }
 
-/* The difference between what n partitions are and what they were. */
+/* What is less than what it was negatively.  rows, or params: what the statements read. */
 static void
-compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
+compute(StreamingStageExec *exec, StreamingDelta *rows, Datum *params)
 {
 	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
 	DestNone}, exec};
-	Datum		param = streaming_int8_array(hashes, n);
 	MemoryContext old = CurrentMemoryContext;
 
 	streaming_replan(exec, &exec->recompute);
 	streaming_replan(exec, &exec->stored);
-	streaming_replan(exec, &exec->prune);
-	exec->recompute.size = exec->stored.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
-		STREAMING_SIZE_FEW;
-	streaming_prune(exec, param);
-	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
-	streaming_statement_run(&exec->recompute, NULL, &param, false, (DestReceiver *) &receiver);
+	/* nothing was before the view's first batch */
+	if (!exec->first)
+		streaming_statement_run(&exec->stored, rows, params, false, (DestReceiver *) &receiver);
+	streaming_statement_run(&exec->recompute, rows, params, false, (DestReceiver *) &receiver);
 	streaming_stop_point("partition_computed");
 	while (streaming_weigh_next(exec))
 	{
@@ -201,7 +255,37 @@ compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 		}
 	}
 	streaming_state_settle(exec->table);
+	emit_changes(exec);
+}
+
+/* The difference between what n partitions are and what they were. */
+static void
+compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
+{
+	Datum		param = streaming_int8_array(hashes, n);
+
+	streaming_replan(exec, &exec->prune);
+	exec->recompute.size = exec->stored.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
+		STREAMING_SIZE_FEW;
+	/* the edge has pruned what it has brought, and there is nothing else yet */
+	if (!exec->first)
+		streaming_prune(exec, param);
+	compute(exec, NULL, &param);
 	pfree(DatumGetPointer(param));
+}
+
+/* Ditto of the ends of partitions. */
+static void
+compute_ends(StreamingStageExec *exec)
+{
+	StreamingDelta *rows = streaming_suffix_take(exec);
+
+	if (rows == NULL)
+		return;
+	CommandCounterIncrement();
+	streaming_stop_point("partition_touched");
+	compute(exec, rows, NULL);
+	tuplestore_end(rows->store);
 }
 
 Datum
@@ -224,6 +308,11 @@ streaming_compute_touched(StreamingStageExec *exec)
 	int64	   *hashes;
 	int			n;
 
+	if (exec->stage->suffix)
+	{
+		compute_ends(exec);
+		return;
+	}
 	/* as a whole it may have rows for no input */
 	if (exec->stage->whole && exec->first && exec->touched == NULL)
 		streaming_touch_group(exec, 0);

@@ -146,8 +146,10 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 	if (stage->table)
 		exec->kept = streaming_state_keep(view, stage->table, stage->hash_attno != 0 &&
 										  stage->kind != STREAMING_STAGE_SESSION);
-	if (stage->kind == STREAMING_STAGE_PARTITION && !stage->whole)
+	if (stage->kind == STREAMING_STAGE_PARTITION && (!stage->whole || stage->suffix))
 		exec->kept->group_attno = stage->group_attno;
+	if (stage->suffix)
+		exec->edges[0].kept->group_attno = STREAMING_EDGE_GROUP(&stage->edges[0]);
 	if (stage->bag_table)
 	{
 		exec->bag_kept = streaming_state_keep(view, stage->bag_table, true);
@@ -593,6 +595,8 @@ streaming_stage_begin(StreamingStageExec *exec)
 	exec->max_weights = 0;
 	exec->weighing = NULL;
 	exec->touched = NULL;
+	exec->touched_rows = NULL;
+	exec->unweighed = NULL;
 	exec->output_rows = exec->rows_added = exec->unknown_keys = 0;
 	INSTR_TIME_SET_ZERO(exec->merge_time);
 	exec->result = NULL;

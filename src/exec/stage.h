@@ -59,7 +59,8 @@ typedef struct StreamingStageExec
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *owner_key;	/* keeps_values, ordered: of those of the group above */
 	StreamingGroupKey *row_key; /* recompute: of keys and arguments; partition: of
-								 * the partition and the outputs */
+								 * the partition and the keys */
+	StreamingGroupKey *output_key;	/* partition with hidden keys: of the outputs; or NULL */
 	ExprContext *econtext;		/* per-tuple memory: one group */
 	StreamingAggregateOps *aggs;
 	TupleTableSlot *values;		/* keys and aggregates' results */
@@ -103,6 +104,8 @@ typedef struct StreamingStageExec
 	struct StreamingSessionMerge *sessions; /* session */
 	struct StreamingFold *fold; /* upsert: records that have come; NULL: none */
 	bool		rewrites;		/* upsert: groups are written although they are as they were */
+	StreamingDelta *touched_rows;	/* partition, suffix: rows that came or went; or NULL */
+	Tuplestorestate *unweighed; /* partition with hidden keys: changes of its outputs */
 	Tuplesortstate *touched;	/* recompute, partition: hashes of groups; NULL: none */
 	int64		last_touched;
 	bool		touched_sorted;
@@ -265,6 +268,12 @@ extern void streaming_join_unmatched(StreamingStageExec *exec, StreamingEdgeExec
 /* in partition.c */
 extern void streaming_partition_open(StreamingStageExec *exec);
 extern void streaming_compute_touched(StreamingStageExec *exec);
+
+/* in suffix.c: the row in exec->input, of that partition, has come or gone */
+extern void streaming_suffix_touch(StreamingStageExec *exec, int64 group);
+
+/* Those rows, which begin anew; NULL: there are none. */
+extern StreamingDelta *streaming_suffix_take(StreamingStageExec *exec);
 
 /* in prune.c: removes rows that no longer matter from partitions, an array of their hashes */
 extern void streaming_prune(StreamingStageExec *exec, Datum partitions);

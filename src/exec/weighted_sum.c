@@ -10,6 +10,10 @@
  *	{sum of the finite, NaNs, infinities, -infinities, values of scale 0, of scale 1, ...}
  *
  * What is not there is 0; all values and counts are times their weights.
+ *
+ * variance_of makes variances and standard deviations of such sums, of values and of their
+ * squares, as numeric_stddev_internal in PostgreSQL's numeric.c does of its own: with as
+ * many digits.
  */
 #include "postgres.h"
 
@@ -23,6 +27,7 @@ PG_FUNCTION_INFO_V1(streaming_weighted_add);
 PG_FUNCTION_INFO_V1(streaming_weighted_combine);
 PG_FUNCTION_INFO_V1(streaming_weighted_sum);
 PG_FUNCTION_INFO_V1(streaming_weighted_avg);
+PG_FUNCTION_INFO_V1(streaming_variance_of);
 
 enum
 {
@@ -186,4 +191,68 @@ streaming_weighted_avg(PG_FUNCTION_ARGS)
 	if (sign_of(n) == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(DirectFunctionCall2(numeric_div, total(sums), n));
+}
+
+static bool
+is_finite(Numeric value)
+{
+	return !numeric_is_nan(value) && !numeric_is_inf(value);
+}
+
+/*
+ * The square root, with as many digits behind the point as value has.  numeric_sqrt rounds
+ * to more of them where value is large; rounded again it can be too large by one.
+ */
+static Datum
+root_of(Datum value)
+{
+	int			scale = DatumGetInt32(DirectFunctionCall1(numeric_scale, value));
+	Datum		root = DirectFunctionCall2(numeric_round, DirectFunctionCall1(numeric_sqrt, value),
+										   Int32GetDatum(scale));
+	Datum		half = NumericGetDatum(int64_div_fast_to_numeric(5, scale + 1));
+	Datum		below = DirectFunctionCall2(numeric_sub, root, half);
+
+	if (sign_of(below) < 0 ||
+		sign_of(DirectFunctionCall2(numeric_sub, value,
+									DirectFunctionCall2(numeric_mul, below, below))) >= 0)
+		return root;
+	return DirectFunctionCall2(numeric_sub, root,
+							   NumericGetDatum(int64_div_fast_to_numeric(1, scale)));
+}
+
+/*
+ * streaming_internal.variance_of(count int8, sum numeric, squares numeric, of_sample bool,
+ * root bool): NULL for too few values
+ */
+Datum
+streaming_variance_of(PG_FUNCTION_ARGS)
+{
+	Datum		n;
+	Datum		sum;
+	Datum		numerator;
+	Datum		result;
+	bool		of_sample;
+
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		if (PG_ARGISNULL(i))
+			PG_RETURN_NULL();
+	}
+	of_sample = PG_GETARG_BOOL(3);
+	if (PG_GETARG_INT64(0) < (of_sample ? 2 : 1))
+		PG_RETURN_NULL();
+	if (!is_finite(PG_GETARG_NUMERIC(1)) || !is_finite(PG_GETARG_NUMERIC(2)))
+		return DirectFunctionCall3(numeric_in, CStringGetDatum("NaN"), ObjectIdGetDatum(InvalidOid),
+								   Int32GetDatum(-1));
+	n = numeric_of(PG_GETARG_INT64(0));
+	sum = PG_GETARG_DATUM(1);
+	numerator = DirectFunctionCall2(numeric_sub,
+									DirectFunctionCall2(numeric_mul, n, PG_GETARG_DATUM(2)),
+									DirectFunctionCall2(numeric_mul, sum, sum));
+	if (sign_of(numerator) <= 0)
+		PG_RETURN_DATUM(numeric_of(0));
+	result = DirectFunctionCall2(numeric_div, numerator,
+								 DirectFunctionCall2(numeric_mul, n,
+													 of_sample ? numeric_of(PG_GETARG_INT64(0) - 1) : n));
+	PG_RETURN_DATUM(PG_GETARG_BOOL(4) ? root_of(result) : result);
 }

@@ -107,6 +107,9 @@ streaming_stage_cost(StreamingStage *stage)
 		case STREAMING_STAGE_RECOMPUTE:
 			return stage->grouped ? "rows that come, all rows of the groups touched" : "whole input";
 		case STREAMING_STAGE_PARTITION:
+			if (stage->suffix)
+				return stage->whole ? "rows that come, all rows behind the first of them" :
+					"rows that come, rows of the partitions touched behind the first of them";
 			return stage->whole ? "whole input" : "rows that come, all rows of the partitions touched";
 		case STREAMING_STAGE_UPSERT:
 			return "rows that come, keys touched";

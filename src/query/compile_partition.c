@@ -189,6 +189,11 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		streaming_keys_of_outputs(stage);
 		streaming_flatten_joins(query);
 		stage->prune_sql = streaming_prune_sql(&partition, stage);
+		edges[0].sql = streaming_prune_rows(&partition, stage, edges[0].sql);
+		edges[0].initial_sql = streaming_prune_rows(&partition, stage, edges[0].initial_sql);
+		streaming_plan_suffix(&partition, stage);
+		if (stage->suffix)
+			return stage;
 		stage->recompute_sql = !stage->whole && streaming_is_ordered(&partition) ?
 			streaming_ordered_sql(&partition, stage) :
 			streaming_partition_sql(&partition, stage, streaming_deparse(query));

@@ -13,6 +13,7 @@
 #include "parser/parse_clause.h"
 #include "utils/fmgroids.h"
 
+#include "query/key_index.h"
 #include "query/weights.h"
 
 /* CASE WHEN filter THEN expr ELSE other END; NULL for other: the type's NULL */
@@ -422,7 +423,11 @@ fill_keys(StreamingWeights *weights, StreamingStage *stage, StreamingStage *owne
 		if (column->distinct)
 			stage->keys[i].eqop = column->distinct->eqop;
 		else
+		{
 			stage->ordered = bms_add_member(stage->ordered, i);
+			if (!streaming_type_fits_index(stage->keys[i].type, stage->keys[i].typmod))
+				stage->wide = bms_add_member(stage->wide, i);
+		}
 	}
 	for (int i = 0; i < n; i++)
 	{

@@ -6,11 +6,11 @@
  * each row times its weight.  So an aggregate over such rows is written as others,
  * over weights, which are combined as any:
  *
- *	count(x)		sum_weights(w) FILTER (WHERE x IS NOT NULL)
- *	sum(int)		sum_weights(x * w), if there is an x
+ *	count(x)		streaming_sum_weights(w) FILTER (WHERE x IS NOT NULL)
+ *	sum(int)		streaming_sum_weights(x * w), if there is an x
  *	avg(int)		the same divided by their count
  *	sum(numeric)	weighted_sum(x, w), which knows what scale the sum has then
- *	bool_and(x)		sum_weights(w) FILTER (WHERE NOT x) = 0, if there is an x
+ *	bool_and(x)		streaming_sum_weights(w) FILTER (WHERE NOT x) = 0, if there is an x
  *
  * and the group goes when its rows sum to nothing.  What follows from single values
  * is answered by a stage of its own beneath, that keeps each value of each group once:
@@ -25,10 +25,12 @@
  * of rows that only appear it is kept in bits, and those that are new are handed up; of
  * others each value is kept once for each condition, under a tag of its own.  min and
  * max are the ends of the values in the order of an index, looked up whenever the group
- * is touched (exec/extreme.c).
+ * is touched (exec/extreme.c).  A value that is too wide for an index is in another one, of
+ * such rows, and looked at one by one.
  *
  * Floating-point numbers cannot be taken back exactly, and aggregates of others are
- * not known: such are computed anew (compile_bag.c).
+ * not known: such are computed anew (compile_bag.c).  How each is written is in
+ * weighted_forms.c.
  */
 #include "postgres.h"
 
@@ -59,77 +61,13 @@
 #define MAX_COLUMNS		31
 #define MAX_CONDITIONS	64
 
-typedef enum Method
-{
-	METHOD_COUNT,
-	METHOD_SUM,
-	METHOD_AVG,
-	METHOD_EXTREME,				/* min, max */
-	METHOD_EVERY,
-	METHOD_ANY,
-	METHOD_OTHER
-} Method;
-
 /* ---- What can be kept so ---- */
-
-static Method
-method_of(Aggref *aggref)
-{
-	const char *name;
-
-	if (aggref->aggfnoid >= FirstUnpinnedObjectId)
-		return METHOD_OTHER;
-	switch (aggref->aggfnoid)
-	{
-		case F_COUNT_:
-		case F_COUNT_ANY:
-			return METHOD_COUNT;
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-		case F_SUM_INT8:
-		case F_SUM_NUMERIC:
-			return METHOD_SUM;
-		case F_AVG_INT2:
-		case F_AVG_INT4:
-		case F_AVG_INT8:
-		case F_AVG_NUMERIC:
-			return METHOD_AVG;
-		case F_BOOL_AND:
-		case F_EVERY:
-			return METHOD_EVERY;
-		case F_BOOL_OR:
-			return METHOD_ANY;
-	}
-	name = get_func_name(aggref->aggfnoid);
-	return list_length(aggref->args) == 1 && (strcmp(name, "min") == 0 || strcmp(name, "max") == 0) ?
-		METHOD_EXTREME : METHOD_OTHER;
-}
-
-/* Without its domain, which may not allow the NULL that stands for what is not asked for. */
-static Expr *
-argument(Aggref *aggref)
-{
-	Expr	   *expr = aggref->args == NIL ? NULL : linitial_node(TargetEntry, aggref->args)->expr;
-	Oid			base = expr ? getBaseType(exprType((Node *) expr)) : InvalidOid;
-
-	if (expr == NULL || base == exprType((Node *) expr))
-		return expr;
-	return (Expr *) makeRelabelType(expr, base, -1, exprCollation((Node *) expr),
-									COERCE_EXPLICIT_CAST);
-}
-
-/* Where equal values are the same it does not matter how often each is there. */
-static bool
-is_idempotent(Method method)
-{
-	return method == METHOD_EXTREME || method == METHOD_EVERY || method == METHOD_ANY;
-}
 
 /* Which strategy of its argument's order finds the result of min or max; 0: none. */
 static int
 order_strategy(Aggref *aggref)
 {
-	Oid			type = exprType((Node *) argument(aggref));
+	Oid			type = exprType((Node *) streaming_weight_argument(aggref));
 	Oid			opclass = GetDefaultOpClass(type, BTREE_AM_OID);
 	HeapTuple	tuple;
 	Oid			sortop;
@@ -144,16 +82,17 @@ order_strategy(Aggref *aggref)
 	return OidIsValid(sortop) ? get_op_opfamily_strategy(sortop, get_opclass_family(opclass)) : 0;
 }
 
-/* Can an index tell the least or the largest of its values, however wide they are? */
+/* Can an index tell the least or the largest of its values? */
 static bool
 is_ordered(Aggref *aggref)
 {
-	Node	   *arg = (Node *) argument(aggref);
+	Node	   *arg = (Node *) streaming_weight_argument(aggref);
 	int			strategy = order_strategy(aggref);
 
 	return (strategy == BTLessStrategyNumber || strategy == BTGreaterStrategyNumber) &&
 		exprCollation(arg) == aggref->inputcollid &&
-		streaming_type_fits_index(exprType(arg), exprTypmod(arg));
+		(!OidIsValid(aggref->inputcollid) || get_collation_isdeterministic(aggref->inputcollid)) &&
+		streaming_type_is_ordered(exprType(arg));
 }
 
 /* Of equal numbers of different scale any one stands for all; their sum would show which. */
@@ -228,7 +167,7 @@ use_of(StreamingWeights *weights, Aggref *aggref, bool distinct)
 		ValueUse   *use = lfirst(lc);
 		ValueColumn *column = list_nth(weights->columns, use->column);
 
-		if (equal(column->expr, argument(aggref)) && equal(use->filter, aggref->aggfilter) &&
+		if (equal(column->expr, streaming_weight_argument(aggref)) && equal(use->filter, aggref->aggfilter) &&
 			(distinct ? column->distinct &&
 			 column->distinct->eqop == linitial_node(SortGroupClause, aggref->aggdistinct)->eqop :
 			 !column->distinct))
@@ -240,34 +179,34 @@ use_of(StreamingWeights *weights, Aggref *aggref, bool distinct)
 static bool
 is_distinct(Aggref *aggref)
 {
-	return aggref->aggdistinct != NIL && !is_idempotent(method_of(aggref));
+	return aggref->aggdistinct != NIL && !streaming_is_idempotent(streaming_weight_method(aggref));
 }
 
 /* Notes what an aggregate needs; false: it is none of those that are kept so. */
 static bool
 plan_aggregate(StreamingWeights *weights, Aggref *aggref)
 {
-	Method		method = method_of(aggref);
+	StreamingMethod method = streaming_weight_method(aggref);
 	bool		distinct = is_distinct(aggref);
 
 	if (aggref->aggorder != NIL)
 		return false;
 	weights->changed |= weights->is_signed || aggref->aggdistinct != NIL;
 	if (!weights->is_signed && !distinct)
-		return streaming_is_combinable(aggref, method == METHOD_OTHER);
-	if (method == METHOD_OTHER)
+		return streaming_is_combinable(aggref, method == STREAMING_METHOD_OTHER);
+	if (method == STREAMING_METHOD_OTHER)
 		return false;
 	if (distinct)
 	{
-		if (method != METHOD_COUNT && !has_scale(argument(aggref)))
+		if (method != STREAMING_METHOD_COUNT && !has_scale(streaming_weight_argument(aggref)))
 			return false;
-		add_use(weights, argument(aggref), aggref->aggfilter, linitial(aggref->aggdistinct));
+		add_use(weights, streaming_weight_argument(aggref), aggref->aggfilter, linitial(aggref->aggdistinct));
 	}
-	else if (method == METHOD_EXTREME)
+	else if (method == STREAMING_METHOD_EXTREME)
 	{
 		if (!is_ordered(aggref))
 			return false;
-		add_use(weights, argument(aggref), aggref->aggfilter, NULL);
+		add_use(weights, streaming_weight_argument(aggref), aggref->aggfilter, NULL);
 	}
 	return true;
 }
@@ -283,180 +222,6 @@ find_unfit(Node *node, StreamingWeights *weights)
 }
 
 /* ---- How they are written ---- */
-
-Expr *
-streaming_weight(void)
-{
-	Param	   *param = makeNode(Param);
-
-	param->paramkind = PARAM_EXTERN;
-	param->paramid = PG_INT32_MAX;
-	param->paramtype = INT8OID;
-	param->paramtypmod = -1;
-	param->location = -1;
-	return (Expr *) param;
-}
-
-static Expr *
-call(Oid function, Oid type, List *args)
-{
-	return (Expr *) makeFuncExpr(function, type, args, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-}
-
-static Expr *
-cast(Oid function, Oid type, Expr *arg)
-{
-	return (Expr *) makeFuncExpr(function, type, list_make1(arg), InvalidOid, InvalidOid,
-								 COERCE_EXPLICIT_CAST);
-}
-
-Expr *
-streaming_int4(int value)
-{
-	return (Expr *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false,
-							  true);
-}
-
-Expr *
-streaming_int8(int64 value)
-{
-	return (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value), false,
-							  FLOAT8PASSBYVAL);
-}
-
-Expr *
-streaming_zero(void)
-{
-	return streaming_int8(0);
-}
-
-Aggref *
-streaming_make_aggregate(Oid function, List *args, Oid type, Expr *filter)
-{
-	Aggref	   *aggref = makeNode(Aggref);
-	ListCell   *lc;
-
-	foreach(lc, args)
-	{
-		Expr	   *arg = lfirst(lc);
-
-		aggref->aggargtypes = lappend_oid(aggref->aggargtypes, exprType((Node *) arg));
-		aggref->args = lappend(aggref->args,
-							   makeTargetEntry(arg, foreach_current_index(lc) + 1, NULL, false));
-	}
-	aggref->aggfnoid = function;
-	aggref->aggtype = type;
-	aggref->aggfilter = filter;
-	aggref->aggkind = AGGKIND_NORMAL;
-	aggref->aggsplit = AGGSPLIT_SIMPLE;
-	aggref->aggno = aggref->aggtransno = -1;
-	aggref->location = -1;
-	return aggref;
-}
-
-/* streaming_internal.name(args) FILTER (WHERE filter) */
-static Expr *
-our_aggregate(const char *name, List *args, Oid type, Expr *filter)
-{
-	Oid			types[2] = {exprType(linitial(args)), exprType(llast(args))};
-	Oid			function = LookupFuncName(list_make2(makeString(STREAMING_INTERNAL_SCHEMA),
-													 makeString(pstrdup(name))),
-										  list_length(args), types, false);
-
-	return (Expr *) streaming_make_aggregate(function, args, type, filter);
-}
-
-static Expr *
-sum_weights(Expr *weight, Expr *filter)
-{
-	return our_aggregate("sum_weights", list_make1(weight), INT8OID, filter);
-}
-
-static Expr *
-both(Expr *a, Expr *b)
-{
-	return (Expr *) make_and_qual((Node *) copyObject(a), (Node *) b);
-}
-
-static Expr *
-count_values(Expr *arg, Expr *filter)
-{
-	NullTest   *test = makeNode(NullTest);
-
-	test->arg = copyObject(arg);
-	test->nulltesttype = IS_NOT_NULL;
-	test->location = -1;
-	return sum_weights(streaming_weight(), both(filter, (Expr *) test));
-}
-
-/* CASE WHEN count > 0 THEN result END */
-static Expr *
-if_any(Expr *count, Expr *result)
-{
-	CaseExpr   *expr = makeNode(CaseExpr);
-	CaseWhen   *when = makeNode(CaseWhen);
-
-	when->expr = call(F_INT8GT, BOOLOID, list_make2(copyObject(count), streaming_zero()));
-	when->result = result;
-	when->location = -1;
-	expr->casetype = exprType((Node *) result);
-	expr->args = list_make1(when);
-	expr->defresult = (Expr *) makeNullConst(expr->casetype, -1, InvalidOid);
-	expr->location = -1;
-	return (Expr *) expr;
-}
-
-/* sum and avg */
-static Expr *
-weighted_number(Method method, Expr *arg, Expr *filter)
-{
-	Oid			type = exprType((Node *) arg);
-	Expr	   *count;
-	Expr	   *sum;
-
-	if (type == NUMERICOID || type == INT8OID)
-		return our_aggregate(method == METHOD_SUM ? "weighted_sum" : "weighted_avg",
-							 list_make2(type == INT8OID ? cast(F_NUMERIC_INT8, NUMERICOID, arg) : arg,
-										streaming_weight()), NUMERICOID, filter);
-	arg = cast(type == INT4OID ? F_INT8_INT4 : F_INT8_INT2, INT8OID, arg);
-	count = count_values(arg, filter);
-	sum = sum_weights(call(F_INT8MUL, INT8OID, list_make2(copyObject(arg), streaming_weight())),
-					  copyObject(filter));
-	if (method == METHOD_SUM)
-		return if_any(count, sum);
-	return if_any(count, call(F_NUMERIC_DIV, NUMERICOID,
-							  list_make2(cast(F_NUMERIC_INT8, NUMERICOID, sum),
-										 cast(F_NUMERIC_INT8, NUMERICOID, copyObject(count)))));
-}
-
-static Expr *
-weighted(Aggref *aggref, Expr *arg, Expr *filter)
-{
-	Method		method = method_of(aggref);
-
-	switch (method)
-	{
-		case METHOD_COUNT:
-			return arg ? count_values(arg, filter) : sum_weights(streaming_weight(), filter);
-		case METHOD_SUM:
-		case METHOD_AVG:
-			return weighted_number(method, arg, filter);
-		case METHOD_EVERY:
-			return if_any(count_values(arg, filter),
-						  call(F_INT8EQ, BOOLOID,
-							   list_make2(sum_weights(streaming_weight(),
-													  both(filter, make_notclause(copyObject(arg)))),
-										  streaming_zero())));
-		case METHOD_ANY:
-			return if_any(count_values(arg, filter),
-						  call(F_INT8GT, BOOLOID,
-							   list_make2(sum_weights(streaming_weight(),
-													  both(filter, copyObject(arg))),
-										  streaming_zero())));
-		default:
-			elog(ERROR, "aggregate %u cannot be weighted", aggref->aggfnoid);
-	}
-}
 
 bool
 streaming_has_tags(StreamingWeights *weights)
@@ -514,12 +279,9 @@ of_use(StreamingWeights *weights, int use)
 							   streaming_int4(streaming_tag_of(weights, use)),
 							   InvalidOid, InvalidOid);
 	if (streaming_has_bits(weights))
-		result = both(result, call(F_INT8NE, BOOLOID,
-								   list_make2(call(F_INT8AND, INT8OID,
-												   list_make2(makeVar(weights->varno, bits + 1, INT8OID,
-																	  -1, InvalidOid, 0),
-															  streaming_int8((int64) (UINT64CONST(1) << condition)))),
-											  streaming_zero())));
+		result = streaming_both(result,
+								streaming_has_bit((Expr *) makeVar(weights->varno, bits + 1, INT8OID,
+																   -1, InvalidOid, 0), condition));
 	return result;
 }
 
@@ -534,7 +296,7 @@ over_values(StreamingWeights *weights, Aggref *aggref, bool distinct)
 	Aggref	   *result;
 
 	if (distinct && weights->is_signed)
-		return weighted(aggref, arg, filter);
+		return streaming_weighted_form(aggref, arg, filter);
 	result = copyObject(aggref);
 	linitial_node(TargetEntry, result->args)->expr = arg;
 	linitial_node(TargetEntry, result->args)->ressortgroupref = 0;
@@ -559,10 +321,10 @@ rewrite(Node *node, StreamingWeights *weights)
 		return expression_tree_mutator(node, rewrite, weights);
 	if (is_distinct(aggref))
 		return (Node *) over_values(weights, aggref, true);
-	if (weights->is_signed && method_of(aggref) == METHOD_EXTREME)
+	if (weights->is_signed && streaming_weight_method(aggref) == STREAMING_METHOD_EXTREME)
 		return (Node *) over_values(weights, aggref, false);
 	if (weights->is_signed)
-		return (Node *) weighted(aggref, copyObject(argument(aggref)),
+		return (Node *) streaming_weighted_form(aggref, copyObject(streaming_weight_argument(aggref)),
 								 copyObject(aggref->aggfilter));
 	aggref = copyObject(aggref);
 	if (aggref->aggdistinct != NIL)
@@ -620,7 +382,7 @@ streaming_count_rows(StreamingWeights *weights, List **aggrefs)
 
 	if (!weights->is_signed)
 		return 0;
-	count = (Node *) sum_weights(streaming_weight(), NULL);
+	count = (Node *) streaming_sum_weights(streaming_weight(), NULL);
 	*aggrefs = list_append_unique(*aggrefs, count);
 	return weights->nkeys == 0 ? 0 : streaming_list_position(*aggrefs, count) + 1;
 }

@@ -82,6 +82,12 @@ streaming_type_fits_index(Oid type, int32 typmod)
 		has_opclass(type, BTREE_AM_OID);
 }
 
+bool
+streaming_type_is_ordered(Oid type)
+{
+	return streaming_type_is_plain(type) && has_opclass(type, BTREE_AM_OID);
+}
+
 /* The output that a key is; NULL: none. */
 static const StreamingValue *
 output_of_key(const StreamingStage *stage, int key)

@@ -16,6 +16,9 @@ extern bool streaming_type_is_plain(Oid type);
 /* And can they be in a B-tree index, whatever they are? */
 extern bool streaming_type_fits_index(Oid type, int32 typmod);
 
+/* Can an index of those of its values that are narrow (streaming_internal.is_narrow)? */
+extern bool streaming_type_is_ordered(Oid type);
+
 extern char *streaming_key_index_name(const StreamingStage *stage);
 
 /*

@@ -14,7 +14,9 @@
  *	memory_<id>		 of a view with the sink memory, whose tables are unlogged: one
  *					 row, from the first batch on (sink/sink_memory.c)
  *					 of a stage that keeps values in order "$group" (hash of the
- *					 keys of the group above), with an index of it and each
+ *					 keys of the group above), with an index of it and each; of
+ *					 those that can be wide one of the narrow ones, and one of the
+ *					 others' groups
  *	bag_<id>_<n>	 keys, arguments, "$count", "$group" (hash of the keys),
  *					 "$hash" (of keys and arguments)
  *	rows_<id>_<n>_<m>  rows of the m-th input of a stage that keeps them, "$count",
@@ -482,14 +484,37 @@ table_ddl(List *ddl, const char *name, TupleDesc desc, bool updated, List *index
 
 		if (second)
 			*second++ = '\0';
-		/* those of a group are several */
 		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (%s%s%s)",
-									quote_identifier(second && strcmp(first, "$group") == 0 ?
-													 psprintf("%s_%s_%s", name, first + 1, second + 1) :
-													 psprintf("%s_%s", name, first + 1)),
+									quote_identifier(psprintf("%s_%s", name, first + 1)),
 									qualified(name), quote_identifier(first),
 									second ? ", " : "", second ? quote_identifier(second) : ""));
 	}
+	return ddl;
+}
+
+/* CREATE INDEX on the group and each ordered key. */
+static List *
+ordered_ddl(List *ddl, StreamingStage *stage)
+{
+	StringInfoData wide;
+
+	initStringInfo(&wide);
+	for (int i = bms_next_member(stage->ordered, -1); i >= 0; i = bms_next_member(stage->ordered, i))
+	{
+		char	   *narrow = bms_is_member(i, stage->wide) ?
+			psprintf("%s.is_narrow(\"$k%d\")", STREAMING_INTERNAL_SCHEMA, i + 1) : NULL;
+
+		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (\"$group\", \"$k%d\")%s%s",
+									quote_identifier(psprintf("%s_group_$k%d", stage->table, i + 1)),
+									qualified(stage->table), i + 1, narrow ? " WHERE " : "",
+									narrow ? narrow : ""));
+		if (narrow)
+			appendStringInfo(&wide, "%s%s", wide.len > 0 ? " AND " : "", narrow);
+	}
+	if (wide.len > 0)
+		ddl = lappend(ddl, psprintf("CREATE INDEX %s ON %s (\"$group\") WHERE NOT (%s)",
+									quote_identifier(psprintf("%s_wide", stage->table)),
+									qualified(stage->table), wide.data));
 	return ddl;
 }
 
@@ -504,11 +529,18 @@ stage_ddl(List *ddl, StreamingStage *stage)
 		indexed = list_make1("$hash,$closes");
 	if (stage->evicts)
 		indexed = lappend(indexed, "$closes");
-	if (stage->group_attno && !stage->whole && !stage->ordered)
+	if (stage->suffix)
+	{
+		int			order = stage->suffix->keys[stage->suffix->npartition];
+		int			i = stage->keys[order].attno - 1;
+
+		indexed = lappend(indexed, psprintf("$group,%s",
+											NameStr(TupleDescAttr(stage->table_desc, i)->attname)));
+	}
+	else if (stage->group_attno && !stage->whole && !stage->ordered)
 		indexed = lappend(indexed, "$group");
-	for (int i = bms_next_member(stage->ordered, -1); i >= 0; i = bms_next_member(stage->ordered, i))
-		indexed = lappend(indexed, psprintf("$group,$k%d", i + 1));
-	return table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed);
+	return ordered_ddl(table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed),
+					   stage);
 }
 
 /* The rows of the inputs of a stage that keeps them. */
@@ -518,7 +550,9 @@ edges_ddl(List *ddl, StreamingStage *stage)
 	for (int i = 0; i < stage->nedges; i++)
 	{
 		StreamingEdge *edge = &stage->edges[i];
-		List	   *indexed = stage->whole ? NIL : list_make1("$group");
+		List	   *indexed = stage->suffix ?
+			list_make1(psprintf("$group,c%d", stage->suffix->columns[stage->suffix->npartition])) :
+			stage->whole ? NIL : list_make1("$group");
 
 		if (edge->closes)
 			indexed = lappend(indexed, "$closes");

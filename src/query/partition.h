@@ -1,7 +1,8 @@
 /*
  * partition.h
  *		What the files of queries over several inputs share: compile_partition.c,
- *		compile_join.c, partition_leaves.c, partition_keys.c, partition_sql.c.
+ *		compile_join.c, partition_leaves.c, partition_keys.c, partition_sql.c, suffix.c,
+ *		suffix_sql.c.
  */
 #ifndef STREAMING_PARTITION_H
 #define STREAMING_PARTITION_H
@@ -105,6 +106,19 @@ extern char *streaming_ordered_sql(Partition *partition, StreamingStage *stage);
 
 /* The tids of rows that no longer matter; NULL: all do. */
 extern char *streaming_prune_sql(Partition *partition, StreamingStage *stage);
+
+/*
+ * Of the rows of a statement of the edge (NULL: none) those that matter among themselves;
+ * all, if streaming_prune_sql is NULL.
+ */
+extern char *streaming_prune_rows(Partition *partition, StreamingStage *stage, const char *sql);
+
+/* in suffix.c: sets stage->suffix if the ends of partitions are enough, and adds to its keys */
+extern void streaming_plan_suffix(Partition *partition, StreamingStage *stage);
+
+/* in suffix_sql.c: columns that follow those of the leaf, and its rows */
+extern char *streaming_suffix_carried(StreamingSuffix *suffix);
+extern char *streaming_suffix_rows(StreamingSuffix *suffix, StreamingEdge *edge);
 
 /* in compile_join.c */
 

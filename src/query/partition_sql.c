@@ -163,22 +163,32 @@ streaming_ordered_sql(Partition *partition, StreamingStage *stage)
 	return buf.data;
 }
 
-char *
-streaming_prune_sql(Partition *partition, StreamingStage *stage)
+/* The query that numbers the rows of a leaf that no longer matter; NULL: all do. */
+static Query *
+rows_behind(Partition *partition, StreamingStage *stage, int64 *most)
 {
 	Leaf	   *leaf = linitial(partition->leaves);
 	Level	   *above = list_length(partition->levels) > 1 ?
 		list_nth(partition->levels, list_length(partition->levels) - 2) : NULL;
+	Query	   *query = leaf->level->query;
+
+	if (list_length(partition->leaves) > 1 || stage->edges[0].is_signed ||
+		streaming_only_relation(query) != leaf->rti ||
+		list_length(partition->levels) != partition->depth + 1)
+		return NULL;
+	return streaming_rows_behind(query, above ? above->query : NULL, most);
+}
+
+char *
+streaming_prune_sql(Partition *partition, StreamingStage *stage)
+{
+	Leaf	   *leaf = linitial(partition->leaves);
 	Level		level = *leaf->level;
 	Leaf		behind = *leaf;
 	StringInfoData buf;
 	int64		most;
 
-	if (list_length(partition->leaves) > 1 || stage->edges[0].is_signed ||
-		streaming_only_relation(level.query) != leaf->rti ||
-		list_length(partition->levels) != partition->depth + 1)
-		return NULL;
-	level.query = streaming_rows_behind(level.query, above ? above->query : NULL, &most);
+	level.query = rows_behind(partition, stage, &most);
 	if (level.query == NULL)
 		return NULL;
 	behind.level = &level;
@@ -188,5 +198,44 @@ streaming_prune_sql(Partition *partition, StreamingStage *stage)
 	streaming_append_leaf(&buf, &behind, 0, "t.ctid", 1, touched_rows(stage, &stage->edges[0]));
 	appendStringInfo(&buf, " %s) q(n, tid) WHERE q.n OPERATOR(pg_catalog.>) (" INT64_FORMAT ")::pg_catalog.int8",
 					 streaming_deparse(level.query), most);
+	return buf.data;
+}
+
+char *
+streaming_prune_rows(Partition *partition, StreamingStage *stage, const char *sql)
+{
+	Leaf	   *leaf = linitial(partition->leaves);
+	StreamingEdge *edge = &stage->edges[0];
+	int			ncolumns = edge->ncolumns + edge->nkeys;
+	Level		level = *leaf->level;
+	Leaf		behind = *leaf;
+	StringInfoData columns;
+	StringInfoData buf;
+	int64		most;
+
+	level.query = sql ? rows_behind(partition, stage, &most) : NULL;
+	if (level.query == NULL)
+		return (char *) sql;
+	behind.level = &level;
+	initStringInfo(&columns);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		bool		is_key = i >= edge->ncolumns;
+		char	   *name = psprintf("%c%d", is_key ? 'k' : 'c', is_key ? i - edge->ncolumns + 1 : i + 1);
+		StreamingValue *value = is_key ? &edge->keys[i - edge->ncolumns] : &edge->columns[i];
+
+		appendStringInfo(&columns, "%st.%s", i ? ", " : "", name);
+		(void) streaming_carry_column(level.query, 0, psprintf("$%s", name), value->type);
+	}
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	for (int i = 0; i < ncolumns; i++)
+		appendStringInfo(&buf, "%sq.v%d", i ? ", " : "", i + 1);
+	appendStringInfoString(&buf, " FROM (");
+	streaming_append_leaf(&buf, &behind, 0, columns.data, ncolumns, psprintf("(%s) t", sql));
+	appendStringInfo(&buf, " %s) q(n", streaming_deparse(level.query));
+	for (int i = 0; i < ncolumns; i++)
+		appendStringInfo(&buf, ", v%d", i + 1);
+	appendStringInfo(&buf, ") WHERE q.n OPERATOR(pg_catalog.<=) (" INT64_FORMAT ")::pg_catalog.int8", most);
 	return buf.data;
 }

@@ -146,6 +146,25 @@ typedef struct StreamingEdge
 								 * the query over each of them; or NULL */
 } StreamingEdge;
 
+/* partition: what is behind the first row that comes or goes is computed anew (suffix.c). */
+typedef struct StreamingSuffix
+{
+	int			npartition;
+	int		   *columns;		/* of the edge, from 1: of the partition, and the first
+								 * key of the order */
+	int		   *keys;			/* of the stage, from 0: likewise */
+	bool		descending;
+	int64		rows_before;	/* that are read again */
+	int			ncarried;
+	int		   *carried;		/* keys of the stage: what is carried as a value */
+	int			last_key;		/* that is largest in the last row of those before; -1:
+								 * they have the same values */
+	char	   *raw_sql;		/* the window functions, over "$carry" */
+	int			nraw;			/* its columns */
+	int			first_column;	/* that is the first key of the first row, from 1 */
+	char	   *result_sql;		/* over "$raw" */
+} StreamingSuffix;
+
 typedef struct StreamingStage
 {
 	StreamingStageKind kind;
@@ -171,6 +190,7 @@ typedef struct StreamingStage
 	bool		keeps_values;
 	int			nowner_keys;	/* the first keys: those of the group above */
 	Bitmapset  *ordered;		/* of keys, from 0: have an index, behind the group */
+	Bitmapset  *wide;			/* of those: some values may be too wide for it */
 
 	/* combine, recompute */
 	int			naggs;
@@ -221,6 +241,8 @@ typedef struct StreamingStage
 	AttrNumber	group_attno;	/* partition: hash of the partition; with ordered:
 								 * of the group above */
 	bool		whole;			/* partition: there is one, the whole input */
+	StreamingSuffix *suffix;	/* partition: its end is computed; or NULL.  Keys behind
+								 * the outputs are hidden */
 } StreamingStage;
 
 typedef struct StreamingProgram
@@ -335,6 +357,10 @@ extern char *streaming_layout_temporary_ddl(StreamingProgram *program, const cha
 extern char *streaming_change_stream_ddl(StreamingView *upstream);
 extern char *streaming_change_stream_name(int32 id);
 extern char *streaming_memory_table(int32 id);
+
+/* in suffix_sql.c: over "$touched", the table's layout being known: what is, and what was */
+extern char *streaming_suffix_sql(StreamingStage *stage);
+extern char *streaming_suffix_stored_sql(StreamingStage *stage);
 
 /* in bounds.c: for people */
 extern const char *streaming_stage_kind_name(StreamingStageKind kind);

@@ -130,20 +130,23 @@ streaming_state_forget(Oid view)
 
 /* NULL: there is none. */
 static Relation
-find_index(StreamingStateTable *table, const AttrNumber *attnos, int n)
+find_index(StreamingStateTable *table, const AttrNumber *attnos, int n, bool partial)
 {
 	for (int i = 0; i < table->result->ri_NumIndices; i++)
 	{
-		if (streaming_index_fits(table->result->ri_IndexRelationDescs[i], attnos, n))
-			return table->result->ri_IndexRelationDescs[i];
+		Relation	index = table->result->ri_IndexRelationDescs[i];
+
+		if (partial ? streaming_partial_index_fits(index, attnos, n) :
+			streaming_index_fits(index, attnos, n))
+			return index;
 	}
 	return NULL;
 }
 
 static Relation
-require_index(StreamingStateTable *table, const AttrNumber *attnos, int n)
+require_index(StreamingStateTable *table, const AttrNumber *attnos, int n, bool partial)
 {
-	Relation	index = find_index(table, attnos, n);
+	Relation	index = find_index(table, attnos, n, partial);
 
 	if (index == NULL)
 		ereport(ERROR,
@@ -184,8 +187,8 @@ streaming_state_open(const char *name, TupleDesc desc, AttrNumber hash_attno,
 	table->was_empty = table->nblocks == 0;
 	table->map = kept ? kept->map : NULL;
 	if (hash_attno)
-		table->index = table->map ? find_index(table, &hash_attno, 1) :
-			require_index(table, &hash_attno, 1);
+		table->index = table->map ? find_index(table, &hash_attno, 1, false) :
+			require_index(table, &hash_attno, 1, false);
 	if (table->map)
 		streaming_row_map_attach(table->map, table->rel->rd_rel->relfilenode, table->was_empty);
 	table->row_size = ROW_SIZE_GUESS;
@@ -226,7 +229,7 @@ make_index(StreamingStateTable *table)
 	streaming_owner_rights_end(&saved);
 	table->rel = table->result->ri_RelationDesc = table_open(relid, NoLock);
 	ExecOpenIndices(table->result, false);
-	table->index = require_index(table, &table->hash_attno, 1);
+	table->index = require_index(table, &table->hash_attno, 1, false);
 	MemoryContextSwitchTo(old);
 }
 
@@ -604,7 +607,7 @@ streaming_state_find_until(StreamingStateTable *table, AttrNumber attno,
 				TimestampTzGetDatum(from));
 	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(upto));
-	table->ordered = streaming_index_beginscan(table->rel, require_index(table, &attno, 1),
+	table->ordered = streaming_index_beginscan(table->rel, require_index(table, &attno, 1, false),
 											   SnapshotSelf, 2);
 	table->direction = ForwardScanDirection;
 	index_rescan(table->ordered, keys, 2, NULL, 0);
@@ -622,7 +625,7 @@ streaming_state_find_from(StreamingStateTable *table, int64 hash, AttrNumber att
 	if (table->was_empty)
 		return;
 	if (table->pair == NULL)
-		table->pair = require_index(table, attnos, lengthof(attnos));
+		table->pair = require_index(table, attnos, lengthof(attnos), false);
 	old = MemoryContextSwitchTo(table->context);
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
 	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
@@ -635,7 +638,7 @@ streaming_state_find_from(StreamingStateTable *table, int64 hash, AttrNumber att
 
 void
 streaming_state_find_end(StreamingStateTable *table, AttrNumber group_attno, int64 group,
-						 AttrNumber attno, bool largest)
+						 AttrNumber attno, bool partial, bool largest)
 {
 	AttrNumber	attnos[2] = {group_attno, attno};
 	ScanKeyData keys[2];
@@ -647,10 +650,27 @@ streaming_state_find_end(StreamingStateTable *table, AttrNumber group_attno, int
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(group));
 	ScanKeyEntryInitialize(&keys[1], SK_ISNULL | SK_SEARCHNOTNULL, 2, InvalidStrategy, InvalidOid,
 						   InvalidOid, InvalidOid, (Datum) 0);
-	table->ordered = streaming_index_beginscan(table->rel, require_index(table, attnos, 2),
+	table->ordered = streaming_index_beginscan(table->rel, require_index(table, attnos, 2, partial),
 											   SnapshotSelf, 2);
 	table->direction = largest ? BackwardScanDirection : ForwardScanDirection;
 	index_rescan(table->ordered, keys, 2, NULL, 0);
+	MemoryContextSwitchTo(old);
+}
+
+void
+streaming_state_find_wide(StreamingStateTable *table, AttrNumber group_attno, int64 group)
+{
+	ScanKeyData key;
+	MemoryContext old;
+
+	if (table->was_empty)
+		return;
+	old = MemoryContextSwitchTo(table->context);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(group));
+	table->ordered = streaming_index_beginscan(table->rel, require_index(table, &group_attno, 1, true),
+											   SnapshotSelf, 1);
+	table->direction = ForwardScanDirection;
+	index_rescan(table->ordered, &key, 1, NULL, 0);
 	MemoryContextSwitchTo(old);
 }
 

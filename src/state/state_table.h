@@ -156,11 +156,15 @@ extern void streaming_state_find_from(StreamingStateTable *table, int64 hash, At
 /*
  * Begins to read the rows whose column group_attno (int8) is group and whose column
  * attno is not NULL, in the order of that from its least, or largest, on; the two
- * have an index.  To be read with _next_until, and ended before its end with
- * _stop.  Rows not flushed may not be found.
+ * have an index; partial: of some rows, which are read.  To be read with _next_until,
+ * and ended before its end with _stop.  Rows not flushed may not be found.
  */
 extern void streaming_state_find_end(StreamingStateTable *table, AttrNumber group_attno,
-									 int64 group, AttrNumber attno, bool largest);
+									 int64 group, AttrNumber attno, bool partial, bool largest);
+
+/* Ditto the rows of the group that are too wide for such an index. */
+extern void streaming_state_find_wide(StreamingStateTable *table, AttrNumber group_attno,
+									  int64 group);
 extern void streaming_state_stop(StreamingStateTable *table);
 
 /*

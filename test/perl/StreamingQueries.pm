@@ -52,7 +52,7 @@ my %type = (
 	# sums of these are exact in every order
 	'float8'   => { equal => 1, order => 1, minmax => 1,
 		literal => sub { pick('0.25', '-1.5', '3', '1024.75', "'NaN'", "'Infinity'") . '::float8' } },
-	'text'     => { equal => 1, order => 1, minmax => 1, literal => sub { "'" . pick('a' .. 'f', 'ab', 'B', '') . "'::text" } },
+	'text'     => { equal => 1, order => 1, minmax => 1, literal => sub { chance(0.02) ? "repeat('" . pick('a', 'ab', 'z') . "', 3000)" : "'" . pick('a' .. 'f', 'ab', 'B', '') . "'::text" } },
 	'bool'     => { equal => 1, order => 1, literal => sub { pick('true', 'false') } },
 	'date'     => { equal => 1, order => 1, minmax => 1, literal => sub { "date '2026-01-0" . (1 + int rand 5) . "'" } },
 	'timestamptz' => { equal => 1, order => 1, minmax => 1,
@@ -119,9 +119,10 @@ my %aggregate = (
 		[ agg_distinct => 'count(DISTINCT {equal})' ], [ agg_distinct => 'sum(DISTINCT {int})' ],
 		[ agg_distinct => 'count(DISTINCT {int})' ],
 		[ agg_ordered_set => 'rank(3) WITHIN GROUP (ORDER BY {int})' ], [ agg_ordered_set => 'dense_rank(3, \'b\'::text) WITHIN GROUP (ORDER BY {int} DESC, {text})' ],
-		[ agg => 'regr_count({float8}, {float8})' ] ],
+		[ agg => 'bit_or({bigint})' ], [ agg => 'bit_xor({bigint})' ], [ agg => 'regr_count({float8}, {float8})' ] ],
 	'numeric' => [ [ agg => 'sum({bigint})' ], [ agg => 'sum({numeric})' ], [ agg => 'avg({int})' ], [ agg => 'avg({bigint})' ], [ agg => 'avg({numeric})' ],
-		[ agg => 'stddev({int})' ], [ agg => 'var_pop({int})' ], [ agg_distinct => 'avg(DISTINCT {numeric})' ],
+		[ agg => 'stddev({int})' ], [ agg => 'var_pop({int})' ], [ agg => 'stddev_pop({bigint})' ], [ agg => 'variance({numeric})' ],
+		[ agg_distinct => 'stddev(DISTINCT {int})' ], [ agg_distinct => 'avg(DISTINCT {numeric})' ],
 		[ agg_distinct => 'sum(DISTINCT {bigint})' ], [ agg_distinct => 'avg(DISTINCT {int})' ] ],
 	'float8' => [ [ agg => 'sum({float8})' ], [ agg => 'avg({float8})' ], [ agg_ordered_set => 'percentile_cont(0.5) WITHIN GROUP (ORDER BY {float8})' ],
 		[ agg_ordered_set => 'percentile_cont(0.25) WITHIN GROUP (ORDER BY {int})' ], [ agg_ordered_set => 'percent_rank(2) WITHIN GROUP (ORDER BY {int})' ],
@@ -872,6 +873,20 @@ sub window_function
 
 	$g->{tags}{window} = 1;
 	@partition = grep { defined } @partition;
+	if ($total && !$scope->{plain_window} && chance(0.6))
+	{
+		my @keys = map { _visible($scope, $_) } 'int', 'text', 'bool';
+		my @orders = map { _visible($scope, $_) } 'int', 'timestamptz', 'bigint', 'date';
+		$scope->{plain_window} = [ @keys && chance(0.7) ? _column_text(@{ pick(@keys) }) : '', _column_text(@{ pick(@orders) }) . pick('', '', ' DESC NULLS LAST') ] if @orders;
+	}
+	if ($total && $scope->{plain_window})
+	{
+		# several windows with the same partitions, and the same order but for its end
+		my ($key, $first) = @{ $scope->{plain_window} };
+		@partition = $key ne '' ? seq($key) : ();
+		@order = (seq($first), pick(0, 1) ? @order : ());
+		$g->{tags}{window_plain} = 1;
+	}
 	if ($kind eq 'rank')
 	{
 		($t, $call) = @{ pick([ 'bigint', 'rank()' ], [ 'bigint', 'dense_rank()' ], [ 'float8', 'percent_rank()' ], [ 'float8', 'cume_dist()' ]) };

@@ -39,6 +39,9 @@ my @views = (
 	[ joined => 'SELECT p.id, p.n, q.w FROM ranked p JOIN groups q ON p.k = q.k' ],
 	[ distinct_values => 'SELECT a.k, count(DISTINCT a.v) AS n, count(DISTINCT a.v) FILTER (WHERE a.v > 50) AS m, count(*) AS c FROM a GROUP BY a.k' ],
 	[ ends => 'SELECT p.w, min(p.id) AS i, max(p.v) AS v, count(DISTINCT p.v) AS d, avg(p.v) AS a FROM left_join p GROUP BY p.w' ],
+	[ ahead => 'SELECT id, k, lead(v) OVER (PARTITION BY k ORDER BY v, id) AS n FROM a' ],
+	[ moving => 'SELECT p.w, p.id, avg(p.v) OVER (PARTITION BY p.w ORDER BY p.id, p.v) AS a, lag(p.v, 2) OVER (PARTITION BY p.w ORDER BY p.id, p.v) AS l FROM left_join p' ],
+	[ texts => 'SELECT p.k, min(p.s) AS s, stddev(p.w) AS d, bit_or(p.w) AS o FROM left_files p GROUP BY p.k' ],
 	[ over => 'SELECT p.w, count(*) AS n, max(q.n) AS m FROM inner_join p LEFT JOIN joined q ON p.id = q.id GROUP BY p.w' ],
 );
 my %query;
@@ -97,7 +100,8 @@ cmp_ok(sql('SELECT count(*) FROM over'), '>', 0, 'there is something to compare'
 
 my @kills = (
 	[ edge_kept => 'inner_join' ], [ edge_joining => 'inner_join' ], [ edge_kept => 'left_join' ],
-	[ partition_touched => 'ranked' ], [ partition_computed => 'running' ], [ partition_computed => 'common' ],
+	[ partition_touched => 'ranked' ], [ partition_touched => 'ahead' ], [ partition_computed => 'moving' ], [ values_kept => 'texts' ],
+	[ partition_computed => 'running' ], [ partition_computed => 'common' ],
 	[ edge_joining => 'files' ], [ edge_kept => 'joined' ], [ values_kept => 'distinct_values' ], [ values_kept => 'ends' ],
 	[ batch_written => 'ends' ], [ batch_written => 'over' ], [ batch_committed => 'groups' ]);
 my $n = 0;
@@ -219,7 +223,7 @@ is(sql('SELECT * FROM vc ORDER BY k'), "1|4|11\n2|2|7", 'and is when it is given
 
 # What is below takes what is above with it, and no table stays.
 sql('DROP FOREIGN TABLE a CASCADE');
-is(sql(q(SELECT string_agg(view::text, ' ' ORDER BY view::text) FROM streaming.views)), 'left_files va vb vc', 'the others remain');
+is(sql(q(SELECT string_agg(view::text, ' ' ORDER BY view::text) FROM streaming.views)), 'left_files texts va vb vc', 'the others remain');
 compare('and go on', 'left_files');
 sql('DROP FOREIGN TABLE b, sa, sb, f CASCADE');
 is(sql(q(SELECT coalesce(string_agg(relname, ' '), '') FROM pg_class WHERE relnamespace = 'streaming_internal'::regnamespace AND relname ~ '^(rows|state|bag|result|changes)_')), '', 'no table is left');
