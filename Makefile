@@ -80,6 +80,9 @@ OBJS = \
 	src/format/avro_resolve.o \
 	src/format/avro_schema.o \
 	src/format/avro_value.o \
+	src/format/columnar_file.o \
+	src/format/columnar_type.o \
+	src/format/columnar_value.o \
 	src/format/compression.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
@@ -88,12 +91,14 @@ OBJS = \
 	src/format/encode_avro.o \
 	src/format/encode_value.o \
 	src/format/format_avro.o \
+	src/format/format_columnar.o \
 	src/format/format_csv.o \
 	src/format/format_json.o \
 	src/format/format_text.o \
 	src/format/json_reader.o \
 	src/format/path_partition.o \
 	src/format/reject.o \
+	src/format/scalar.o \
 	src/format/schema_registry.o \
 	src/format/split.o \
 	src/guc.o \
@@ -202,7 +207,10 @@ OBJS = \
 	src/worker/watch.o \
 	src/worker/worker_session.o
 
-UNLISTED = $(filter-out $(OBJS),$(addsuffix .o,$(basename $(wildcard src/*.c src/*/*.c src/*/*.cc))))
+# Of the module streaming_arrow, see below.
+ARROW_OBJS = src/arrow/magic.o src/arrow/streaming_arrow.o
+
+UNLISTED = $(filter-out $(OBJS) $(ARROW_OBJS),$(addsuffix .o,$(basename $(wildcard src/*.c src/*/*.c src/*/*.cc))))
 ifneq ($(UNLISTED),)
 $(error Makefile: OBJS lacks $(UNLISTED))
 endif
@@ -210,7 +218,7 @@ endif
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=streaming
 
-EXTRA_CLEAN = test/kafka/kafka_admin $(OBJS:.o=.d)
+EXTRA_CLEAN = test/kafka/kafka_admin $(OBJS:.o=.d) $(ARROW_OBJS) $(ARROW_OBJS:.o=.d) streaming_arrow$(DLSUFFIX)
 
 # -MMD notes which headers an object is made of, which Debian's PGXS does not.
 PG_CPPFLAGS = -Isrc -MMD -MP
@@ -232,6 +240,37 @@ include $(PGXS)
 
 $(OBJS): Makefile
 -include $(OBJS:.o=.d)
+
+# The module for Parquet and Arrow's own files is a library of its own, since Arrow's is
+# large: it is built where that is found. ARROW is a directory with include/ and the
+# libraries, such as the package pyarrow of Python has it; else pkg-config is asked.
+ifneq ($(ARROW),)
+ARROW_CPPFLAGS = -isystem $(ARROW)/include
+ARROW_LIBS = $(firstword $(wildcard $(ARROW)/libparquet.so*)) $(firstword $(wildcard $(ARROW)/libarrow.so*)) -Wl,-rpath,$(ARROW)
+else ifeq ($(shell pkg-config --exists 'arrow >= 25' 'parquet >= 25' 2>/dev/null && echo yes),yes)
+ARROW_CPPFLAGS = $(shell pkg-config --cflags arrow parquet)
+ARROW_LIBS = $(shell pkg-config --libs arrow parquet)
+endif
+
+ifneq ($(ARROW_LIBS),)
+all: streaming_arrow$(DLSUFFIX)
+install: install-arrow
+endif
+
+src/arrow/streaming_arrow.o: %.o: %.cc Makefile
+	$(CXX) -std=c++20 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter $(COPT) -Isrc -MMD -MP $(ARROW_CPPFLAGS) -c -o $@ $<
+-include $(ARROW_OBJS:.o=.d)
+
+streaming_arrow$(DLSUFFIX): $(ARROW_OBJS)
+	$(CXX) -shared -o $@ $^ $(ARROW_LIBS)
+
+install-arrow: streaming_arrow$(DLSUFFIX)
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
+	$(INSTALL_SHLIB) $< '$(DESTDIR)$(pkglibdir)/'
+
+uninstall: uninstall-arrow
+uninstall-arrow:
+	rm -f '$(DESTDIR)$(pkglibdir)/streaming_arrow$(DLSUFFIX)'
 
 streaming--1.0.sql: src/streaming.sql
 	cp $< $@
@@ -257,4 +296,4 @@ $(filter-out $(TEST_GOALS),$(MAKECMDGOALS)):
 
 endif
 
-.PHONY: $(TEST_GOALS)
+.PHONY: $(TEST_GOALS) install-arrow uninstall-arrow

@@ -36,6 +36,7 @@
 #include "base/settings.h"
 #include "catalog/stream.h"
 #include "command/command.h"
+#include "format/columnar.h"
 #include "format/avro_schema.h"
 #include "http.h"
 
@@ -492,17 +493,24 @@ validate_avro_options(List *options, StreamingSourceKind kind)
 	DefElem    *format = find_def(options, "format");
 	const char *format_name = format ? defGetString(format) : "json";
 	bool		is_avro = strcmp(format_name, "avro") == 0;
+	StreamingArrowKind columnar;
+	bool		is_columnar = streaming_format_is_columnar(format_name, &columnar);
 
 	if (!is_avro && find_def(options, "avro_schema"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"%s\" is not valid for format \"%s\"", "avro_schema", format_name),
 				 errhint("It is an option of the format \"avro\".")));
-	if (is_avro && kind == STREAMING_SOURCE_DIRECTORY && find_def(options, "compression"))
+	if ((is_avro || is_columnar) && kind == STREAMING_SOURCE_DIRECTORY && find_def(options, "compression"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("option \"%s\" is not valid for format \"%s\"", "compression", "avro"),
+				 errmsg("option \"%s\" is not valid for format \"%s\"", "compression", format_name),
 				 errhint("Such files say themselves how they are compressed.")));
+	if (is_columnar && kind != STREAMING_SOURCE_DIRECTORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("format \"%s\" is one of files", format_name),
+				 errhint("Streams of a server with the foreign data wrapper directory have it.")));
 }
 
 static void
@@ -579,8 +587,9 @@ check_pem(DefElem *def)
 static void
 check_format(DefElem *def)
 {
-	static const char *const later[] = {"protobuf", "parquet"};
-	static const char *const values[] = {"json", "csv", "text", "avro"};
+	static const char *const later[] = {"protobuf", "orc"};
+	static const char *const values[] = {"json", "csv", "text", "avro", "parquet", "arrow"};
+	StreamingArrowKind kind;
 
 	for (int i = 0; i < lengthof(later); i++)
 	{
@@ -588,9 +597,11 @@ check_format(DefElem *def)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("format \"%s\" is not supported yet", later[i]),
-					 errhint("Supported formats are \"json\", \"csv\", \"text\" and \"avro\".")));
+					 errhint("Supported formats are \"json\", \"csv\", \"text\", \"avro\", \"parquet\" and \"arrow\".")));
 	}
-	check_one_of(def, values, lengthof(values), "\"json\", \"csv\", \"text\" and \"avro\"");
+	check_one_of(def, values, lengthof(values), "\"json\", \"csv\", \"text\", \"avro\", \"parquet\" and \"arrow\"");
+	if (streaming_format_is_columnar(defGetString(def), &kind))
+		streaming_arrow_check();
 }
 
 static void

@@ -20,9 +20,9 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "common/int.h"
 #include "common/shortest_dec.h"
 #include "format/avro_value.h"
+#include "format/scalar.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -35,16 +35,6 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
-
-/* JSON of one value; jsonb takes no more anyway. */
-#define MAX_JSON		(256 * 1024 * 1024)
-
-/* Days from 1970-01-01 to PostgreSQL's 2000-01-01. */
-#define EPOCH_DAYS		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
-
-/* Decimal digits in a group of those that a long decimal is divided into. */
-#define GROUP			1000000000
-#define GROUP_DIGITS	9
 
 #define UUID_TEXT		36
 
@@ -71,18 +61,10 @@ static bool append_scalar(StringInfo buf, const StreamingAvroType *type, Streami
 static void append_number(StringInfo buf, const StreamingAvroType *type, int64 number);
 static void append_bytes(StringInfo buf, const StreamingAvroType *type,
 						 const uint8_t *data, size_t length);
-static void append_decimal(StringInfo buf, const StreamingAvroType *type,
-						   const uint8_t *data, size_t length);
-static void append_string(StringInfo buf, const char *data, size_t length);
-static const char *to_server(const char *data, size_t *length);
 static int64 read_number(StreamingAvroCursor *cursor);
 static const char *read_bytes(StreamingAvroCursor *cursor, const StreamingAvroType *type, size_t *length);
 static float read_float(StreamingAvroCursor *cursor);
 static double read_double(StreamingAvroCursor *cursor);
-static int64 microseconds_of(int64 number, int unit);
-static DateADT date_of(int64 days);
-static TimeADT time_of(int64 number, int unit);
-static Timestamp timestamp_of(int64 number, int unit);
 static bool small_decimal(const uint8_t *data, size_t length, int64 *number);
 
 StreamingAvroConverter *
@@ -172,16 +154,16 @@ convert_directly(const StreamingAvroConverter *converter, const StreamingAvroVal
 			switch (type->logical)
 			{
 				case STREAMING_AVRO_DATE:
-					*datum = DateADTGetDatum(date_of(number));
+					*datum = DateADTGetDatum(streaming_date_of(number));
 					return converter->type == DATEOID;
 				case STREAMING_AVRO_TIME:
-					*datum = TimeADTGetDatum(time_of(number, type->unit));
+					*datum = TimeADTGetDatum(streaming_time_of(number, type->unit));
 					return converter->type == TIMEOID;
 				case STREAMING_AVRO_TIMESTAMP:
-					*datum = TimestampGetDatum(timestamp_of(number, type->unit));
+					*datum = TimestampGetDatum(streaming_timestamp_of(number, type->unit));
 					return converter->type == TIMESTAMPTZOID || converter->type == TIMESTAMPOID;
 				case STREAMING_AVRO_LOCAL_TIMESTAMP:
-					*datum = TimestampGetDatum(timestamp_of(number, type->unit));
+					*datum = TimestampGetDatum(streaming_timestamp_of(number, type->unit));
 					return converter->type == TIMESTAMPOID;
 				default:
 					return direct_integer(converter->type, number, datum);
@@ -276,7 +258,7 @@ direct_text(const StreamingAvroConverter *converter, const char *data, size_t le
 	if (converter->same_encoding)
 		pg_verify_mbstr(PG_UTF8, data, length, false);
 	else
-		data = to_server(data, &length);
+		data = streaming_utf8_to_server(data, &length);
 	*datum = PointerGetDatum(cstring_to_text_with_len(data, length));
 	return true;
 }
@@ -293,11 +275,11 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 	const char *data;
 
 	check_stack_depth();
-	if (buf->len > MAX_JSON)
+	if (buf->len > STREAMING_MAX_JSON)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("value is too long as JSON"),
-				 errdetail("At most %d bytes are allowed.", MAX_JSON)));
+				 errdetail("At most %d bytes are allowed.", STREAMING_MAX_JSON)));
 	if (type->kind == STREAMING_AVRO_UNION)
 		type = type->types[read_number(cursor)];
 
@@ -311,11 +293,11 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 			data = read_bytes(cursor, type, &length);
 			if (type->logical == STREAMING_AVRO_JSON)
 			{
-				data = to_server(data, &length);
+				data = streaming_utf8_to_server(data, &length);
 				appendBinaryStringInfo(buf, data, length);
 			}
 			else
-				append_string(buf, data, length);
+				streaming_append_json_string(buf, data, length);
 			break;
 
 		case STREAMING_AVRO_RECORD:
@@ -364,7 +346,7 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 							StreamingAvroType key = {.kind = STREAMING_AVRO_STRING};
 
 							data = read_bytes(cursor, &key, &length);
-							append_string(buf, data, length);
+							streaming_append_json_string(buf, data, length);
 							appendStringInfoChar(buf, ':');
 						}
 						append_json(buf, type->types[0], cursor);
@@ -448,7 +430,7 @@ append_scalar(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor
 			return true;
 
 		case STREAMING_AVRO_STRING:
-			data = to_server(read_bytes(cursor, type, &length), &length);
+			data = streaming_utf8_to_server(read_bytes(cursor, type, &length), &length);
 			appendBinaryStringInfo(buf, data, length);
 			return true;
 
@@ -468,17 +450,17 @@ append_number(StringInfo buf, const StreamingAvroType *type, int64 number)
 	switch (type->logical)
 	{
 		case STREAMING_AVRO_DATE:
-			JsonEncodeDateTime(text, DateADTGetDatum(date_of(number)), DATEOID, NULL);
+			JsonEncodeDateTime(text, DateADTGetDatum(streaming_date_of(number)), DATEOID, NULL);
 			break;
 		case STREAMING_AVRO_TIME:
-			JsonEncodeDateTime(text, TimeADTGetDatum(time_of(number, type->unit)), TIMEOID, NULL);
+			JsonEncodeDateTime(text, TimeADTGetDatum(streaming_time_of(number, type->unit)), TIMEOID, NULL);
 			break;
 		case STREAMING_AVRO_TIMESTAMP:
-			JsonEncodeDateTime(text, TimestampGetDatum(timestamp_of(number, type->unit)),
+			JsonEncodeDateTime(text, TimestampGetDatum(streaming_timestamp_of(number, type->unit)),
 							   TIMESTAMPTZOID, &zone);
 			break;
 		case STREAMING_AVRO_LOCAL_TIMESTAMP:
-			JsonEncodeDateTime(text, TimestampGetDatum(timestamp_of(number, type->unit)),
+			JsonEncodeDateTime(text, TimestampGetDatum(streaming_timestamp_of(number, type->unit)),
 							   TIMESTAMPOID, NULL);
 			break;
 		default:
@@ -491,22 +473,14 @@ append_number(StringInfo buf, const StreamingAvroType *type, int64 number)
 static void
 append_bytes(StringInfo buf, const StreamingAvroType *type, const uint8_t *data, size_t length)
 {
-	static const char hex[] = "0123456789abcdef";
-
 	switch (type->logical)
 	{
 		case STREAMING_AVRO_DECIMAL:
-			append_decimal(buf, type, data, length);
+			streaming_append_decimal(buf, data, length, type->precision, type->scale);
 			break;
 
 		case STREAMING_AVRO_UUID:
-			for (size_t i = 0; i < length; i++)
-			{
-				if (i == 4 || i == 6 || i == 8 || i == 10)
-					appendStringInfoChar(buf, '-');
-				appendStringInfoChar(buf, hex[data[i] >> 4]);
-				appendStringInfoChar(buf, hex[data[i] & 15]);
-			}
+			streaming_append_uuid(buf, data, length);
 			break;
 
 		case STREAMING_AVRO_DURATION:
@@ -520,113 +494,9 @@ append_bytes(StringInfo buf, const StreamingAvroType *type, const uint8_t *data,
 			break;
 
 		default:
-			if (length > MAX_JSON / 2)
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("value of %zu bytes is too long as text", length)));
-			appendStringInfoString(buf, "\\x");
-			enlargeStringInfo(buf, length * 2);
-			for (size_t i = 0; i < length; i++)
-			{
-				buf->data[buf->len++] = hex[data[i] >> 4];
-				buf->data[buf->len++] = hex[data[i] & 15];
-			}
-			buf->data[buf->len] = '\0';
+			streaming_append_bytes(buf, data, length);
 			break;
 	}
-}
-
-/*
- * A number in two's complement, the highest byte first.  Longer ones are divided
- * by 10^9 until nothing is left; how long they are is bounded by the precision.
- */
-static void
-append_decimal(StringInfo buf, const StreamingAvroType *type, const uint8_t *data, size_t length)
-{
-	uint8_t		fill = length > 0 && data[0] >= 0x80 ? 0xff : 0;
-	uint32	   *words;
-	int			nwords;
-	char	   *digits;
-	int			ndigits = 0;
-	bool		carry = fill != 0;
-
-	while (length > 1 && data[0] == fill && (data[1] & 0x80) == (fill & 0x80))
-	{
-		data++;
-		length--;
-	}
-	/* 10^1 needs half a byte */
-	if (length > (size_t) type->precision / 2 + 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("decimal of %zu bytes is beyond its precision %d", length, type->precision)));
-
-	/* The amount, the lowest word first. */
-	nwords = length / 4 + 1;
-	words = palloc0(sizeof(uint32) * nwords);
-	for (size_t i = 0; i < length; i++)
-	{
-		uint8_t		byte = data[length - 1 - i] ^ fill;
-
-		if (carry)
-		{
-			byte++;
-			carry = byte == 0;
-		}
-		words[i / 4] |= (uint32) byte << (8 * (i % 4));
-	}
-
-	digits = palloc(nwords * 10 + type->scale + GROUP_DIGITS + 2);
-	while (nwords > 0 || ndigits <= type->scale)
-	{
-		uint64		rest = 0;
-
-		for (int i = nwords - 1; i >= 0; i--)
-		{
-			rest = rest << 32 | words[i];
-			words[i] = rest / GROUP;
-			rest %= GROUP;
-		}
-		while (nwords > 0 && words[nwords - 1] == 0)
-			nwords--;
-		for (int i = 0; i < GROUP_DIGITS; i++, rest /= 10)
-			digits[ndigits++] = '0' + rest % 10;
-	}
-	while (ndigits > type->scale + 1 && digits[ndigits - 1] == '0')
-		ndigits--;
-
-	if (fill)
-		appendStringInfoChar(buf, '-');
-	while (ndigits > 0)
-	{
-		appendStringInfoChar(buf, digits[--ndigits]);
-		if (ndigits == type->scale && ndigits > 0)
-			appendStringInfoChar(buf, '.');
-	}
-	pfree(digits);
-	pfree(words);
-}
-
-/* A JSON string. */
-static void
-append_string(StringInfo buf, const char *data, size_t length)
-{
-	const char *string = to_server(data, &length);
-	char	   *copy = pnstrdup(string, length);
-
-	escape_json(buf, copy);
-	pfree(copy);
-}
-
-/* In the database's encoding; fails if it is no UTF-8 or has a NUL. */
-static const char *
-to_server(const char *data, size_t *length)
-{
-	char	   *converted = pg_any_to_server(data, *length, PG_UTF8);
-
-	if (converted != data)
-		*length = strlen(converted);
-	return converted;
 }
 
 /* ------------------------------------------------------------------------
@@ -682,64 +552,6 @@ read_double(StreamingAvroCursor *cursor)
 #endif
 	memcpy(&value, &bits, sizeof(value));
 	cursor->p += sizeof(bits);
-	return value;
-}
-
-/* ------------------------------------------------------------------------
- * Times
- * ------------------------------------------------------------------------ */
-
-/* Parts of a microsecond are cut off, towards the past. */
-static int64
-microseconds_of(int64 number, int unit)
-{
-	int64		value;
-
-	if (unit > USECS_PER_SEC)
-	{
-		int64		part = unit / USECS_PER_SEC;
-
-		return number / part - (number % part < 0);
-	}
-	if (pg_mul_s64_overflow(number, USECS_PER_SEC / unit, &value))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("time out of range: %lld", (long long) number)));
-	return value;
-}
-
-static DateADT
-date_of(int64 days)
-{
-	if (!IS_VALID_DATE(days - EPOCH_DAYS))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("date out of range: %lld days", (long long) days)));
-	return (DateADT) (days - EPOCH_DAYS);
-}
-
-static TimeADT
-time_of(int64 number, int unit)
-{
-	int64		value = microseconds_of(number, unit);
-
-	if (value < 0 || value > USECS_PER_DAY)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("time out of range: %lld", (long long) number)));
-	return value;
-}
-
-static Timestamp
-timestamp_of(int64 number, int unit)
-{
-	int64		value = microseconds_of(number, unit);
-
-	if (pg_sub_s64_overflow(value, EPOCH_DAYS * USECS_PER_DAY, &value) ||
-		!IS_VALID_TIMESTAMP(value))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range: %lld", (long long) number)));
 	return value;
 }
 

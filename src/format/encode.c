@@ -136,7 +136,8 @@ streaming_encoder_open(StreamingStream *stream)
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("format \"%s\" is not supported", stream->format)));
+				 errmsg("cannot write files of format \"%s\"", stream->format),
+				 errhint("Use the format \"json\" or \"csv\".")));
 	choose_key(encoder);
 	return encoder;
 }

@@ -29,6 +29,9 @@ typedef enum StreamingReaderResult
 /* Makes a reader in CurrentMemoryContext. */
 extern StreamingReader *streaming_reader_open(StreamingStream *stream);
 
+/* Before the first file: the columns that are wanted, as for streaming_decoder_open. */
+extern void streaming_reader_need(StreamingReader *reader, Bitmapset *needed);
+
 /* Frees what a reset of the memory context would not; may not ereport. */
 extern void streaming_reader_close(StreamingReader *reader);
 
