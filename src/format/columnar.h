@@ -91,7 +91,8 @@ typedef struct StreamingColumnarFile StreamingColumnarFile;
 /* Is the format one of these? */
 extern bool streaming_format_is_columnar(const char *format, StreamingArrowKind *kind);
 
-/* Is the module installed?  Fails with a hint where it is not. */
+/* Is the module installed?  check fails with a hint where it is not. */
+extern bool streaming_arrow_is_installed(void);
 extern void streaming_arrow_check(void);
 
 /* The module; fails likewise. */
@@ -115,6 +116,9 @@ extern StreamingArrowStatus streaming_columnar_begin(StreamingColumnarFile *file
 extern StreamingArrowStatus streaming_columnar_next(StreamingColumnarFile *file, StreamingBatch **batch,
 													const char **why);
 
+/* What its rows are made of, a STRUCT; NULL: it cannot be read. */
+extern const StreamingArrowType *streaming_columnar_type(const StreamingColumnarFile *file);
+
 /* The file ends here; its batches stay. */
 extern void streaming_columnar_end(StreamingColumnarFile *file);
 
@@ -131,6 +135,9 @@ extern int64 streaming_columnar_size(const StreamingColumnarFile *file);
  * too deep or wide.
  */
 extern StreamingArrowType *streaming_arrow_type(const struct ArrowSchema *schema);
+
+/* The type that a column for such values has, in SQL; NULL: there is none. */
+extern const char *streaming_arrow_type_name(const StreamingArrowType *type);
 
 /* in columnar_value.c: values -> Datums */
 typedef struct StreamingArrowConverter StreamingArrowConverter;

@@ -54,17 +54,23 @@ streaming_format_is_columnar(const char *format, StreamingArrowKind *kind)
 	return true;
 }
 
-void
-streaming_arrow_check(void)
+bool
+streaming_arrow_is_installed(void)
 {
 	char		path[MAXPGPATH];
 
 	snprintf(path, sizeof(path), "%s/streaming_arrow%s", pkglib_path, DLSUFFIX);
-	if (access(path, R_OK) != 0)
+	return access(path, R_OK) == 0;
+}
+
+void
+streaming_arrow_check(void)
+{
+	if (!streaming_arrow_is_installed())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("formats \"parquet\" and \"arrow\" are not installed"),
-				 errdetail("There is no library \"%s\".", path),
+				 errdetail("There is no library \"%s/streaming_arrow%s\".", pkglib_path, DLSUFFIX),
 				 errhint("Build streaming where Apache Arrow's C++ library is, as doc/operations.md says, and install it.")));
 }
 
@@ -188,6 +194,12 @@ streaming_columnar_next(StreamingColumnarFile *file, StreamingBatch **result, co
 	MemoryContextSwitchTo(old);
 	*result = batch;
 	return STREAMING_ARROW_OK;
+}
+
+const StreamingArrowType *
+streaming_columnar_type(const StreamingColumnarFile *file)
+{
+	return file->layout ? file->layout->type : NULL;
 }
 
 void

@@ -222,3 +222,59 @@ is_extension(const struct ArrowSchema *schema, const char *name)
 	}
 	return false;
 }
+
+const char *
+streaming_arrow_type_name(const StreamingArrowType *type)
+{
+	const char *item;
+
+	while (type->values)
+		type = type->values;
+	switch (type->kind)
+	{
+		case STREAMING_ARROW_BOOL:
+			return "boolean";
+		case STREAMING_ARROW_INT:
+			return type->size <= 2 ? "smallint" : type->size == 4 ? "integer" : "bigint";
+		case STREAMING_ARROW_UINT:
+			return type->size == 1 ? "smallint" : type->size == 2 ? "integer" :
+				type->size == 4 ? "bigint" : "numeric";
+		case STREAMING_ARROW_FLOAT:
+			return type->size <= 4 ? "real" : "double precision";
+		case STREAMING_ARROW_DECIMAL:
+			return "numeric";
+		case STREAMING_ARROW_DATE:
+			return "date";
+		case STREAMING_ARROW_TIME:
+			return "time without time zone";
+		case STREAMING_ARROW_TIMESTAMP:
+			return "timestamp with time zone";
+		case STREAMING_ARROW_LOCAL_TIMESTAMP:
+			return "timestamp without time zone";
+		case STREAMING_ARROW_DURATION:
+		case STREAMING_ARROW_MONTHS:
+		case STREAMING_ARROW_DAYS:
+		case STREAMING_ARROW_INTERVAL:
+			return "interval";
+		case STREAMING_ARROW_BYTES:
+			return "bytea";
+		case STREAMING_ARROW_UUID:
+			return "uuid";
+		case STREAMING_ARROW_NULL:
+		case STREAMING_ARROW_TEXT:
+			return "text";
+		case STREAMING_ARROW_JSON:
+		case STREAMING_ARROW_STRUCT:
+		case STREAMING_ARROW_MAP:
+			return "jsonb";
+		case STREAMING_ARROW_LIST:
+			item = streaming_arrow_type_name(type->types[0]);
+			if (item == NULL)
+				return NULL;
+			/* An array of arrays has one length for all of them, lists need not. */
+			return strcmp(item, "jsonb") == 0 || strchr(item, '[') ? "jsonb" : psprintf("%s[]", item);
+		case STREAMING_ARROW_UNKNOWN:
+			break;
+	}
+	return NULL;
+}

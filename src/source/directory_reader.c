@@ -326,6 +326,12 @@ streaming_reader_count(const StreamingReader *reader)
 	return reader->count;
 }
 
+const StreamingArrowType *
+streaming_reader_type(const StreamingReader *reader)
+{
+	return streaming_columnar_type(reader->columnar);
+}
+
 void
 streaming_reader_end(StreamingReader *reader)
 {

@@ -59,6 +59,10 @@ extern StreamingReaderResult streaming_reader_next(StreamingReader *reader,
 /* Number of records of the file that are behind us, skipped and blank ones too. */
 extern int64 streaming_reader_count(const StreamingReader *reader);
 
+/* Of a file in a columnar format, after begin: what its rows are made of, or NULL. */
+struct StreamingArrowType;
+extern const struct StreamingArrowType *streaming_reader_type(const StreamingReader *reader);
+
 /* Leaves the file.  Records delivered stay valid. */
 extern void streaming_reader_end(StreamingReader *reader);
 

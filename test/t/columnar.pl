@@ -154,6 +154,25 @@ is(sql('SELECT sum(n), sum(ids) FROM many_v'), '200000|19999900000', 'each row o
 same_as_batch($node, 'many_v', 'SELECT k, count(*), sum(id) FROM many GROUP BY k');
 is(sql(q(SELECT records FROM streaming.files WHERE stream = 'many'::regclass)), 200_000, 'and they are counted');
 
+# Foreign tables by what files say.
+mkdir "$dir/lake";
+mkdir "$dir/lake/$_" foreach 'types', 'types/dt=2026-11-30', 'polars', 'rare', 'broken';
+copy("$files/types_v2.parquet", "$dir/lake/types/dt=2026-11-30/a.parquet") or die;
+copy("$files/polars.parquet", "$dir/lake/polars") or die;
+copy("$files/rare.arrow", "$dir/lake/rare") or die;
+put_file("$dir/lake/broken", 'a.parquet', 'PAR1');
+sql('CREATE SCHEMA lake');
+my (undef, undef, $warning) = $node->psql('postgres', 'IMPORT FOREIGN SCHEMA "lake" FROM SERVER d INTO lake');
+like($warning, qr{WARNING:  file ".*/broken/a\.parquet" is damaged}, 'a file that is none is told');
+is(sql(q(SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'lake.types'::regclass AND attnum > 0)),
+	'id bigint, small smallint, u32 bigint, f real, d double precision, s text, raw bytea, flag boolean, dt date, t time without time zone, ts_s timestamp without time zone, '
+	  . 'ts_ms timestamp without time zone, ts_us timestamp without time zone, ts_ns timestamp without time zone, tz timestamp with time zone, dec numeric, big numeric, dict text, '
+	  . 'uid bytea, person jsonb, tags text[], nums integer[], m jsonb, deep jsonb, dt_2 date', 'columns are those of the schema');
+is(sql('(SELECT id, dec, person, m FROM expected EXCEPT ALL SELECT id, dec, person, m FROM lake.types) UNION ALL (SELECT id, dec, person, m FROM lake.types EXCEPT ALL SELECT id, dec, person, m FROM expected)'), '', 'and are read');
+is(sql('SELECT count(*) FROM lake.types WHERE dt_2 = \'2026-11-30\''), 7, 'beside those of the path');
+is(sql('SELECT id, at, who FROM lake.polars ORDER BY id LIMIT 1'), '1|2026-01-31 12:34:56|{"age": 5, "name": "n"}', 'of polars');
+is(sql('SELECT fixed, duration, u64 FROM lake.rare ORDER BY id LIMIT 1'), '{1,2}|23:59:59.999999|18446744073709551615', 'of Arrow');
+
 # Refused.
 like(error_of(q(CREATE FOREIGN TABLE refused (id int) SERVER d OPTIONS (path 'x', format 'parquet', compression 'gzip'))), qr/option "compression" is not valid for format "parquet"/, 'compression is inside');
 like(error_of(q(CREATE FOREIGN TABLE refused (id int) SERVER d OPTIONS (path 'x', format 'orc'))), qr/format "orc" is not supported yet/, 'ORC');
