@@ -83,12 +83,14 @@ OBJS = \
 	src/format/columnar_file.o \
 	src/format/columnar_type.o \
 	src/format/columnar_value.o \
+	src/format/columnar_write.o \
 	src/format/compression.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
 	src/format/decoder.o \
 	src/format/encode.o \
 	src/format/encode_avro.o \
+	src/format/encode_columnar.o \
 	src/format/encode_value.o \
 	src/format/format_avro.o \
 	src/format/format_columnar.o \

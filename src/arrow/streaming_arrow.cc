@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <arrow/buffer.h>
+#include <arrow/buffer_builder.h>
 #include <arrow/c/abi.h>
 #include <arrow/c/bridge.h>
 #include <arrow/io/interfaces.h>
@@ -34,6 +35,7 @@
 #include <arrow/util/config.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
+#include <parquet/arrow/writer.h>
 #include <parquet/exception.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
@@ -476,6 +478,43 @@ class ArrowFile : public File
 };
 
 /* ------------------------------------------------------------------------
+ * Writing
+ * ------------------------------------------------------------------------ */
+
+/* Keeps bytes until they are fetched. */
+class Output : public arrow::io::OutputStream
+{
+  public:
+	Output() : buffer_(pool()) { set_mode(arrow::io::FileMode::WRITE); }
+
+	using arrow::io::OutputStream::Write;
+
+	Status Close() override
+	{
+		closed_ = true;
+		return Status::OK();
+	}
+
+	bool closed() const override { return closed_; }
+	Result<int64_t> Tell() const override { return before_ + buffer_.length(); }
+	Status Write(const void *data, int64_t size) override { return buffer_.Append(data, size); }
+
+	const uint8_t *data() const { return buffer_.data(); }
+	int64_t length() const { return buffer_.length(); }
+
+	void clear()
+	{
+		before_ += buffer_.length();
+		buffer_.Reset();
+	}
+
+  private:
+	arrow::BufferBuilder buffer_;
+	int64_t		before_ = 0;
+	bool		closed_ = false;
+};
+
+/* ------------------------------------------------------------------------
  * The interface
  * ------------------------------------------------------------------------ */
 
@@ -487,13 +526,13 @@ report(StreamingArrowStatus status, const char *message, StreamingArrowError *er
 }
 
 StreamingArrowStatus
-report(const Status &status, const Input &input, StreamingArrowError *error)
+report(const Status &status, bool failed, StreamingArrowError *error)
 {
 	const std::string &message = status.message();
 
 	if (status.ok())
 		return STREAMING_ARROW_OK;
-	if (input.failed)
+	if (failed)
 		return report(STREAMING_ARROW_TROUBLE, message.c_str(), error);
 	return report(status.IsOutOfMemory() ? STREAMING_ARROW_MEMORY : STREAMING_ARROW_DAMAGE,
 				  message.c_str(), error);
@@ -502,15 +541,15 @@ report(const Status &status, const Input &input, StreamingArrowError *error)
 /* Runs code, which returns a Status, and lets nothing out of it. */
 template <typename Code>
 StreamingArrowStatus
-guard(const Input &input, StreamingArrowError *error, Code code) noexcept
+guard(const bool &failed, StreamingArrowError *error, Code code) noexcept
 {
 	try
 	{
-		return report(code(), input, error);
+		return report(code(), failed, error);
 	}
 	catch (const parquet::ParquetStatusException &e)
 	{
-		return report(e.status(), input, error);
+		return report(e.status(), failed, error);
 	}
 	catch (const std::bad_alloc &)
 	{
@@ -518,7 +557,7 @@ guard(const Input &input, StreamingArrowError *error, Code code) noexcept
 	}
 	catch (const std::exception &e)
 	{
-		return report(input.failed ? STREAMING_ARROW_TROUBLE : STREAMING_ARROW_DAMAGE, e.what(), error);
+		return report(failed ? STREAMING_ARROW_TROUBLE : STREAMING_ARROW_DAMAGE, e.what(), error);
 	}
 	catch (...)
 	{
@@ -531,6 +570,14 @@ guard(const Input &input, StreamingArrowError *error, Code code) noexcept
 struct StreamingArrowFile
 {
 	std::unique_ptr<File> file;
+};
+
+struct StreamingArrowWriter
+{
+	std::shared_ptr<arrow::Schema> schema;
+	std::shared_ptr<Output> output;
+	std::unique_ptr<parquet::arrow::FileWriter> writer;
+	bool		fetched = false;	/* what is in output */
 };
 
 namespace
@@ -551,7 +598,7 @@ open_file(const StreamingArrowInput *input, StreamingArrowKind kind, int64_t mem
 	{
 		return report(STREAMING_ARROW_MEMORY, "out of memory", error);
 	}
-	return guard(*bytes, error, [&]() -> Status {
+	return guard(bytes->failed, error, [&]() -> Status {
 		auto		made = std::make_unique<StreamingArrowFile>();
 
 		pool()->limit = memory;
@@ -571,7 +618,7 @@ StreamingArrowStatus
 begin_file(StreamingArrowFile *file, const int *fields, int nfields, int64_t skip, int64_t *skipped,
 		   StreamingArrowError *error)
 {
-	return guard(*file->file->input, error, [&]() -> Status {
+	return guard(file->file->input->failed, error, [&]() -> Status {
 		return file->file->begin(std::vector<int>(fields, fields + nfields), skip).Value(skipped);
 	});
 }
@@ -580,7 +627,7 @@ StreamingArrowStatus
 next_batch(StreamingArrowFile *file, struct ArrowArray *batch, int64_t *size, StreamingArrowError *error)
 {
 	bool		end = false;
-	StreamingArrowStatus status = guard(*file->file->input, error, [&]() -> Status {
+	StreamingArrowStatus status = guard(file->file->input->failed, error, [&]() -> Status {
 		ARROW_ASSIGN_OR_RAISE(Batch rows, file->file->next());
 
 		end = !rows;
@@ -605,13 +652,73 @@ close_file(StreamingArrowFile *file)
 	}
 }
 
+StreamingArrowStatus
+open_writer(int64_t memory, struct ArrowSchema *schema, StreamingArrowWriter **result, StreamingArrowError *error)
+{
+	*result = nullptr;
+	return guard(false, error, [&]() -> Status {
+		auto		made = std::make_unique<StreamingArrowWriter>();
+		parquet::WriterProperties::Builder properties;
+		parquet::ArrowWriterProperties::Builder arrow_properties;
+
+		pool()->limit = memory;
+		ARROW_ASSIGN_OR_RAISE(made->schema, arrow::ImportSchema(schema));
+		made->output = std::make_shared<Output>();
+		properties.memory_pool(pool())->compression(parquet::Compression::ZSTD)->enable_page_checksum();
+		arrow_properties.set_use_threads(false);
+		ARROW_ASSIGN_OR_RAISE(made->writer, parquet::arrow::FileWriter::Open(*made->schema, pool(), made->output,
+																			 properties.build(), arrow_properties.build()));
+		*result = made.release();
+		return Status::OK();
+	});
+}
+
+StreamingArrowStatus
+write_batch(StreamingArrowWriter *writer, struct ArrowArray *batch, bool end, const char **data, size_t *length,
+			StreamingArrowError *error)
+{
+	return guard(false, error, [&]() -> Status {
+		if (writer->fetched)
+			writer->output->clear();
+		writer->fetched = false;
+		if (batch)
+		{
+			ARROW_ASSIGN_OR_RAISE(Batch rows, arrow::ImportRecordBatch(batch, writer->schema));
+			ARROW_RETURN_NOT_OK(writer->writer->NewRowGroup());
+			for (const auto &column : rows->columns())
+				ARROW_RETURN_NOT_OK(writer->writer->WriteColumnChunk(*column));
+		}
+		if (end)
+			ARROW_RETURN_NOT_OK(writer->writer->Close());
+		*data = reinterpret_cast<const char *>(writer->output->data());
+		*length = writer->output->length();
+		writer->fetched = true;
+		return Status::OK();
+	});
+}
+
+void
+close_writer(StreamingArrowWriter *writer)
+{
+	try
+	{
+		delete writer;
+	}
+	catch (...)
+	{
+	}
+}
+
 const StreamingArrowModule module = {
 	STREAMING_ARROW_VERSION,
 	"Apache Arrow " ARROW_VERSION_STRING,
 	open_file,
 	begin_file,
 	next_batch,
-	close_file
+	close_file,
+	open_writer,
+	write_batch,
+	close_writer
 };
 
 }								/* namespace */

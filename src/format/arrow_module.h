@@ -63,7 +63,7 @@ struct ArrowArray
 /* ---- The module ---- */
 
 /* Changes with this file. */
-#define STREAMING_ARROW_VERSION		1
+#define STREAMING_ARROW_VERSION		2
 
 /* A schema that is nested deeper, or has more fields in all, is refused. */
 #define STREAMING_ARROW_MAX_DEPTH	64
@@ -101,6 +101,7 @@ typedef struct StreamingArrowError
 } StreamingArrowError;
 
 typedef struct StreamingArrowFile StreamingArrowFile;
+typedef struct StreamingArrowWriter StreamingArrowWriter;
 
 typedef struct StreamingArrowModule
 {
@@ -130,6 +131,19 @@ typedef struct StreamingArrowModule
 								  int64_t *size, StreamingArrowError *error);
 
 	void		(*close) (StreamingArrowFile *file);
+
+	/* Begins a Parquet file.  memory as for open.  The schema is released. */
+	StreamingArrowStatus (*writer_open) (int64_t memory, struct ArrowSchema *schema,
+										 StreamingArrowWriter **writer, StreamingArrowError *error);
+
+	/*
+	 * Writes a batch, NULL for none, as a row group; end: and what a file ends with.  The
+	 * batch is released before it returns.  *data: bytes of the file, until the next call.
+	 */
+	StreamingArrowStatus (*writer_write) (StreamingArrowWriter *writer, struct ArrowArray *batch, bool end,
+										  const char **data, size_t *length, StreamingArrowError *error);
+
+	void		(*writer_close) (StreamingArrowWriter *writer);
 } StreamingArrowModule;
 
 /* The function by which the module is found. */

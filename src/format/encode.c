@@ -24,6 +24,8 @@
 #include "catalog/pg_type.h"
 #include "format/copy_record.h"
 #include "format/encode.h"
+#include "format/columnar.h"
+#include "format/columnar_write.h"
 #include "format/encode_avro.h"
 #include "format/encode_value.h"
 #include "format/format.h"
@@ -58,6 +60,7 @@ struct StreamingEncoder
 	int			needs;			/* STREAMING_VALUE_* of all columns */
 
 	StreamingAvroEncoder *avro;
+	StreamingColumnarEncoder *columnar;
 
 	/* csv and text */
 	char		delimiter;
@@ -70,6 +73,7 @@ struct StreamingEncoder
 
 static void choose_json(StreamingEncoder *encoder);
 static void choose_avro(StreamingEncoder *encoder);
+static void choose_columnar(StreamingEncoder *encoder);
 static void choose_csv(StreamingEncoder *encoder);
 static void choose_text(StreamingEncoder *encoder);
 static void choose_key(StreamingEncoder *encoder);
@@ -81,6 +85,7 @@ static void read_copy_options(StreamingEncoder *encoder, const char *delimiter, 
 
 static void encode_json(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
+static void encode_columnar(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_csv(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_text(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_line(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
@@ -104,7 +109,8 @@ streaming_encoder_open(StreamingStream *stream)
 	StreamingEncoder *encoder = palloc0(sizeof(StreamingEncoder));
 	const StreamingFormatRoutine *format = streaming_format_by_name(stream->format);
 	int			natts = stream->tupdesc->natts;
-	bool		has_names = format == &streaming_format_json || format == &streaming_format_avro;
+	bool		has_names = format == &streaming_format_json || format == &streaming_format_avro ||
+		format == &streaming_format_parquet;
 
 	encoder->stream = stream;
 	encoder->columns = palloc0(sizeof(EncodeColumn) * Max(natts, 1));
@@ -133,6 +139,8 @@ streaming_encoder_open(StreamingStream *stream)
 		choose_text(encoder);
 	else if (format == &streaming_format_avro)
 		choose_avro(encoder);
+	else if (format == &streaming_format_parquet)
+		choose_columnar(encoder);
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -181,6 +189,25 @@ choose_avro(StreamingEncoder *encoder)
 	encoder->encoding = GetDatabaseEncoding();	/* bytes stay as they are */
 	encoder->avro = streaming_avro_encoder_open(encoder->stream, columns, encoder->ncolumns,
 												&encoder->needs);
+	if (encoder->scratch == NULL)
+		encoder->scratch = AllocSetContextCreate(CurrentMemoryContext, "streaming encoder",
+												 ALLOCSET_DEFAULT_SIZES);
+}
+
+static void
+choose_columnar(StreamingEncoder *encoder)
+{
+	int		   *columns = palloc(sizeof(int) * encoder->ncolumns);
+
+	streaming_arrow_check();
+	refuse_shared_field(encoder);
+	refuse_nested_field(encoder);
+	for (int i = 0; i < encoder->ncolumns; i++)
+		columns[i] = encoder->columns[i].index;
+	encoder->encode = encode_columnar;
+	encoder->encoding = GetDatabaseEncoding();	/* bytes stay as they are */
+	encoder->columnar = streaming_columnar_encoder_open(encoder->stream, columns, encoder->ncolumns,
+														&encoder->needs);
 	if (encoder->scratch == NULL)
 		encoder->scratch = AllocSetContextCreate(CurrentMemoryContext, "streaming encoder",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -365,6 +392,11 @@ streaming_encode_header(StreamingEncoder *encoder, StringInfo buf)
 {
 	int			start = buf->len;
 
+	if (encoder->columnar)
+	{
+		streaming_columnar_encode_header(encoder->columnar, buf);
+		return true;
+	}
 	if (!encoder->header)
 		return false;
 	for (int i = 0; i < encoder->ncolumns; i++)
@@ -406,6 +438,12 @@ static void
 encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
 {
 	streaming_avro_encode(encoder->avro, values, isnull, buf);
+}
+
+static void
+encode_columnar(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
+{
+	streaming_columnar_encode(encoder->columnar, values, isnull, buf);
 }
 
 static void

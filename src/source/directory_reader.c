@@ -64,6 +64,7 @@ struct StreamingReader
 {
 	MemoryContext context;
 	StreamingStream *stream;
+	Bitmapset  *needed;
 	StreamingDecoder *decoder;	/* for its split; made with the first file */
 	bool		check_header;	/* each file's first record is never skipped */
 
@@ -105,17 +106,14 @@ struct StreamingReader
 	size_t		piece_left;
 
 	/* Parquet, Arrow */
-	Bitmapset  *needed;
 	StreamingColumnarFile *columnar;	/* NULL: it is another format */
 	StreamingArrowKind kind;
 	StreamingBatch *batch;		/* NULL: none */
 	int64		row;			/* next of it */
-	size_t		row_size;		/* bytes of each, about */
 
 	char		trouble[STREAMING_FILE_MAX_PATH + 256];
 };
 
-/* By StreamingArrowKind. */
 static const char *const file_names[] = {"Parquet file", "Arrow file"};
 
 static bool wants_header(const StreamingStream *stream);
@@ -123,7 +121,7 @@ static bool make_room(StreamingReader *reader, bool fresh);
 static bool fill(StreamingReader *reader);
 static ssize_t read_file(StreamingReader *reader, char *to, size_t size);
 static bool begin_columnar(StreamingReader *reader);
-static bool columnar_trouble(StreamingReader *reader);
+static void set_read_trouble(StreamingReader *reader);
 static StreamingReaderResult next_row(StreamingReader *reader, StreamingRecord *record, bool fresh);
 static bool unpack_avro(StreamingReader *reader);
 static bool read_avro(StreamingReader *reader);
@@ -188,7 +186,7 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 	}
 	if (reader->columnar == NULL && streaming_format_is_columnar(reader->decoder->routine->name, &reader->kind))
 		reader->columnar = streaming_columnar_open(reader->decoder);
-	/* Those of Avro and the like are compressed inside. */
+	/* These are compressed inside. */
 	reader->compression = reader->avro || reader->columnar ? STREAMING_COMPRESSION_NONE :
 		streaming_file_compression(reader->stream, path);
 	if (reader->compression != STREAMING_COMPRESSION_NONE && reader->input == NULL)
@@ -453,14 +451,18 @@ read_file(StreamingReader *reader, char *to, size_t size)
 	} while (n < 0 && errno == EINTR);
 
 	if (n < 0)
-	{
-		int			error = errno;
-
-		snprintf(reader->trouble, sizeof(reader->trouble),
-				 "could not read file \"%s\": %m", reader->path);
-		errno = error;
-	}
+		set_read_trouble(reader);
 	return n;
+}
+
+/* Keeps errno. */
+static void
+set_read_trouble(StreamingReader *reader)
+{
+	int			error = errno;	/* snprintf may change it */
+
+	snprintf(reader->trouble, sizeof(reader->trouble), "could not read file \"%s\": %m", reader->path);
+	errno = error;
 }
 
 /*
@@ -505,29 +507,15 @@ static bool
 begin_columnar(StreamingReader *reader)
 {
 	const char *why = NULL;
+	StreamingArrowStatus status;
 
-	switch (streaming_columnar_begin(reader->columnar, reader->fd, reader->file_size, reader->skip,
-									 &reader->count, &why))
-	{
-		case STREAMING_ARROW_TROUBLE:
-			return columnar_trouble(reader);
-		case STREAMING_ARROW_DAMAGE:
-			damaged(reader, file_names[reader->kind], why);
-			break;
-		default:
-			break;
-	}
-	return true;
-}
-
-static bool
-columnar_trouble(StreamingReader *reader)
-{
-	int			error = errno;
-
-	snprintf(reader->trouble, sizeof(reader->trouble), "could not read file \"%s\": %m", reader->path);
-	errno = error;
-	return false;
+	status = streaming_columnar_begin(reader->columnar, reader->fd, reader->file_size, reader->skip,
+									  &reader->count, &why);
+	if (status == STREAMING_ARROW_TROUBLE)
+		set_read_trouble(reader);
+	if (status == STREAMING_ARROW_DAMAGE)
+		damaged(reader, file_names[reader->kind], why);
+	return status != STREAMING_ARROW_TROUBLE;
 }
 
 /* As streaming_reader_next. */
@@ -535,6 +523,7 @@ static StreamingReaderResult
 next_row(StreamingReader *reader, StreamingRecord *record, bool fresh)
 {
 	const char *why = NULL;
+	StreamingArrowStatus status;
 
 	while (reader->batch == NULL || reader->row >= reader->batch->array.length)
 	{
@@ -558,28 +547,20 @@ next_row(StreamingReader *reader, StreamingRecord *record, bool fresh)
 			return STREAMING_READER_FULL;
 		reader->row = 0;
 		reader->batch = NULL;
-		switch (streaming_columnar_next(reader->columnar, &reader->batch, &why))
+		status = streaming_columnar_next(reader->columnar, &reader->batch, &why);
+		reader->eof = status != STREAMING_ARROW_OK;
+		if (status == STREAMING_ARROW_DAMAGE)
+			damaged(reader, file_names[reader->kind], why);
+		if (status == STREAMING_ARROW_TROUBLE)
 		{
-			case STREAMING_ARROW_TROUBLE:
-				(void) columnar_trouble(reader);
-				return STREAMING_READER_TROUBLE;
-			case STREAMING_ARROW_DAMAGE:
-				damaged(reader, file_names[reader->kind], why);
-				break;
-			case STREAMING_ARROW_END:
-				reader->eof = true;
-				break;
-			default:
-				break;
+			set_read_trouble(reader);
+			return STREAMING_READER_TROUBLE;
 		}
 	}
 	if (fresh)
 		streaming_columnar_forget(reader->columnar, reader->batch);
-	if (reader->row == 0)
-		reader->row_size = reader->batch->size / reader->batch->array.length + 1;
 	record->payload = NULL;
-	(void) deliver(reader, record, 1, NULL);
-	record->length = reader->row_size;
+	(void) deliver(reader, record, reader->batch->size / reader->batch->array.length + 1, NULL);
 	record->batch = reader->batch;
 	record->row = reader->row++;
 	return STREAMING_READER_RECORD;

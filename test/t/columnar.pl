@@ -176,7 +176,44 @@ is(sql('SELECT fixed, duration, u64 FROM lake.rare ORDER BY id LIMIT 1'), '{1,2}
 # Refused.
 like(error_of(q(CREATE FOREIGN TABLE refused (id int) SERVER d OPTIONS (path 'x', format 'parquet', compression 'gzip'))), qr/option "compression" is not valid for format "parquet"/, 'compression is inside');
 like(error_of(q(CREATE FOREIGN TABLE refused (id int) SERVER d OPTIONS (path 'x', format 'orc'))), qr/format "orc" is not supported yet/, 'ORC');
-like(error_of(q(INSERT INTO many VALUES (1))), qr/cannot write files of format "parquet"/, 'written they are not');
+sql(q(CREATE FOREIGN TABLE only_read (id int) SERVER d OPTIONS (path 'rows/*.arrow', format 'arrow')));
+like(error_of(q(INSERT INTO only_read VALUES (1))), qr/cannot write files of format "arrow"/, 'only Parquet is written');
+
+# Written, and read again.
+mkdir "$dir/$_" foreach qw(out rows all groups);
+my $written = q(id bigint, small int2, n int, f real, d float8, s text, raw bytea, flag bool, dt date, t time, ts timestamp, tz timestamptz, dec numeric(38,10), dec0 numeric(5), any_dec numeric, uid uuid,
+	doc jsonb, tags text[], span interval, v varchar(5), "odd ""name" int OPTIONS (field 'other'));
+sql("CREATE FOREIGN TABLE out ($written) SERVER d OPTIONS (path 'out/x-*.parquet', format 'parquet', file_interval '0')");
+sql("CREATE TABLE written (" . ($written =~ s/ OPTIONS \(.*?'\)//r) . ')');
+sql(<<'SQL');
+INSERT INTO written VALUES (1, 2, 3, 0.25, 1e300, E'a\\tünï\\n"', '\x00ff', true, '2026-01-31', '23:59:59.999999', '0001-01-01', '2026-01-31 12:34:56.789012+00', 1234567890123456789012345678.0123456789, -99999, 1e100,
+	'00112233-4455-6677-8899-aabbccddeeff', '{"a": [1, null]}', '{a,NULL,"b c"}', '1 mon 2 days', 'x', 7),
+	(-9223372036854775808, NULL, NULL, 'NaN', '-Infinity', '', '', false, '4713-01-01 BC', '00:00', '1969-12-31 23:59:59.999999', '294246-12-31', -0.0000000001, 0, 'NaN', NULL, 'null', '{}', NULL, '', -1);
+INSERT INTO written (id) VALUES (3);
+INSERT INTO out SELECT * FROM written;
+SQL
+ok(wait_for($node, 'SELECT count(*) FROM out', 3), 'rows are written');
+is(sql('(TABLE written EXCEPT ALL TABLE out) UNION ALL (TABLE out EXCEPT ALL TABLE written)'), '', 'and come back as they were');
+like(error_of("INSERT INTO out (ts) VALUES ('infinity')"), qr/value of column "ts" cannot be written to a Parquet file/, 'infinite times do not');
+like(error_of("INSERT INTO out (dec) VALUES ('NaN')"), qr/value of column "dec" cannot be written to a Parquet file/, 'nor NaN as a decimal');
+
+# Rows that were encoded before the columns were altered are written as they were.
+sql(q(CREATE FOREIGN TABLE altered (a int, b text) SERVER d OPTIONS (path 'rows/*.parquet', format 'parquet', file_interval '1h', file_max_rows '4')));
+sql(q(INSERT INTO altered VALUES (1, 'one'), (2, 'two')));
+sql('ALTER FOREIGN TABLE altered ALTER a TYPE numeric(10,2), ADD c date');
+sql(q(INSERT INTO altered VALUES (3.5, 'three', '2026-01-01'), (4, 'four', NULL)));
+ok(wait_for($node, q(SELECT string_agg(concat_ws(' ', a, b, c), ', ' ORDER BY a) FROM altered), '1.00 one, 2.00 two, 3.50 three 2026-01-01, 4.00 four'), 'columns are altered in between');
+my @parts = glob "$dir/rows/*.parquet";
+is(@parts, 2, 'in a file of their own');
+
+# A whole result, also an empty one; and several row groups.
+sql(q(CREATE FOREIGN TABLE result (k int, n bigint) SERVER d OPTIONS (path 'all/result.parquet', format 'parquet')));
+sql(q(CREATE VIEW result_v WITH (streaming.sink = 'result', streaming.output_mode = 'complete', streaming.trigger = 'manual') AS SELECT k, count(*) AS n FROM many GROUP BY k HAVING count(*) > 0));
+drain($node, 'result_v');
+ok(wait_for($node, 'SELECT count(*), sum(n) FROM result', '10|200000'), 'a whole result');
+sql(q(CREATE FOREIGN TABLE groups (id bigint, s text) SERVER d OPTIONS (path 'groups/*.parquet', format 'parquet', file_interval '0')));
+sql(q(INSERT INTO groups SELECT g, repeat('x', g % 10) FROM generate_series(1, 150000) g));
+ok(wait_for($node, 'SELECT count(*), sum(id), sum(length(s)), count(DISTINCT path) FROM (SELECT * FROM groups) g, (SELECT 1 AS path) p', '150000|11250075000|675000|1'), 'several row groups');
 
 $node->stop;
 done_testing();
