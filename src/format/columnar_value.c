@@ -68,7 +68,7 @@ static void append_decimal(StringInfo buf, const StreamingArrowType *type, const
 static void append_time(StringInfo buf, const StreamingArrowType *type, const struct ArrowArray *array, int64 i);
 static void append_interval(StringInfo buf, const StreamingArrowType *type, const struct ArrowArray *array, int64 i);
 static void append_seconds(StringInfo buf, int64 number, int unit);
-static void refuse_type(const StreamingArrowType *type) pg_attribute_noreturn();
+pg_noreturn static void refuse_type(const StreamingArrowType *type);
 
 /* ------------------------------------------------------------------------
  * Pairs

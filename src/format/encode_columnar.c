@@ -17,6 +17,7 @@
 #include "format/columnar_write.h"
 #include "format/encode_value.h"
 #include "format/columnar_kinds.h"
+#include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -25,6 +26,10 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
+
+#if __has_include("varatt.h")	/* split from postgres.h in 16 */
+#include "varatt.h"
+#endif
 
 #define EPOCH_DAYS		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
 
