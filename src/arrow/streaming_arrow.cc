@@ -69,6 +69,7 @@ class BoundedPool : public arrow::MemoryPool
 {
   public:
 	int64_t		limit = 0;
+	mutable bool refused = false;	/* more than that has been asked for */
 
 	using arrow::MemoryPool::Allocate;
 	using arrow::MemoryPool::Free;
@@ -121,6 +122,7 @@ class BoundedPool : public arrow::MemoryPool
 
 	Status exceeded(int64_t size) const
 	{
+		refused = true;
 		return Status::OutOfMemory("it asks for ", size, " bytes, with ", used_, " in use");
 	}
 };
@@ -534,6 +536,9 @@ report(const Status &status, bool failed, StreamingArrowError *error)
 		return STREAMING_ARROW_OK;
 	if (failed)
 		return report(STREAMING_ARROW_TROUBLE, message.c_str(), error);
+	/* What a file asks for may be nonsense; what the server does not have is its trouble. */
+	if (status.IsOutOfMemory() && pool()->refused)
+		return report(STREAMING_ARROW_DAMAGE, "it needs more memory than streaming.arrow_memory", error);
 	return report(status.IsOutOfMemory() ? STREAMING_ARROW_MEMORY : STREAMING_ARROW_DAMAGE,
 				  message.c_str(), error);
 }
@@ -543,6 +548,7 @@ template <typename Code>
 StreamingArrowStatus
 guard(const bool &failed, StreamingArrowError *error, Code code) noexcept
 {
+	pool()->refused = false;
 	try
 	{
 		return report(code(), failed, error);

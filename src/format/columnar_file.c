@@ -254,10 +254,8 @@ settle(StreamingColumnarFile *file, StreamingArrowStatus status, const Streaming
 		case STREAMING_ARROW_MEMORY:
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY),
-					 errmsg("a file of stream %s needs more memory than %d MB", file->decoder->stream->name,
-							streaming_arrow_memory / 1024),
-					 errdetail("%s", error->message),
-					 errhint("Raise the setting streaming.arrow_memory, or write files with smaller row groups and batches.")));
+					 errmsg("out of memory"),
+					 errdetail("Failed while reading a file of stream %s: %s.", file->decoder->stream->name, error->message)));
 			break;
 		case STREAMING_ARROW_DAMAGE:
 			{

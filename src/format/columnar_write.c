@@ -366,9 +366,8 @@ check(StreamingArrowStatus status, const StreamingArrowError *error)
 	if (status == STREAMING_ARROW_MEMORY)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("a Parquet file needs more memory than %d MB", streaming_arrow_memory / 1024),
-				 errdetail("%s", error->message),
-				 errhint("Raise the setting streaming.arrow_memory.")));
+				 errmsg("out of memory"),
+				 errdetail("Failed while writing a Parquet file: %s.", error->message)));
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_ERROR),
 			 errmsg("could not write a Parquet file: %s", error->message)));
