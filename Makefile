@@ -89,17 +89,22 @@ OBJS = \
 	src/format/avro_schema.o \
 	src/format/avro_value.o \
 	src/format/change.o \
+	src/format/columnar_file.o \
+	src/format/columnar_type.o \
+	src/format/columnar_value.o \
+	src/format/columnar_write.o \
 	src/format/compression.o \
 	src/format/convert.o \
 	src/format/copy_record.o \
-	src/format/decimal.o \
 	src/format/decoder.o \
 	src/format/encode.o \
 	src/format/encode_avro.o \
+	src/format/encode_columnar.o \
 	src/format/encode_protobuf.o \
 	src/format/encode_source.o \
 	src/format/encode_value.o \
 	src/format/format_avro.o \
+	src/format/format_columnar.o \
 	src/format/format_csv.o \
 	src/format/format_json.o \
 	src/format/format_protobuf.o \
@@ -116,6 +121,7 @@ OBJS = \
 	src/format/protobuf_value.o \
 	src/format/protobuf_write_json.o \
 	src/format/reject.o \
+	src/format/scalar.o \
 	src/format/schema_readers.o \
 	src/format/schema_registry.o \
 	src/format/split.o \
@@ -239,7 +245,10 @@ OBJS = \
 	src/worker/watch.o \
 	src/worker/worker_session.o
 
-UNLISTED = $(filter-out $(OBJS),$(addsuffix .o,$(basename $(wildcard src/*.c src/*/*.c src/*/*.cc))))
+# Of the module streaming_arrow, see below.
+ARROW_OBJS = src/arrow/magic.o src/arrow/streaming_arrow.o
+
+UNLISTED = $(filter-out $(OBJS) $(ARROW_OBJS),$(addsuffix .o,$(basename $(wildcard src/*.c src/*/*.c src/*/*.cc))))
 ifneq ($(UNLISTED),)
 $(error Makefile: OBJS lacks $(UNLISTED))
 endif
@@ -247,7 +256,7 @@ endif
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=streaming
 
-EXTRA_CLEAN = test/kafka/kafka_admin $(OBJS:.o=.d)
+EXTRA_CLEAN = test/kafka/kafka_admin $(OBJS:.o=.d) $(ARROW_OBJS) $(ARROW_OBJS:.o=.d) streaming_arrow$(DLSUFFIX)
 
 # -MMD notes which headers an object is made of, which Debian's PGXS does not.
 PG_CPPFLAGS = -Isrc -MMD -MP
@@ -269,6 +278,37 @@ include $(PGXS)
 
 $(OBJS): Makefile
 -include $(OBJS:.o=.d)
+
+# The module for Parquet and Arrow's own files is a library of its own, since Arrow's is
+# large: it is built where that is found. ARROW is a directory with include/ and the
+# libraries, such as the package pyarrow of Python has it; else pkg-config is asked.
+ifneq ($(ARROW),)
+ARROW_CPPFLAGS = -isystem $(ARROW)/include
+ARROW_LIBS = $(firstword $(wildcard $(ARROW)/libparquet.so*)) $(firstword $(wildcard $(ARROW)/libarrow.so*)) -Wl,-rpath,$(ARROW)
+else ifeq ($(shell pkg-config --exists 'arrow >= 25' 'parquet >= 25' 2>/dev/null && echo yes),yes)
+ARROW_CPPFLAGS = $(shell pkg-config --cflags arrow parquet)
+ARROW_LIBS = $(shell pkg-config --libs arrow parquet)
+endif
+
+ifneq ($(ARROW_LIBS),)
+all: streaming_arrow$(DLSUFFIX)
+install: install-arrow
+endif
+
+src/arrow/streaming_arrow.o: %.o: %.cc Makefile
+	$(CXX) -std=c++20 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter $(COPT) -Isrc -MMD -MP $(ARROW_CPPFLAGS) -c -o $@ $<
+-include $(ARROW_OBJS:.o=.d)
+
+streaming_arrow$(DLSUFFIX): $(ARROW_OBJS)
+	$(CXX) -shared -o $@ $^ $(ARROW_LIBS)
+
+install-arrow: streaming_arrow$(DLSUFFIX)
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
+	$(INSTALL_SHLIB) $< '$(DESTDIR)$(pkglibdir)/'
+
+uninstall: uninstall-arrow
+uninstall-arrow:
+	rm -f '$(DESTDIR)$(pkglibdir)/streaming_arrow$(DLSUFFIX)'
 
 streaming--1.0.sql: src/streaming.sql
 	cp $< $@
@@ -294,4 +334,4 @@ $(filter-out $(TEST_GOALS),$(MAKECMDGOALS)):
 
 endif
 
-.PHONY: $(TEST_GOALS)
+.PHONY: $(TEST_GOALS) install-arrow uninstall-arrow

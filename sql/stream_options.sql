@@ -89,7 +89,7 @@ CREATE FOREIGN TABLE bad (a timestamp OPTIONS (watermark '-1 s')) SERVER streami
 CREATE FOREIGN TABLE bad (a timestamp OPTIONS (watermark '1 s'), b timestamp OPTIONS (watermark '1 s')) SERVER streaming;
 
 -- ALTER is checked in the same way, and changes nothing where it fails
-ALTER FOREIGN TABLE clicks OPTIONS (SET format 'parquet');
+ALTER FOREIGN TABLE clicks OPTIONS (SET format 'orc');
 ALTER FOREIGN TABLE clicks OPTIONS (DROP topic);
 ALTER FOREIGN TABLE clicks ALTER COLUMN pos TYPE int;
 ALTER FOREIGN TABLE clicks ADD COLUMN again timestamptz OPTIONS (watermark '1 s');

@@ -113,6 +113,7 @@ static void get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid);
 static ForeignScan *get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 							 ForeignPath *best_path, List *tlist, List *clauses,
 							 Plan *outer_plan);
+static List *read_columns(RelOptInfo *baserel, List *clauses);
 static Bitmapset *needed_columns(ForeignScanState *node);
 static bool is_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
 static void add_parallel_path(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
@@ -295,27 +296,43 @@ static ForeignScan *
 get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *best_path,
 		 List *tlist, List *clauses, Plan *outer_plan)
 {
-	return make_foreignscan(tlist, extract_actual_clauses(clauses, false), baserel->relid,
-							NIL, NIL, NIL, NIL, outer_plan);
+	clauses = extract_actual_clauses(clauses, false);
+	return make_foreignscan(tlist, clauses, baserel->relid, NIL,
+							list_make1(read_columns(baserel, clauses)), NIL, NIL, outer_plan);
 }
 
-/* Columns that the plan reads; as streaming_decoder_open wants them. */
+/*
+ * Numbers of the columns that the query reads; 0 is the whole row.  The plan's target
+ * list may have all of them, if that is all the same to the plan above.
+ */
+static List *
+read_columns(RelOptInfo *baserel, List *clauses)
+{
+	Bitmapset  *attrs = NULL;
+	List	   *columns = NIL;
+	int			attr = -1;
+
+	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &attrs);
+	pull_varattnos((Node *) clauses, baserel->relid, &attrs);
+	while ((attr = bms_next_member(attrs, attr)) >= 0)
+		columns = lappend_int(columns, attr + FirstLowInvalidHeapAttributeNumber);
+	return columns;
+}
+
+/* As streaming_decoder_open wants them. */
 static Bitmapset *
 needed_columns(ForeignScanState *node)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	Bitmapset  *attrs = NULL;
 	Bitmapset  *needed = bms_make_singleton(0);
-	int			attr = -1;
+	ListCell   *lc;
 
-	pull_varattnos((Node *) plan->scan.plan.targetlist, plan->scan.scanrelid, &attrs);
-	pull_varattnos((Node *) plan->scan.plan.qual, plan->scan.scanrelid, &attrs);
-	while ((attr = bms_next_member(attrs, attr)) >= 0)
+	foreach(lc, (List *) linitial(plan->fdw_private))
 	{
-		AttrNumber	attno = attr + FirstLowInvalidHeapAttributeNumber;
+		AttrNumber	attno = lfirst_int(lc);
 
 		if (attno == InvalidAttrNumber)
-			return NULL;		/* the whole row */
+			return NULL;
 		if (attno > 0)
 			needed = bms_add_member(needed, attno);
 	}

@@ -22,6 +22,7 @@ int			streaming_max_query_workers = 8;
 int			streaming_buffer_size = 256 * 1024;
 int			streaming_batch_rows = 100000;
 int			streaming_catch_up_rate = 0;
+int			streaming_arrow_memory = 256 * 1024;
 int			streaming_work_mem = 64 * 1024;
 int			streaming_state_memory = 80 * 1024;
 int			streaming_retry_max = 60 * 1000;
@@ -125,6 +126,14 @@ define_worker_settings(void)
 							&streaming_state_memory,
 							80 * 1024, 0, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("streaming.arrow_memory",
+							"Memory that Apache Arrow may take in each process that reads Parquet or Arrow files.",
+							"A file that needs more is not read.",
+							&streaming_arrow_memory,
+							256 * 1024, 16 * 1024, MAX_KILOBYTES,
+							PGC_SUSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("streaming.batch_rows",

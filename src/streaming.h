@@ -31,6 +31,7 @@ extern int	streaming_query_workers;
 extern int	streaming_buffer_size;		/* kB, per stream */
 extern int	streaming_batch_rows;		/* rows a batch takes at most by default */
 extern int	streaming_catch_up_rate;	/* rows a second, 0: no limit */
+extern int	streaming_arrow_memory;	/* kB, of a process */
 extern int	streaming_work_mem;			/* kB, work_mem of a query worker */
 extern int	streaming_state_memory;		/* kB, row maps of a query worker */
 extern int	streaming_retry_max;		/* ms, ceiling of the back-off */

@@ -65,6 +65,7 @@ typedef struct FoundColumn
 {
 	char	   *name;			/* in the records */
 	FoundType	type;
+	const char *declared;		/* what files say of it; NULL: type counts */
 	bool		of_path;		/* metadata, not a field */
 } FoundColumn;
 
@@ -89,6 +90,8 @@ static FoundColumn *find_column(StreamingSample *sample, const char *name, bool 
 static FoundColumn *add_column(StreamingSample *sample, const char *name);
 static List *split_csv(const char *payload, size_t length, char delimiter);
 static bool is_header(List *values);
+static const char *wider_declared(const char *a, const char *b);
+static bool is_number(const char *type);
 static FoundType wider(FoundType a, FoundType b);
 static FoundType type_of_json(const char *kind, const char *value);
 static FoundType type_of_number(const char *value);
@@ -260,6 +263,45 @@ is_header(List *values)
 	return values != NIL;
 }
 
+/* ---- Schemas ---- */
+
+void
+streaming_sample_field(StreamingSample *sample, const char *name, const char *type)
+{
+	FoundColumn *column = type ? find_column(sample, name, false) : NULL;
+	MemoryContext old;
+
+	if (column == NULL)
+		return;
+	old = MemoryContextSwitchTo(sample->context);
+	column->declared = column->declared ? wider_declared(column->declared, type) : pstrdup(type);
+	MemoryContextSwitchTo(old);
+}
+
+/* Of two files that do not agree. */
+static const char *
+wider_declared(const char *a, const char *b)
+{
+	if (strcmp(a, b) == 0)
+		return a;
+	if (is_number(a) && is_number(b))
+		return a[0] == 'r' || a[0] == 'd' || b[0] == 'r' || b[0] == 'd' ? "double precision" : "numeric";
+	if (strcmp(a, "jsonb") == 0 || strcmp(b, "jsonb") == 0 || strchr(a, '[') || strchr(b, '['))
+		return "jsonb";
+	return "text";
+}
+
+static bool
+is_number(const char *type)
+{
+	static const char *const numbers[] = {"smallint", "integer", "bigint", "numeric", "real", "double precision"};
+
+	for (int i = 0; i < lengthof(numbers); i++)
+		if (strcmp(type, numbers[i]) == 0)
+			return true;
+	return false;
+}
+
 /* ---- Paths ---- */
 
 void
@@ -326,7 +368,7 @@ streaming_sample_columns(StreamingSample *sample, StringInfo sql)
 
 		any = any || !column->of_path;
 		appendStringInfo(sql, "%s%s %s", names ? ", " : "", quote_identifier(name),
-						 type_names[column->type]);
+						 column->declared ? column->declared : type_names[column->type]);
 		names = lappend(names, name);
 		if (column->of_path)
 			appendStringInfo(sql, " OPTIONS (metadata %s)",

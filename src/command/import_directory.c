@@ -32,6 +32,7 @@
 
 #include "source/beneath.h"
 #include "command/import_schema.h"
+#include "format/columnar.h"
 #include "format/path_partition.h"
 #include "source/directory_reader.h"
 
@@ -43,7 +44,7 @@ typedef struct Kind
 {
 	const char *extension;
 	const char *format;
-	char		delimiter;		/* '\0': it is to be found */
+	char		delimiter;		/* of CSV; '\0': it is to be found */
 } Kind;
 
 static const Kind kinds[] =
@@ -53,6 +54,9 @@ static const Kind kinds[] =
 	{"json", "json", '\0'},
 	{"jsonl", "json", '\0'},
 	{"ndjson", "json", '\0'},
+	{"parquet", "parquet", '\0'},
+	{"arrow", "arrow", '\0'},
+	{"feather", "arrow", '\0'},
 };
 
 typedef struct SampleFile
@@ -94,6 +98,7 @@ static char *table_name(Import *import, FileGroup *group);
 static char *import_group(Import *import, FileGroup *group, const char *table);
 static void sample_files(Import *import, FileGroup *group, StreamingSample *sample,
 						 char *delimiter);
+static void sample_schema(StreamingSample *sample, const StreamingArrowType *type, const char *path);
 static char find_delimiter(const char *payload, size_t length);
 static char *escape_pattern(const char *name);
 
@@ -288,6 +293,7 @@ kind_of(const char *name, const char **compression)
 {
 	static const char *const compressions[] = {".gz", ".zst"};
 	char	   *rest = pstrdup(name);
+	StreamingArrowKind columnar;
 	char	   *dot;
 
 	*compression = "";
@@ -306,7 +312,9 @@ kind_of(const char *name, const char **compression)
 	dot = strrchr(rest, '.');
 	for (int i = 0; dot != NULL && i < lengthof(kinds); i++)
 	{
-		if (strcmp(dot + 1, kinds[i].extension) == 0)
+		/* Those in columns say themselves how they are compressed. */
+		if (strcmp(dot + 1, kinds[i].extension) == 0 &&
+			!((*compression)[0] && streaming_format_is_columnar(kinds[i].format, &columnar)))
 			return &kinds[i];
 	}
 	return NULL;
@@ -357,8 +365,17 @@ import_group(Import *import, FileGroup *group, const char *table)
 	StringInfoData options;
 	char		delimiter = group->kind->delimiter;
 	bool		is_csv = strcmp(group->kind->format, "csv") == 0;
+	StreamingArrowKind columnar;
 	ListCell   *lc;
 
+	if (streaming_format_is_columnar(group->kind->format, &columnar) && !streaming_arrow_is_installed())
+	{
+		ereport(WARNING,
+				(errmsg("foreign table \"%s\" is not made, since format \"%s\" is not installed", table,
+						group->kind->format),
+				 errhint("Build streaming where Apache Arrow's C++ library is, as doc/operations.md says.")));
+		return NULL;
+	}
 	qsort(group->files, group->nfiles, sizeof(SampleFile), file_cmp);
 	sample_files(import, group, sample, &delimiter);
 	for (int i = 0; i < group->nfiles; i++)
@@ -394,6 +411,8 @@ sample_files(Import *import, FileGroup *group, StreamingSample *sample, char *de
 {
 	StreamingStream *stream = import->stream;
 	bool		is_csv = strcmp(group->kind->format, "csv") == 0;
+	StreamingArrowKind columnar;
+	bool		is_columnar = streaming_format_is_columnar(group->kind->format, &columnar);
 	StreamingReader *reader;
 
 	stream->format = unconstify(char *, group->kind->format);
@@ -411,7 +430,9 @@ sample_files(Import *import, FileGroup *group, StreamingSample *sample, char *de
 				ereport(WARNING, (errmsg("%s", streaming_reader_trouble(reader))));
 				continue;
 			}
-			while (n < STREAMING_SAMPLE_RECORDS / group->nfiles &&
+			if (is_columnar)
+				sample_schema(sample, streaming_reader_type(reader), group->files[i].path);
+			while (!is_columnar && n < STREAMING_SAMPLE_RECORDS / group->nfiles &&
 				   streaming_reader_next(reader, &record, true) == STREAMING_READER_RECORD)
 			{
 				CHECK_FOR_INTERRUPTS();
@@ -433,6 +454,16 @@ sample_files(Import *import, FileGroup *group, StreamingSample *sample, char *de
 		streaming_reader_close(reader);
 	}
 	PG_END_TRY();
+}
+
+/* What the fields of a columnar file are. */
+static void
+sample_schema(StreamingSample *sample, const StreamingArrowType *type, const char *path)
+{
+	if (type == NULL)
+		ereport(WARNING, (errmsg("file \"%s\" is damaged", path)));
+	for (int i = 0; type && i < type->n; i++)
+		streaming_sample_field(sample, type->types[i]->name, streaming_arrow_type_name(type->types[i]));
 }
 
 /* What there is most of in the first line, outside of quotes. */

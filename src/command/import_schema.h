@@ -31,6 +31,9 @@ extern void streaming_sample_csv(StreamingSample *sample, const char *payload, s
 								 char delimiter);
 extern bool streaming_sample_has_header(const StreamingSample *sample);
 
+/* A field that records have, of a type in SQL; NULL: of none that a column has. */
+extern void streaming_sample_field(StreamingSample *sample, const char *name, const char *type);
+
 /* One that is told by the names of directories. */
 extern void streaming_sample_path_value(StreamingSample *sample, const char *name,
 										const char *value);

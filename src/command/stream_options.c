@@ -36,6 +36,7 @@
 #include "base/settings.h"
 #include "catalog/stream.h"
 #include "command/command.h"
+#include "format/columnar.h"
 #include "format/avro_schema.h"
 #include "format/protobuf_schema.h"
 #include "http.h"
@@ -50,7 +51,7 @@ PG_FUNCTION_INFO_V1(streaming_push_validator);
  */
 #define FIELD_MAX_MEMBERS	100
 
-#define FORMATS		"\"json\", \"csv\", \"text\", \"avro\" and \"protobuf\""
+#define FORMATS		"\"json\", \"csv\", \"text\", \"avro\", \"protobuf\", \"parquet\" and \"arrow\""
 
 /* Longest certificate or key. */
 #define MAX_PEM		(256 * 1024)
@@ -518,17 +519,24 @@ validate_avro_options(List *options, StreamingSourceKind kind)
 	DefElem    *format = find_def(options, "format");
 	const char *format_name = format ? defGetString(format) : "json";
 	bool		is_avro = strcmp(format_name, "avro") == 0;
+	StreamingArrowKind columnar;
+	bool		is_columnar = streaming_format_is_columnar(format_name, &columnar);
 
 	if (!is_avro && find_def(options, "avro_schema"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"%s\" is not valid for format \"%s\"", "avro_schema", format_name),
 				 errhint("It is an option of the format \"avro\".")));
-	if (is_avro && kind == STREAMING_SOURCE_DIRECTORY && find_def(options, "compression"))
+	if ((is_avro || is_columnar) && kind == STREAMING_SOURCE_DIRECTORY && find_def(options, "compression"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("option \"%s\" is not valid for format \"%s\"", "compression", "avro"),
+				 errmsg("option \"%s\" is not valid for format \"%s\"", "compression", format_name),
 				 errhint("Such files say themselves how they are compressed.")));
+	if (is_columnar && kind != STREAMING_SOURCE_DIRECTORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("format \"%s\" is one of files", format_name),
+				 errhint("Streams of a server with the foreign data wrapper directory have it.")));
 }
 
 static void
@@ -636,8 +644,9 @@ check_pem(DefElem *def)
 static void
 check_format(DefElem *def)
 {
-	static const char *const later[] = {"parquet"};
-	static const char *const values[] = {"json", "csv", "text", "avro", "protobuf"};
+	static const char *const later[] = {"orc"};
+	static const char *const values[] = {"json", "csv", "text", "avro", "protobuf", "parquet", "arrow"};
+	StreamingArrowKind kind;
 
 	for (int i = 0; i < lengthof(later); i++)
 	{
@@ -648,6 +657,8 @@ check_format(DefElem *def)
 					 errhint("Supported formats are %s.", FORMATS)));
 	}
 	check_one_of(def, values, lengthof(values), FORMATS);
+	if (streaming_format_is_columnar(defGetString(def), &kind))
+		streaming_arrow_check();
 }
 
 static void

@@ -20,11 +20,10 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "common/int.h"
 #include "common/shortest_dec.h"
 #include "format/avro_value.h"
-#include "format/decimal.h"
 #include "format/direct_value.h"
+#include "format/scalar.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -37,12 +36,6 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
-
-/* JSON of one value; jsonb takes no more anyway. */
-#define MAX_JSON		(256 * 1024 * 1024)
-
-/* Days from 1970-01-01 to PostgreSQL's 2000-01-01. */
-#define EPOCH_DAYS		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
 
 #define UUID_TEXT		36
 
@@ -70,10 +63,6 @@ static int64 read_number(StreamingAvroCursor *cursor);
 static const char *read_bytes(StreamingAvroCursor *cursor, const StreamingAvroType *type, size_t *length);
 static float read_float(StreamingAvroCursor *cursor);
 static double read_double(StreamingAvroCursor *cursor);
-static int64 microseconds_of(int64 number, int unit);
-static DateADT date_of(int64 days);
-static TimeADT time_of(int64 number, int unit);
-static Timestamp timestamp_of(int64 number, int unit);
 static bool small_decimal(const uint8_t *data, size_t length, int64 *number);
 
 StreamingAvroConverter *
@@ -163,16 +152,16 @@ convert_directly(const StreamingAvroConverter *converter, const StreamingAvroVal
 			switch (type->logical)
 			{
 				case STREAMING_AVRO_DATE:
-					*datum = DateADTGetDatum(date_of(number));
+					*datum = DateADTGetDatum(streaming_date_of(number));
 					return converter->type == DATEOID;
 				case STREAMING_AVRO_TIME:
-					*datum = TimeADTGetDatum(time_of(number, type->unit));
+					*datum = TimeADTGetDatum(streaming_time_of(number, type->unit));
 					return converter->type == TIMEOID;
 				case STREAMING_AVRO_TIMESTAMP:
-					*datum = TimestampGetDatum(timestamp_of(number, type->unit));
+					*datum = TimestampGetDatum(streaming_timestamp_of(number, type->unit));
 					return converter->type == TIMESTAMPTZOID || converter->type == TIMESTAMPOID;
 				case STREAMING_AVRO_LOCAL_TIMESTAMP:
-					*datum = TimestampGetDatum(timestamp_of(number, type->unit));
+					*datum = TimestampGetDatum(streaming_timestamp_of(number, type->unit));
 					return converter->type == TIMESTAMPOID;
 				default:
 					return streaming_direct_integer(converter->type, number, datum);
@@ -249,11 +238,11 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 	const char *data;
 
 	check_stack_depth();
-	if (buf->len > MAX_JSON)
+	if (buf->len > STREAMING_MAX_JSON)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("value is too long as JSON"),
-				 errdetail("At most %d bytes are allowed.", MAX_JSON)));
+				 errdetail("At most %d bytes are allowed.", STREAMING_MAX_JSON)));
 	if (type->kind == STREAMING_AVRO_UNION)
 		type = type->types[read_number(cursor)];
 
@@ -271,7 +260,7 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 				appendBinaryStringInfo(buf, data, length);
 			}
 			else
-				streaming_utf8_json(buf, data, length);
+				streaming_append_json_string(buf, data, length);
 			break;
 
 		case STREAMING_AVRO_RECORD:
@@ -320,7 +309,7 @@ append_json(StringInfo buf, const StreamingAvroType *type, StreamingAvroCursor *
 							StreamingAvroType key = {.kind = STREAMING_AVRO_STRING};
 
 							data = read_bytes(cursor, &key, &length);
-							streaming_utf8_json(buf, data, length);
+							streaming_append_json_string(buf, data, length);
 							appendStringInfoChar(buf, ':');
 						}
 						append_json(buf, type->types[0], cursor);
@@ -424,17 +413,17 @@ append_number(StringInfo buf, const StreamingAvroType *type, int64 number)
 	switch (type->logical)
 	{
 		case STREAMING_AVRO_DATE:
-			JsonEncodeDateTime(text, DateADTGetDatum(date_of(number)), DATEOID, NULL);
+			JsonEncodeDateTime(text, DateADTGetDatum(streaming_date_of(number)), DATEOID, NULL);
 			break;
 		case STREAMING_AVRO_TIME:
-			JsonEncodeDateTime(text, TimeADTGetDatum(time_of(number, type->unit)), TIMEOID, NULL);
+			JsonEncodeDateTime(text, TimeADTGetDatum(streaming_time_of(number, type->unit)), TIMEOID, NULL);
 			break;
 		case STREAMING_AVRO_TIMESTAMP:
-			JsonEncodeDateTime(text, TimestampGetDatum(timestamp_of(number, type->unit)),
+			JsonEncodeDateTime(text, TimestampGetDatum(streaming_timestamp_of(number, type->unit)),
 							   TIMESTAMPTZOID, &zone);
 			break;
 		case STREAMING_AVRO_LOCAL_TIMESTAMP:
-			JsonEncodeDateTime(text, TimestampGetDatum(timestamp_of(number, type->unit)),
+			JsonEncodeDateTime(text, TimestampGetDatum(streaming_timestamp_of(number, type->unit)),
 							   TIMESTAMPOID, NULL);
 			break;
 		default:
@@ -447,22 +436,14 @@ append_number(StringInfo buf, const StreamingAvroType *type, int64 number)
 static void
 append_bytes(StringInfo buf, const StreamingAvroType *type, const uint8_t *data, size_t length)
 {
-	static const char hex[] = "0123456789abcdef";
-
 	switch (type->logical)
 	{
 		case STREAMING_AVRO_DECIMAL:
-			streaming_decimal_text(buf, data, length, type->precision, type->scale);
+			streaming_append_decimal(buf, data, length, type->precision, type->scale);
 			break;
 
 		case STREAMING_AVRO_UUID:
-			for (size_t i = 0; i < length; i++)
-			{
-				if (i == 4 || i == 6 || i == 8 || i == 10)
-					appendStringInfoChar(buf, '-');
-				appendStringInfoChar(buf, hex[data[i] >> 4]);
-				appendStringInfoChar(buf, hex[data[i] & 15]);
-			}
+			streaming_append_uuid(buf, data, length);
 			break;
 
 		case STREAMING_AVRO_DURATION:
@@ -476,18 +457,7 @@ append_bytes(StringInfo buf, const StreamingAvroType *type, const uint8_t *data,
 			break;
 
 		default:
-			if (length > MAX_JSON / 2)
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("value of %zu bytes is too long as text", length)));
-			appendStringInfoString(buf, "\\x");
-			enlargeStringInfo(buf, length * 2);
-			for (size_t i = 0; i < length; i++)
-			{
-				buf->data[buf->len++] = hex[data[i] >> 4];
-				buf->data[buf->len++] = hex[data[i] & 15];
-			}
-			buf->data[buf->len] = '\0';
+			streaming_append_bytes(buf, data, length);
 			break;
 	}
 }
@@ -545,64 +515,6 @@ read_double(StreamingAvroCursor *cursor)
 #endif
 	memcpy(&value, &bits, sizeof(value));
 	cursor->p += sizeof(bits);
-	return value;
-}
-
-/* ------------------------------------------------------------------------
- * Times
- * ------------------------------------------------------------------------ */
-
-/* Parts of a microsecond are cut off, towards the past. */
-static int64
-microseconds_of(int64 number, int unit)
-{
-	int64		value;
-
-	if (unit > USECS_PER_SEC)
-	{
-		int64		part = unit / USECS_PER_SEC;
-
-		return number / part - (number % part < 0);
-	}
-	if (pg_mul_s64_overflow(number, USECS_PER_SEC / unit, &value))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("time out of range: %lld", (long long) number)));
-	return value;
-}
-
-static DateADT
-date_of(int64 days)
-{
-	if (!IS_VALID_DATE(days - EPOCH_DAYS))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("date out of range: %lld days", (long long) days)));
-	return (DateADT) (days - EPOCH_DAYS);
-}
-
-static TimeADT
-time_of(int64 number, int unit)
-{
-	int64		value = microseconds_of(number, unit);
-
-	if (value < 0 || value > USECS_PER_DAY)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("time out of range: %lld", (long long) number)));
-	return value;
-}
-
-static Timestamp
-timestamp_of(int64 number, int unit)
-{
-	int64		value = microseconds_of(number, unit);
-
-	if (pg_sub_s64_overflow(value, EPOCH_DAYS * USECS_PER_DAY, &value) ||
-		!IS_VALID_TIMESTAMP(value))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range: %lld", (long long) number)));
 	return value;
 }
 

@@ -32,6 +32,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "format/change.h"
+#include "format/columnar.h"
 #include "format/path_partition.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -103,6 +104,7 @@ static bool is_surely_good(const StreamingColumn *column);
 static bool metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 						   const StreamingRecord *record, Datum *value);
 static void record_failed(Run *run, ErrorData *edata);
+static void show_record(StreamingDecoder *decoder, const StreamingRecord *record, StreamingReject *reject);
 static bool is_data_error(const ErrorData *edata);
 static bool may_run_user_code(Oid type);
 static char *short_message(StreamingDecoder *decoder, const ErrorData *edata);
@@ -119,7 +121,9 @@ streaming_format_by_name(const char *name)
 		&streaming_format_csv,
 		&streaming_format_text,
 		&streaming_format_avro,
-		&streaming_format_protobuf
+		&streaming_format_protobuf,
+		&streaming_format_parquet,
+		&streaming_format_arrow
 	};
 
 	for (int i = 0; i < lengthof(routines); i++)
@@ -579,8 +583,7 @@ record_failed(Run *run, ErrorData *edata)
 	reject = &run->rejects[run->nrejects++];
 	reject->partition = record->partition;
 	reject->offset = record->offset;
-	reject->payload = record->payload;
-	reject->length = record->length;
+	show_record(decoder, record, reject);
 	reject->path = record->path;
 	reject->key = record->key;
 	reject->key_length = record->key_length;
@@ -594,6 +597,39 @@ record_failed(Run *run, ErrorData *edata)
 	bms_free(decoder->failed);
 	decoder->failed = NULL;
 	run->next++;
+}
+
+/*
+ * What is shown of a record that is rejected.  What cannot be shown is left out: that
+ * may be what it is rejected for.  To show it holds nothing but memory.
+ */
+static void
+show_record(StreamingDecoder *decoder, const StreamingRecord *record, StreamingReject *reject)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	reject->payload = record->payload;
+	reject->length = record->length;
+	if (record->batch == NULL || record->framing_error != NULL || decoder->routine->show == NULL)
+		return;
+	PG_TRY();
+	{
+		reject->payload = decoder->routine->show(decoder, record, &reject->length);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		if (!is_data_error(edata))
+			ReThrowError(edata);
+		FreeErrorData(edata);
+		reject->payload = NULL;
+		reject->length = 0;
+	}
+	PG_END_TRY();
 }
 
 /*

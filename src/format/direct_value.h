@@ -6,10 +6,9 @@
 #define STREAMING_DIRECT_VALUE_H
 
 #include "catalog/pg_type.h"
-#include "lib/stringinfo.h"
+#include "format/scalar.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/numeric.h"
 
 /* Returns false for a type that this does not make, and for a number out of its range. */
@@ -38,17 +37,6 @@ streaming_direct_integer(Oid target, int64 number, Datum *datum)
 	}
 }
 
-/* UTF-8 in the database's encoding; fails if it is none or has a NUL. */
-static inline const char *
-streaming_utf8_to_server(const char *data, size_t *length)
-{
-	char	   *converted = pg_any_to_server(data, *length, PG_UTF8);
-
-	if (converted != data)
-		*length = strlen(converted);
-	return converted;
-}
-
 /* same_encoding: the database's is UTF-8 */
 static inline Datum
 streaming_direct_text(bool same_encoding, const char *data, size_t length)
@@ -58,17 +46,6 @@ streaming_direct_text(bool same_encoding, const char *data, size_t length)
 	else
 		data = streaming_utf8_to_server(data, &length);
 	return PointerGetDatum(cstring_to_text_with_len(data, length));
-}
-
-/* Appends UTF-8 as a JSON string. */
-static inline void
-streaming_utf8_json(StringInfo buf, const char *data, size_t length)
-{
-	const char *string = streaming_utf8_to_server(data, &length);
-	char	   *copy = pnstrdup(string, length);
-
-	escape_json(buf, copy);
-	pfree(copy);
 }
 
 #endif							/* STREAMING_DIRECT_VALUE_H */

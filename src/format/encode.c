@@ -24,6 +24,8 @@
 #include "catalog/pg_type.h"
 #include "format/copy_record.h"
 #include "format/encode.h"
+#include "format/columnar.h"
+#include "format/columnar_write.h"
 #include "format/encode_avro.h"
 #include "format/encode_protobuf.h"
 #include "format/encode_value.h"
@@ -60,6 +62,7 @@ struct StreamingEncoder
 
 	StreamingAvroEncoder *avro;
 	StreamingProtobufEncoder *protobuf;
+	StreamingColumnarEncoder *columnar;
 
 	/* csv and text */
 	char		delimiter;
@@ -72,6 +75,7 @@ struct StreamingEncoder
 
 static void choose_json(StreamingEncoder *encoder);
 static void choose_binary(StreamingEncoder *encoder);
+static void choose_columnar(StreamingEncoder *encoder);
 static void choose_csv(StreamingEncoder *encoder);
 static void choose_text(StreamingEncoder *encoder);
 static void choose_key(StreamingEncoder *encoder);
@@ -84,6 +88,7 @@ static void read_copy_options(StreamingEncoder *encoder, const char *delimiter, 
 static void encode_json(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_protobuf(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
+static void encode_columnar(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_csv(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_text(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_line(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
@@ -108,7 +113,8 @@ streaming_encoder_open(StreamingStream *stream)
 	const StreamingFormatRoutine *format = streaming_format_by_name(stream->format);
 	int			natts = stream->tupdesc->natts;
 	bool		is_binary = format == &streaming_format_avro || format == &streaming_format_protobuf;
-	bool		has_names = format == &streaming_format_json || is_binary;
+	bool		has_names = format == &streaming_format_json || is_binary ||
+		format == &streaming_format_parquet;
 
 	if (stream->changes == STREAMING_CHANGES_DEBEZIUM)
 		ereport(ERROR,
@@ -143,10 +149,13 @@ streaming_encoder_open(StreamingStream *stream)
 		choose_text(encoder);
 	else if (is_binary)
 		choose_binary(encoder);
+	else if (format == &streaming_format_parquet)
+		choose_columnar(encoder);
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("format \"%s\" is not supported", stream->format)));
+				 errmsg("cannot write files of format \"%s\"", stream->format),
+				 errhint("Use the format \"json\" or \"csv\".")));
 	choose_key(encoder);
 	return encoder;
 }
@@ -200,6 +209,25 @@ choose_binary(StreamingEncoder *encoder)
 		encoder->protobuf = streaming_protobuf_encoder_open(encoder->stream, columns, encoder->ncolumns,
 															&encoder->needs);
 	}
+	if (encoder->scratch == NULL)
+		encoder->scratch = AllocSetContextCreate(CurrentMemoryContext, "streaming encoder",
+												 ALLOCSET_DEFAULT_SIZES);
+}
+
+static void
+choose_columnar(StreamingEncoder *encoder)
+{
+	int		   *columns = palloc(sizeof(int) * encoder->ncolumns);
+
+	streaming_arrow_check();
+	refuse_shared_field(encoder);
+	refuse_nested_field(encoder);
+	for (int i = 0; i < encoder->ncolumns; i++)
+		columns[i] = encoder->columns[i].index;
+	encoder->encode = encode_columnar;
+	encoder->encoding = GetDatabaseEncoding();	/* bytes stay as they are */
+	encoder->columnar = streaming_columnar_encoder_open(encoder->stream, columns, encoder->ncolumns,
+														&encoder->needs);
 	if (encoder->scratch == NULL)
 		encoder->scratch = AllocSetContextCreate(CurrentMemoryContext, "streaming encoder",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -384,6 +412,11 @@ streaming_encode_header(StreamingEncoder *encoder, StringInfo buf)
 {
 	int			start = buf->len;
 
+	if (encoder->columnar)
+	{
+		streaming_columnar_encode_header(encoder->columnar, buf);
+		return true;
+	}
 	if (!encoder->header)
 		return false;
 	for (int i = 0; i < encoder->ncolumns; i++)
@@ -431,6 +464,12 @@ static void
 encode_protobuf(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
 {
 	streaming_protobuf_encode(encoder->protobuf, values, isnull, buf);
+}
+
+static void
+encode_columnar(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
+{
+	streaming_columnar_encode(encoder->columnar, values, isnull, buf);
 }
 
 static void

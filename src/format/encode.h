@@ -44,7 +44,7 @@ extern bool streaming_encode_key(StreamingEncoder *encoder, Datum *values, bool 
 
 /*
  * Appends what a file begins with: the line of names, without a terminator, of
- * a CSV file with a header.  Returns false, and appends nothing, if a file
+ * a CSV file with a header; of a Parquet file what columnar_write.h begins it with.  Returns false, and appends nothing, if a file
  * begins with its first record.
  */
 extern bool streaming_encode_header(StreamingEncoder *encoder, StringInfo buf);

@@ -67,6 +67,12 @@ typedef struct StreamingFormatRoutine
 	bool		(*decode) (StreamingDecoder *decoder, const StreamingRecord *record,
 						   Datum *values, bool *isnull);
 
+	/*
+	 * What a record that has no payload says, as text in CurrentMemoryContext, for
+	 * streaming.rejected_rows.  Errors as decode.  May be NULL.
+	 */
+	char	   *(*show) (StreamingDecoder *decoder, const StreamingRecord *record, size_t *length);
+
 	/* Frees what a memory context reset would not.  May be NULL. */
 	void		(*end) (StreamingDecoder *decoder);
 } StreamingFormatRoutine;

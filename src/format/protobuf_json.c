@@ -149,7 +149,7 @@ write_scalar(Writer *writer, const StreamingProtobufValue *value, bool quoted)
 
 	if (value->field->kind == STREAMING_PROTOBUF_STRING)
 	{
-		streaming_utf8_json(buf, (const char *) value->data, value->length);
+		streaming_append_json_string(buf, (const char *) value->data, value->length);
 		return;
 	}
 	/* Nothing in it has to be escaped but the backslash of bytes. */

@@ -21,12 +21,13 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "common/shortest_dec.h"
-#include "format/decimal.h"
+#include "format/scalar.h"
 #include "format/direct_value.h"
 #include "format/protobuf_value.h"
 #include "mb/pg_wchar.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -557,5 +558,5 @@ append_decimal(StringInfo buf, const StreamingProtobufValue *parts)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("decimal has an invalid scale: %d", scale)));
-	streaming_decimal_text(buf, parts[0].data, parts[0].length, MAX_DIGITS, scale);
+	streaming_append_decimal(buf, parts[0].data, parts[0].length, MAX_DIGITS, scale);
 }

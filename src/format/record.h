@@ -14,6 +14,7 @@
 #define STREAMING_RECORD_PADDING 64
 
 typedef struct StreamingRecord StreamingRecord;
+typedef struct StreamingBatch StreamingBatch;
 
 struct StreamingRecord
 {
@@ -28,6 +29,8 @@ struct StreamingRecord
 	const char *path;			/* directory: of the file */
 	int64		file_size;		/* likewise, in bytes */
 	int64		file_modified;	/* likewise, µs since the Unix epoch */
+	const StreamingBatch *batch;	/* columnar files (columnar.h): the record is a row */
+	int64		row;			/* of it, and has no payload */
 	void	   *headers;		/* source's own; NULL: none */
 
 	/* If there are any: as the text of a JSON object, palloc'd, or NULL. */

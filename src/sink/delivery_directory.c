@@ -28,6 +28,8 @@
 
 #include "source/beneath.h"
 #include "catalog/view.h"
+#include "format/columnar.h"
+#include "format/columnar_write.h"
 #include "format/encode.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -44,7 +46,8 @@ typedef struct DirectoryDelivery
 	StreamingFilePlace place;
 	int			directory;		/* that of the place, open; -1: it is not */
 	StreamingFileWriter *writer;
-	StringInfoData header;		/* first line of each file; empty: none */
+	StreamingColumnarWriter *columnar;	/* NULL: messages are lines */
+	StringInfoData header;		/* first line of each file, or its columns; empty: none */
 	bool		at_once;		/* a whole result is not kept waiting */
 
 	/* the delivery */
@@ -85,7 +88,11 @@ static void close_place(DirectoryDelivery *delivery);
 static int	open_directory(const StreamingDelivery *base, const char *path, int elevel);
 static void begin_result(DirectoryDelivery *delivery);
 static void begin_file(DirectoryDelivery *delivery);
+static void write_row(DirectoryDelivery *delivery, const char *message, size_t length);
+static void write_group(DirectoryDelivery *delivery, bool end);
+static int64 file_size(const DirectoryDelivery *delivery);
 static void end_file(DirectoryDelivery *delivery);
+static void close_writers(DirectoryDelivery *delivery);
 static void put_in_place(DirectoryDelivery *delivery, const Note *note, bool again);
 static void rename_file(int directory, const char *from, const char *to, bool again);
 static char *make_note(const DirectoryDelivery *delivery);
@@ -114,6 +121,7 @@ static StreamingDelivery *
 directory_open(StreamingStream *stream, const char *identity)
 {
 	DirectoryDelivery *delivery = palloc0(sizeof(DirectoryDelivery));
+	StreamingArrowKind kind;
 	char	   *name;
 
 	streaming_file_place_check(stream, false);
@@ -124,10 +132,13 @@ directory_open(StreamingStream *stream, const char *identity)
 	/* With the last transaction of the delivery, it should be one file. */
 	delivery->base.best_bytes = stream->file_max_size - stream->file_max_size / 8;
 	name = streaming_file_result_name(&delivery->place);
-	delivery->writer = streaming_file_writer_make(streaming_file_compression(stream, name));
+	if (streaming_format_is_columnar(stream->format, &kind))
+		delivery->columnar = streaming_columnar_writer_make();
+	delivery->writer = streaming_file_writer_make(delivery->columnar ? STREAMING_COMPRESSION_NONE :
+												  streaming_file_compression(stream, name));
 
 	initStringInfo(&delivery->header);
-	if (streaming_encode_header(streaming_encoder_open(stream), &delivery->header))
+	if (streaming_encode_header(streaming_encoder_open(stream), &delivery->header) && !delivery->columnar)
 		appendStringInfoChar(&delivery->header, '\n');
 	return &delivery->base;
 }
@@ -206,17 +217,50 @@ directory_write(StreamingDelivery *base, const StreamingMessage *message)
 	if (message->payload == NULL)
 		elog(ERROR, "message without payload for stream %s", stream->name);
 
+	/* The stream's columns have been altered since the row before. */
+	if (delivery->writing && delivery->columnar &&
+		!streaming_columnar_writer_takes(delivery->columnar, message->payload, message->payload_length))
+		end_file(delivery);
 	if (!delivery->writing)
 		begin_file(delivery);
-	streaming_file_writer_write(delivery->writer, message->payload, message->payload_length);
-	streaming_file_writer_write(delivery->writer, "\n", 1);
+	write_row(delivery, message->payload, message->payload_length);
 	delivery->rows++;
 
 	/* A result has to be one file, however large. */
 	if (!delivery->in_result &&
 		(delivery->rows == stream->file_max_rows ||
-		 streaming_file_writer_size(delivery->writer) >= stream->file_max_size))
+		 file_size(delivery) >= stream->file_max_size))
 		end_file(delivery);
+}
+
+static void
+write_row(DirectoryDelivery *delivery, const char *message, size_t length)
+{
+	if (!delivery->columnar)
+	{
+		streaming_file_writer_write(delivery->writer, message, length);
+		streaming_file_writer_write(delivery->writer, "\n", 1);
+	}
+	else if (streaming_columnar_writer_add(delivery->columnar, message, length))
+		write_group(delivery, false);
+}
+
+/* The rows of a columnar file that have been collected; end: and its end. */
+static void
+write_group(DirectoryDelivery *delivery, bool end)
+{
+	size_t		length;
+	const char *data = streaming_columnar_writer_flush(delivery->columnar, end, &length);
+
+	streaming_file_writer_write(delivery->writer, data, length);
+}
+
+/* About, where rows are yet to be compressed. */
+static int64
+file_size(const DirectoryDelivery *delivery)
+{
+	return streaming_file_writer_size(delivery->writer) +
+		(delivery->columnar ? streaming_columnar_writer_size(delivery->columnar) : 0);
 }
 
 static char *
@@ -249,7 +293,7 @@ directory_abort(StreamingDelivery *base)
 {
 	DirectoryDelivery *delivery = (DirectoryDelivery *) base;
 
-	streaming_file_writer_close(delivery->writer);
+	close_writers(delivery);
 	close_place(delivery);
 	if (delivery->removable)
 		remove_hidden(delivery, LOG);
@@ -259,8 +303,16 @@ directory_abort(StreamingDelivery *base)
 static void
 directory_close(StreamingDelivery *base)
 {
-	streaming_file_writer_close(((DirectoryDelivery *) base)->writer);
+	close_writers((DirectoryDelivery *) base);
 	close_place((DirectoryDelivery *) base);
+}
+
+static void
+close_writers(DirectoryDelivery *delivery)
+{
+	streaming_file_writer_close(delivery->writer);
+	if (delivery->columnar)
+		streaming_columnar_writer_close(delivery->columnar);
 }
 
 /* ----------
@@ -357,7 +409,10 @@ begin_file(DirectoryDelivery *delivery)
 			sizeof(delivery->path));
 	open_place(delivery);
 	streaming_file_writer_begin(delivery->writer, delivery->directory, delivery->path);
-	streaming_file_writer_write(delivery->writer, delivery->header.data, delivery->header.len);
+	if (delivery->columnar)
+		streaming_columnar_writer_begin(delivery->columnar, delivery->header.data, delivery->header.len);
+	else
+		streaming_file_writer_write(delivery->writer, delivery->header.data, delivery->header.len);
 	if (!delivery->in_result)
 		delivery->nparts++;
 	delivery->rows = 0;
@@ -367,6 +422,8 @@ begin_file(DirectoryDelivery *delivery)
 static void
 end_file(DirectoryDelivery *delivery)
 {
+	if (delivery->columnar)
+		write_group(delivery, true);
 	streaming_file_writer_finish(delivery->writer);
 	delivery->writing = false;
 }

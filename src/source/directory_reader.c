@@ -34,6 +34,7 @@
 #include "source/directory_reader.h"
 #include "format/compression.h"
 #include "format/avro_file.h"
+#include "format/columnar.h"
 #include "format/format.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -50,6 +51,12 @@
 /* Compressed bytes that are read at a time. */
 #define INPUT_SIZE		(128 * 1024)
 
+/* Bytes of batches of a columnar format that are kept for one poll, about. */
+#define MAX_BATCHES		(16 * 1024 * 1024)
+
+/* Different texts of damage that are kept. */
+#define MAX_DAMAGES		1000
+
 /* As much of a record too long is delivered with its framing error. */
 #define EXCERPT_SIZE	(64 * 1024)
 
@@ -57,6 +64,7 @@ struct StreamingReader
 {
 	MemoryContext context;
 	StreamingStream *stream;
+	Bitmapset  *needed;
 	StreamingDecoder *decoder;	/* for its split; made with the first file */
 	bool		check_header;	/* each file's first record is never skipped */
 
@@ -97,13 +105,24 @@ struct StreamingReader
 	const char *piece;			/* what is left of one to be copied */
 	size_t		piece_left;
 
+	/* Parquet, Arrow */
+	StreamingColumnarFile *columnar;	/* NULL: it is another format */
+	StreamingArrowKind kind;
+	StreamingBatch *batch;		/* NULL: none */
+	int64		row;			/* next of it */
+
 	char		trouble[STREAMING_FILE_MAX_PATH + 256];
 };
+
+static const char *const file_names[] = {"Parquet file", "Arrow file"};
 
 static bool wants_header(const StreamingStream *stream);
 static bool make_room(StreamingReader *reader, bool fresh);
 static bool fill(StreamingReader *reader);
 static ssize_t read_file(StreamingReader *reader, char *to, size_t size);
+static bool begin_columnar(StreamingReader *reader);
+static void set_read_trouble(StreamingReader *reader);
+static StreamingReaderResult next_row(StreamingReader *reader, StreamingRecord *record, bool fresh);
 static bool unpack_avro(StreamingReader *reader);
 static bool read_avro(StreamingReader *reader);
 static bool decompress(StreamingReader *reader);
@@ -138,6 +157,15 @@ streaming_reader_close(StreamingReader *reader)
 	reader->zstd = NULL;
 	if (reader->avro)
 		streaming_avro_file_close(reader->avro);
+	if (reader->columnar)
+		streaming_columnar_close(reader->columnar);
+	reader->columnar = NULL;
+}
+
+void
+streaming_reader_need(StreamingReader *reader, Bitmapset *needed)
+{
+	reader->needed = needed;
 }
 
 bool
@@ -148,7 +176,7 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 
 	streaming_reader_end(reader);
 	if (reader->decoder == NULL)
-		reader->decoder = streaming_decoder_open(reader->stream, NULL);
+		reader->decoder = streaming_decoder_open(reader->stream, reader->needed);
 	if (reader->decoder->routine == &streaming_format_avro)
 	{
 		if (reader->avro == NULL)
@@ -156,8 +184,10 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 		streaming_avro_file_begin(reader->avro);
 		reader->piece_left = 0;
 	}
-	/* Those of Avro are compressed inside. */
-	reader->compression = reader->avro ? STREAMING_COMPRESSION_NONE :
+	if (reader->columnar == NULL && streaming_format_is_columnar(reader->decoder->routine->name, &reader->kind))
+		reader->columnar = streaming_columnar_open(reader->decoder);
+	/* These are compressed inside. */
+	reader->compression = reader->avro || reader->columnar ? STREAMING_COMPRESSION_NONE :
 		streaming_file_compression(reader->stream, path);
 	if (reader->compression != STREAMING_COMPRESSION_NONE && reader->input == NULL)
 		reader->input = palloc(INPUT_SIZE);
@@ -205,6 +235,8 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 	flags = fcntl(reader->fd, F_GETFL);
 	if (flags >= 0)
 		(void) fcntl(reader->fd, F_SETFL, flags & ~O_NONBLOCK);
+	if (reader->columnar)
+		return begin_columnar(reader);
 	if (st->st_size > BLOCK_SIZE)
 		(void) posix_fadvise(reader->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return true;
@@ -215,6 +247,8 @@ streaming_reader_next(StreamingReader *reader, StreamingRecord *record, bool fre
 {
 	const StreamingFormatRoutine *format = reader->decoder->routine;
 
+	if (reader->columnar)
+		return next_row(reader, record, fresh);
 	for (;;)
 	{
 		const char *data = reader->buffer + reader->start;
@@ -290,11 +324,20 @@ streaming_reader_count(const StreamingReader *reader)
 	return reader->count;
 }
 
+const StreamingArrowType *
+streaming_reader_type(const StreamingReader *reader)
+{
+	return streaming_columnar_type(reader->columnar);
+}
+
 void
 streaming_reader_end(StreamingReader *reader)
 {
 	if (reader->fd < 0)
 		return;
+	if (reader->columnar)
+		streaming_columnar_end(reader->columnar);
+	reader->batch = NULL;
 	close(reader->fd);
 	reader->fd = -1;
 	ReleaseExternalFD();
@@ -408,14 +451,18 @@ read_file(StreamingReader *reader, char *to, size_t size)
 	} while (n < 0 && errno == EINTR);
 
 	if (n < 0)
-	{
-		int			error = errno;
-
-		snprintf(reader->trouble, sizeof(reader->trouble),
-				 "could not read file \"%s\": %m", reader->path);
-		errno = error;
-	}
+		set_read_trouble(reader);
 	return n;
+}
+
+/* Keeps errno. */
+static void
+set_read_trouble(StreamingReader *reader)
+{
+	int			error = errno;	/* snprintf may change it */
+
+	snprintf(reader->trouble, sizeof(reader->trouble), "could not read file \"%s\": %m", reader->path);
+	errno = error;
 }
 
 /*
@@ -445,9 +492,78 @@ deliver(StreamingReader *reader, StreamingRecord *record, size_t length,
 	record->path = reader->path;
 	record->file_size = reader->file_size;
 	record->file_modified = reader->file_modified;
+	record->batch = NULL;
 	record->headers = NULL;
 	record->framing_error = framing_error;
 	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Parquet, Arrow
+ * ------------------------------------------------------------------------ */
+
+/* As streaming_reader_begin: the file is open. */
+static bool
+begin_columnar(StreamingReader *reader)
+{
+	const char *why = NULL;
+	StreamingArrowStatus status;
+
+	status = streaming_columnar_begin(reader->columnar, reader->fd, reader->file_size, reader->skip,
+									  &reader->count, &why);
+	if (status == STREAMING_ARROW_TROUBLE)
+		set_read_trouble(reader);
+	if (status == STREAMING_ARROW_DAMAGE)
+		damaged(reader, file_names[reader->kind], why);
+	return status != STREAMING_ARROW_TROUBLE;
+}
+
+/* As streaming_reader_next. */
+static StreamingReaderResult
+next_row(StreamingReader *reader, StreamingRecord *record, bool fresh)
+{
+	const char *why = NULL;
+	StreamingArrowStatus status;
+
+	while (reader->batch == NULL || reader->row >= reader->batch->array.length)
+	{
+		if (reader->eof && reader->damage == NULL)
+			return STREAMING_READER_END;
+		if (reader->eof)
+		{
+			const char *damage = reader->damage;
+
+			reader->damage = NULL;
+			/* Who comes back behind the damage has been told. */
+			reader->count = Max(reader->count, reader->skip - 1);
+			record->payload = NULL;
+			if (deliver(reader, record, 0, damage))
+				return STREAMING_READER_RECORD;
+			continue;
+		}
+		if (fresh)
+			streaming_columnar_forget(reader->columnar, NULL);
+		else if (streaming_columnar_size(reader->columnar) > MAX_BATCHES)
+			return STREAMING_READER_FULL;
+		reader->row = 0;
+		reader->batch = NULL;
+		status = streaming_columnar_next(reader->columnar, &reader->batch, &why);
+		reader->eof = status != STREAMING_ARROW_OK;
+		if (status == STREAMING_ARROW_DAMAGE)
+			damaged(reader, file_names[reader->kind], why);
+		if (status == STREAMING_ARROW_TROUBLE)
+		{
+			set_read_trouble(reader);
+			return STREAMING_READER_TROUBLE;
+		}
+	}
+	if (fresh)
+		streaming_columnar_forget(reader->columnar, reader->batch);
+	record->payload = NULL;
+	(void) deliver(reader, record, reader->batch->size / reader->batch->array.length + 1, NULL);
+	record->batch = reader->batch;
+	record->row = reader->row++;
+	return STREAMING_READER_RECORD;
 }
 
 /* ------------------------------------------------------------------------
@@ -660,7 +776,8 @@ decompress_zstd(StreamingReader *reader)
 static void
 damaged(StreamingReader *reader, const char *what, const char *why)
 {
-	char	   *text = psprintf("%s is damaged: %s", what, why);
+	char	   *text = list_length(reader->damages) < MAX_DAMAGES ?
+		psprintf("%s is damaged: %s", what, why) : psprintf("%s is damaged", what);
 	ListCell   *lc;
 
 	reader->damage = NULL;

@@ -29,6 +29,9 @@ typedef enum StreamingReaderResult
 /* Makes a reader in CurrentMemoryContext. */
 extern StreamingReader *streaming_reader_open(StreamingStream *stream);
 
+/* Before the first file: the columns that are wanted, as for streaming_decoder_open. */
+extern void streaming_reader_need(StreamingReader *reader, Bitmapset *needed);
+
 /* Frees what a reset of the memory context would not; may not ereport. */
 extern void streaming_reader_close(StreamingReader *reader);
 
@@ -55,6 +58,10 @@ extern StreamingReaderResult streaming_reader_next(StreamingReader *reader,
 
 /* Number of records of the file that are behind us, skipped and blank ones too. */
 extern int64 streaming_reader_count(const StreamingReader *reader);
+
+/* Of a file in a columnar format, after begin: what its rows are made of, or NULL. */
+struct StreamingArrowType;
+extern const struct StreamingArrowType *streaming_reader_type(const StreamingReader *reader);
 
 /* Leaves the file.  Records delivered stay valid. */
 extern void streaming_reader_end(StreamingReader *reader);

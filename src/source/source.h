@@ -178,6 +178,12 @@ struct StreamingSource
 	StreamingStream *stream;
 
 	/*
+	 * Set by who opens it, before the first poll: the columns that are decoded, as for
+	 * streaming_decoder_open.  Of a file in a columnar format others stay unread.
+	 */
+	Bitmapset  *needed;
+
+	/*
 	 * Set by poll and start: what has been delivered before is not what the source
 	 * holds now.  The buffer is of no use to those who begin anew.
 	 */

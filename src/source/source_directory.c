@@ -607,6 +607,7 @@ open_file(DirectorySource *source, bool quiet)
 	StreamingFound found;
 	struct stat st;
 
+	streaming_reader_need(source->reader, source->base.needed);
 	if (!streaming_reader_begin(source->reader, current->path,
 								POSITION_RECORD(source->position), &st))
 	{

@@ -41,7 +41,8 @@ streaming_source_scan_open(StreamingStream *stream, StreamingReadMode mode, Bitm
 	scan->context = context;
 	scan->stream = stream;
 	scan->source = streaming_source_open(stream, mode);
-	scan->decoder = streaming_decoder_open(stream, bms_copy(needed));
+	scan->source->needed = bms_copy(needed);
+	scan->decoder = streaming_decoder_open(stream, scan->source->needed);
 	scan->block_context = AllocSetContextCreate(context, "streaming source block",
 												ALLOCSET_DEFAULT_SIZES);
 	scan->records = palloc(sizeof(StreamingRecord) * BLOCK_RECORDS);

@@ -399,8 +399,8 @@ begin_attempt(StreamingIngest *ingest)
 	}
 	streaming_ingest_columns(ingest, &ingest->columns);
 
-	ingest->decoder = streaming_decoder_open(ingest->stream,
-											 streaming_columns_bitmap(&ingest->columns));
+	ingest->source->needed = streaming_columns_bitmap(&ingest->columns);
+	ingest->decoder = streaming_decoder_open(ingest->stream, ingest->source->needed);
 	streaming_positions_init(&ingest->positions);
 	streaming_positions_copy(&ingest->positions, &start);
 	streaming_positions_init(&ingest->marked);

@@ -1,0 +1,24 @@
+/*
+ * columnar_kinds.h
+ *		Kinds of columns in messages of rows for columnar files (encode_columnar.c).
+ */
+#ifndef STREAMING_COLUMNAR_KINDS_H
+#define STREAMING_COLUMNAR_KINDS_H
+
+#define STREAMING_COLUMNAR_BOOL			'b'
+#define STREAMING_COLUMNAR_INT2			's'
+#define STREAMING_COLUMNAR_INT4			'i'
+#define STREAMING_COLUMNAR_INT8			'l'
+#define STREAMING_COLUMNAR_FLOAT4		'f'
+#define STREAMING_COLUMNAR_FLOAT8		'g'
+#define STREAMING_COLUMNAR_DATE			'D'
+#define STREAMING_COLUMNAR_TIME			't'
+#define STREAMING_COLUMNAR_TIMESTAMP	'T'
+#define STREAMING_COLUMNAR_TIMESTAMPTZ	'Z'
+#define STREAMING_COLUMNAR_UUID			'w'
+#define STREAMING_COLUMNAR_DECIMAL		'd'
+#define STREAMING_COLUMNAR_BYTEA		'z'
+#define STREAMING_COLUMNAR_TEXT			'u'
+#define STREAMING_COLUMNAR_JSON			'j'
+
+#endif							/* STREAMING_COLUMNAR_KINDS_H */
