@@ -64,6 +64,7 @@ OBJS = \
 	src/exec/group.o \
 	src/exec/hash_order.o \
 	src/exec/late.o \
+	src/exec/match.o \
 	src/exec/merge_session.o \
 	src/exec/partial.o \
 	src/exec/partition.o \
@@ -119,6 +120,7 @@ OBJS = \
 	src/query/compile_bag.o \
 	src/query/compile_edge.o \
 	src/query/compile_join.o \
+	src/query/compile_match.o \
 	src/query/compile_partition.o \
 	src/query/compile_rows.o \
 	src/query/compile_union.o \
@@ -133,6 +135,7 @@ OBJS = \
 	src/query/layout.o \
 	src/query/mutable.o \
 	src/query/nest_joins.o \
+	src/query/normalize_exists.o \
 	src/query/normalize.o \
 	src/query/normalize_with.o \
 	src/query/partition_keys.o \

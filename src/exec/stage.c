@@ -345,7 +345,16 @@ chunk_is_full(StreamingStageExec *exec)
 		exec->npending * sizeof(StreamingHashed) > (Size) streaming_work_mem * 1024L / 2;
 }
 
-/* Nothing can be written while parallel workers run: a row waits for their end. */
+/*
+ * Nothing can be written while parallel workers run, nor kept before the first matches are
+ * known: rows wait for the end of the statement.
+ */
+static bool
+must_wait(StreamingStageExec *exec)
+{
+	return IsInParallelMode() || exec->current->waits;
+}
+
 static void
 add_waiting(StreamingStageExec *exec, TupleTableSlot *slot)
 {
@@ -392,17 +401,17 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 		streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
 	if (exec->npending > 0 && hash < exec->pending[exec->npending - 1].hash)
 	{
-		if (exec->keeps_order && !IsInParallelMode())
+		if (exec->keeps_order && !must_wait(exec))
 			merge_chunk(exec);	/* another run of rows in order begins */
 		else
 			exec->in_order = false;
 	}
 	streaming_add_pending(exec, hash, slot);
-	if (chunk_is_full(exec) && !IsInParallelMode())
+	if (chunk_is_full(exec) && !must_wait(exec))
 		merge_chunk(exec);
 }
 
-/* The workers have ended. */
+/* The statement has ended. */
 static void
 merge_waiting(StreamingStageExec *exec)
 {
@@ -435,7 +444,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	else if (receiver->exec->current->weighed)
 		streaming_weigh(receiver->exec, receiver->exec->current->weighed, slot,
 						receiver->exec->current->edge->weighted);
-	else if (IsInParallelMode() && chunk_is_full(receiver->exec))
+	else if (must_wait(receiver->exec) && chunk_is_full(receiver->exec))
 		add_waiting(receiver->exec, slot);
 	else
 		add_pending(receiver->exec, slot);
@@ -542,6 +551,11 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 	merge_chunk(exec);
 	if (edge->table)
 		merge_weighed(exec);
+	if (exec->stage->kind == STREAMING_STAGE_JOIN)
+	{
+		streaming_match_keep(exec);
+		streaming_join_end(exec);
+	}
 	streaming_late_next(!edge->edge->again);
 	edge->initial_load = false;
 	edge->ran = true;

@@ -23,6 +23,8 @@ typedef struct StreamingEdgeExec
 	StreamingStatement statement;
 	StreamingStatement initial;
 	StreamingStatement join;
+	StreamingStatement first_match; /* these two: see edge.c */
+	StreamingStatement last_match;
 	StreamingStatement unmatched;	/* outer join: rows that go and have met none */
 	StreamingGroupKey *weighed; /* what its rows are equal by that wait for all
 								 * (weigh.c); NULL: they are merged in chunks */
@@ -41,6 +43,7 @@ typedef struct StreamingEdgeExec
 	StreamingSize input_size;	/* of the stream bound */
 	StreamingStateTable *table;
 	StreamingDelta *rows;		/* join: what has come; see edge.c */
+	bool		waits;			/* nothing is kept before all has come */
 	Datum	   *values;			/* space for one of those */
 	bool	   *isnull;
 } StreamingEdgeExec;
@@ -235,10 +238,32 @@ extern void streaming_merge_edge(StreamingStageExec *exec);
 /* Of a statement over tables of the stage: is planned anew if they have grown. */
 extern void streaming_replan(StreamingStageExec *exec, StreamingStatement *statement);
 
-/* join: before the current edge's rows come, with each, and to join them. */
+/* Keeps a row of an edge, or lets one go, by its weight.  hash: of the row; group: of its keys. */
+extern void streaming_keep_row(StreamingEdgeExec *exec, int64 hash, Datum *values, bool *isnull,
+							   int64 weight, int64 group);
+
+/*
+ * join: before the current edge's rows come, with each, to join them when all have come, and
+ * when they have been kept.
+ */
 extern void streaming_join_begin(StreamingStageExec *exec);
 extern void streaming_join_add(StreamingStageExec *exec, TupleTableSlot *slot);
 extern void streaming_join_run(StreamingStageExec *exec);
+extern void streaming_join_end(StreamingStageExec *exec);
+
+/* The parts match.c builds on: a row of the current edge joins with a weight. */
+extern void streaming_join_add_weighted(StreamingStageExec *exec, TupleTableSlot *slot,
+										int64 weight);
+
+/* in match.c: of the current edge, whose rows wait */
+
+/* Those that have been weighed are what joins. */
+extern void streaming_match_weigh(StreamingStageExec *exec);
+
+/* Then they are kept. */
+extern void streaming_match_keep(StreamingStageExec *exec);
+
+/* in edge.c */
 
 /*
  * outer join: hands up the rows of an edge that close until the time given, after the

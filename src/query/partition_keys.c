@@ -75,6 +75,12 @@ leaf_expr_mutator(Node *node, void *context)
 	return expression_tree_mutator(node, leaf_expr_mutator, context);
 }
 
+Node *
+streaming_leaf_expr(Node *expr)
+{
+	return leaf_expr_mutator(expr, NULL);
+}
+
 /* The number of the leaf that expr, at level, can be a key of; -1: none. */
 static int
 leaf_of_expr(Partition *partition, Level *level, Node *expr, Node **key)

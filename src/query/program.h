@@ -30,7 +30,9 @@
  *	partition	the rows of all inputs are kept; the query is computed anew over the
  *				partitions that have been touched, and what they were is taken back
  *	join		the rows of all inputs are kept; what comes to one is joined with what
- *				is kept of the others.  Of an outer join the rows that have met none
+ *				is kept of the others.  Where it counts whether a row meets any, those
+ *				are asked that what comes is the first to meet, and what goes was the
+ *				last.  In output mode append the rows of an outer join that have met none
  *				are handed up when the watermark says that they never will
  *
  * "recompute" takes any aggregate and any sign; "combine" is for aggregates that can be
@@ -131,6 +133,10 @@ typedef struct StreamingEdge
 #define STREAMING_EDGE_HASH(edge) ((edge)->ncolumns + 3)
 	char	   *join_sql;		/* join: over "$edge" and the rows of the others; NULL:
 								 * rows that come wait until some close */
+	char	   *first_match_sql;	/* join: of others, those of which the first row that they
+									 * meet comes, over "$edge" before it is kept; or NULL */
+	char	   *last_match_sql; /* ditto, of which the last one goes, when "$edge" has been
+								 * kept */
 	Expr	   *closes;			/* join, of its columns, Vars of varno 1: when a row
 								 * can be joined no more and goes; NULL: never */
 	AttrNumber	closes_attno;	/* then */
