@@ -72,6 +72,7 @@ OBJS = \
 	src/exec/recompute.o \
 	src/exec/result_index.o \
 	src/exec/stage.o \
+	src/exec/table_join.o \
 	src/exec/weigh.o \
 	src/exec/weighted_sum.o \
 	src/fdw.o \
@@ -123,6 +124,7 @@ OBJS = \
 	src/query/compile_match.o \
 	src/query/compile_partition.o \
 	src/query/compile_rows.o \
+	src/query/compile_table_join.o \
 	src/query/compile_union.o \
 	src/query/compile_values.o \
 	src/query/compile_weights.o \

@@ -20,6 +20,11 @@ CALL keep('counted', 'SELECT a.k, count(*) AS n, count(b.y) AS matches FROM a LE
 -- a table on the side that keeps its rows
 CALL keep('of_table', 'SELECT name, a.id FROM names LEFT JOIN a USING (k)');
 CALL keep('full_with_table', 'SELECT name, a.id FROM a FULL JOIN names USING (k)');
+CALL keep('table_right', 'SELECT a.id, name, x FROM a RIGHT JOIN names n ON n.k = a.k AND a.x > 1 WHERE coalesce(a.id, 0) < 30');
+CALL keep('table_of_view', 'SELECT name, l.with FROM left_on l FULL JOIN names ON l.id = names.k');
+CALL keep('twice_filled', 'SELECT a.id, b.id AS b, c.id AS c FROM a LEFT JOIN b ON a.k = b.k LEFT JOIN b c ON a.k = c.k AND c.y = a.x');
+CALL keep('beside', 'SELECT a.id, b.id AS b, c.id AS c FROM a LEFT JOIN b ON a.id = b.y, b c WHERE c.id = a.x AND EXISTS (SELECT FROM b WHERE b.k = a.k)');
+CALL keep('over_views', 'SELECT l.id, f.with FROM left_on l FULL JOIN full_using f ON l.id = f.id AND l.with IS NOT DISTINCT FROM f.with');
 
 CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(1, 25) i');
 SELECT * FROM compare();
@@ -41,6 +46,7 @@ SELECT * FROM plan('full_using');
 SELECT * FROM plan('chain');
 SELECT * FROM plan('less');
 SELECT * FROM plan('of_table');
+SELECT * FROM plan('beside');
 
 \set include :source '/sql/include/done.sql'
 \i :include

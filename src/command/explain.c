@@ -136,6 +136,10 @@ explain_stage(List *lines, StreamingProgram *program, StreamingStage *stage)
 	if (stage->bag_table)
 		lines = lappend(lines, psprintf("    Rows: %s.%s", STREAMING_INTERNAL_SCHEMA,
 										stage->bag_table));
+	if (stage->table_keys)
+		lines = lappend(lines, "    Table: its rows are shown by the first batch, and by the key of rows that come");
+	if (stage->first_sql)
+		lines = lappend(lines, psprintf("    First batch: %s", trimmed(stage->first_sql)));
 	if (stage->recompute_sql)
 		lines = lappend(lines, psprintf("    Recompute: %s", trimmed(stage->recompute_sql)));
 	if (stage->prune_sql)

@@ -84,6 +84,8 @@ streaming_partition_open(StreamingStageExec *exec)
 	for (int i = 0; i < stage->nkeys; i++)
 		exec->result_types = lappend_oid(exec->result_types, stage->keys[i].type);
 	exec->result_types = lappend_oid(exec->result_types, INT8OID);
+	if (stage->table_keys)
+		streaming_table_join_open(exec);
 }
 
 static bool
@@ -168,24 +170,24 @@ put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64
 	streaming_emit_weighted(exec, weight, values + 1, isnull + 1);
 }
 
-/* The difference between what n partitions are and what they were. */
-static void
-compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
+void
+streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n)
 {
 	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
 	DestNone}, exec};
 	Datum		param = streaming_int8_array(hashes, n);
+
+	streaming_replan(exec, &exec->stored);
+	exec->stored.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY : STREAMING_SIZE_FEW;
+	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
+	pfree(DatumGetPointer(param));
+}
+
+void
+streaming_partition_put(StreamingStageExec *exec)
+{
 	MemoryContext old = CurrentMemoryContext;
 
-	streaming_replan(exec, &exec->recompute);
-	streaming_replan(exec, &exec->stored);
-	streaming_replan(exec, &exec->prune);
-	exec->recompute.size = exec->stored.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
-		STREAMING_SIZE_FEW;
-	streaming_prune(exec, param);
-	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
-	streaming_statement_run(&exec->recompute, NULL, &param, false, (DestReceiver *) &receiver);
-	streaming_stop_point("partition_computed");
 	while (streaming_weigh_next(exec))
 	{
 		streaming_state_expect(exec->table, exec->lookups);
@@ -201,6 +203,26 @@ compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 		}
 	}
 	streaming_state_settle(exec->table);
+}
+
+/* The difference between what n partitions are and what they were. */
+static void
+compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
+{
+	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
+	DestNone}, exec};
+	Datum		param = streaming_int8_array(hashes, n);
+
+	streaming_replan(exec, &exec->recompute);
+	streaming_replan(exec, &exec->stored);
+	streaming_replan(exec, &exec->prune);
+	exec->recompute.size = exec->stored.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
+		STREAMING_SIZE_FEW;
+	streaming_prune(exec, param);
+	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
+	streaming_statement_run(&exec->recompute, NULL, &param, false, (DestReceiver *) &receiver);
+	streaming_stop_point("partition_computed");
+	streaming_partition_put(exec);
 	pfree(DatumGetPointer(param));
 }
 

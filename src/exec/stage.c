@@ -197,6 +197,7 @@ streaming_stage_close(StreamingStageExec *exec)
 	streaming_statement_free(&exec->recompute);
 	streaming_statement_free(&exec->stored);
 	streaming_statement_free(&exec->prune);
+	streaming_statement_free(&exec->first_load);
 	if (exec->econtext)
 		FreeExprContext(exec->econtext, false);
 }
@@ -437,6 +438,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		proc_exit(1);
 	if (receiver->exec->stage->kind == STREAMING_STAGE_JOIN)
 		streaming_join_add(receiver->exec, slot);
+	if (receiver->exec->stage->table_keys)
+		streaming_table_join_add(receiver->exec, slot);
 	if (receiver->exec->stage->kind == STREAMING_STAGE_APPEND)
 		append_row(receiver->exec, slot);
 	else if (receiver->exec->stage->kind == STREAMING_STAGE_SESSION)
@@ -580,6 +583,7 @@ streaming_stage_begin(StreamingStageExec *exec)
 	exec->max_weights = 0;
 	exec->weighing = NULL;
 	exec->touched = NULL;
+	exec->touched_keys = NULL;
 	exec->output_rows = exec->rows_added = 0;
 	INSTR_TIME_SET_ZERO(exec->merge_time);
 	exec->result = NULL;
@@ -627,7 +631,9 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 		exec->bag = NULL;
 		streaming_recompute_touched(exec);
 	}
-	if (stage->kind == STREAMING_STAGE_PARTITION)
+	if (stage->table_keys)
+		streaming_table_join_compute(exec);
+	else if (stage->kind == STREAMING_STAGE_PARTITION)
 		streaming_compute_touched(exec);
 	if (stage->keeps_values)
 		streaming_stop_point("values_kept");

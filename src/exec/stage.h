@@ -56,6 +56,8 @@ typedef struct StreamingStageExec
 	StreamingStatement recompute;
 	StreamingStatement stored;	/* partition: what a partition was */
 	StreamingStatement prune;	/* partition: which rows go */
+	StreamingStatement first_load;	/* see table_join.c */
+	StreamingGroupKey *table_key;	/* ditto, of the key of the table */
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *owner_key;	/* keeps_values, ordered: of those of the group above */
 	StreamingGroupKey *row_key; /* recompute: of keys and arguments; partition: of
@@ -101,6 +103,7 @@ typedef struct StreamingStageExec
 	int64		lookups;		/* that merging pending rows begins or goes on */
 	StreamingWeighing *weighing;	/* rows with weights; NULL: none */
 	struct StreamingSessionMerge *sessions; /* session */
+	StreamingDelta *touched_keys;	/* see table_join.c; NULL: none */
 	Tuplesortstate *touched;	/* recompute, partition: hashes of groups; NULL: none */
 	int64		last_touched;
 	bool		touched_sorted;
@@ -275,6 +278,15 @@ extern void streaming_join_unmatched(StreamingStageExec *exec, StreamingEdgeExec
 /* in partition.c */
 extern void streaming_partition_open(StreamingStageExec *exec);
 extern void streaming_compute_touched(StreamingStageExec *exec);
+
+/* Its parts: what n partitions were is weighed, and what has been weighed becomes the result. */
+extern void streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n);
+extern void streaming_partition_put(StreamingStageExec *exec);
+
+/* in table_join.c: a partition's stage is opened, a row comes, and all have been kept */
+extern void streaming_table_join_open(StreamingStageExec *exec);
+extern void streaming_table_join_add(StreamingStageExec *exec, TupleTableSlot *slot);
+extern void streaming_table_join_compute(StreamingStageExec *exec);
 
 /* in prune.c: removes rows that no longer matter from partitions, an array of their hashes */
 extern void streaming_prune(StreamingStageExec *exec, Datum partitions);

@@ -153,6 +153,8 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	streaming_collect_level(&partition, query, NULL);
 	streaming_find_columns(&partition);
 	streaming_find_keys(&partition);
+	if (compiler->mode != STREAMING_OUTPUT_APPEND)
+		streaming_find_table_keys(&partition);
 	nested = copyObject(query);
 	partition.by_row = streaming_is_by_row(&partition);
 	partition.by_match = streaming_is_by_match(&partition);
@@ -194,6 +196,11 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	if (!joined)
 	{
 		streaming_keys_of_outputs(stage);
+		if (partition.table)
+		{
+			streaming_table_join_statements(&partition, stage);
+			return stage;
+		}
 		streaming_flatten_joins(query);
 		stage->prune_sql = streaming_prune_sql(&partition, stage);
 		stage->recompute_sql = !stage->whole && streaming_is_ordered(&partition) ?

@@ -15,6 +15,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 
 #include "query/compile.h"
@@ -83,8 +84,10 @@ nest(Query *query, Node *node)
 	lower->rtable = copyObject(query->rtable);
 	lower->jointree = IsA(node, FromExpr) ? (FromExpr *) node :
 		makeFromExpr(list_make1(node), NULL);
-	lower->hasSubLinks = query->hasSubLinks;
 	streaming_raise_columns(query, lower, relids);
+	lower->hasSubLinks = checkExprHasSubLink((Node *) lower->jointree);
+	query->hasSubLinks = checkExprHasSubLink((Node *) query->jointree) ||
+		checkExprHasSubLink((Node *) query->targetList);
 }
 
 /* Of an outer join: a side with several inputs. */
@@ -290,7 +293,7 @@ streaming_nest_exists(Query *query)
 		if (streaming_has_sublink_input(lfirst(lc), NULL))
 			last = lfirst(lc);
 	}
-	conditions = list_delete_ptr(conditions, last);
+	conditions = list_delete_ptr(list_copy(conditions), last);
 	if (last == NULL || !streaming_has_sublink_input((Node *) conditions, NULL))
 		return false;
 	streaming_flatten_joins(query);

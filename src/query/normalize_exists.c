@@ -14,12 +14,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "query/partition.h"
@@ -43,6 +45,11 @@ limits_to_some(Query *query)
 {
 	Const	   *limit = (Const *) query->limitCount;
 
+	if (limit && IsA(limit, FuncExpr) && ((FuncExpr *) limit)->funcid == F_INT8_INT4)
+	{
+		limit = linitial(((FuncExpr *) limit)->args);
+		return IsA(limit, Const) && !limit->constisnull && DatumGetInt32(limit->constvalue) > 0;
+	}
 	return limit && IsA(limit, Const) && !limit->constisnull && limit->consttype == INT8OID &&
 		DatumGetInt64(limit->constvalue) > 0;
 }

@@ -1,8 +1,8 @@
 /*
  * partition.h
  *		What the files of queries over several inputs share: compile_partition.c,
- *		compile_join.c, compile_match.c, partition_leaves.c, partition_keys.c,
- *		partition_sql.c.
+ *		compile_join.c, compile_match.c, compile_table_join.c, partition_leaves.c,
+ *		partition_keys.c, partition_sql.c.
  */
 #ifndef STREAMING_PARTITION_H
 #define STREAMING_PARTITION_H
@@ -51,6 +51,9 @@ typedef struct Partition
 	bool		whole;
 	bool		by_row;			/* see streaming_is_by_row */
 	bool		by_match;		/* see streaming_is_by_match */
+	int			table;			/* see streaming_find_table_keys; 0: none */
+	List	   *table_keys;		/* then, of Node: of it, what the keys of the leaf equal */
+	List	   *table_conditions;	/* of OpExpr: by which */
 	int			depth;			/* levels above the one with the leaf (fold.c) */
 	int			nlevels;		/* of these, collected so far */
 } Partition;
@@ -84,6 +87,12 @@ extern void streaming_find_keys(Partition *partition);
 
 /* An expression over one leaf as one of a relation 1, as keys are. */
 extern Node *streaming_leaf_expr(Node *expr);
+
+/* Can expr, at level, be a key?  Of which leaf, and as what; else -1. */
+extern int	streaming_key_of_expr(Partition *partition, Level *level, Node *expr, Node **key);
+
+/* Do values of both sides hash alike where the operator calls them equal? */
+extern bool streaming_hashes_alike(Oid opno, Node *left, Node *right);
 
 /* in partition_sql.c */
 
@@ -175,6 +184,17 @@ extern Query *streaming_weighted_matches(Partition *partition, Query *join);
 
 /* The query of rows of a leaf of an outer join that meet none of the other, weighted. */
 extern Query *streaming_without_match(Partition *partition, Query *join, int edge);
+
+/* in compile_table_join.c */
+
+/*
+ * Where an outer join keeps the rows of what is no input, and there would be one partition, the
+ * whole: sets the keys of the leaf and of that, if rows meet by equality.
+ */
+extern void streaming_find_table_keys(Partition *partition);
+
+/* Then, the statements of the stage, whose leaf has got its name. */
+extern void streaming_table_join_statements(Partition *partition, StreamingStage *stage);
 
 /* in normalize_exists.c */
 

@@ -147,6 +147,9 @@ typedef struct StreamingEdge
 								 * the query over each of them; or NULL */
 } StreamingEdge;
 
+/* The most keys by which rows of a table are looked up. */
+#define STREAMING_TABLE_KEYS	8
+
 typedef struct StreamingStage
 {
 	StreamingStageKind kind;
@@ -216,12 +219,15 @@ typedef struct StreamingStage
 #define STREAMING_BAG_GROUP(stage) ((stage)->bag_natts - 1)
 #define STREAMING_BAG_HASH(stage) ((stage)->bag_natts)
 	char	   *recompute_sql;	/* recompute: reads "bag"; see exec/recompute.c.
-								 * partition: reads "$bag_<n>"; exec/partition.c */
+								 * partition: see exec/partition.c, table_join.c */
 	char	   *prune_sql;		/* partition: of rows kept that no longer matter;
 								 * see exec/prune.c; or NULL */
 	AttrNumber	group_attno;	/* partition: hash of the partition; with ordered:
 								 * of the group above */
 	bool		whole;			/* partition: there is one, the whole input */
+	int			ntable_keys;	/* partition: rows of a table are kept that none has met: */
+	StreamingValue *table_keys; /* their key; the last columns of recompute_sql; or NULL */
+	char	   *first_sql;		/* ditto of the first batch, over all keys */
 } StreamingStage;
 
 typedef struct StreamingProgram
