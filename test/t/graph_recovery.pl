@@ -23,6 +23,8 @@ CREATE FOREIGN TABLE b (id int, k int, w int) SERVER streaming;
 CREATE FOREIGN TABLE f (k int, s text) SERVER landing OPTIONS (path '*.json');
 CREATE TABLE ma (id int, k int, v int);
 CREATE TABLE mb (id int, k int, w int);
+CREATE TABLE d (k int, s text);
+INSERT INTO d VALUES (1, 'one'), (2, 'two'), (NULL, 'none'), (99, 'many');
 SQL
 
 # In the order in which they read each other.
@@ -39,6 +41,9 @@ my @views = (
 	[ joined => 'SELECT p.id, p.n, q.w FROM ranked p JOIN groups q ON p.k = q.k' ],
 	[ distinct_values => 'SELECT a.k, count(DISTINCT a.v) AS n, count(DISTINCT a.v) FILTER (WHERE a.v > 50) AS m, count(*) AS c FROM a GROUP BY a.k' ],
 	[ ends => 'SELECT p.w, min(p.id) AS i, max(p.v) AS v, count(DISTINCT p.v) AS d, avg(p.v) AS a FROM left_join p GROUP BY p.w' ],
+	[ missing => 'SELECT p.id, p.n FROM ranked p WHERE NOT EXISTS (SELECT FROM groups q WHERE q.n = p.n AND q.w < 200)' ],
+	[ filled => 'SELECT p.id, p.n, q.w FROM ranked p FULL JOIN groups q ON p.n = q.n' ],
+	[ of_table => 'SELECT d.s, p.id FROM d LEFT JOIN ranked p ON p.n = d.k' ],
 	[ over => 'SELECT p.w, count(*) AS n, max(q.n) AS m FROM inner_join p LEFT JOIN joined q ON p.id = q.id GROUP BY p.w' ],
 );
 my %query;
@@ -98,6 +103,7 @@ cmp_ok(sql('SELECT count(*) FROM over'), '>', 0, 'there is something to compare'
 my @kills = (
 	[ edge_kept => 'inner_join' ], [ edge_joining => 'inner_join' ], [ edge_kept => 'left_join' ],
 	[ partition_touched => 'ranked' ], [ partition_computed => 'running' ], [ partition_computed => 'common' ],
+	[ edge_joining => 'missing' ], [ edge_matched => 'missing' ], [ edge_matched => 'filled' ], [ partition_computed => 'of_table' ],
 	[ edge_joining => 'files' ], [ edge_kept => 'joined' ], [ values_kept => 'distinct_values' ], [ values_kept => 'ends' ],
 	[ batch_written => 'ends' ], [ batch_written => 'over' ], [ batch_committed => 'groups' ]);
 my $n = 0;
