@@ -35,9 +35,9 @@ typedef struct PartitionReceiver
 	StreamingStageExec *exec;
 } PartitionReceiver;
 
-/* The rows of the partitions in $1 as they were, negatively. */
-static char *
-stored_sql(StreamingStage *stage)
+/* The rows of the partitions in $1, or of the whole, as they were, negatively. */
+char *
+streaming_partition_stored_sql(StreamingStage *stage, bool whole)
 {
 	StringInfoData buf;
 
@@ -48,7 +48,7 @@ stored_sql(StreamingStage *stage)
 						 quote_identifier(NameStr(TupleDescAttr(stage->table_desc,
 																stage->keys[i].attno - 1)->attname)));
 	appendStringInfoString(&buf, ", - t.\"$count\" FROM ");
-	if (stage->whole)
+	if (whole)
 		appendStringInfo(&buf, "%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
 	else
 		appendStringInfo(&buf, "pg_catalog.unnest($1) g(\"$group\"), "
@@ -72,7 +72,7 @@ streaming_partition_open(StreamingStageExec *exec)
 	StreamingValue group = {.type = INT8OID};
 
 	exec->recompute.sql = computed_sql(stage);
-	exec->stored.sql = stored_sql(stage);
+	exec->stored.sql = streaming_partition_stored_sql(stage, stage->whole);
 	exec->prune.sql = stage->prune_sql;
 	if (!stage->whole)
 	{
@@ -181,6 +181,16 @@ streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n)
 	exec->stored.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY : STREAMING_SIZE_FEW;
 	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
 	pfree(DatumGetPointer(param));
+}
+
+void
+streaming_partition_stored_all(StreamingStageExec *exec)
+{
+	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
+	DestNone}, exec};
+
+	streaming_replan(exec, &exec->stored_all);
+	streaming_statement_run(&exec->stored_all, NULL, NULL, false, (DestReceiver *) &receiver);
 }
 
 void

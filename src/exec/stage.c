@@ -198,6 +198,8 @@ streaming_stage_close(StreamingStageExec *exec)
 	streaming_statement_free(&exec->stored);
 	streaming_statement_free(&exec->prune);
 	streaming_statement_free(&exec->first_load);
+	streaming_statement_free(&exec->same_hash);
+	streaming_statement_free(&exec->stored_all);
 	if (exec->econtext)
 		FreeExprContext(exec->econtext, false);
 }

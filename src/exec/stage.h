@@ -56,7 +56,9 @@ typedef struct StreamingStageExec
 	StreamingStatement recompute;
 	StreamingStatement stored;	/* partition: what a partition was */
 	StreamingStatement prune;	/* partition: which rows go */
-	StreamingStatement first_load;	/* see table_join.c */
+	StreamingStatement first_load;	/* these three: see table_join.c */
+	StreamingStatement same_hash;
+	StreamingStatement stored_all;
 	StreamingGroupKey *table_key;	/* ditto, of the key of the table */
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *owner_key;	/* keeps_values, ordered: of those of the group above */
@@ -282,6 +284,8 @@ extern void streaming_compute_touched(StreamingStageExec *exec);
 /* Its parts: what n partitions were is weighed, and what has been weighed becomes the result. */
 extern void streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n);
 extern void streaming_partition_put(StreamingStageExec *exec);
+extern void streaming_partition_stored_all(StreamingStageExec *exec);
+extern char *streaming_partition_stored_sql(StreamingStage *stage, bool whole);
 
 /* in table_join.c: a partition's stage is opened, a row comes, and all have been kept */
 extern void streaming_table_join_open(StreamingStageExec *exec);

@@ -10,13 +10,18 @@
  * handed up is taken back as it was.  A row of the table that meets none is of the
  * partition that the hash of its key says; one whose key is NULL, which none ever meets,
  * is of none, and stays as the first batch has shown it.
+ *
+ * Where a key is shown that is none of those that come, but has the hash of one, the query is
+ * run over all rows.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "exec/stage.h"
 #include "streaming.h"
@@ -31,7 +36,7 @@ typedef struct TableReceiver
 {
 	DestReceiver pub;
 	StreamingStageExec *exec;
-	TupleTableSlot *row;		/* (partition, outputs) */
+	TupleTableSlot *row;		/* (partition, outputs, key of the table) */
 	List	   *types;			/* of Oid: of the statement */
 } TableReceiver;
 
@@ -50,10 +55,36 @@ keys_desc(StreamingEdge *edge)
 	return desc;
 }
 
+/* Runs over keys that the result has of the partitions touched. */
+static char *
+same_hash_sql(StreamingStage *stage)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "WITH \"$shown\"(");
+	for (int i = 0; i < stage->ntable_keys; i++)
+		appendStringInfo(&buf, "%st%d", i ? ", " : "", i + 1);
+	appendStringInfoString(&buf, ") AS NOT MATERIALIZED (SELECT ");
+	for (int i = 0; i < stage->ntable_keys; i++)
+	{
+		AttrNumber	attno = stage->keys[stage->noutputs + i].attno;
+
+		appendStringInfo(&buf, "%st.%s", i ? ", " : "",
+						 quote_identifier(NameStr(TupleDescAttr(stage->table_desc, attno - 1)->attname)));
+	}
+	appendStringInfo(&buf, " FROM %s.%s t WHERE t.\"$group\" OPERATOR(pg_catalog.=) ANY (SELECT n.\"$group\" FROM \"$keys\" n)) %s LIMIT 1",
+					 STREAMING_INTERNAL_SCHEMA, stage->table, stage->same_hash_sql);
+	return buf.data;
+}
+
 void
 streaming_table_join_open(StreamingStageExec *exec)
 {
 	StreamingStage *stage = exec->stage;
+
+	exec->same_hash.sql = same_hash_sql(stage);
+	exec->stored_all.sql = streaming_partition_stored_sql(stage, true);
 
 	exec->table_key = streaming_group_key(stage->table_keys, stage->ntable_keys, NULL, 0);
 	exec->first_load.sql = stage->first_sql;
@@ -125,6 +156,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	StreamingStageExec *exec = receiver->exec;
 	TupleTableSlot *row = receiver->row;
 	int			n = exec->stage->noutputs;
+	int			nkeys = exec->stage->ntable_keys;
 
 	slot_getallattrs(slot);
 	ExecClearTuple(row);
@@ -132,6 +164,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	row->tts_isnull[0] = false;
 	memcpy(row->tts_values + 1, slot->tts_values, sizeof(Datum) * n);
 	memcpy(row->tts_isnull + 1, slot->tts_isnull, sizeof(bool) * n);
+	memcpy(row->tts_values + 1 + n, slot->tts_values + n + 1, sizeof(Datum) * nkeys);
+	memcpy(row->tts_isnull + 1 + n, slot->tts_isnull + n + 1, sizeof(bool) * nkeys);
 	streaming_weigh(exec, exec->row_key, ExecStoreVirtualTuple(row), false);
 	return true;
 }
@@ -165,22 +199,31 @@ streaming_table_join_compute(StreamingStageExec *exec)
 {
 	TableReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop, DestNone},
 	exec, make_row(exec->stage), statement_types(exec->stage)};
-	int64	   *hashes;
+	int64	   *hashes = palloc(sizeof(int64) * PARTITIONS_AT_ONCE);
+	bool		all = exec->first;
 	int			n;
 
 	if (exec->touched == NULL && !exec->first)
 		return;
 	CommandCounterIncrement();
 	streaming_stop_point("partition_touched");
-	hashes = palloc(sizeof(int64) * PARTITIONS_AT_ONCE);
+	if (!all)
+	{
+		streaming_replan(exec, &exec->same_hash);
+		all = streaming_statement_run(&exec->same_hash, exec->touched_keys, NULL, false, NULL) > 0;
+	}
 	while ((n = streaming_next_touched(exec, hashes, PARTITIONS_AT_ONCE)) > 0)
 	{
-		if (!exec->first)
+		if (!all)
 			streaming_partition_stored(exec, hashes, n);
 	}
-	if (exec->first)
+	if (all)
+	{
+		streaming_partition_stored_all(exec);
+		streaming_replan(exec, &exec->first_load);
 		streaming_statement_run(&exec->first_load, NULL, NULL, false, (DestReceiver *) &receiver);
-	else if (exec->touched_keys)
+	}
+	else
 	{
 		streaming_replan(exec, &exec->recompute);
 		streaming_statement_run(&exec->recompute, exec->touched_keys, NULL, false,

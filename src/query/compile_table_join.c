@@ -14,8 +14,9 @@
  *									rows of the table with these keys; behind its columns
  *									the group of the former, or NULL, and the key of the latter
  *
- * Of a row that none has met the key tells the partition (exec/table_join.c).  Where the
- * table changes, this is seen when a row with its key comes.
+ * Of a row that none has met the key tells the partition (exec/table_join.c).  With each row of
+ * the result the key of the table's row is kept: where another key has the hash of one that
+ * comes, the query is run over all rows.  Where the table changes, this is seen when a row with its key comes.
  */
 #include "postgres.h"
 
@@ -108,9 +109,12 @@ streaming_find_table_keys(Partition *partition)
 
 /* ---- The statements ---- */
 
-/* There is a key among those of rows that have come.  As a condition on the table. */
+/*
+ * There is a key among those of rows that have come.  As a condition on the table; shown: on
+ * "$shown", of keys of rows of the result.
+ */
 static Node *
-is_touched(Partition *partition)
+is_touched(Partition *partition, bool shown)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	Query	   *query = makeNode(Query);
@@ -128,6 +132,10 @@ is_touched(Partition *partition)
 		Node	   *other = list_nth(op->args, 1 - side);
 
 		columns = lappend(columns, makeString(psprintf("k%d", i + 1)));
+		if (shown)
+			lfirst(list_nth_cell(op->args, side)) =
+				makeVar(1, i + 1, exprType(lfirst(lc)), exprTypmod(lfirst(lc)),
+						exprCollation(lfirst(lc)), 0);
 		IncrementVarSublevelsUp((Node *) list_nth(op->args, side), 1, 0);
 		lfirst(list_nth_cell(op->args, 1 - side)) =
 			makeVar(1, i + 1, exprType(other), exprTypmod(other), exprCollation(other), 0);
@@ -159,7 +167,7 @@ table_join_sql(Partition *partition, StreamingStage *stage, Query *join, bool to
 	if (touched)
 	{
 		query->hasSubLinks = true;
-		streaming_nest_filter(query, table, list_make1(is_touched(partition)));
+		streaming_nest_filter(query, table, list_make1(is_touched(partition, false)));
 	}
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "WITH ");
@@ -171,6 +179,55 @@ table_join_sql(Partition *partition, StreamingStage *stage, Query *join, bool to
 								   " WHERE t.\"$group\" OPERATOR(pg_catalog.=) ANY (SELECT n.\"$group\" FROM \"$keys\" n)"));
 	appendStringInfo(&buf, " %s", streaming_deparse(query));
 	return buf.data;
+}
+
+/* Rows of "$shown" whose key is none of those in "$keys". */
+static char *
+same_hash_sql(Partition *partition)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+	Query	   *query = makeNode(Query);
+	List	   *columns = NIL;
+	List	   *quals = list_make1(make_notclause((Expr *) is_touched(partition, true)));
+	ListCell   *lc;
+
+	foreach(lc, partition->table_keys)
+	{
+		int			i = foreach_current_index(lc) + 1;
+		NullTest   *test = makeNode(NullTest);
+
+		columns = lappend(columns, makeString(psprintf("t%d", i)));
+		test->arg = (Expr *) makeVar(1, i, exprType(lfirst(lc)), exprTypmod(lfirst(lc)),
+									 exprCollation(lfirst(lc)), 0);
+		test->nulltesttype = IS_NOT_NULL;
+		test->location = -1;
+		quals = lappend(quals, test);
+	}
+	streaming_name_relation(rte, "$shown", columns);
+	rtr->rtindex = 1;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->hasSubLinks = true;
+	query->rtable = list_make1(rte);
+	query->jointree = makeFromExpr(list_make1(rtr), (Node *) make_ands_explicit(quals));
+	return streaming_deparse(query);
+}
+
+/* Rows of the result are told apart by the key of the table, too. */
+static void
+keep_table_keys(StreamingStage *stage)
+{
+	StreamingValue *keys = palloc0(sizeof(StreamingValue) * (stage->nkeys + stage->ntable_keys));
+
+	memcpy(keys, stage->keys, sizeof(StreamingValue) * stage->nkeys);
+	for (int i = 0; i < stage->ntable_keys; i++)
+	{
+		keys[stage->nkeys + i] = stage->table_keys[i];
+		keys[stage->nkeys + i].eqop = InvalidOid;
+	}
+	stage->keys = keys;
+	stage->nkeys += stage->ntable_keys;
 }
 
 void
@@ -201,7 +258,9 @@ streaming_table_join_statements(Partition *partition, StreamingStage *stage)
 													list_length(query->targetList) + 1, key->name,
 													false));
 	}
+	keep_table_keys(stage);
 	streaming_flatten_joins(query);
+	stage->same_hash_sql = same_hash_sql(partition);
 	stage->first_sql = table_join_sql(partition, stage, query, false);
 	stage->recompute_sql = table_join_sql(partition, stage, query, true);
 }

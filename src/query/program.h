@@ -228,6 +228,7 @@ typedef struct StreamingStage
 	int			ntable_keys;	/* partition: rows of a table are kept that none has met: */
 	StreamingValue *table_keys; /* their key; the last columns of recompute_sql; or NULL */
 	char	   *first_sql;		/* ditto of the first batch, over all keys */
+	char	   *same_hash_sql;	/* ditto, of keys in "$shown" that are none in "$keys" */
 } StreamingStage;
 
 typedef struct StreamingProgram
