@@ -41,7 +41,7 @@ my @views = (
 	[ joined => 'SELECT p.id, p.n, q.w FROM ranked p JOIN groups q ON p.k = q.k' ],
 	[ distinct_values => 'SELECT a.k, count(DISTINCT a.v) AS n, count(DISTINCT a.v) FILTER (WHERE a.v > 50) AS m, count(*) AS c FROM a GROUP BY a.k' ],
 	[ ends => 'SELECT p.w, min(p.id) AS i, max(p.v) AS v, count(DISTINCT p.v) AS d, avg(p.v) AS a FROM left_join p GROUP BY p.w' ],
-	[ missing => 'SELECT p.id, p.n FROM ranked p WHERE NOT EXISTS (SELECT FROM groups q WHERE q.n = p.n AND q.w < 200)' ],
+	[ missing => 'SELECT p.id, p.n FROM ranked p WHERE NOT EXISTS (SELECT FROM groups q WHERE q.n = p.n AND q.w > p.id)' ],
 	[ filled => 'SELECT p.id, p.n, q.w FROM ranked p FULL JOIN groups q ON p.n = q.n' ],
 	[ of_table => 'SELECT d.s, p.id FROM d LEFT JOIN ranked p ON p.n = d.k' ],
 	[ over => 'SELECT p.w, count(*) AS n, max(q.n) AS m FROM inner_join p LEFT JOIN joined q ON p.id = q.id GROUP BY p.w' ],
