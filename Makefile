@@ -69,6 +69,7 @@ OBJS = \
 	src/exec/group.o \
 	src/exec/hash_order.o \
 	src/exec/late.o \
+	src/exec/match.o \
 	src/exec/merge_session.o \
 	src/exec/partial.o \
 	src/exec/partition.o \
@@ -77,6 +78,7 @@ OBJS = \
 	src/exec/result_index.o \
 	src/exec/stage.o \
 	src/exec/suffix.o \
+	src/exec/table_join.o \
 	src/exec/upsert.o \
 	src/exec/weigh.o \
 	src/exec/weighted_bits.o \
@@ -154,9 +156,11 @@ OBJS = \
 	src/query/compile_changes.o \
 	src/query/compile_edge.o \
 	src/query/compile_join.o \
+	src/query/compile_match.o \
 	src/query/compile_panes.o \
 	src/query/compile_partition.o \
 	src/query/compile_rows.o \
+	src/query/compile_table_join.o \
 	src/query/compile_union.o \
 	src/query/compile_values.o \
 	src/query/compile_weights.o \
@@ -170,6 +174,7 @@ OBJS = \
 	src/query/mutable.o \
 	src/query/nest_joins.o \
 	src/query/normalize.o \
+	src/query/normalize_exists.o \
 	src/query/normalize_with.o \
 	src/query/partition_keys.o \
 	src/query/partition_leaves.o \

@@ -20,6 +20,12 @@ CALL keep('either', 'SELECT id FROM a WHERE x > 3 OR EXISTS (SELECT FROM b WHERE
 CALL keep('as_column', 'SELECT id, k IN (SELECT k FROM b) AS is_there FROM a');
 CALL keep('in_itself', 'SELECT id FROM a WHERE NOT EXISTS (SELECT FROM a later WHERE later.k = a.k AND later.id > a.id)');
 CALL keep('counted', 'SELECT k, count(*) AS n FROM a WHERE EXISTS (SELECT FROM b WHERE b.k = a.k) GROUP BY k');
+CALL keep('both', 'SELECT id FROM a WHERE EXISTS (SELECT * FROM b WHERE b.k = a.k AND y > 1 LIMIT 1) AND NOT EXISTS (SELECT FROM b WHERE b.y = a.x AND b.k < 3)');
+CALL keep('not_within_nulls', 'SELECT id FROM a WHERE k IS NOT NULL AND k NOT IN (SELECT k FROM b WHERE y > 3 AND k IS NOT NULL)');
+CALL keep('at_all', 'SELECT id FROM a WHERE NOT EXISTS (SELECT FROM b WHERE y > 3 AND id > 17)');
+CALL keep('joined', 'SELECT a.id, c.id AS with FROM a JOIN a c ON a.k = c.k WHERE NOT EXISTS (SELECT FROM b WHERE b.k = a.k AND b.y = c.x)');
+CALL keep('over_views', 'SELECT id FROM anti WHERE k NOT IN (SELECT k FROM semi WHERE semi.k IS NOT DISTINCT FROM anti.k) OR id > 5 AND EXISTS (SELECT FROM b WHERE b.k = anti.k)');
+CALL keep('over_two', 'SELECT p.id FROM semi p WHERE p.id > 1 AND NOT EXISTS (SELECT FROM anti q WHERE q.k = p.id) AND p.id <> ALL (SELECT q.k FROM anti q WHERE q.id = p.k)');
 
 CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(1, 25) i');
 SELECT * FROM compare();
@@ -34,6 +40,8 @@ SELECT * FROM plan('semi');
 SELECT * FROM plan('anti');
 SELECT * FROM plan('within');
 SELECT * FROM plan('not_within');
+SELECT * FROM plan('not_within_nulls');
+SELECT * FROM plan('both');
 SELECT * FROM plan('counted');
 
 \set include :source '/sql/include/done.sql'

@@ -90,8 +90,15 @@ explain_edge(List *lines, StreamingProgram *program, StreamingStage *stage, int 
 	if (edge->unmatched_sql)
 		lines = lappend(lines, psprintf("    Rows%s%s: are handed up when nothing in time can be joined with them",
 										which, edge->join_sql ? " that have met none" : ""));
+	if (edge->first_match_sql)
+		lines = lappend(lines, psprintf("    Rows%s count: when the first comes that a row of another input meets, and when the last goes",
+										which));
 	if (edge->join_sql)
 		lines = lappend(lines, psprintf("    Join%s: %s", which, trimmed(edge->join_sql)));
+	if (edge->first_match_sql)
+		lines = lappend(lines, psprintf("    First match%s: %s", which, trimmed(edge->first_match_sql)));
+	if (edge->last_match_sql)
+		lines = lappend(lines, psprintf("    Last match%s: %s", which, trimmed(edge->last_match_sql)));
 	if (edge->unmatched_sql)
 		lines = lappend(lines, psprintf("    Unmatched%s: %s", which, trimmed(edge->unmatched_sql)));
 	return lines;
@@ -142,6 +149,10 @@ explain_stage(List *lines, StreamingProgram *program, StreamingStage *stage)
 												 suffix->rows_before == 1 ? "row" : "rows")));
 		lines = lappend(lines, psprintf("    Recompute: %s", streaming_suffix_sql(stage)));
 	}
+	if (stage->table_keys)
+		lines = lappend(lines, "    Table: its rows are shown by the first batch, and by the key of rows that come");
+	if (stage->first_sql)
+		lines = lappend(lines, psprintf("    First batch: %s", trimmed(stage->first_sql)));
 	if (stage->recompute_sql)
 		lines = lappend(lines, psprintf("    Recompute: %s", trimmed(stage->recompute_sql)));
 	if (stage->prune_sql)

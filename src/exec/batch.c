@@ -426,7 +426,7 @@ runs_without_input(StreamingViewState *state)
 		StreamingStage *stage = &state->program->stages[i];
 
 		if (stage->kind != STREAMING_STAGE_APPEND && stage->kind != STREAMING_STAGE_JOIN &&
-			(stage->whole || !stage->grouped))
+			(stage->whole || stage->table_keys || !stage->grouped))
 			return true;
 	}
 	return false;

@@ -10,6 +10,10 @@
  *
  *		d(A x B) = dA x B(before)  +  A(after) x dB
  *
+ * Where it counts whether rows meet any (query/compile_match.c), the first matches are
+ * asked for before the rows are kept, and the last ones after that.  So a row that comes
+ * and goes in one batch must have been weighed before (match.c).
+ *
  * Of an outer join with a bound in event time, rows of a side that is preserved ask, when
  * nothing in time can be joined with them any more, what is kept of the other side
  * whether they have met a row of it.  Those that have not are handed up then.  Where a row
@@ -85,6 +89,8 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 	exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
 	exec->rows_desc = rows_desc(edge);
 	exec->join.sql = edge->join_sql;
+	exec->first_match.sql = edge->first_match_sql;
+	exec->last_match.sql = edge->last_match_sql;
 	exec->unmatched.sql = edge->unmatched_sql;
 	exec->unmatched.nparams = lengthof(times);
 	exec->unmatched.param_types = times;
@@ -98,6 +104,8 @@ streaming_edge_close(StreamingEdgeExec *exec)
 	streaming_statement_free(&exec->statement);
 	streaming_statement_free(&exec->initial);
 	streaming_statement_free(&exec->join);
+	streaming_statement_free(&exec->first_match);
+	streaming_statement_free(&exec->last_match);
 	streaming_statement_free(&exec->unmatched);
 }
 
@@ -171,9 +179,9 @@ find_row(StreamingEdgeExec *exec, int64 hash, Datum *values, bool *isnull)
 	return false;
 }
 
-static void
-keep_row(StreamingEdgeExec *exec, int64 hash, Datum *values, bool *isnull, int64 weight,
-		 int64 group)
+void
+streaming_keep_row(StreamingEdgeExec *exec, int64 hash, Datum *values, bool *isnull, int64 weight,
+				   int64 group)
 {
 	StreamingEdge *edge = exec->edge;
 	StreamingStateTable *table = exec->table;
@@ -256,8 +264,8 @@ streaming_merge_edge(StreamingStageExec *exec)
 		slot_getallattrs(exec->input);
 		group = edge->edge->weighted ? partition_of(edge, exec->input) : exec->pending[i].hash;
 		set_closes(exec, edge->table->row);
-		keep_row(edge, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
-				 weight, group);
+		streaming_keep_row(edge, exec->pending[i].hash, exec->input->tts_values,
+						   exec->input->tts_isnull, weight, group);
 		if (exec->stage->suffix)
 			streaming_suffix_touch(exec, group);
 		else if (exec->stage->kind == STREAMING_STAGE_PARTITION)
@@ -284,8 +292,8 @@ streaming_replan(StreamingStageExec *exec, StreamingStatement *statement)
 
 /* ---- Join ---- */
 
-static void
-add_row(StreamingStageExec *exec, TupleTableSlot *slot)
+void
+streaming_join_add_weighted(StreamingStageExec *exec, TupleTableSlot *slot, int64 weight)
 {
 	StreamingEdgeExec *edge = exec->current;
 	int			n = edge->edge->ncolumns;
@@ -294,12 +302,13 @@ add_row(StreamingStageExec *exec, TupleTableSlot *slot)
 
 	memcpy(values, slot->tts_values, sizeof(Datum) * n);
 	memcpy(isnull, slot->tts_isnull, sizeof(bool) * n);
-	values[n] = edge->edge->weighted ? slot->tts_values[slot->tts_tupleDescriptor->natts - 1] :
-		Int64GetDatum(1);
+	values[n] = Int64GetDatum(weight);
 	values[n + 1] = Int64GetDatum(partition_of(edge, slot));
 	isnull[n] = isnull[n + 1] = false;
 	tuplestore_putvalues(edge->rows->store, edge->rows_desc, values, isnull);
 	edge->rows->nrows++;
+	if (weight < 0)
+		edge->rows->nleaving++;
 }
 
 typedef struct JoinReceiver
@@ -342,10 +351,14 @@ joined_noop(DestReceiver *self)
 void
 streaming_join_add(StreamingStageExec *exec, TupleTableSlot *slot)
 {
-	if (exec->current->rows == NULL)
+	StreamingEdgeExec *edge = exec->current;
+
+	/* those that are weighed come when all have been */
+	if (edge->rows == NULL || (edge->waits && edge->weighed))
 		return;
 	slot_getallattrs(slot);
-	add_row(exec, slot);
+	streaming_join_add_weighted(exec, slot, !edge->edge->weighted ? 1 :
+								DatumGetInt64(slot->tts_values[slot->tts_tupleDescriptor->natts - 1]));
 }
 
 void
@@ -354,8 +367,9 @@ streaming_join_begin(StreamingStageExec *exec)
 	StreamingEdgeExec *edge = exec->current;
 
 	edge->rows = NULL;
-	if (edge->join.sql == NULL)
+	if (edge->join.sql == NULL && edge->first_match.sql == NULL)
 		return;
+	edge->waits = edge->first_match.sql != NULL;
 	edge->rows = palloc0(sizeof(StreamingDelta));
 	edge->rows->name = pstrdup("$edge");
 	edge->rows->desc = edge->rows_desc;
@@ -364,21 +378,49 @@ streaming_join_begin(StreamingStageExec *exec)
 	edge->isnull = palloc(sizeof(bool) * edge->rows_desc->natts);
 }
 
+static void
+join_rows(StreamingStageExec *exec, StreamingStatement *statement)
+{
+	JoinReceiver receiver = {{receive_joined, joined_startup, joined_noop, joined_noop, DestNone},
+	exec, 0};
+
+	if (statement->sql == NULL)
+		return;
+	streaming_replan(exec, statement);
+	streaming_statement_run(statement, exec->current->rows, NULL, false, (DestReceiver *) &receiver);
+}
+
 void
 streaming_join_run(StreamingStageExec *exec)
 {
 	StreamingEdgeExec *edge = exec->current;
-	JoinReceiver receiver = {{receive_joined, joined_startup, joined_noop, joined_noop, DestNone},
-	exec, 0};
 
 	if (edge->rows == NULL)
 		return;
+	if (edge->waits && edge->weighed)
+		streaming_match_weigh(exec);
 	if (edge->rows->nrows > 0)
 	{
 		CommandCounterIncrement();
 		streaming_stop_point("edge_joining");
-		streaming_replan(exec, &edge->join);
-		streaming_statement_run(&edge->join, edge->rows, NULL, false, (DestReceiver *) &receiver);
+		join_rows(exec, &edge->join);
+		join_rows(exec, &edge->first_match);
+	}
+	edge->waits = false;
+}
+
+void
+streaming_join_end(StreamingStageExec *exec)
+{
+	StreamingEdgeExec *edge = exec->current;
+
+	if (edge->rows == NULL)
+		return;
+	if (edge->rows->nleaving > 0 && edge->last_match.sql)
+	{
+		CommandCounterIncrement();
+		streaming_stop_point("edge_matched");
+		join_rows(exec, &edge->last_match);
 	}
 	tuplestore_end(edge->rows->store);
 	edge->rows = NULL;

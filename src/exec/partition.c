@@ -39,9 +39,9 @@ typedef struct PartitionReceiver
 	StreamingStageExec *exec;
 } PartitionReceiver;
 
-/* The rows of the partitions in $1 as they were, negatively. */
-static char *
-stored_sql(StreamingStage *stage)
+/* The rows of the partitions in $1, or of the whole, as they were, negatively. */
+char *
+streaming_partition_stored_sql(StreamingStage *stage, bool whole)
 {
 	StringInfoData buf;
 
@@ -52,7 +52,7 @@ stored_sql(StreamingStage *stage)
 						 quote_identifier(NameStr(TupleDescAttr(stage->table_desc,
 																stage->keys[i].attno - 1)->attname)));
 	appendStringInfoString(&buf, ", - t.\"$count\" FROM ");
-	if (stage->whole)
+	if (whole)
 		appendStringInfo(&buf, "%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
 	else
 		appendStringInfo(&buf, "pg_catalog.unnest($1) g(\"$group\"), "
@@ -76,7 +76,8 @@ streaming_partition_open(StreamingStageExec *exec)
 	StreamingValue group = {.type = INT8OID};
 
 	exec->recompute.sql = computed_sql(stage->suffix ? streaming_suffix_sql(stage) : stage->recompute_sql);
-	exec->stored.sql = stage->suffix ? streaming_suffix_stored_sql(stage) : stored_sql(stage);
+	exec->stored.sql = stage->suffix ? streaming_suffix_stored_sql(stage) :
+		streaming_partition_stored_sql(stage, stage->whole);
 	exec->prune.sql = stage->prune_sql;
 	if (stage->nkeys > stage->noutputs)
 		exec->output_key = streaming_group_key(stage->keys, stage->noutputs, NULL, 0);
@@ -90,6 +91,8 @@ streaming_partition_open(StreamingStageExec *exec)
 	for (int i = 0; i < stage->nkeys; i++)
 		exec->result_types = lappend_oid(exec->result_types, stage->keys[i].type);
 	exec->result_types = lappend_oid(exec->result_types, INT8OID);
+	if (stage->table_keys)
+		streaming_table_join_open(exec);
 }
 
 static bool
@@ -231,7 +234,6 @@ compute(StreamingStageExec *exec, StreamingDelta *rows, Datum *params)
 {
 	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
 	DestNone}, exec};
-	MemoryContext old = CurrentMemoryContext;
 
 	streaming_replan(exec, &exec->recompute);
 	streaming_replan(exec, &exec->stored);
@@ -240,6 +242,37 @@ compute(StreamingStageExec *exec, StreamingDelta *rows, Datum *params)
 		streaming_statement_run(&exec->stored, rows, params, false, (DestReceiver *) &receiver);
 	streaming_statement_run(&exec->recompute, rows, params, false, (DestReceiver *) &receiver);
 	streaming_stop_point("partition_computed");
+	streaming_partition_put(exec);
+}
+
+void
+streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n)
+{
+	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
+	DestNone}, exec};
+	Datum		param = streaming_int8_array(hashes, n);
+
+	streaming_replan(exec, &exec->stored);
+	exec->stored.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY : STREAMING_SIZE_FEW;
+	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
+	pfree(DatumGetPointer(param));
+}
+
+void
+streaming_partition_stored_all(StreamingStageExec *exec)
+{
+	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
+	DestNone}, exec};
+
+	streaming_replan(exec, &exec->stored_all);
+	streaming_statement_run(&exec->stored_all, NULL, NULL, false, (DestReceiver *) &receiver);
+}
+
+void
+streaming_partition_put(StreamingStageExec *exec)
+{
+	MemoryContext old = CurrentMemoryContext;
+
 	while (streaming_weigh_next(exec))
 	{
 		streaming_state_expect(exec->table, exec->lookups);

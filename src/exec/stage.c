@@ -202,6 +202,9 @@ streaming_stage_close(StreamingStageExec *exec)
 	streaming_statement_free(&exec->recompute);
 	streaming_statement_free(&exec->stored);
 	streaming_statement_free(&exec->prune);
+	streaming_statement_free(&exec->first_load);
+	streaming_statement_free(&exec->same_hash);
+	streaming_statement_free(&exec->stored_all);
 	if (exec->econtext)
 		FreeExprContext(exec->econtext, false);
 }
@@ -365,7 +368,16 @@ chunk_is_full(StreamingStageExec *exec)
 		exec->npending * sizeof(StreamingHashed) > (Size) streaming_work_mem * 1024L / 2;
 }
 
-/* Nothing can be written while parallel workers run: a row waits for their end. */
+/*
+ * Nothing can be written while parallel workers run, nor kept before the first matches are
+ * known: rows wait for the end of the statement.
+ */
+static bool
+must_wait(StreamingStageExec *exec)
+{
+	return IsInParallelMode() || exec->current->waits;
+}
+
 static void
 add_waiting(StreamingStageExec *exec, TupleTableSlot *slot)
 {
@@ -412,17 +424,17 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 		streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
 	if (exec->npending > 0 && hash < exec->pending[exec->npending - 1].hash)
 	{
-		if (exec->keeps_order && !IsInParallelMode())
+		if (exec->keeps_order && !must_wait(exec))
 			merge_chunk(exec);	/* another run of rows in order begins */
 		else
 			exec->in_order = false;
 	}
 	streaming_add_pending(exec, hash, slot);
-	if (chunk_is_full(exec) && !IsInParallelMode())
+	if (chunk_is_full(exec) && !must_wait(exec))
 		merge_chunk(exec);
 }
 
-/* The workers have ended. */
+/* The statement has ended. */
 static void
 merge_waiting(StreamingStageExec *exec)
 {
@@ -450,6 +462,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		pg_atomic_write_u64(receiver->exec->current->loaded, receiver->nrows);
 	if (receiver->exec->stage->kind == STREAMING_STAGE_JOIN)
 		streaming_join_add(receiver->exec, slot);
+	if (receiver->exec->stage->table_keys)
+		streaming_table_join_add(receiver->exec, slot);
 	if (receiver->exec->stage->kind == STREAMING_STAGE_APPEND)
 		append_row(receiver->exec, slot);
 	else if (receiver->exec->stage->kind == STREAMING_STAGE_SESSION)
@@ -459,7 +473,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	else if (receiver->exec->current->weighed)
 		streaming_weigh(receiver->exec, receiver->exec->current->weighed, slot,
 						receiver->exec->current->edge->weighted);
-	else if (IsInParallelMode() && chunk_is_full(receiver->exec))
+	else if (must_wait(receiver->exec) && chunk_is_full(receiver->exec))
 		add_waiting(receiver->exec, slot);
 	else
 		add_pending(receiver->exec, slot);
@@ -571,6 +585,11 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 	merge_chunk(exec);
 	if (edge->table)
 		merge_weighed(exec);
+	if (exec->stage->kind == STREAMING_STAGE_JOIN)
+	{
+		streaming_match_keep(exec);
+		streaming_join_end(exec);
+	}
 	streaming_late_next(!edge->edge->again);
 	edge->initial_load = false;
 	edge->ran = true;
@@ -595,7 +614,7 @@ streaming_stage_begin(StreamingStageExec *exec)
 	exec->max_weights = 0;
 	exec->weighing = NULL;
 	exec->touched = NULL;
-	exec->touched_rows = NULL;
+	exec->touched_rows = exec->touched_keys = NULL;
 	exec->unweighed = NULL;
 	exec->output_rows = exec->rows_added = exec->unknown_keys = 0;
 	INSTR_TIME_SET_ZERO(exec->merge_time);
@@ -646,7 +665,9 @@ streaming_stage_run(StreamingStageExec *exec, StreamingDelta **deltas)
 		exec->bag = NULL;
 		streaming_recompute_touched(exec);
 	}
-	if (stage->kind == STREAMING_STAGE_PARTITION)
+	if (stage->table_keys)
+		streaming_table_join_compute(exec);
+	else if (stage->kind == STREAMING_STAGE_PARTITION)
 		streaming_compute_touched(exec);
 	if (stage->keeps_values)
 		streaming_stop_point("values_kept");

@@ -24,6 +24,8 @@ typedef struct StreamingEdgeExec
 	StreamingStatement statement;
 	StreamingStatement initial;
 	StreamingStatement join;
+	StreamingStatement first_match; /* these two: see edge.c */
+	StreamingStatement last_match;
 	StreamingStatement unmatched;	/* outer join: rows that go and have met none */
 	StreamingGroupKey *weighed; /* what its rows are equal by that wait for all
 								 * (weigh.c); NULL: they are merged in chunks */
@@ -44,6 +46,7 @@ typedef struct StreamingEdgeExec
 	StreamingSize input_size;	/* of the stream bound */
 	StreamingStateTable *table;
 	StreamingDelta *rows;		/* join: what has come; see edge.c */
+	bool		waits;			/* nothing is kept before all has come */
 	Datum	   *values;			/* space for one of those */
 	bool	   *isnull;
 } StreamingEdgeExec;
@@ -56,6 +59,10 @@ typedef struct StreamingStageExec
 	StreamingStatement recompute;
 	StreamingStatement stored;	/* partition: what a partition was */
 	StreamingStatement prune;	/* partition: which rows go */
+	StreamingStatement first_load;	/* these three: see table_join.c */
+	StreamingStatement same_hash;
+	StreamingStatement stored_all;
+	StreamingGroupKey *table_key;	/* ditto, of the key of the table */
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *owner_key;	/* keeps_values, ordered: of those of the group above */
 	StreamingGroupKey *row_key; /* recompute: of keys and arguments; partition: of
@@ -106,6 +113,7 @@ typedef struct StreamingStageExec
 	bool		rewrites;		/* upsert: groups are written although they are as they were */
 	StreamingDelta *touched_rows;	/* partition, suffix: rows that came or went; or NULL */
 	Tuplestorestate *unweighed; /* partition with hidden keys: changes of its outputs */
+	StreamingDelta *touched_keys;	/* see table_join.c; NULL: none */
 	Tuplesortstate *touched;	/* recompute, partition: hashes of groups; NULL: none */
 	int64		last_touched;
 	bool		touched_sorted;
@@ -253,10 +261,32 @@ extern void streaming_merge_edge(StreamingStageExec *exec);
 /* Of a statement over tables of the stage: is planned anew if they have grown. */
 extern void streaming_replan(StreamingStageExec *exec, StreamingStatement *statement);
 
-/* join: before the current edge's rows come, with each, and to join them. */
+/* Keeps a row of an edge, or lets one go, by its weight.  hash: of the row; group: of its keys. */
+extern void streaming_keep_row(StreamingEdgeExec *exec, int64 hash, Datum *values, bool *isnull,
+							   int64 weight, int64 group);
+
+/*
+ * join: before the current edge's rows come, with each, to join them when all have come, and
+ * when they have been kept.
+ */
 extern void streaming_join_begin(StreamingStageExec *exec);
 extern void streaming_join_add(StreamingStageExec *exec, TupleTableSlot *slot);
 extern void streaming_join_run(StreamingStageExec *exec);
+extern void streaming_join_end(StreamingStageExec *exec);
+
+/* The parts match.c builds on: a row of the current edge joins with a weight. */
+extern void streaming_join_add_weighted(StreamingStageExec *exec, TupleTableSlot *slot,
+										int64 weight);
+
+/* in match.c: of the current edge, whose rows wait */
+
+/* Those that have been weighed are what joins. */
+extern void streaming_match_weigh(StreamingStageExec *exec);
+
+/* Then they are kept. */
+extern void streaming_match_keep(StreamingStageExec *exec);
+
+/* in edge.c */
 
 /*
  * outer join: hands up the rows of an edge that close until the time given, after the
@@ -274,6 +304,16 @@ extern void streaming_suffix_touch(StreamingStageExec *exec, int64 group);
 
 /* Those rows, which begin anew; NULL: there are none. */
 extern StreamingDelta *streaming_suffix_take(StreamingStageExec *exec);
+/* Its parts: what n partitions were is weighed, and what has been weighed becomes the result. */
+extern void streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n);
+extern void streaming_partition_put(StreamingStageExec *exec);
+extern void streaming_partition_stored_all(StreamingStageExec *exec);
+extern char *streaming_partition_stored_sql(StreamingStage *stage, bool whole);
+
+/* in table_join.c: a partition's stage is opened, a row comes, and all have been kept */
+extern void streaming_table_join_open(StreamingStageExec *exec);
+extern void streaming_table_join_add(StreamingStageExec *exec, TupleTableSlot *slot);
+extern void streaming_table_join_compute(StreamingStageExec *exec);
 
 /* in prune.c: removes rows that no longer matter from partitions, an array of their hashes */
 extern void streaming_prune(StreamingStageExec *exec, Datum partitions);

@@ -182,6 +182,18 @@ has_event_times(StreamingProgram *program)
 	return true;
 }
 
+/* Outer joins, EXISTS: what they keep is bounded in output mode append only. */
+static bool
+counts_matches(StreamingStage *stage)
+{
+	for (int i = 0; i < stage->nedges; i++)
+	{
+		if (stage->edges[i].first_match_sql)
+			return true;
+	}
+	return false;
+}
+
 bool
 streaming_program_grows(StreamingProgram *program, char **detail, char **hint)
 {
@@ -211,7 +223,7 @@ streaming_program_grows(StreamingProgram *program, char **detail, char **hint)
 	{
 		case STREAMING_STAGE_JOIN:
 			*detail = psprintf("A join keeps all rows of \"%s\".", name);
-			if (has_event_times(program))
+			if (has_event_times(program) && !counts_matches(stage))
 				*hint = pstrdup("Bound the event times of its sides by each other, such as with BETWEEN: then rows go when the watermark has passed them.");
 			break;
 		case STREAMING_STAGE_RECOMPUTE:

@@ -300,6 +300,16 @@ extern Relids streaming_relations_of(Node *node);
 /* Two inputs of a join of several become a subquery; false: there are no such. */
 extern bool streaming_nest_joins(Query *query);
 
+/*
+ * An outer join beside other inputs, or a side of one with several, becomes a subquery; of
+ * several conditions over inputs all but the last go into one.  False: there are no such.
+ */
+extern bool streaming_nest_outer(Query *query);
+extern bool streaming_nest_exists(Query *query);
+
+/* An item of query's jointree becomes a subquery that has the conditions, which go there. */
+extern void streaming_nest_filter(Query *query, Node **item, List *conditions);
+
 /* in compile_partition.c: queries whose partitions are computed anew */
 extern StreamingStage *streaming_compile_partition(StreamingCompiler *compiler, Query *query);
 

@@ -18,8 +18,8 @@
 
 /* ---- Kind ---- */
 
-static bool
-only_inner(Node *node)
+bool
+streaming_only_inner(Node *node)
 {
 	ListCell   *lc;
 
@@ -27,10 +27,11 @@ only_inner(Node *node)
 		return true;
 	if (IsA(node, JoinExpr))
 		return ((JoinExpr *) node)->jointype == JOIN_INNER &&
-			only_inner(((JoinExpr *) node)->larg) && only_inner(((JoinExpr *) node)->rarg);
+			streaming_only_inner(((JoinExpr *) node)->larg) &&
+			streaming_only_inner(((JoinExpr *) node)->rarg);
 	foreach(lc, castNode(FromExpr, node)->fromlist)
 	{
-		if (!only_inner(lfirst(lc)))
+		if (!streaming_only_inner(lfirst(lc)))
 			return false;
 	}
 	return true;
@@ -50,7 +51,7 @@ streaming_outer_join(Query *query)
 bool
 streaming_is_fixed_partition(Partition *partition)
 {
-	bool		is_signed = false;
+	bool		is_signed = partition->by_match;	/* rows that have met none are taken back */
 	ListCell   *lc;
 
 	foreach(lc, partition->leaves)
@@ -60,8 +61,8 @@ streaming_is_fixed_partition(Partition *partition)
 		if (!streaming_make_edge(partition->compiler, query, false).is_signed)
 			continue;
 		is_signed = true;
-		if (partition->by_row || streaming_outer_join(partition->query) ||
-			contain_mutable_functions((Node *) query))
+		if (partition->by_row || contain_mutable_functions((Node *) query) ||
+			(streaming_outer_join(partition->query) && !partition->by_match))
 			return false;
 	}
 	return streaming_is_fixed_join(partition->query, is_signed);
@@ -77,7 +78,7 @@ streaming_is_join(Partition *partition)
 		!query->setOperations && !query->hasWindowFuncs && !query->hasDistinctOn &&
 		!query->limitCount && !query->limitOffset && query->cteList == NIL &&
 		members == list_length(partition->leaves) && !query->hasSubLinks &&
-		(only_inner((Node *) query->jointree) ||
+		(streaming_only_inner((Node *) query->jointree) ||
 		 (partition->compiler->mode == STREAMING_OUTPUT_APPEND && streaming_outer_join(query)));
 }
 
@@ -103,16 +104,15 @@ streaming_is_by_row(Partition *partition)
 
 /* ---- Event time ---- */
 
-/* Columns of a leaf as columns of its edge. */
-static Node *
-edge_column_mutator(Node *node, Leaf *leaf)
+Node *
+streaming_edge_columns(Node *node, Leaf *leaf)
 {
 	ListCell   *lc;
 
 	if (node == NULL)
 		return NULL;
 	if (!IsA(node, Var))
-		return expression_tree_mutator(node, edge_column_mutator, leaf);
+		return expression_tree_mutator(node, streaming_edge_columns, leaf);
 	foreach(lc, leaf->columns)
 	{
 		if (lfirst_node(Var, lc)->varattno == ((Var *) node)->varattno)
@@ -203,7 +203,7 @@ meeting(Partition *partition)
 	{
 		Level	   *level = lfirst(lc);
 
-		if (only_inner((Node *) level->query->jointree))
+		if (streaming_only_inner((Node *) level->query->jointree))
 			result = list_concat(result, conditions_of(partition, level,
 													   (Node *) level->query->jointree));
 	}
@@ -233,7 +233,7 @@ streaming_bound_leaves(Partition *partition)
 	int			n = list_length(partition->leaves);
 	StreamingLeafTime *times = palloc0(sizeof(StreamingLeafTime) * n);
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && !partition->by_match; i++)
 	{
 		Leaf	   *leaf = list_nth(partition->leaves, i);
 
@@ -242,7 +242,8 @@ streaming_bound_leaves(Partition *partition)
 		times[i].nullable = leaf->nullable;
 		times[i].preserved = is_preserved(partition, i);
 	}
-	streaming_bound_times(compiler, meeting(partition), times, n);
+	if (!partition->by_match)
+		streaming_bound_times(compiler, meeting(partition), times, n);
 	for (int i = 0; i < n; i++)
 	{
 		if (times[i].preserved && times[i].closes == NIL)
@@ -263,12 +264,9 @@ streaming_bound_leaves(Partition *partition)
 
 /* ---- The statements ---- */
 
-/*
- * In the statement of a join a leaf has its weight and group behind its columns.  rows: of
- * the leaf number edge; of the others all that are kept.
- */
-static char *
-join_sql(Partition *partition, StreamingStage *stage, int edge, const char *rows, Query *query)
+char *
+streaming_join_sql(Partition *partition, StreamingStage *stage, int edge, const char *rows,
+				   Query *query)
 {
 	StringInfoData buf;
 	ListCell   *lc;
@@ -278,7 +276,8 @@ join_sql(Partition *partition, StreamingStage *stage, int edge, const char *rows
 	{
 		int			i = foreach_current_index(lc);
 
-		streaming_append_leaf(&buf, lfirst(lc), i, "t.\"$count\", t.\"$group\"", 2,
+		appendStringInfoString(&buf, i ? ", " : "WITH ");
+		streaming_append_leaf(&buf, lfirst(lc), i, STREAMING_LEAF_WEIGHTS, 2,
 							  i == edge ? rows :
 							  psprintf("%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->edges[i].table));
 	}
@@ -286,49 +285,52 @@ join_sql(Partition *partition, StreamingStage *stage, int edge, const char *rows
 	return buf.data;
 }
 
-/* What a leaf of a join has behind its columns. */
-static Var *
-leaf_count(Leaf *leaf)
+Var *
+streaming_leaf_count(Leaf *leaf)
 {
 	return makeVar(leaf->rti, list_length(streaming_leaf_rte(leaf)->eref->colnames) - 1, INT8OID,
 				   -1, InvalidOid, 0);
 }
 
-static Var *
-leaf_group(Leaf *leaf)
+Var *
+streaming_leaf_group(Leaf *leaf)
 {
 	return makeVar(leaf->rti, list_length(streaming_leaf_rte(leaf)->eref->colnames), INT8OID, -1,
 				   InvalidOid, 0);
 }
 
-/* Adds to the query of a join that groups are equal. */
-static void
-add_groups(Partition *partition, Query *query)
+void
+streaming_add_groups(Partition *partition)
 {
+	Query	   *query = partition->query;
 	Oid			equal = lookup_type_cache(INT8OID, TYPECACHE_EQ_OPR)->eq_opr;
 	JoinExpr   *outer = streaming_outer_join(query);
 	Node	  **quals = outer ? &outer->quals : &query->jointree->quals;
-	Expr	   *first = (Expr *) leaf_group(linitial(partition->leaves));
+	Expr	   *first = (Expr *) streaming_leaf_group(linitial(partition->leaves));
 	ListCell   *lc;
 
 	for_each_from(lc, partition->leaves, 1)
-		*quals = make_and_qual(*quals,
-							   (Node *) make_opclause(equal, BOOLOID, false, copyObject(first),
-													  (Expr *) leaf_group(lfirst(lc)), InvalidOid,
-													  InvalidOid));
+	{
+		Leaf	   *leaf = lfirst(lc);
+
+		if (leaf->level == linitial(partition->levels))
+			*quals = make_and_qual(*quals,
+								   (Node *) make_opclause(equal, BOOLOID, false, copyObject(first),
+														  (Expr *) streaming_leaf_group(leaf),
+														  InvalidOid, InvalidOid));
+	}
 }
 
-static void
-add_weight(Query *query, Expr *weight)
+void
+streaming_add_weight(Query *query, Expr *weight)
 {
 	query->targetList = lappend(query->targetList,
 								makeTargetEntry(weight, list_length(query->targetList) + 1,
 												"$weight", false));
 }
 
-/* The query of rows that meet, which has the product of their weights. */
-static Query *
-matches(Partition *partition, Query *join)
+Query *
+streaming_weighted_matches(Partition *partition, Query *join)
 {
 	Query	   *query = copyObject(join);
 	Expr	   *weight = NULL;
@@ -336,21 +338,23 @@ matches(Partition *partition, Query *join)
 
 	foreach(lc, partition->leaves)
 	{
-		Expr	   *one = (Expr *) leaf_count(lfirst(lc));
+		Leaf	   *leaf = lfirst(lc);
+		Expr	   *one = (Expr *) streaming_leaf_count(leaf);
 
+		if (leaf->level != linitial(partition->levels))
+			continue;
 		weight = weight == NULL ? one :
 			(Expr *) makeFuncExpr(F_INT8MUL, INT8OID, list_make2(weight, one), InvalidOid,
 								  InvalidOid, COERCE_EXPLICIT_CALL);
 	}
 	if (streaming_outer_join(query))
 		streaming_outer_join(query)->jointype = JOIN_INNER;
-	add_weight(query, weight);
+	streaming_add_weight(query, weight);
 	return query;
 }
 
-/* The query of rows of a leaf of an outer join that meet none of the other. */
-static Query *
-without_match(Partition *partition, Query *join, int edge)
+Query *
+streaming_without_match(Partition *partition, Query *join, int edge)
 {
 	Query	   *query = copyObject(join);
 	JoinExpr   *outer = streaming_outer_join(query);
@@ -358,11 +362,11 @@ without_match(Partition *partition, Query *join, int edge)
 	NullTest   *test = makeNode(NullTest);
 
 	outer->jointype = ((RangeTblRef *) outer->larg)->rtindex == leaf->rti ? JOIN_LEFT : JOIN_RIGHT;
-	test->arg = (Expr *) leaf_group(list_nth(partition->leaves, 1 - edge));
+	test->arg = (Expr *) streaming_leaf_group(list_nth(partition->leaves, 1 - edge));
 	test->nulltesttype = IS_NULL;
 	test->location = -1;
 	query->jointree->quals = make_and_qual(query->jointree->quals, (Node *) test);
-	add_weight(query, (Expr *) leaf_count(leaf));
+	streaming_add_weight(query, (Expr *) streaming_leaf_count(leaf));
 	return query;
 }
 
@@ -387,22 +391,27 @@ streaming_join_statements(Partition *partition, StreamingStage *stage)
 		rte->eref->colnames = lappend(rte->eref->colnames, makeString("$count"));
 		rte->eref->colnames = lappend(rte->eref->colnames, makeString("$group"));
 	}
+	if (partition->by_match)
+	{
+		streaming_match_statements(partition, stage);
+		return;
+	}
 	if (!partition->whole)
-		add_groups(partition, query);
+		streaming_add_groups(partition);
 	streaming_flatten_joins(query);
-	met = matches(partition, query);
+	met = streaming_weighted_matches(partition, query);
 	for (int i = 0; i < stage->nedges; i++)
 	{
 		StreamingEdge *edge = &stage->edges[i];
 		StreamingLeafTime *times = &partition->compiler->leaf_times[i];
 
-		edge->join_sql = join_sql(partition, stage, i, "\"$edge\" t", met);
+		edge->join_sql = streaming_join_sql(partition, stage, i, "\"$edge\" t", met);
 		if (!times->preserved)
 			continue;
 		stage->emits_closed = true;
 		edge->unmatched_sql =
-			join_sql(partition, stage, i, streaming_closing_rows(edge),
-					 without_match(partition, query, i));
+			streaming_join_sql(partition, stage, i, streaming_closing_rows(edge),
+					 streaming_without_match(partition, query, i));
 	}
 }
 
@@ -415,7 +424,7 @@ streaming_join_closes(Partition *partition, StreamingStage *stage)
 
 		if (times->closes == NIL)
 			continue;
-		stage->edges[i].closes = (Expr *) edge_column_mutator((Node *) streaming_least(times->closes),
+		stage->edges[i].closes = (Expr *) streaming_edge_columns((Node *) streaming_least(times->closes),
 															  list_nth(partition->leaves, i));
 		stage->edges[i].lag = times->lag;
 		stage->evicts_rows = true;

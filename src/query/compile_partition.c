@@ -13,7 +13,8 @@
  *				What is not known to fall into partitions is one, as a whole.
  *
  *	join		An inner join: the rows that come to a leaf are joined with what is
- *				kept of the others.  In output mode append also an outer join of two
+ *				kept of the others.  An outer join of two leaves, EXISTS and NOT EXISTS
+ *				besides ask for the first and last matches (compile_match.c).  In output mode append also an outer join of two
  *				leaves with a bound in event time: its inner part is that, and rows
  *				that have met none follow when they close.  And queries over each row
  *				of one leaf by itself, and what it meets of others in subqueries: they
@@ -147,12 +148,19 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	bool		joined;
 
 	partition.depth = streaming_folded_levels(query);
+	if (compiler->mode != STREAMING_OUTPUT_APPEND)
+		streaming_normalize_matches(query);
 	streaming_collect_level(&partition, query, NULL);
 	streaming_find_columns(&partition);
 	streaming_find_keys(&partition);
+	if (compiler->mode != STREAMING_OUTPUT_APPEND)
+		streaming_find_table_keys(&partition);
 	nested = copyObject(query);
 	partition.by_row = streaming_is_by_row(&partition);
-	joined = partition.by_row || streaming_is_join(&partition);
+	partition.by_match = streaming_is_by_match(&partition);
+	joined = partition.by_row || partition.by_match || streaming_is_join(&partition);
+	if (streaming_nests_by_match(&partition, nested))
+		return streaming_compile_query(compiler, nested);
 	/* what is computed anew never appends */
 	if ((partition.whole || (!joined && compiler->mode == STREAMING_OUTPUT_APPEND)) &&
 		streaming_nest_joins(nested))
@@ -164,6 +172,7 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		streaming_bound_leaves(&partition);
 	compiler->unbounded_outer |= !joined && (partition.by_row || streaming_outer_join(query));
 	partition.by_row &= joined;
+	partition.by_match &= joined;
 	edges = palloc0(sizeof(StreamingEdge) * n);
 	for (int i = 0; i < n; i++)
 		edges[i] = make_edge(&partition, list_nth(partition.leaves, i));
@@ -187,6 +196,11 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	if (!joined)
 	{
 		streaming_keys_of_outputs(stage);
+		if (partition.table)
+		{
+			streaming_table_join_statements(&partition, stage);
+			return stage;
+		}
 		streaming_flatten_joins(query);
 		stage->prune_sql = streaming_prune_sql(&partition, stage);
 		edges[0].sql = streaming_prune_rows(&partition, stage, edges[0].sql);
@@ -199,7 +213,7 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 			streaming_partition_sql(&partition, stage, streaming_deparse(query));
 		return stage;
 	}
-	stage->only_appears = !stage->signed_input;
+	stage->only_appears = !stage->signed_input && !partition.by_match;
 	streaming_outputs_event_time(compiler, stage, query);
 	streaming_join_closes(&partition, stage);
 	streaming_join_statements(&partition, stage);

@@ -15,6 +15,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 
 #include "query/compile.h"
@@ -83,8 +84,10 @@ nest(Query *query, Node *node)
 	lower->rtable = copyObject(query->rtable);
 	lower->jointree = IsA(node, FromExpr) ? (FromExpr *) node :
 		makeFromExpr(list_make1(node), NULL);
-	lower->hasSubLinks = query->hasSubLinks;
 	streaming_raise_columns(query, lower, relids);
+	lower->hasSubLinks = checkExprHasSubLink((Node *) lower->jointree);
+	query->hasSubLinks = checkExprHasSubLink((Node *) query->jointree) ||
+		checkExprHasSubLink((Node *) query->targetList);
 }
 
 /* Of an outer join: a side with several inputs. */
@@ -226,6 +229,77 @@ nest_items(Query *query)
 	query->jointree->fromlist = lcons(relation_for((Node *) pair), items);
 	query->jointree->quals = quals == NIL ? NULL : (Node *) make_ands_explicit(quals);
 	nest(query, (Node *) pair);
+	return true;
+}
+
+void
+streaming_nest_filter(Query *query, Node **item, List *conditions)
+{
+	Node	   *filtered = (Node *) makeFromExpr(list_make1(*item), (Node *) make_ands_explicit(conditions));
+
+	*item = relation_for(filtered);
+	nest(query, filtered);
+}
+
+/* alone: node is all that FROM has, and no condition of WHERE reads an input. */
+static bool
+nest_outer(Query *query, Node **node, bool alone)
+{
+	JoinExpr   *join = (JoinExpr *) *node;
+	Node	   *outer = *node;
+	ListCell   *lc;
+
+	if (IsA(*node, RangeTblRef))
+		return false;
+	if (IsA(*node, FromExpr))
+	{
+		alone = list_length(((FromExpr *) *node)->fromlist) == 1 &&
+			!streaming_has_sublink_input(((FromExpr *) *node)->quals, NULL);
+		foreach(lc, ((FromExpr *) *node)->fromlist)
+		{
+			if (nest_outer(query, (Node **) &lfirst(lc), alone))
+				return true;
+		}
+		return false;
+	}
+	if (join->jointype == JOIN_INNER)
+		return nest_outer(query, &join->larg, false) || nest_outer(query, &join->rarg, false);
+	if (alone)
+		return nest_sides(query, node);
+	*node = relation_for(outer);
+	nest(query, outer);
+	return true;
+}
+
+bool
+streaming_nest_outer(Query *query)
+{
+	if (is_lateral(query, streaming_relations_of((Node *) query->jointree)))
+		return false;
+	streaming_flatten_joins(query);
+	return nest_outer(query, (Node **) &query->jointree, true);
+}
+
+bool
+streaming_nest_exists(Query *query)
+{
+	List	   *conditions = make_ands_implicit((Expr *) query->jointree->quals);
+	Node	   *last = NULL;
+	FromExpr   *others;
+	ListCell   *lc;
+
+	foreach(lc, conditions)
+	{
+		if (streaming_has_sublink_input(lfirst(lc), NULL))
+			last = lfirst(lc);
+	}
+	conditions = list_delete_ptr(list_copy(conditions), last);
+	if (last == NULL || !streaming_has_sublink_input((Node *) conditions, NULL))
+		return false;
+	streaming_flatten_joins(query);
+	others = makeFromExpr(query->jointree->fromlist, (Node *) make_ands_explicit(conditions));
+	query->jointree = makeFromExpr(list_make1(relation_for((Node *) others)), last);
+	nest(query, (Node *) others);
 	return true;
 }
 

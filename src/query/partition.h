@@ -1,8 +1,8 @@
 /*
  * partition.h
  *		What the files of queries over several inputs share: compile_partition.c,
- *		compile_join.c, partition_leaves.c, partition_keys.c, partition_sql.c, suffix.c,
- *		suffix_sql.c.
+ *		compile_join.c, compile_match.c, compile_table_join.c, partition_leaves.c,
+ *		partition_keys.c, partition_sql.c, suffix.c, suffix_sql.c.
  */
 #ifndef STREAMING_PARTITION_H
 #define STREAMING_PARTITION_H
@@ -50,6 +50,10 @@ typedef struct Partition
 	List	   *nodes;			/* of KeyNode */
 	bool		whole;
 	bool		by_row;			/* see streaming_is_by_row */
+	bool		by_match;		/* see streaming_is_by_match */
+	int			table;			/* see streaming_find_table_keys; 0: none */
+	List	   *table_keys;		/* then, of Node: of it, what the keys of the leaf equal */
+	List	   *table_conditions;	/* of OpExpr: by which */
 	int			depth;			/* levels above the one with the leaf (fold.c) */
 	int			nlevels;		/* of these, collected so far */
 } Partition;
@@ -76,8 +80,19 @@ extern void streaming_leaf_name(Partition *partition, int i);
 /* What is not a column of a leaf becomes one, all of them having got their names. */
 extern void streaming_name_rows(Partition *partition);
 
-/* in partition_keys.c: sets the keys of leaves whose columns are known, or whole */
+/* in partition_keys.c */
+
+/* Sets the keys of leaves whose columns are known, or whole. */
 extern void streaming_find_keys(Partition *partition);
+
+/* An expression over one leaf as one of a relation 1, as keys are. */
+extern Node *streaming_leaf_expr(Node *expr);
+
+/* Can expr, at level, be a key?  Of which leaf, and as what; else -1. */
+extern int	streaming_key_of_expr(Partition *partition, Level *level, Node *expr, Node **key);
+
+/* Do values of both sides hash alike where the operator calls them equal? */
+extern bool streaming_hashes_alike(Oid opno, Node *left, Node *right);
 
 /* in partition_sql.c */
 
@@ -152,5 +167,73 @@ extern void streaming_join_closes(Partition *partition, StreamingStage *stage);
 
 /* The statements of a join, whose leaves have got their names. */
 extern void streaming_join_statements(Partition *partition, StreamingStage *stage);
+
+/* In the statement of a join leaves have their weight and group behind their columns. */
+#define STREAMING_LEAF_WEIGHTS "t.\"$count\", t.\"$group\""
+extern Var *streaming_leaf_count(Leaf *leaf);
+extern Var *streaming_leaf_group(Leaf *leaf);
+
+/* Adds to the query of a join that groups of what is in FROM are equal. */
+extern void streaming_add_groups(Partition *partition);
+
+/* Adds the weight behind the columns of a query. */
+extern void streaming_add_weight(Query *query, Expr *weight);
+
+/*
+ * A query over the leaves of a join.  rows: of the leaf number edge; of the others all that
+ * are kept.
+ */
+extern char *streaming_join_sql(Partition *partition, StreamingStage *stage, int edge,
+								const char *rows, Query *query);
+
+/* Columns of a leaf as columns of its edge; others have an error. */
+extern Node *streaming_edge_columns(Node *node, Leaf *leaf);
+
+/* Joins of inner joins alone? */
+extern bool streaming_only_inner(Node *jointree);
+
+/* The query of rows that meet, with the product of the weights of the leaves in FROM. */
+extern Query *streaming_weighted_matches(Partition *partition, Query *join);
+
+/* The query of rows of a leaf of an outer join that meet none of the other, weighted. */
+extern Query *streaming_without_match(Partition *partition, Query *join, int edge);
+
+/* in compile_table_join.c */
+
+/*
+ * Where an outer join keeps the rows of what is no input, and there would be one partition, the
+ * whole: sets the keys of the leaf and of that, if rows meet by equality.
+ */
+extern void streaming_find_table_keys(Partition *partition);
+
+/* Then, the statements of the stage, whose leaf has got its name. */
+extern void streaming_table_join_statements(Partition *partition, StreamingStage *stage);
+
+/* in normalize_exists.c */
+
+/*
+ * Writes conditions of WHERE over inputs, such as IN, as EXISTS or NOT EXISTS, where they
+ * are that, and lets relations of subqueries and outer joins have the conditions that
+ * are theirs alone.
+ */
+extern void streaming_normalize_matches(Query *query);
+
+/* in compile_match.c */
+
+/*
+ * Is it an outer join of two leaves, or are rows of leaves filtered by whether there are
+ * rows of others?  Then what changes is known by the first row that meets another, and
+ * by the last.
+ */
+extern bool streaming_is_by_match(Partition *partition);
+
+/*
+ * Or does it become that when parts of it are subqueries?  Then those of nested, a copy of its
+ * query, have become such.
+ */
+extern bool streaming_nests_by_match(Partition *partition, Query *nested);
+
+/* Adds to the edges of such a join, whose leaves have got their names, its statements. */
+extern void streaming_match_statements(Partition *partition, StreamingStage *stage);
 
 #endif							/* STREAMING_PARTITION_H */

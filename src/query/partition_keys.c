@@ -75,9 +75,14 @@ leaf_expr_mutator(Node *node, void *context)
 	return expression_tree_mutator(node, leaf_expr_mutator, context);
 }
 
-/* The number of the leaf that expr, at level, can be a key of; -1: none. */
-static int
-leaf_of_expr(Partition *partition, Level *level, Node *expr, Node **key)
+Node *
+streaming_leaf_expr(Node *expr)
+{
+	return leaf_expr_mutator(expr, NULL);
+}
+
+int
+streaming_key_of_expr(Partition *partition, Level *level, Node *expr, Node **key)
 {
 	LeafSearch	search = {partition, level, -1, true};
 	Node	   *bare = expr;
@@ -95,9 +100,8 @@ leaf_of_expr(Partition *partition, Level *level, Node *expr, Node **key)
 	return search.leaf;
 }
 
-/* Do values of both sides hash alike where the operator calls them equal? */
-static bool
-hashes_alike(Oid opno, Node *left, Node *right)
+bool
+streaming_hashes_alike(Oid opno, Node *left, Node *right)
 {
 	TypeCacheEntry *types[2];
 
@@ -212,10 +216,10 @@ add_equality(Partition *partition, OpExpr *op, Node *left, Level *left_level, No
 	Node	   *keys[2];
 	int			leaves[2];
 
-	leaves[0] = leaf_of_expr(partition, left_level, left, &keys[0]);
-	leaves[1] = leaf_of_expr(partition, right_level, right, &keys[1]);
+	leaves[0] = streaming_key_of_expr(partition, left_level, left, &keys[0]);
+	leaves[1] = streaming_key_of_expr(partition, right_level, right, &keys[1]);
 	if (leaves[0] < 0 || leaves[1] < 0 || leaves[0] == leaves[1] ||
-		!chooses(choice, leaves) || !hashes_alike(op->opno, left, right))
+		!chooses(choice, leaves) || !streaming_hashes_alike(op->opno, left, right))
 		return;
 	unite(partition, key_node(partition, leaves[0], keys[0], op->inputcollid),
 		  key_node(partition, leaves[1], keys[1], op->inputcollid), choice);
@@ -409,7 +413,7 @@ keys_of_exprs(Partition *partition, List *exprs, Leaf *leaf)
 	{
 		Node	   *key;
 
-		if (leaf_of_expr(partition, leaf->level, lfirst(lc), &key) >= 0)
+		if (streaming_key_of_expr(partition, leaf->level, lfirst(lc), &key) >= 0)
 			leaf->keys = lappend(leaf->keys, plain_key(lfirst(lc)));
 	}
 }

@@ -43,7 +43,7 @@ streaming_append_leaf(StringInfo buf, Leaf *leaf, int i, const char *more, int n
 	int			next = 0;
 	int			ncolumns = list_length(rte->eref->colnames) - nmore;
 
-	appendStringInfo(buf, "%s\"$leaf_%d\"", i ? ", " : "WITH ", i + 1);
+	appendStringInfo(buf, "\"$leaf_%d\"", i + 1);
 	for (int k = 0; k < list_length(rte->eref->colnames); k++)
 		appendStringInfo(buf, "%s%s", k ? ", " : "(",
 						 quote_identifier(strVal(list_nth(rte->eref->colnames, k))));
@@ -108,6 +108,7 @@ streaming_partition_sql(Partition *partition, StreamingStage *stage, const char 
 	{
 		int			i = foreach_current_index(lc);
 
+		appendStringInfoString(&buf, i ? ", " : "WITH ");
 		streaming_append_leaf(&buf, lfirst(lc), i, NULL, 0,
 							  partition_rows(partition, stage, &stage->edges[i]));
 	}
@@ -153,7 +154,7 @@ streaming_ordered_sql(Partition *partition, StreamingStage *stage)
 	appendStringInfoString(&buf, "SELECT q.\"$group\"");
 	for (int i = 0; i < stage->noutputs; i++)
 		appendStringInfo(&buf, ", q.c%d", i + 1);
-	appendStringInfoString(&buf, " FROM (");
+	appendStringInfoString(&buf, " FROM (WITH ");
 	streaming_append_leaf(&buf, linitial(partition->leaves), 0, "t.\"$group\"", 1,
 						  touched_rows(stage, &stage->edges[0]));
 	appendStringInfo(&buf, " %s) q(", streaming_deparse(partition->query));
@@ -194,7 +195,7 @@ streaming_prune_sql(Partition *partition, StreamingStage *stage)
 	behind.level = &level;
 	(void) streaming_carry_column(level.query, 0, "$tid", TIDOID);
 	initStringInfo(&buf);
-	appendStringInfoString(&buf, "SELECT q.tid FROM (");
+	appendStringInfoString(&buf, "SELECT q.tid FROM (WITH ");
 	streaming_append_leaf(&buf, &behind, 0, "t.ctid", 1, touched_rows(stage, &stage->edges[0]));
 	appendStringInfo(&buf, " %s) q(n, tid) WHERE q.n OPERATOR(pg_catalog.>) (" INT64_FORMAT ")::pg_catalog.int8",
 					 streaming_deparse(level.query), most);

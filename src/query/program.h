@@ -33,7 +33,9 @@
  *	partition	the rows of all inputs are kept; the query is computed anew over the
  *				partitions that have been touched, and what they were is taken back
  *	join		the rows of all inputs are kept; what comes to one is joined with what
- *				is kept of the others.  Of an outer join the rows that have met none
+ *				is kept of the others.  Where it counts whether a row meets any, those
+ *				are asked that what comes is the first to meet, and what goes was the
+ *				last.  In output mode append the rows of an outer join that have met none
  *				are handed up when the watermark says that they never will
  *
  * "recompute" takes any aggregate and any sign; "combine" is for aggregates that can be
@@ -136,6 +138,10 @@ typedef struct StreamingEdge
 #define STREAMING_EDGE_HASH(edge) ((edge)->ncolumns + 3)
 	char	   *join_sql;		/* join: over "$edge" and the rows of the others; NULL:
 								 * rows that come wait until some close */
+	char	   *first_match_sql;	/* join: of others, those of which the first row that they
+									 * meet comes, over "$edge" before it is kept; or NULL */
+	char	   *last_match_sql; /* ditto, of which the last one goes, when "$edge" has been
+								 * kept */
 	Expr	   *closes;			/* join, of its columns, Vars of varno 1: when a row
 								 * can be joined no more and goes; NULL: never */
 	AttrNumber	closes_attno;	/* then */
@@ -164,6 +170,9 @@ typedef struct StreamingSuffix
 	int			first_column;	/* that is the first key of the first row, from 1 */
 	char	   *result_sql;		/* over "$raw" */
 } StreamingSuffix;
+
+/* The most keys by which rows of a table are looked up. */
+#define STREAMING_TABLE_KEYS	8
 
 typedef struct StreamingStage
 {
@@ -235,7 +244,7 @@ typedef struct StreamingStage
 #define STREAMING_BAG_GROUP(stage) ((stage)->bag_natts - 1)
 #define STREAMING_BAG_HASH(stage) ((stage)->bag_natts)
 	char	   *recompute_sql;	/* recompute: reads "bag"; see exec/recompute.c.
-								 * partition: reads "$bag_<n>"; exec/partition.c */
+								 * partition: see exec/partition.c, table_join.c */
 	char	   *prune_sql;		/* partition: of rows kept that no longer matter;
 								 * see exec/prune.c; or NULL */
 	AttrNumber	group_attno;	/* partition: hash of the partition; with ordered:
@@ -243,6 +252,10 @@ typedef struct StreamingStage
 	bool		whole;			/* partition: there is one, the whole input */
 	StreamingSuffix *suffix;	/* partition: its end is computed; or NULL.  Keys behind
 								 * the outputs are hidden */
+	int			ntable_keys;	/* partition: rows of a table are kept that none has met: */
+	StreamingValue *table_keys; /* their key; the last columns of recompute_sql; or NULL */
+	char	   *first_sql;		/* ditto of the first batch, over all keys */
+	char	   *same_hash_sql;	/* ditto, of keys in "$shown" that are none in "$keys" */
 } StreamingStage;
 
 typedef struct StreamingProgram

@@ -595,16 +595,19 @@ sub sub_condition
 	my $where = list(' AND ', \@where, before => ' WHERE ');
 	my $uncorrelated = list(' AND ', [ chance(0.6) ? condition({ %$inner, outer => undef }, 1) : () ], before => ' WHERE ');
 	my $pair = pick(_pairs($scope, $rel));
-	my $kind = pick(qw(exists not_exists in not_in any all scalar row));
+	my $kind = pick(qw(exists exists not_exists in in not_in any all scalar row known negated));
 
 	$g->{tags}{ 'sub_' . ($g->{on}{sub_stream} ? 'stream' : 'table') } = 1;
 	$kind = 'exists' unless $pair;
 	$g->{tags}{"sub_$kind"} = 1;
-	return seq(pick('', 'NOT ') . 'EXISTS (SELECT FROM ', $rel->{text}, $where, ')') if $kind =~ /exists/;
+	return seq(pick('', 'NOT ') . 'EXISTS (SELECT ' . pick('', '', '*') . ' FROM ', $rel->{text}, $where, pick('', '', ' LIMIT 1') . ')') if $kind =~ /exists/;
 	my ($l, $r) = map { _column_text(@$_) } @$pair;
 	# the first rows, which depend on those of other values
 	my $first = chance(0.3) ? optional(' ORDER BY ', sub { _order_of($rel) }, ' LIMIT ' . pick(1 .. 3)) : '';
 	$uncorrelated = $where if chance(0.25);
+	# what compares no NULLs is as NOT EXISTS
+	return seq("$l IS NOT NULL AND $l NOT IN (SELECT $r FROM ", $rel->{text}, list(' AND ', ["$r IS NOT NULL", @where], before => ' WHERE ', min => 1), ')') if $kind eq 'known';
+	return seq('NOT ', pick('', '', 'NOT '), "$l " . pick('=', '<', '<>') . pick(' ANY', ' ALL') . " (SELECT $r FROM ", $rel->{text}, $uncorrelated, ')') if $kind eq 'negated';
 	return seq("$l " . ($kind eq 'in' ? 'IN' : 'NOT IN') . " (SELECT $r FROM ", $rel->{text}, $uncorrelated, $first, ')') if $kind =~ /in$/;
 	return seq("($l, $l) IN (SELECT $r, $r FROM ", $rel->{text}, $uncorrelated, ')') if $kind eq 'row';
 	return seq("$l " . pick('=', '<', '>=', '<>') . ' ' . uc($kind) . " (SELECT $r FROM ", $rel->{text}, $uncorrelated, ')') if $kind =~ /^(any|all)$/;
@@ -635,7 +638,7 @@ sub where_clause
 	my @conditions;
 
 	push @conditions, condition($scope, 2) if chance(0.4) || $scope->{correlate};
-	push @conditions, sub_condition($g, $scope) if $g->{on}{sub_where} && chance(0.8);
+	push @conditions, map { sub_condition($g, $scope) } 1 .. pick(1, 1, 1, 2, 3) if $g->{on}{sub_where} && chance(0.8);
 	if ($scope->{correlate} && $scope->{outer})
 	{
 		my $equality = _equality($scope->{outer}, $scope->{relations}[0]);

@@ -23,6 +23,8 @@ CREATE FOREIGN TABLE b (id int, k int, w int) SERVER streaming;
 CREATE FOREIGN TABLE f (k int, s text) SERVER landing OPTIONS (path '*.json');
 CREATE TABLE ma (id int, k int, v int);
 CREATE TABLE mb (id int, k int, w int);
+CREATE TABLE d (k int, s text);
+INSERT INTO d VALUES (1, 'one'), (2, 'two'), (NULL, 'none'), (99, 'many');
 SQL
 
 # In the order in which they read each other.
@@ -42,6 +44,9 @@ my @views = (
 	[ ahead => 'SELECT id, k, lead(v) OVER (PARTITION BY k ORDER BY v, id) AS n FROM a' ],
 	[ moving => 'SELECT p.w, p.id, avg(p.v) OVER (PARTITION BY p.w ORDER BY p.id, p.v) AS a, lag(p.v, 2) OVER (PARTITION BY p.w ORDER BY p.id, p.v) AS l FROM left_join p' ],
 	[ texts => 'SELECT p.k, min(p.s) AS s, stddev(p.w) AS d, bit_or(p.w) AS o FROM left_files p GROUP BY p.k' ],
+	[ missing => 'SELECT p.id, p.n FROM ranked p WHERE NOT EXISTS (SELECT FROM groups q WHERE q.n = p.n AND q.w > p.id)' ],
+	[ filled => 'SELECT p.id, p.n, q.w FROM ranked p FULL JOIN groups q ON p.n = q.n' ],
+	[ of_table => 'SELECT d.s, p.id FROM d LEFT JOIN ranked p ON p.n = d.k' ],
 	[ over => 'SELECT p.w, count(*) AS n, max(q.n) AS m FROM inner_join p LEFT JOIN joined q ON p.id = q.id GROUP BY p.w' ],
 );
 my %query;
@@ -102,6 +107,7 @@ my @kills = (
 	[ edge_kept => 'inner_join' ], [ edge_joining => 'inner_join' ], [ edge_kept => 'left_join' ],
 	[ partition_touched => 'ranked' ], [ partition_touched => 'ahead' ], [ partition_computed => 'moving' ], [ values_kept => 'texts' ],
 	[ partition_computed => 'running' ], [ partition_computed => 'common' ],
+	[ edge_joining => 'missing' ], [ edge_matched => 'missing' ], [ edge_matched => 'filled' ], [ partition_computed => 'of_table' ],
 	[ edge_joining => 'files' ], [ edge_kept => 'joined' ], [ values_kept => 'distinct_values' ], [ values_kept => 'ends' ],
 	[ batch_written => 'ends' ], [ batch_written => 'over' ], [ batch_committed => 'groups' ]);
 my $n = 0;

@@ -9,6 +9,7 @@
 #   STREAMING_ROUNDS=n             so many rounds instead
 #   STREAMING_REDUCE_SECONDS=n     how long to make a failure small (60)
 #   STREAMING_RANDOM_BREAK=1       the oracle gets fewer rows: must fail
+#   STREAMING_RANDOM_FAMILIES=...  of these families alone, with a space between them
 #   STREAMING_RANDOM_PLAIN=1       tables instead of streams: tests the queries, not the
 #                                  extension, also those of families that it refuses
 
@@ -55,10 +56,12 @@ sub some_views
 		{
 			my $continuous = chance(0.93);
 			my @more = !$case->{changing} ? () : $continuous && chance(0.3) ? (only => [@row_by_row]) : (without => \@with_tables);
+			my $row_by_row = @more && $more[0] eq 'only';
+			@more = (only => [ grep { chance(0.6) } split / /, $ENV{STREAMING_RANDOM_FAMILIES} ]) if $ENV{STREAMING_RANDOM_FAMILIES} && !@more;
 			my $query = random_query($case->{schema}, views => [ grep { !$_->{sink} } @{ $case->{views} } ], @more);
 			my $sink = !$continuous || $case->{plain} || chance(0.9) ? '' : $query->{key} && chance(0.7) ? 'update' : 'complete';
 			push @candidates, { %$query, continuous => $continuous, plain => $case->{plain}, name => ($continuous ? 'v' : 'o') . ++$n, sink => $sink,
-				trigger => pick('manual', 'asap'), row_by_row => @more && $more[0] eq 'only' && !%{ $query->{reads} } };
+				trigger => pick('manual', 'asap'), row_by_row => $row_by_row && !%{ $query->{reads} } };
 		}
 		my %became = create_views($node, @candidates);
 		foreach my $view (@candidates)
