@@ -26,7 +26,7 @@ CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topc 'x');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (format 'json');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'jsn');
-CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'parquet');
+CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'orc');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'avro');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', avro_schema '{"type": "record", "name": "R", "fields": []}');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'avro', avro_schema '{');

@@ -232,7 +232,7 @@ streaming_prune_rows(Partition *partition, StreamingStage *stage, const char *sq
 	appendStringInfoString(&buf, "SELECT ");
 	for (int i = 0; i < ncolumns; i++)
 		appendStringInfo(&buf, "%sq.v%d", i ? ", " : "", i + 1);
-	appendStringInfoString(&buf, " FROM (");
+	appendStringInfoString(&buf, " FROM (WITH ");
 	streaming_append_leaf(&buf, &behind, 0, columns.data, ncolumns, psprintf("(%s) t", sql));
 	appendStringInfo(&buf, " %s) q(n", streaming_deparse(level.query));
 	for (int i = 0; i < ncolumns; i++)

@@ -737,7 +737,7 @@ streaming_plan_suffix(Partition *partition, StreamingStage *stage)
 	initStringInfo(&buf);
 	streaming_append_leaf(&buf, plan.leaf, 0, streaming_suffix_carried(plan.suffix),
 						  3 + plan.suffix->ncarried, streaming_suffix_rows(plan.suffix, &stage->edges[0]));
-	plan.suffix->raw_sql = psprintf("%s %s", buf.data, plan.suffix->raw_sql);
+	plan.suffix->raw_sql = psprintf("WITH %s %s", buf.data, plan.suffix->raw_sql);
 	plan.suffix->result_sql = result_sql(&plan);
 	stage->suffix = plan.suffix;
 }
