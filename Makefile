@@ -44,6 +44,7 @@ OBJS = \
 	src/command/create_view.o \
 	src/command/drop.o \
 	src/command/explain.o \
+	src/command/format_options.o \
 	src/command/import_columns.o \
 	src/command/import_directory.o \
 	src/command/import_kafka.o \

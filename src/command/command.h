@@ -55,7 +55,17 @@ extern void streaming_read_view_options(List *options, StreamingViewOptions *res
 /* Applies ALTER VIEW ... SET or RESET to view. */
 extern void streaming_change_view_options(StreamingView *view, List *options, bool reset);
 
+/*
+ * in format_options.c: errors if options of a stream do not fit its format, and each
+ * other
+ */
+extern void streaming_validate_format(List *options, StreamingSourceKind kind);
+
 /* in stream_options.c: the validators, and */
+
+/* The option of that name; NULL: there is none. */
+extern DefElem *streaming_find_option(List *options, const char *name);
+
 
 /*
  * Checks a value of option start ("earliest", "latest" or a time); returns it

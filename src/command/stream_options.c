@@ -19,7 +19,6 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
-#include "commands/copy.h"
 #include "commands/defrem.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -158,9 +157,6 @@ static void validate_required(List *options, Oid catalog, StreamingSourceKind ki
 static void validate_after(List *options);
 static void validate_lost_offset(List *options);
 static void validate_key(List *options, StreamingSourceKind kind);
-static void validate_copy_options(List *options);
-static void validate_avro_options(List *options, StreamingSourceKind kind);
-static void validate_protobuf_options(List *options, StreamingSourceKind kind);
 static void validate_column_options(List *options);
 
 Datum
@@ -215,9 +211,7 @@ validate(FunctionCallInfo fcinfo, StreamingSourceKind kind)
 		validate_after(options);
 		validate_lost_offset(options);
 		validate_key(options, kind);
-		validate_copy_options(options);
-		validate_avro_options(options, kind);
-		validate_protobuf_options(options, kind);
+		streaming_validate_format(options, kind);
 	}
 	if (catalog == AttributeRelationId)
 		validate_column_options(options);
@@ -403,8 +397,8 @@ validate_kafka_options(List *options, Oid catalog)
  * ---------------------------------------------------------------------------
  */
 
-static DefElem *
-find_def(List *options, const char *name)
+DefElem *
+streaming_find_option(List *options, const char *name)
 {
 	ListCell   *lc;
 
@@ -419,7 +413,7 @@ find_def(List *options, const char *name)
 static void
 require(List *options, const char *name, const char *of, const char *hint)
 {
-	if (find_def(options, name) == NULL)
+	if (streaming_find_option(options, name) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("option \"%s\" is required for %s", name, of),
@@ -443,13 +437,13 @@ validate_required(List *options, Oid catalog, StreamingSourceKind kind)
 static void
 validate_after(List *options)
 {
-	DefElem    *after = find_def(options, "after");
+	DefElem    *after = streaming_find_option(options, "after");
 	bool		archives = after && strcmp(defGetString(after), "archive") == 0;
 
 	if (archives)
 		require(options, "archive_path", "streams whose files are archived",
 				"Name a directory below the server's path, such as OPTIONS (archive_path 'archive').");
-	else if (find_def(options, "archive_path"))
+	else if (streaming_find_option(options, "archive_path"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"%s\" needs option \"%s\"", "archive_path", "after"),
@@ -460,8 +454,8 @@ validate_after(List *options)
 static void
 validate_lost_offset(List *options)
 {
-	DefElem    *lost = find_def(options, "on_lost_offset");
-	DefElem    *error = find_def(options, "on_error");
+	DefElem    *lost = streaming_find_option(options, "on_lost_offset");
+	DefElem    *error = streaming_find_option(options, "on_error");
 
 	if (lost && error && strcmp(defGetString(lost), "skip") == 0 &&
 		strcmp(defGetString(error), "stop") == 0)
@@ -477,97 +471,14 @@ validate_lost_offset(List *options)
 static void
 validate_key(List *options, StreamingSourceKind kind)
 {
-	DefElem    *changes = find_def(options, "changes");
+	DefElem    *changes = streaming_find_option(options, "changes");
 
-	if (kind == STREAMING_SOURCE_DIRECTORY && find_def(options, "key") &&
+	if (kind == STREAMING_SOURCE_DIRECTORY && streaming_find_option(options, "key") &&
 		(changes == NULL || strcmp(defGetString(changes), "append") == 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"%s\" needs option \"%s\"", "key", "changes"),
 				 errhint("Set option \"changes\" to \"upsert\" or \"debezium\", or leave \"key\" out.")));
-}
-
-/* What is COPY's is checked by COPY. */
-static void
-validate_copy_options(List *options)
-{
-	static const char *const names[] = {"header", "delimiter", "quote", "escape", "null", "encoding"};
-	DefElem    *format = find_def(options, "format");
-	const char *format_name = format ? defGetString(format) : "json";
-	bool		is_copy = strcmp(format_name, "csv") == 0 || strcmp(format_name, "text") == 0;
-	List	   *copy_options = NIL;
-
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		DefElem    *def = find_def(options, names[i]);
-
-		if (def && !is_copy)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("option \"%s\" is not valid for format \"%s\"", names[i], format_name),
-					 errhint("It is an option of the formats \"csv\" and \"text\".")));
-		if (def)
-			copy_options = lappend(copy_options, def);
-	}
-	if (is_copy)
-		ProcessCopyOptions(NULL, NULL, true, lappend(copy_options, format));
-}
-
-static void
-validate_avro_options(List *options, StreamingSourceKind kind)
-{
-	DefElem    *format = find_def(options, "format");
-	const char *format_name = format ? defGetString(format) : "json";
-	bool		is_avro = strcmp(format_name, "avro") == 0;
-	StreamingArrowKind columnar;
-	bool		is_columnar = streaming_format_is_columnar(format_name, &columnar);
-
-	if (!is_avro && find_def(options, "avro_schema"))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("option \"%s\" is not valid for format \"%s\"", "avro_schema", format_name),
-				 errhint("It is an option of the format \"avro\".")));
-	if ((is_avro || is_columnar) && kind == STREAMING_SOURCE_DIRECTORY && find_def(options, "compression"))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("option \"%s\" is not valid for format \"%s\"", "compression", format_name),
-				 errhint("Such files say themselves how they are compressed.")));
-	if (is_columnar && kind != STREAMING_SOURCE_DIRECTORY)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("format \"%s\" is one of files", format_name),
-				 errhint("Streams of a server with the foreign data wrapper directory have it.")));
-}
-
-static void
-validate_protobuf_options(List *options, StreamingSourceKind kind)
-{
-	static const char *const names[] = {"protobuf_schema", "protobuf_message"};
-	DefElem    *format = find_def(options, "format");
-	const char *format_name = format ? defGetString(format) : "json";
-	bool		is_protobuf = strcmp(format_name, "protobuf") == 0;
-	DefElem    *schema = find_def(options, "protobuf_schema");
-	DefElem    *message = find_def(options, "protobuf_message");
-
-	for (int i = 0; i < lengthof(names); i++)
-		if (!is_protobuf && find_def(options, names[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("option \"%s\" is not valid for format \"%s\"", names[i], format_name),
-					 errhint("It is an option of the format \"protobuf\".")));
-	if (is_protobuf && kind == STREAMING_SOURCE_DIRECTORY)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("format \"%s\" is not supported for files", "protobuf"),
-				 errdetail("Nothing in a file would say where a message ends.")));
-	if (message && schema == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-				 errmsg("option \"%s\" needs the option \"%s\"", "protobuf_message", "protobuf_schema"),
-				 errdetail("Messages of a schema registry say themselves which they are.")));
-	if (schema)
-		(void) streaming_protobuf_root(streaming_protobuf_schema(defGetString(schema)),
-									   message ? defGetString(message) : NULL);
 }
 
 static void
@@ -577,7 +488,7 @@ validate_column_options(List *options)
 
 	for (int i = 0; i < lengthof(names); i++)
 	{
-		if (find_def(options, "metadata") && find_def(options, names[i]))
+		if (streaming_find_option(options, "metadata") && streaming_find_option(options, names[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					 errmsg("options \"%s\" and \"%s\" exclude each other", "metadata", names[i]),

@@ -77,7 +77,7 @@ SQL
 	my ($ingest) = worker_pids($node, 'streaming ingest');
 	my ($kept, $rejected) = map { $node->safe_psql('postgres', $_) } "SELECT count(*) FROM kept_$format",
 	  "SELECT count(*) FROM streaming.rejected_rows WHERE stream = '$format'::regclass";
-	cmp_ok($kept, '>', $variants, "$format: some records are left ($kept)");
+	cmp_ok($kept, '>', 0, "$format: some records are left ($kept)");
 	cmp_ok($rejected, '>', $variants / 20, "and some are rejected ($rejected)");
 	same_as_batch($node, "kept_$format", "SELECT * FROM $format");
 	my ($peak) = PostgreSQL::Test::Utils::slurp_file("/proc/$ingest/status") =~ /^VmHWM:\s+(\d+) kB/m;
