@@ -131,6 +131,36 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	RAISE WARNING '%', regexp_replace(SQLERRM, '_[0-9]+"', '_N"', 'g');
 END $$;
+DO $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgrelid = 'sales_2'::regclass AND tgname LIKE '~streaming\_follow\_truncate%' LOOP
+		EXECUTE format('ALTER TRIGGER %I ON %s RENAME TO z', t.tgname, t.tgrelid);
+	END LOOP;
+EXCEPTION WHEN OTHERS THEN
+	RAISE WARNING '%', regexp_replace(SQLERRM, '_[0-9]+"', '_N"', 'g');
+END $$;
+DO $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgrelid = 'sales_2'::regclass AND tgname LIKE '~streaming\_follow\_truncate%' LOOP
+		EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION plpgsql', t.tgname, t.tgrelid);
+	END LOOP;
+EXCEPTION WHEN OTHERS THEN
+	RAISE WARNING '%', regexp_replace(SQLERRM, '_[0-9]+"', '_N"', 'g');
+END $$;
+DO $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN SELECT foreign_table_name FROM information_schema.foreign_tables WHERE foreign_table_name LIKE 'follow%' LOOP
+		EXECUTE format('CREATE VIEW peek WITH (streaming.continuous) AS SELECT * FROM streaming_internal.%I', t.foreign_table_name);
+	END LOOP;
+EXCEPTION WHEN OTHERS THEN
+	RAISE WARNING '%', regexp_replace(SQLERRM, '_\d+', '_N', 'g');
+END $$;
 ALTER TABLE sales_2 SET UNLOGGED;
 CREATE VIEW v WITH (streaming.follow = 'sales_2') AS SELECT count(*) FROM live.sales_2;
 CREATE VIEW v WITH (streaming.follow = 'sales') AS SELECT count(*) FROM ONLY live.sales;

@@ -9,6 +9,7 @@ CALL stream('b', 'id int, k int, y int');
 
 CALL keep('best', 'SELECT a.id, l.y FROM a CROSS JOIN LATERAL (SELECT y FROM b WHERE b.k = a.k ORDER BY y DESC NULLS LAST, id LIMIT 2) l');
 CALL keep('best_or_none', 'SELECT a.id, l.y FROM a LEFT JOIN LATERAL (SELECT y FROM b WHERE b.k = a.k ORDER BY y DESC NULLS LAST, id LIMIT 1) l ON true');
+CALL keep('some_or_none', 'SELECT a.id, l.y FROM a LEFT JOIN LATERAL (SELECT y FROM b WHERE b.k = a.k) l ON l.y > 1');
 CALL keep('total', 'SELECT a.id, l.n, l.y FROM a, LATERAL (SELECT count(*) AS n, sum(y) AS y FROM b WHERE b.k = a.k) l');
 CALL keep('less', 'SELECT a.id, l.n FROM a, LATERAL (SELECT count(*) AS n FROM b WHERE b.y < a.x) l');
 CALL keep('series', 'SELECT a.id, i FROM a, LATERAL generate_series(1, a.k) i');

@@ -48,6 +48,28 @@ SELECT streaming.reset('kept');
 SELECT streaming.drain('kept');
 SELECT * FROM kept ORDER BY k;
 
+-- what decodes them may do what it likes to cursors
+CREATE FUNCTION closes(t text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	name text;
+BEGIN
+	FOR name IN SELECT c.name FROM pg_cursors c WHERE c.name LIKE '%portal%' LOOP
+		BEGIN
+			EXECUTE format('CLOSE %I', name);
+		EXCEPTION WHEN OTHERS THEN
+		END;
+	END LOOP;
+	RETURN t = 'x99';
+END $$;
+CREATE DOMAIN closing AS text CHECK (closes(VALUE));
+CREATE FOREIGN TABLE closed (k closing) SERVER landing OPTIONS (path 'many*.json');
+CREATE VIEW kept_closed WITH (streaming.trigger = 'manual') AS SELECT k FROM closed;
+\set put 'cat > \'' :dir '/.part\' && mv \'' :dir '/.part\' \'' :dir '/many.json\''
+COPY (SELECT '{"k": "x' || i || '"}' FROM generate_series(1, 100) i) TO PROGRAM :'put' (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02');
+SELECT streaming.drain('kept_closed');
+SELECT streaming.retry_rejected('closed');
+SELECT count(*) FROM streaming.rejected_rows WHERE stream = 'closed'::regclass;
+
 -- what cannot be retried
 CREATE FOREIGN TABLE pushed (k text) SERVER streaming;
 CREATE FOREIGN TABLE sized (k text, n bigint OPTIONS (metadata 'size')) SERVER landing OPTIONS (path '*.json');
@@ -82,6 +104,7 @@ SET client_min_messages = warning;
 DROP SERVER landing CASCADE;
 DROP FOREIGN TABLE pushed;
 DROP TABLE plain;
-DROP DOMAIN positive;
+DROP DOMAIN positive, closing;
+DROP FUNCTION closes;
 REVOKE ALL ON SCHEMA public FROM regress_retrier;
 DROP ROLE regress_retrier;

@@ -69,7 +69,7 @@ class BoundedPool : public arrow::MemoryPool
 {
   public:
 	int64_t		limit = 0;
-	mutable bool refused = false;	/* more than that has been asked for */
+	bool		failed = false; /* the server did not have what is within it */
 
 	using arrow::MemoryPool::Allocate;
 	using arrow::MemoryPool::Free;
@@ -79,18 +79,14 @@ class BoundedPool : public arrow::MemoryPool
 	{
 		if (size < 0 || size > limit - used_)
 			return exceeded(size);
-		ARROW_RETURN_NOT_OK(base_->Allocate(size, alignment, out));
-		account(size);
-		return Status::OK();
+		return account(base_->Allocate(size, alignment, out), size);
 	}
 
 	Status Reallocate(int64_t old_size, int64_t new_size, int64_t alignment, uint8_t **ptr) override
 	{
 		if (new_size < 0 || new_size - old_size > limit - used_)
 			return exceeded(new_size);
-		ARROW_RETURN_NOT_OK(base_->Reallocate(old_size, new_size, alignment, ptr));
-		account(new_size - old_size);
-		return Status::OK();
+		return account(base_->Reallocate(old_size, new_size, alignment, ptr), new_size - old_size);
 	}
 
 	void Free(uint8_t *buffer, int64_t size, int64_t alignment) override
@@ -112,17 +108,20 @@ class BoundedPool : public arrow::MemoryPool
 	int64_t		total_ = 0;
 	int64_t		allocations_ = 0;
 
-	void account(int64_t size)
+	Status account(const Status &status, int64_t size)
 	{
+		failed |= !status.ok();
+		if (!status.ok())
+			return status;
 		used_ += size;
 		peak_ = std::max(peak_, used_);
 		total_ += std::max<int64_t>(size, 0);
 		allocations_++;
+		return status;
 	}
 
 	Status exceeded(int64_t size) const
 	{
-		refused = true;
 		return Status::OutOfMemory("it asks for ", size, " bytes, with ", used_, " in use");
 	}
 };
@@ -536,8 +535,11 @@ report(const Status &status, bool failed, StreamingArrowError *error)
 		return STREAMING_ARROW_OK;
 	if (failed)
 		return report(STREAMING_ARROW_TROUBLE, message.c_str(), error);
-	/* What a file asks for may be nonsense; what the server does not have is its trouble. */
-	if (status.IsOutOfMemory() && pool()->refused)
+	/*
+	 * What a file asks for may be nonsense; some of it is asked for past the pool.  The
+	 * server's own trouble is a failure of the pool within its limit.
+	 */
+	if (status.IsOutOfMemory() && !pool()->failed)
 		return report(STREAMING_ARROW_DAMAGE, "it needs more memory than streaming.arrow_memory", error);
 	return report(status.IsOutOfMemory() ? STREAMING_ARROW_MEMORY : STREAMING_ARROW_DAMAGE,
 				  message.c_str(), error);
@@ -548,7 +550,7 @@ template <typename Code>
 StreamingArrowStatus
 guard(const bool &failed, StreamingArrowError *error, Code code) noexcept
 {
-	pool()->refused = false;
+	pool()->failed = false;
 	try
 	{
 		return report(code(), failed, error);

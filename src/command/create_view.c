@@ -322,6 +322,12 @@ lock_upstream(Oid definition)
 
 	foreach(lc, streaming_catalog_inputs(definition))
 	{
+		if (streaming_follow_is_stream(lfirst_oid(lc)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied for foreign table %s", get_rel_name(lfirst_oid(lc))),
+					 errdetail("It has the changes of a table that continuous views follow."),
+					 errhint("Read the table, and name it in the option streaming.follow.")));
 		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_VIEW)
 			continue;
 		check_privilege(lfirst_oid(lc), ACL_SELECT);

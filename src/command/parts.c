@@ -260,6 +260,16 @@ is_own_index(Oid index)
 	return false;
 }
 
+/* A trigger that is to be dropped or altered. */
+static void
+check_trigger(RangeVar *table, const char *name)
+{
+	Oid			relid = find_relation(table);
+
+	if (OidIsValid(relid))
+		streaming_follow_check_trigger(relid, name);
+}
+
 static void
 check_drop(DropStmt *stmt)
 {
@@ -277,8 +287,7 @@ check_drop(DropStmt *stmt)
 					streaming_refuse_internal(relid, NULL);
 				break;
 			case OBJECT_TRIGGER:
-				if (OidIsValid(relid))
-					streaming_follow_check_drop_trigger(relid, strVal(llast((List *) lfirst(lc))));
+				check_trigger(name, strVal(llast((List *) lfirst(lc))));
 				pg_fallthrough;
 			case OBJECT_RULE:
 				refuse_on_view(name, "dropping their triggers and rules",
@@ -320,12 +329,17 @@ streaming_check_statement(Node *stmt)
 			break;
 		case T_RenameStmt:
 			refuse_part(((RenameStmt *) stmt)->relation, NULL);
+			if (((RenameStmt *) stmt)->renameType == OBJECT_TRIGGER)
+				check_trigger(((RenameStmt *) stmt)->relation, ((RenameStmt *) stmt)->subname);
 			break;
 		case T_AlterObjectSchemaStmt:
 			refuse_part(((AlterObjectSchemaStmt *) stmt)->relation, NULL);
 			break;
 		case T_AlterObjectDependsStmt:
 			refuse_part(((AlterObjectDependsStmt *) stmt)->relation, NULL);
+			if (((AlterObjectDependsStmt *) stmt)->objectType == OBJECT_TRIGGER)
+				check_trigger(((AlterObjectDependsStmt *) stmt)->relation,
+							  strVal(llast((List *) ((AlterObjectDependsStmt *) stmt)->object)));
 			break;
 		case T_AlterExtensionContentsStmt:
 			refuse_part(relation_of(((AlterExtensionContentsStmt *) stmt)->objtype,

@@ -60,6 +60,13 @@
 PG_FUNCTION_INFO_V1(streaming_retry_rejected);
 
 /* Arrays of text, as arguments of a statement. */
+/* Of a row, as streaming.rejected_rows has it. */
+typedef struct Place
+{
+	char	   *partition;
+	char	   *position;
+} Place;
+
 typedef struct TextColumns
 {
 	int			n;
@@ -73,7 +80,7 @@ static void refuse_metadata(const StreamingStream *stream);
 static void refuse_format(const StreamingStream *stream);
 static int64 retry_all(StreamingStream *stream);
 static void clean(const StreamingStream *stream);
-static Portal open_cursor(const StreamingStream *stream);
+static SPITupleTable *next_rows(const StreamingStream *stream, Place *last, int n);
 static int64 retry_block(StreamingStream *stream, StreamingDecoder *decoder,
 						 SPITupleTable *rows, int n, int *next);
 static void hand_over(const StreamingStream *stream, const StreamingRecord *records,
@@ -207,30 +214,27 @@ retry_all(StreamingStream *stream)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "streaming retry",
 												  ALLOCSET_DEFAULT_SIZES);
 	StreamingDecoder *decoder = streaming_decoder_open(stream, NULL);
-	Portal		portal;
+	Place		last = {"", ""};
 	int			n = FIRST_RECORDS;
 	int64		good = 0;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	portal = open_cursor(stream);
 	for (;;)
 	{
 		MemoryContext old;
-		SPITupleTable *rows;
+		SPITupleTable *rows = next_rows(stream, &last, n);
+		int			nrows = rows->numvals;
 
 		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(portal, true, n);
-		rows = SPI_tuptable;
-		if (SPI_processed == 0)
+		if (nrows == 0)
 			break;
 		old = MemoryContextSwitchTo(context);
-		good += retry_block(stream, decoder, rows, SPI_processed, &n);
+		good += retry_block(stream, decoder, rows, nrows, &n);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 		SPI_freetuptable(rows);
 	}
-	SPI_cursor_close(portal);
 	SPI_finish();
 	clean(stream);
 	MemoryContextDelete(context);
@@ -248,22 +252,35 @@ clean(const StreamingStream *stream)
 	streaming_owner_rights_end(&rights);
 }
 
-static Portal
-open_cursor(const StreamingStream *stream)
+/*
+ * The next n rows behind *last, which is moved.  No cursor: what users wrote runs in
+ * between, and may close or move any that is open.
+ */
+static SPITupleTable *
+next_rows(const StreamingStream *stream, Place *last, int n)
 {
-	Oid			types[1] = {OIDOID};
-	Datum		args[1] = {ObjectIdGetDatum(stream->relid)};
+	Oid			types[4] = {OIDOID, TEXTOID, TEXTOID, INT4OID};
+	Datum		args[4] = {ObjectIdGetDatum(stream->relid), CStringGetTextDatum(last->partition),
+		CStringGetTextDatum(last->position), Int32GetDatum(n)};
 	StreamingOwnerRights rights;
-	Portal		portal;
+	SPITupleTable *rows;
 
 	streaming_owner_rights_begin(&rights);
-	portal = SPI_cursor_open_with_args(NULL,
-									   "SELECT " STREAMING_KEPT_COLUMNS " FROM " STREAMING_SCHEMA ".rejected_rows"
-									   " WHERE stream = $1 AND whole",
-									   lengthof(args), types, args, NULL, false,
-									   CURSOR_OPT_NO_SCROLL);
+	if (SPI_execute_with_args("SELECT " STREAMING_KEPT_COLUMNS " FROM " STREAMING_SCHEMA ".rejected_rows"
+							  " WHERE stream = $1 AND whole AND (partition, position) > ($2, $3)"
+							  " ORDER BY partition, position LIMIT $4",
+							  lengthof(args), types, args, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read %s.rejected_rows", STREAMING_SCHEMA);
 	streaming_owner_rights_end(&rights);
-	return portal;
+	rows = SPI_tuptable;
+	if (rows->numvals > 0)
+	{
+		HeapTuple	row = rows->vals[rows->numvals - 1];
+
+		last->partition = SPI_getvalue(row, rows->tupdesc, 1);
+		last->position = SPI_getvalue(row, rows->tupdesc, 2);
+	}
+	return rows;
 }
 
 /*

@@ -487,7 +487,7 @@ check_trigger(Oid relid, const char *name)
 }
 
 void
-streaming_follow_check_drop_trigger(Oid relid, const char *name)
+streaming_follow_check_trigger(Oid relid, const char *name)
 {
 	check_trigger(relid, name);
 }

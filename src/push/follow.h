@@ -69,8 +69,8 @@ extern bool streaming_follow_is_needed(Oid stream);
 extern void streaming_follow_check_alter(Oid relid, const AlterTableStmt *stmt);
 extern void streaming_follow_refuse_child(Oid relid);
 
-/* Before DROP TRIGGER name ON relid: errors if changes are captured by it. */
-extern void streaming_follow_check_drop_trigger(Oid relid, const char *name);
+/* Before a trigger is dropped or altered: errors if changes are captured by it. */
+extern void streaming_follow_check_trigger(Oid relid, const char *name);
 
 /* in follow_tables.c */
 

@@ -200,8 +200,7 @@ triggers_of(Oid table, Oid stream)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
 
-		if (trigger->tgisinternal && trigger->tgnargs == 1 && strcmp(trigger->tgargs[0], arg) == 0 &&
-			strncmp(trigger->tgname, TRIGGER_PREFIX, strlen(TRIGGER_PREFIX)) == 0)
+		if (trigger->tgisinternal && trigger->tgnargs == 1 && strcmp(trigger->tgargs[0], arg) == 0)
 			found = lappend_oid(found, trigger->tgoid);
 	}
 	table_close(rel, NoLock);
@@ -306,7 +305,6 @@ tells_of_partition(Oid trigger, Oid *partition, Oid *stream)
 
 		*partition = form->tgrelid;
 		tells = form->tgisinternal && TRIGGER_FOR_TRUNCATE(form->tgtype) &&
-			strncmp(NameStr(form->tgname), TRIGGER_PREFIX, strlen(TRIGGER_PREFIX)) == 0 &&
 			get_rel_relispartition(form->tgrelid);
 	}
 	systable_endscan(scan);

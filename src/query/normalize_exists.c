@@ -194,7 +194,8 @@ push_conditions(Query *query)
 	List	   *others = NIL;
 	ListCell   *lc;
 
-	if (rti == 0 || !streaming_rte_contains_input(rt_fetch(rti, query->rtable)))
+	if (rti == 0 || rt_fetch(rti, query->rtable)->lateral ||
+		!streaming_rte_contains_input(rt_fetch(rti, query->rtable)))
 		return;
 	foreach(lc, make_ands_implicit((Expr *) query->jointree->quals))
 	{
@@ -252,10 +253,14 @@ push_outer_conditions(Query *query, JoinExpr *join)
 	Relids		relids = streaming_relations_of(*side);
 	List	   *own = NIL;
 	List	   *others = NIL;
+	RangeTblEntry *rte;
 	ListCell   *lc;
 
-	if (join->jointype == JOIN_FULL || !IsA(*side, RangeTblRef) ||
-		!streaming_rte_contains_input(rt_fetch(((RangeTblRef *) *side)->rtindex, query->rtable)))
+	if (join->jointype == JOIN_FULL || !IsA(*side, RangeTblRef))
+		return;
+	rte = rt_fetch(((RangeTblRef *) *side)->rtindex, query->rtable);
+	/* what reads columns of the other side stays beside it */
+	if (rte->lateral || !streaming_rte_contains_input(rte))
 		return;
 	foreach(lc, make_ands_implicit((Expr *) join->quals))
 	{
