@@ -82,7 +82,7 @@ StreamingKafka *
 streaming_kafka_join(List *options, const StreamingKafkaSetting *settings, const char *topic)
 {
 	char	   *made_of = streaming_kafka_describe(options, settings);
-	StreamingKafkaHandle	   *handle = streaming_kafka_handle_find(made_of, topic);
+	StreamingKafkaHandle *handle = streaming_kafka_handle_find(made_of, topic);
 
 	if (handle == NULL)
 		handle = streaming_kafka_handle_open(RD_KAFKA_CONSUMER, options, settings, made_of);
@@ -505,7 +505,7 @@ streaming_kafka_on_close(StreamingKafka *client,
 void
 streaming_kafka_close(StreamingKafka *client)
 {
-	StreamingKafkaHandle	   *handle = client->handle;
+	StreamingKafkaHandle *handle = client->handle;
 	struct timespec deadline;
 	bool		destroyed;
 

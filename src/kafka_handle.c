@@ -81,7 +81,7 @@ streaming_kafka_handle_open(rd_kafka_type_t type, List *options, const Streaming
 			const char *made_of)
 {
 	rd_kafka_conf_t *conf = streaming_kafka_conf(options, settings);
-	StreamingKafkaHandle	   *handle = calloc(1, sizeof(StreamingKafkaHandle));
+	StreamingKafkaHandle *handle = calloc(1, sizeof(StreamingKafkaHandle));
 	sigset_t	all;
 	sigset_t	before;
 	char		text[STREAMING_KAFKA_TEXT];
@@ -166,12 +166,12 @@ new_rdkafka(StreamingKafkaHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t 
 StreamingKafkaHandle *
 streaming_kafka_handle_find(const char *made_of, const char *topic)
 {
-	StreamingKafkaHandle	   *found = NULL;
+	StreamingKafkaHandle *found = NULL;
 	dlist_mutable_iter it;
 
 	dlist_foreach_modify(it, &shared_handles)
 	{
-		StreamingKafkaHandle	   *handle = dlist_container(StreamingKafkaHandle, node, it.cur);
+		StreamingKafkaHandle *handle = dlist_container(StreamingKafkaHandle, node, it.cur);
 		bool		fits = found == NULL && strcmp(handle->made_of, made_of) == 0;
 		bool		gone;
 		dlist_iter	other;
@@ -274,7 +274,7 @@ tell(StreamingKafkaHandle *handle, StreamingKafka *client)
 void
 streaming_kafka_serve(StreamingKafka *client)
 {
-	StreamingKafkaHandle	   *handle = client->handle;
+	StreamingKafkaHandle *handle = client->handle;
 
 	(void) rd_kafka_poll(handle->rk, 0);
 
@@ -293,7 +293,7 @@ streaming_kafka_serve(StreamingKafka *client)
 static void
 log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-	StreamingKafkaHandle	   *handle = rd_kafka_opaque(rk);
+	StreamingKafkaHandle *handle = rd_kafka_opaque(rk);
 
 	if (handle->nlines == STREAMING_KAFKA_LINES)
 		return;
@@ -311,7 +311,7 @@ log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *
 static void
 error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 {
-	StreamingKafkaHandle	   *handle = opaque;
+	StreamingKafkaHandle *handle = opaque;
 	dlist_iter	it;
 
 	dlist_foreach(it, &handle->clients)
@@ -338,7 +338,7 @@ static rd_kafka_resp_err_t
 request_interceptor(rd_kafka_t *rk, int socket, const char *broker, int32_t broker_id,
 					int16_t key, int16_t version, int32_t correlation, size_t size, void *opaque)
 {
-	StreamingKafkaHandle	   *handle = opaque;
+	StreamingKafkaHandle *handle = opaque;
 	dlist_iter	it;
 
 	if (key != METADATA_REQUEST)

@@ -48,7 +48,7 @@ struct StreamingKafkaHandle
 struct StreamingKafka
 {
 	/* immutable once open */
-	StreamingKafkaHandle	   *handle;
+	StreamingKafkaHandle *handle;
 	char	   *topic;			/* NULL: any */
 	int			pipe[2];		/* read end, write end; both non-blocking */
 
