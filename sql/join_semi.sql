@@ -14,6 +14,7 @@ CALL keep('two_columns', 'SELECT id FROM a WHERE (k, x::int) IN (SELECT k, y FRO
 -- one NULL in b and nothing is left
 CALL keep('not_within', 'SELECT id FROM a WHERE k NOT IN (SELECT k FROM b WHERE y > 3)');
 CALL keep('not_within_known', 'SELECT id FROM a WHERE k NOT IN (SELECT k FROM b WHERE y > 3 AND k IS NOT NULL)');
+CALL keep('within_neither', 'SELECT a.id FROM a JOIN b ON b.k = a.k WHERE a.x IS NOT NULL AND a.x NOT IN (SELECT q.x FROM a q WHERE q.x IS NOT NULL AND q.k = a.k AND q.id > a.id) AND a.id IS NOT NULL AND a.id NOT IN (SELECT q.id FROM b q WHERE q.id IS NOT NULL AND q.y = b.y)');
 CALL keep('above_all', 'SELECT id FROM a WHERE id > ALL (SELECT y FROM b WHERE b.k = a.k AND y IS NOT NULL)');
 CALL keep('above_any', 'SELECT id FROM a WHERE x < ANY (SELECT y FROM b)');
 CALL keep('either', 'SELECT id FROM a WHERE x > 3 OR EXISTS (SELECT FROM b WHERE b.k = a.k)');

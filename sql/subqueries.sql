@@ -18,6 +18,9 @@ CALL keep('as_array', 'SELECT k, ARRAY(SELECT y FROM b WHERE b.k = g.k ORDER BY 
 CALL keep('in_case', 'SELECT id, CASE WHEN x > 2 THEN (SELECT min(y) FROM b WHERE b.k = a.k) ELSE -1 END AS y FROM a');
 CALL keep('in_on', 'SELECT a.id, b.id AS with FROM a JOIN b ON a.k = b.k AND b.y >= (SELECT max(y) FROM b same WHERE same.k = b.k)');
 CALL keep('in_function', 'SELECT i FROM generate_series(1, (SELECT max(y) FROM b)) i');
+CREATE TABLE key_names (k int PRIMARY KEY, name text);
+INSERT INTO key_names SELECT i, 'name ' || i % 3 FROM generate_series(0, 5) i;
+CALL keep('in_named_groups', 'SELECT g.name, g.n, g.least FROM (SELECT l.name, count(*) AS n, (SELECT l.k + 1) AS least FROM a JOIN live.key_names l USING (k) GROUP BY l.k) g');
 CALL keep('in_values', 'SELECT * FROM (VALUES (1, (SELECT count(*) FROM a)), (2, (SELECT count(*) FROM b))) v (i, n)');
 CALL keep('nested', 'SELECT id FROM a WHERE k IN (SELECT k FROM b WHERE y > (SELECT avg(x) FROM a inner_a WHERE inner_a.k = b.k))');
 

@@ -186,6 +186,19 @@ streaming_compile_below(StreamingCompiler *compiler, Query *query)
 		streaming_bind_subquery(compiler, rte);
 }
 
+/* What a plain query has been left of keys that are not shown. */
+static void
+drop_junk(Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		if (lfirst_node(TargetEntry, lc)->resjunk)
+			query->targetList = foreach_delete_current(query->targetList, lc);
+	}
+}
+
 /*
  * Makes query (which is modified) read its input: the delta of the stage below,
  * the stream, the change stream of a view, or, for the initial load, that view
@@ -212,6 +225,7 @@ bind_input(StreamingCompiler *compiler, Query *query, bool initial)
 		if (inner == NULL)
 			return NULL;
 		type = exprType((Node *) inner);
+		drop_junk(rte->subquery);
 		sign = list_length(rte->subquery->targetList) + 1;
 		rte->subquery->targetList = lappend(rte->subquery->targetList,
 											makeTargetEntry(inner, sign, STREAMING_SIGN_NAME, false));

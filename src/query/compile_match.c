@@ -279,6 +279,23 @@ outer_without(Partition *partition, Query *join, int i)
 
 /* ---- EXISTS ---- */
 
+/* What quals are ANDed of, at any depth. */
+static List *
+conditions_of(Node *quals)
+{
+	List	   *conditions = NIL;
+	ListCell   *lc;
+
+	foreach(lc, make_ands_implicit((Expr *) quals))
+	{
+		if (is_andclause(lfirst(lc)))
+			conditions = list_concat(conditions, conditions_of(lfirst(lc)));
+		else
+			conditions = lappend(conditions, lfirst(lc));
+	}
+	return conditions;
+}
+
 /* The number of the condition of WHERE whose subquery reads leaf i. */
 static int
 condition_on(List *conditions, int i)
@@ -307,7 +324,7 @@ static Query *
 exists_without(Partition *partition, Query *join, int i, SubLink **met, bool *negated)
 {
 	Query	   *query = streaming_weighted_matches(partition, join);
-	List	   *conditions = make_ands_implicit((Expr *) query->jointree->quals);
+	List	   *conditions = conditions_of(query->jointree->quals);
 	ListCell   *cell = list_nth_cell(conditions, condition_on(conditions, i));
 
 	*met = exists_of(lfirst(cell), negated);

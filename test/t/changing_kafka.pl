@@ -222,7 +222,7 @@ my %batch = (
 my $load = StreamingLoad->changes($kafka, $topic, 3, 300);
 my $other = StreamingLoad->envelopes($kafka, $envelopes, 200);
 
-foreach my $round (1 .. rounds(4))
+foreach my $round (1 .. rounds(2))
 {
 	foreach my $victim ('postmaster', 'streaming ingest', 'streaming query')
 	{

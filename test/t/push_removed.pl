@@ -38,6 +38,8 @@ like($err, qr/cannot reset continuous view "counts" because stream "s" no longer
 my ($told) = $err =~ /no longer has (\d+)/;
 ok($told >= $removed && $told <= $pushed - sql('SELECT count(*) FROM s'), "with their number, $told");
 is(sql('TABLE over'), $pushed, 'and forgets nothing');
+# What it begins with stays for one that never runs.
+sql(q(CREATE VIEW keeper WITH (streaming.trigger = 'manual') AS SELECT count(*) AS n FROM s));
 ($ret, $out, $err) = $node->psql('postgres', q(CREATE VIEW late WITH (streaming.continuous) AS SELECT count(*) AS n FROM s));
 like($err, qr/NOTICE:  the view begins with the rows that stream "s" still has/, 'a new view is told');
 ($ret, $out, $err) = $node->psql('postgres', q(CREATE VIEW later WITH (streaming.start = 'latest') AS SELECT count(*) AS n FROM s));
