@@ -6,6 +6,7 @@
 \set ECHO all
 CALL stream('a', 'id int, k int, x numeric, t text');
 
+CALL keep('negative', 'SELECT DISTINCT -2.5::numeric AS c, - 1::int AS d, k FROM a');
 CALL keep('highest', 'SELECT DISTINCT ON (k) k, id, x FROM a ORDER BY k, x DESC, id, t');
 CALL keep('latest', 'SELECT DISTINCT ON (k, t) k, t, id, x FROM a WHERE x IS NOT NULL ORDER BY k, t, id DESC, x');
 CALL keep('of_expression', 'SELECT DISTINCT ON (k % 2) id, x FROM a ORDER BY k % 2, x NULLS FIRST, id, t');

@@ -824,6 +824,27 @@ split_level(Query *query)
 	return true;
 }
 
+/*
+ * A key that is the negative of a constant is written as "- 2.5", which is read as a
+ * constant again, and in GROUP BY that is the number of a column: a cast is not.
+ */
+static void
+cast_negative_keys(Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		OpExpr	   *op = (OpExpr *) tle->expr;
+
+		if (tle->ressortgroupref > 0 && IsA(op, OpExpr) && list_length(op->args) == 1 &&
+			IsA(linitial(op->args), Const))
+			tle->expr = (Expr *) makeRelabelType(tle->expr, op->opresulttype, -1, op->opcollid,
+												 COERCE_EXPLICIT_CAST);
+	}
+}
+
 void
 streaming_normalize(Query *query)
 {
@@ -831,6 +852,7 @@ streaming_normalize(Query *query)
 		return;
 	streaming_flatten_group_exprs(query);
 	streaming_inline_ctes(query);
+	cast_negative_keys(query);
 	group_dependent(query);
 	if (query->groupClause != NIL && query->groupingSets == NIL)
 		drop_grouping(query);
