@@ -103,20 +103,8 @@ streaming_avro_convert(StreamingAvroConverter *converter, const StreamingAvroVal
 		kind = STREAMING_TOKEN_TEXT;
 	else
 		kind = value->type->kind == STREAMING_AVRO_BOOLEAN ? STREAMING_TOKEN_BOOL : STREAMING_TOKEN_NUMBER;
-	datum = streaming_convert(kind == STREAMING_TOKEN_NUMBER && converter->epoch ?
-							  converter->epoch : converter->converter,
-							  kind, text->data, text->len);
-
-	/* One that has grown is not kept for those to come. */
-	if (text->maxlen > 64 * 1024)
-	{
-		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(text->data));
-
-		pfree(text->data);
-		initStringInfo(text);
-		MemoryContextSwitchTo(old);
-	}
-	return datum;
+	return streaming_convert_text(kind == STREAMING_TOKEN_NUMBER && converter->epoch ?
+								  converter->epoch : converter->converter, kind, text);
 }
 
 void

@@ -242,7 +242,6 @@ convert_by_text(StreamingArrowConverter *converter, const StreamingArrowType *ty
 {
 	StringInfo	text = &converter->text;
 	StreamingTokenKind kind = STREAMING_TOKEN_JSON;
-	Datum		datum;
 
 	resetStringInfo(text);
 	if (type->kind >= STREAMING_ARROW_STRUCT ||
@@ -252,20 +251,8 @@ convert_by_text(StreamingArrowConverter *converter, const StreamingArrowType *ty
 		kind = STREAMING_TOKEN_TEXT;
 	else
 		kind = type->kind == STREAMING_ARROW_BOOL ? STREAMING_TOKEN_BOOL : STREAMING_TOKEN_NUMBER;
-	datum = streaming_convert(kind == STREAMING_TOKEN_NUMBER && converter->epoch ?
-							  converter->epoch : converter->converter,
-							  kind, text->data, text->len);
-
-	/* One that has grown is not kept for those to come. */
-	if (text->maxlen > 64 * 1024)
-	{
-		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(text->data));
-
-		pfree(text->data);
-		initStringInfo(text);
-		MemoryContextSwitchTo(old);
-	}
-	return datum;
+	return streaming_convert_text(kind == STREAMING_TOKEN_NUMBER && converter->epoch ?
+								  converter->epoch : converter->converter, kind, text);
 }
 
 static Datum

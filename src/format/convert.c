@@ -36,6 +36,7 @@
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -44,6 +45,9 @@
 
 /* No more than that of a value is repeated in a message. */
 #define MAX_QUOTED		200
+
+/* Bytes that streaming_convert_text keeps. */
+#define TEXT_KEPT	(64 * 1024)
 
 typedef enum ConvertPath
 {
@@ -232,6 +236,22 @@ streaming_convert(StreamingConverter *converter, StreamingTokenKind kind,
 	}
 
 	return call_input(converter, token, length);
+}
+
+Datum
+streaming_convert_text(StreamingConverter *converter, StreamingTokenKind kind, StringInfo text)
+{
+	Datum		datum = streaming_convert(converter, kind, text->data, text->len);
+
+	if (text->maxlen > TEXT_KEPT)
+	{
+		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(text->data));
+
+		pfree(text->data);
+		initStringInfo(text);
+		MemoryContextSwitchTo(old);
+	}
+	return datum;
 }
 
 bool

@@ -5,6 +5,7 @@
 #ifndef STREAMING_FORMAT_H
 #define STREAMING_FORMAT_H
 
+#include "lib/stringinfo.h"
 #include "executor/tuptable.h"
 #include "nodes/bitmapset.h"
 #include "catalog/stream.h"
@@ -212,6 +213,10 @@ extern bool streaming_converter_takes_json(const StreamingConverter *converter);
  */
 extern Datum streaming_convert(StreamingConverter *converter, StreamingTokenKind kind,
 							   const char *token, size_t length);
+
+/* Ditto a token in text, which is written anew for each; one that has grown is not kept so. */
+extern Datum streaming_convert_text(StreamingConverter *converter, StreamingTokenKind kind,
+									StringInfo text);
 
 /*
  * Fails as streaming_convert does, but makes no value: for a column that nobody

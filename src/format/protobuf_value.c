@@ -111,20 +111,8 @@ streaming_protobuf_convert(StreamingProtobufConverter *converter, const Streamin
 	resetStringInfo(text);
 	kind = make_text(converter, value);
 	converter->pieces->n = npieces;
-	datum = streaming_convert(kind == STREAMING_TOKEN_NUMBER && converter->epoch ?
-							  converter->epoch : converter->converter,
-							  kind, text->data, text->len);
-
-	/* One that has grown is not kept for those to come. */
-	if (text->maxlen > 64 * 1024)
-	{
-		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(text->data));
-
-		pfree(text->data);
-		initStringInfo(text);
-		MemoryContextSwitchTo(old);
-	}
-	return datum;
+	return streaming_convert_text(kind == STREAMING_TOKEN_NUMBER && converter->epoch ?
+								  converter->epoch : converter->converter, kind, text);
 }
 
 void
