@@ -31,6 +31,7 @@
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "commands/trigger.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -457,21 +458,10 @@ check_attach(Oid relid, PartitionCmd *cmd)
 static bool
 is_capture_trigger(Oid relid, const char *name)
 {
-	Relation	rel = table_open(relid, NoLock);
-	TriggerDesc *triggers = rel->trigdesc;
-	char	   *stream = psprintf("%u", streaming_follow_stream(streaming_follow_root(relid)));
-	bool		is = false;
+	Oid			stream = streaming_follow_stream(streaming_follow_root(relid));
 
-	for (int i = 0; triggers && i < triggers->numtriggers; i++)
-	{
-		Trigger    *trigger = &triggers->triggers[i];
-
-		if (strcmp(trigger->tgname, name) == 0)
-			is = trigger->tgisinternal && trigger->tgnargs == 1 &&
-				strcmp(trigger->tgargs[0], stream) == 0;
-	}
-	table_close(rel, NoLock);
-	return is;
+	return list_member_oid(streaming_follow_triggers(relid, stream),
+						   get_trigger_oid(relid, name, true));
 }
 
 static void

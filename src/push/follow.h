@@ -86,6 +86,9 @@ extern void streaming_follow_refuse(Oid table, const char *detail, const char *h
 /* Errors if what kind of table it is, or what it has for partitions, forbids to follow it. */
 extern void streaming_follow_check_kind(Oid table);
 
+/* The triggers (of Oid) of table, which is locked, that push into stream. */
+extern List *streaming_follow_triggers(Oid table, Oid stream);
+
 /* Lets stream capture what changes in table, and waits for who writes to it. */
 extern void streaming_follow_make_triggers(Oid table, Oid stream);
 

@@ -187,9 +187,8 @@ streaming_follow_make_triggers(Oid table, Oid stream)
 		make_triggers_of(lfirst_oid(lc), stream);
 }
 
-/* The triggers (of Oid) of table that push into stream; table is locked. */
-static List *
-triggers_of(Oid table, Oid stream)
+List *
+streaming_follow_triggers(Oid table, Oid stream)
 {
 	Relation	rel = table_open(table, NoLock);
 	TriggerDesc *triggers = rel->trigdesc;
@@ -240,7 +239,7 @@ streaming_follow_partitions_changed(Oid relid)
 		Oid			member = lfirst_oid(lc);
 		StreamingOwnerRights rights;
 
-		if (triggers_of(member, stream) != NIL)
+		if (streaming_follow_triggers(member, stream) != NIL)
 			continue;
 		LockRelationOid(member, ShareRowExclusiveLock);
 		AcceptInvalidationMessages();
@@ -278,7 +277,7 @@ streaming_follow_detached(Oid parent, Oid partition)
 	foreach(lc, streaming_follow_members(partition, AccessExclusiveLock))
 	{
 		Oid			member = lfirst_oid(lc);
-		List	   *triggers = triggers_of(member, stream);
+		List	   *triggers = streaming_follow_triggers(member, stream);
 
 		if (triggers == NIL)
 			continue;
@@ -312,7 +311,7 @@ tells_of_partition(Oid trigger, Oid *partition, Oid *stream)
 	if (!tells)
 		return false;
 	*stream = streaming_follow_stream(streaming_follow_root(*partition));
-	return OidIsValid(*stream) && list_member_oid(triggers_of(*partition, *stream), trigger);
+	return OidIsValid(*stream) && list_member_oid(streaming_follow_triggers(*partition, *stream), trigger);
 }
 
 void
