@@ -37,6 +37,7 @@ static dlist_head shared_handles = DLIST_STATIC_INIT(shared_handles);
 static void log_callback(const rd_kafka_t *rk, int level, const char *facility,
 						 const char *text);
 static void error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque);
+static size_t topic_length(const char *reason);
 
 static rd_kafka_t *new_rdkafka(StreamingKafkaHandle *handle, rd_kafka_type_t type,
 							   rd_kafka_conf_t *conf, char *text, size_t size);
@@ -305,23 +306,42 @@ log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *
 }
 
 /*
- * Everything that librdkafka tells here is trouble, of all clients of the handle; it
- * goes on trying by itself.
+ * Everything that librdkafka tells here is trouble: of the client of the topic that it
+ * begins with, else of all clients of the handle.  It goes on trying by itself.
  */
 static void
 error_callback(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 {
 	StreamingKafkaHandle *handle = opaque;
+	size_t		length = topic_length(reason);
 	dlist_iter	it;
 
 	dlist_foreach(it, &handle->clients)
 	{
 		StreamingKafka *client = dlist_container(StreamingKafka, handle_node, it.cur);
 
+		if (length > 0 && client->topic &&
+			(strlen(client->topic) != length || strncmp(client->topic, reason, length) != 0))
+			continue;
 		streaming_kafka_take_error(client, error, reason);
 		if (client != handle->told)
 			streaming_kafka_wake(client);
 	}
+}
+
+/*
+ * How long the topic's name is that reason begins with, 0: it is not about a partition.
+ * "name [partition]: ..." is what rd_kafka_toppar_enq_error of librdkafka 2.0 writes,
+ * and names have no spaces.
+ */
+static size_t
+topic_length(const char *reason)
+{
+	size_t		length = strcspn(reason, " ");
+	int			partition;
+	int			end = 0;
+
+	return sscanf(reason + length, " [%d]: %n", &partition, &end) == 1 && end > 0 ? length : 0;
 }
 
 /* ------------------------------------------------------------------------
