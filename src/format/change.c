@@ -40,12 +40,13 @@ enum
 	MEMBER_BEFORE,
 	MEMBER_AFTER,
 	MEMBER_STATUS,				/* of a transaction that begins or ends */
+	MEMBER_DDL,					/* of a change of the schema */
 	MEMBER_ID,					/* MongoDB: the key */
 	NMEMBERS
 };
 
 static const StreamingJsonField members[NMEMBERS] = {
-	{"schema", 6}, {"payload", 7}, {"op", 2}, {"before", 6}, {"after", 5}, {"status", 6}, {"id", 2}
+	{"schema", 6}, {"payload", 7}, {"op", 2}, {"before", 6}, {"after", 5}, {"status", 6}, {"ddl", 3}, {"id", 2}
 };
 
 struct StreamingChangeDecoder
@@ -433,7 +434,8 @@ decode_json_envelope(StreamingChangeDecoder *change, const StreamingRecord *reco
 	read_members(change, &row.payload, &row.length);
 	if (found[MEMBER_OP].kind != STREAMING_JSON_STRING)
 	{
-		if (is_string(&found[MEMBER_STATUS], "BEGIN") || is_string(&found[MEMBER_STATUS], "END"))
+		if (is_string(&found[MEMBER_STATUS], "BEGIN") || is_string(&found[MEMBER_STATUS], "END") ||
+			found[MEMBER_DDL].kind == STREAMING_JSON_STRING)
 			return STREAMING_CHANGE_NONE;
 		refuse_record();
 	}

@@ -116,31 +116,65 @@ $kafka->produce($keys{mongo}, 0, [
 	[ mongo_key('a2'), undef ] ]);
 rows_are('mongo', ['a1|uno'], "MongoDB's rows are texts");
 
-# As a real Debezium has written them, of a table of PostgreSQL, with what it writes besides.
+# As a real Debezium has written them, with what it writes besides.
+sub recorded
+{
+	my @messages = map { my (undef, $key, $value) = split /\t/; [ $key eq 'null' ? '' : $key, $value eq 'null' ? undef : $value ] }
+		split /\n/, PostgreSQL::Test::Utils::slurp_file("test/debezium/$_[0].tsv");
+	my ($truncate) = grep { ($messages[$_][1] // '') =~ /"op":"t"/ } 0 .. $#messages;
+
+	return ([ @messages[ 0 .. $truncate - 1 ] ], [ @messages[ $truncate .. $#messages ] ]);
+}
+
+# Of a table of PostgreSQL.
 my $recorded = $kafka->create_topic('recorded', 1);
-my @recorded = map { my (undef, $key, $value) = split /\t/; [ $key eq 'null' ? '' : $key, $value eq 'null' ? undef : $value ] }
-	split /\n/, PostgreSQL::Test::Utils::slurp_file('test/debezium/postgres.tsv');
-my ($truncate) = grep { ($recorded[$_][1] // '') =~ /"op":"t"/ } 0 .. $#recorded;
-my ($before_truncate, $from_truncate) = split /^(?=TRUNCATE)/m, PostgreSQL::Test::Utils::slurp_file('test/debezium/changes.sql');
+my @recorded = recorded('postgres');
+my ($before_truncate, $from_truncate) = split /^(?=TRUNCATE)/m, PostgreSQL::Test::Utils::slurp_file('test/debezium/postgres_changes.sql');
 sql(<<SQL);
 CREATE FOREIGN TABLE recorded (id int, customer text, amount numeric, big text, at timestamptz, day int, ok boolean, tags text)
 	SERVER broker OPTIONS (topic '$recorded', changes 'debezium', key 'id');
 CREATE VIEW orders_now WITH (streaming.continuous) AS
 	SELECT id, customer, amount, big, at, date '1970-01-01' + day AS day, ok, tags::jsonb AS tags FROM recorded;
 SQL
-sql(PostgreSQL::Test::Utils::slurp_file('test/debezium/before.sql'));
-foreach my $part ([ $before_truncate, @recorded[ 0 .. $truncate - 1 ] ], [ $from_truncate, @recorded[ $truncate .. $#recorded ] ])
+sql(PostgreSQL::Test::Utils::slurp_file('test/debezium/postgres_before.sql'));
+foreach my $part ([ $before_truncate, $recorded[0] ], [ $from_truncate, $recorded[1] ])
 {
-	my ($statements, @messages) = @$part;
+	my ($statements, $messages) = @$part;
 
 	sql($statements);
-	$kafka->produce($recorded, 0, \@messages);
+	$kafka->produce($recorded, 0, $messages);
 	drain($node, 'orders_now');
 	same_as_batch($node, 'orders_now', 'SELECT * FROM orders', 'as the table that Debezium has followed');
 }
 is(sql('SELECT count(*), min(id) FROM orders_now'), '1|7', 'which has the rows that its statements left');
 is(sql(q(SELECT count(*) FROM streaming.rejected_rows WHERE stream = 'recorded'::regclass)), 0, 'nothing of it is rejected');
 sql('DROP VIEW orders_now');
+
+# Of MySQL's connector.
+my $mysql = $kafka->create_topic('mysql', 1);
+my ($first, $rest) = recorded('mysql');
+sql(<<SQL);
+CREATE FOREIGN TABLE of_mysql (id int, customer text, amount numeric, big text, at timestamptz, seen timestamp OPTIONS (time_format 'epoch_ms'), day int, ok int, tags text, note text)
+	SERVER broker OPTIONS (topic '$mysql', changes 'debezium', key 'id');
+CREATE VIEW mysql WITH (streaming.continuous) AS
+	SELECT id, customer, amount, length(big) AS big, at AT TIME ZONE 'UTC' AS at, seen, date '1970-01-01' + day AS day, ok, tags::jsonb AS tags, note FROM of_mysql;
+SQL
+foreach my $part (
+	[ $first, <<ROWS ],
+1|Ann|13.75||2026-01-01 12:00:00|1969-12-31 23:59:58|2026-01-01|1|{"a": [1, "x"]}|
+4|Zo\xc3\xab|4.00|||||1||
+5|Maxi|5.00|||||1||
+30|Eve|1.05|12800|2026-01-02 00:00:00.5|2026-01-02 03:04:05|2026-02-03||[]|
+ROWS
+	[ $rest, "7|Tim|7.77|||||0||replaced\n" ])
+{
+	my ($messages, $rows) = @$part;
+
+	$kafka->produce($mysql, 0, $messages);
+	drain($node, 'mysql');
+	is(sql('SELECT * FROM mysql ORDER BY id') . "\n", $rows, 'as the table of MySQL was');
+}
+is(sql(q(SELECT string_agg(error, '; ') FROM streaming.rejected_rows WHERE stream = 'of_mysql'::regclass)), '', 'nothing of it is rejected');
 
 # In Avro, by a schema that the stream says.
 sub long  { return chr($_[0] << 1) }

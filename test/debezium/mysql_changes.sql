@@ -1,0 +1,14 @@
+INSERT INTO orders VALUES (3, 'Eve', 1.05, repeat('c4ca4238', 1600), '2026-01-02 00:00:00.5', '2026-01-02 03:04:05', '2026-02-03', NULL, '[]');
+UPDATE orders SET amount = 13.75 WHERE id = 1;
+DELETE FROM orders WHERE id = 2;
+UPDATE orders SET id = 30 WHERE id = 3;
+START TRANSACTION;
+INSERT INTO orders VALUES (4, 'Zoë', 4, NULL, NULL, NULL, NULL, true, NULL), (5, 'Max', 5, NULL, NULL, NULL, NULL, true, NULL);
+UPDATE orders SET customer = 'Maxi' WHERE id = 5;
+COMMIT;
+TRUNCATE orders;
+ALTER TABLE orders ADD COLUMN note varchar(20);
+INSERT INTO orders VALUES (6, 'Pia', 6.5, NULL, NULL, NULL, NULL, true, NULL, 'new'), (7, 'Tom', 7, NULL, NULL, NULL, NULL, true, NULL, NULL);
+REPLACE INTO orders VALUES (7, 'Tim', 7, NULL, NULL, NULL, NULL, false, NULL, 'replaced');
+INSERT INTO orders VALUES (7, 'Tom', 7.77, NULL, NULL, NULL, NULL, NULL, NULL, NULL) ON DUPLICATE KEY UPDATE amount = 7.77;
+DELETE FROM orders WHERE id = 6;
