@@ -95,13 +95,17 @@ The path of a program in test/kafka.
 
 sub tool { return Cwd::abs_path("$tools/$_[1]") }
 
-=head2 address
+=head2 address, options
 
-What goes into bootstrap_servers.
+What goes into bootstrap_servers, and options for CREATE SERVER with it. A broker
+serves the requests of a connection in turn, so that whoever asks for a topic's end
+waits for a fetch that waits for messages, half a second by default: with these
+options not for long.
 
 =cut
 
 sub address { return $_[0]->{address} }
+sub options { return "bootstrap_servers '$_[0]->{address}', fetch_wait_max_ms '20'" }
 
 =head2 secure_address, certificate
 
@@ -243,13 +247,16 @@ sub produce_bytes
 }
 
 # Without -E kcat gives up at the first moment without a connection to the broker.
-# What librdkafka then sends again must not be there twice.
+# What librdkafka then sends again must not be there twice: a broker that may be killed
+# is asked for a number to tell that by, which takes a while. One that is not answers
+# all that it has taken.
 sub _producer
 {
 	my ($self, $topic, $partition) = @_;
+	my @once = $self->{dir} ? ('enable.idempotence=true') : ('request.timeout.ms=60000', 'linger.ms=0');
 
 	return ('kcat', '-P', '-q', '-E', '-b', $self->{address}, '-t', $topic, '-p', $partition,
-		'-X', 'enable.idempotence=true', '-X', 'message.timeout.ms=60000');
+		map { ('-X', $_) } @once, 'message.timeout.ms=60000');
 }
 
 =head2 consume(TOPIC, OPTION...)
@@ -263,7 +270,7 @@ sub consume
 {
 	my ($self, $topic, @options) = @_;
 	my @command = ('kcat', '-C', '-q', '-e', '-b', $self->{address}, '-t', $topic,
-		'-o', 'beginning', '-X', 'isolation.level=read_committed',
+		'-o', 'beginning', '-X', 'isolation.level=read_committed', '-X', 'fetch.wait.max.ms=10',
 		'-f', '%p %o %K %S\n%k%s\n', @options);
 	# kcat gives up on a broker that is busy; reading again does no harm.
 	my $rest = eval { _run('', @command) } // _run('', @command);

@@ -70,7 +70,8 @@ sub new_node
 =head2 wait_until(CODE)
 
 Calls CODE until it returns a true value, and returns that; undef where it did
-not within the deadline.
+not within the deadline. The longer it takes the rarer are the calls, ten a second in
+the end: other tests want the processor, too.
 
 =cut
 
@@ -78,13 +79,15 @@ sub wait_until
 {
 	my ($code) = @_;
 	my $end = time + $deadline;
+	my $pause = 0.02;
 
 	while (1)
 	{
 		my $result = $code->();
 		return $result if $result;
 		return undef if time > $end;
-		sleep 0.02;
+		sleep $pause;
+		$pause *= 1.05 if $pause < 0.1;
 	}
 }
 

@@ -48,7 +48,7 @@ close $out;
 
 # 30 MB of messages, through a buffer of 1 MB.
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE m (k int, v int, s text) SERVER broker OPTIONS (topic '$topic');
 CREATE VIEW of_messages WITH (streaming.continuous) AS SELECT k, count(*) AS n, sum(v), max(s) FROM m GROUP BY k;
 CREATE VIEW slowly WITH (streaming.trigger = '200 ms') AS SELECT count(*) AS n, max(s) FROM m;

@@ -17,7 +17,7 @@ my $node = new_node('main', 'streaming.retry_max = 1s');
 
 sub sql { return $node->safe_psql('postgres', @_); }
 
-sql("CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}')");
+sql("CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options})");
 
 # --- where the key is ------------------------------------------------------------
 

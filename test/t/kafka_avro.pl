@@ -60,7 +60,7 @@ CREATE TYPE mood AS ENUM ('SAD', 'OK', 'HAPPY');
 CREATE TYPE person AS (name text, born date, photo bytea, paid numeric);
 CREATE TYPE everything AS ($columns);
 CREATE TABLE expected (j jsonb);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE typed ($columns) SERVER broker OPTIONS (topic '$topic', format 'avro', avro_schema '$schema');
 CREATE FOREIGN TABLE as_text ($columns) SERVER broker OPTIONS (topic '$topic', format 'avro', avro_schema '$schema');
 CREATE VIEW all_types WITH (streaming.continuous) AS SELECT * FROM typed;

@@ -24,7 +24,7 @@ sub produce
 }
 
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE events (n int) SERVER broker OPTIONS (topic '$topic');
 CREATE VIEW from_first WITH (streaming.continuous) AS SELECT count(*) AS n, min(n), max(n) FROM events;
 CREATE VIEW from_now WITH (streaming.start = 'latest') AS SELECT count(*) AS n, min(n), max(n) FROM events;

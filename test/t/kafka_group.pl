@@ -26,7 +26,7 @@ sub offsets_are
 
 produce(10);
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE s (v int) SERVER broker OPTIONS (topic '$topic', group_id '$group');
 CREATE VIEW fast WITH (streaming.continuous) AS SELECT count(*) AS n FROM s;
 CREATE VIEW slow WITH (streaming.trigger = 'manual') AS SELECT sum(v) FROM s;

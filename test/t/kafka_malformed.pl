@@ -12,7 +12,7 @@ my $node = new_node('main', 'streaming.retry_max = 500ms');
 my $topic = $kafka->create_topic('malformed', 2);
 
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE r (k text, n int, off bigint OPTIONS (metadata 'offset'))
 	SERVER broker OPTIONS (topic '$topic');
 CREATE FOREIGN TABLE z (k text, n int, off bigint OPTIONS (metadata 'offset'))

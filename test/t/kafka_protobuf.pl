@@ -71,7 +71,7 @@ $node->safe_psql('postgres', <<SQL);
 CREATE TYPE person AS (name text, age int, mails text[], photo bytea, mood text, born timestamptz);
 CREATE TYPE everything AS ($columns);
 CREATE TABLE expected (j jsonb);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE typed ($table) SERVER broker OPTIONS (topic '$topic', format 'protobuf', protobuf_schema '$schema', protobuf_message 'All');
 CREATE FOREIGN TABLE described ($table) SERVER broker
 	OPTIONS (topic '$topic', format 'protobuf', protobuf_schema '$descriptor', protobuf_message 'org.example.All');

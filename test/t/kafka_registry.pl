@@ -37,7 +37,7 @@ my $topic = $kafka->create_topic('registry', 1);
 
 $node->safe_psql('postgres', <<SQL);
 CREATE SERVER broker FOREIGN DATA WRAPPER kafka
-	OPTIONS (bootstrap_servers '${\$kafka->address}', schema_registry '${\$registry->address}/');
+	OPTIONS (${\$kafka->options}, schema_registry '${\$registry->address}/');
 CREATE USER MAPPING FOR CURRENT_USER SERVER broker
 	OPTIONS (schema_registry_username 'app', schema_registry_password 'a "secret":');
 CREATE FOREIGN TABLE visits (page text, ms int, "user" text, off bigint OPTIONS (metadata 'offset'), schema int OPTIONS (metadata 'schema_id'))
@@ -168,7 +168,7 @@ sub pem
 my $secure = $kafka->create_topic('registry_tls', 1);
 $node->safe_psql('postgres', <<SQL);
 CREATE SERVER tls FOREIGN DATA WRAPPER kafka
-	OPTIONS (bootstrap_servers '${\$kafka->address}', schema_registry 'https://127.0.0.1:$tls_port', schema_registry_ca_pem '${\pem('server.pem')}');
+	OPTIONS (${\$kafka->options}, schema_registry 'https://127.0.0.1:$tls_port', schema_registry_ca_pem '${\pem('server.pem')}');
 CREATE USER MAPPING FOR CURRENT_USER SERVER tls
 	OPTIONS (schema_registry_certificate_pem '${\pem('client.pem')}', schema_registry_key_pem '${\pem('client.key')}');
 CREATE FOREIGN TABLE secure (a int) SERVER tls OPTIONS (topic '$secure', format 'avro');
@@ -191,7 +191,7 @@ like($stderr, qr/could not get schema 1 from schema registry "https:/, 'nor with
 my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5) or die "listen: $!";
 $node->safe_psql('postgres', <<SQL);
 CREATE SERVER silent FOREIGN DATA WRAPPER kafka
-	OPTIONS (bootstrap_servers '${\$kafka->address}', schema_registry 'http://127.0.0.1:${\$silent->sockport}');
+	OPTIONS (${\$kafka->options}, schema_registry 'http://127.0.0.1:${\$silent->sockport}');
 CREATE FOREIGN TABLE unanswered (a int) SERVER silent OPTIONS (topic '$secure', format 'avro');
 SQL
 (undef, undef, $stderr) = $node->psql('postgres', "SET statement_timeout = '3s'; SELECT * FROM unanswered");

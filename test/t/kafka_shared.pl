@@ -40,7 +40,7 @@ sub workers { return $node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat
 
 my @streams = qw(a b stops altered dropped deleted);
 $topic{$_} = $kafka->create_topic("shared_$_", 1) foreach @streams;
-$node->safe_psql('postgres', "CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}')");
+$node->safe_psql('postgres', "CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options})");
 produce(1, @streams);
 foreach my $s (@streams)
 {

@@ -26,7 +26,7 @@ sub produce
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 sql(<<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE events (n int) SERVER broker OPTIONS (topic '$topic', on_lost_offset 'skip');
 CREATE VIEW late WITH (streaming.continuous) AS SELECT n FROM events;
 CREATE VIEW awake WITH (streaming.continuous) AS SELECT n FROM events;

@@ -57,7 +57,7 @@ my $topic = $kafka->create_topic('protobuf_garbage', 1);
 my $quoted = $schema =~ s/'/''/gr;
 
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE garbage (id bigint, i32 int, f real, s text, raw bytea, mood text, person jsonb, packed_ints int[], tags text[], people jsonb, counts jsonb, by_id jsonb,
 	c_int int, c_text text, c_person jsonb, ts timestamptz, dur interval, w_int bigint, doc jsonb, val jsonb, "any" jsonb, tree jsonb, times timestamptz[], inner_ text OPTIONS (field 'inner.deep.level'),
 	name text OPTIONS (field 'person.name'), huge numeric[], off bigint OPTIONS (metadata 'offset'))

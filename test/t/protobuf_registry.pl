@@ -46,7 +46,7 @@ PROTO
 my $topic = $kafka->create_topic('protobuf_visits', 1);
 $node->safe_psql('postgres', <<SQL);
 CREATE SERVER broker FOREIGN DATA WRAPPER kafka
-	OPTIONS (bootstrap_servers '${\$kafka->address}', schema_registry '${\$registry->address}/');
+	OPTIONS (${\$kafka->options}, schema_registry '${\$registry->address}/');
 CREATE FOREIGN TABLE visits (page text, ms int, at timestamptz, x int, m jsonb, s text, off bigint OPTIONS (metadata 'offset'),
 	schema int OPTIONS (metadata 'schema_id')) SERVER broker OPTIONS (topic '$topic', format 'protobuf');
 CREATE FOREIGN TABLE known (first text, off bigint OPTIONS (metadata 'offset')) SERVER broker

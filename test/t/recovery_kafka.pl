@@ -17,7 +17,7 @@ my $topic = $kafka->create_topic('recovery', 4);
 my $node = new_node('main', 'streaming.retry_max = 1s');
 
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE s (k int, v int, s text, part int OPTIONS (metadata 'partition'), off bigint OPTIONS (metadata 'offset'))
 	SERVER broker OPTIONS (topic '$topic');
 CREATE VIEW per_k WITH (streaming.continuous) AS SELECT k, count(*) AS n, sum(v), avg(v) FROM s GROUP BY k;

@@ -19,7 +19,7 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 sql(<<SQL);
 CREATE SERVER broker FOREIGN DATA WRAPPER kafka
-	OPTIONS (bootstrap_servers '${\$kafka->address}', schema_registry '${\$registry->address}');
+	OPTIONS (${\$kafka->options}, schema_registry '${\$registry->address}');
 CREATE DOMAIN plus AS int CHECK (VALUE > 0);
 CREATE FOREIGN TABLE s (k text OPTIONS (metadata 'key'), n plus, at timestamptz OPTIONS (watermark '10 seconds', time_format 'epoch_ms'),
 		part int OPTIONS (metadata 'partition'), off bigint OPTIONS (metadata 'offset'), sent timestamptz OPTIONS (metadata 'timestamp'))

@@ -16,7 +16,7 @@ mkdir $dir;
 
 # What a function is passed is in the log, which no rollback takes back.
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE SERVER files FOREIGN DATA WRAPPER directory OPTIONS (path '$dir');
 CREATE FOREIGN TABLE pushed (v int) SERVER streaming;
 CREATE FOREIGN TABLE timed (at timestamptz OPTIONS (watermark '0 seconds'), v int) SERVER streaming;

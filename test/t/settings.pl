@@ -22,11 +22,10 @@ my $lines = join '', map { qq({"a": $_}\n) } 1 .. 100;
 put_file($dir, 'a.json', $lines);
 if ($kafka)
 {
-	my $address = $kafka->address;
 	$topic = $kafka->create_topic('settings', 1);
 	$kafka->produce($topic, 0, [ map { qq({"a": $_}) } 1 .. 100 ]);
 	$node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '$address');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE messages (a int) SERVER broker OPTIONS (topic '$topic');
 SQL
 }

@@ -50,7 +50,7 @@ sub is_soon
 }
 
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE source (id int, k text, n numeric) SERVER broker OPTIONS (topic '$topic{source}');
 CREATE FOREIGN TABLE plain (n bigint, label varchar(5), extra text DEFAULT 'none') SERVER broker OPTIONS (topic '$topic{plain}');
 CREATE FOREIGN TABLE keyed (k text, half int, rows bigint, total numeric) SERVER broker OPTIONS (topic '$topic{keyed}', key 'k,half');
@@ -183,7 +183,7 @@ is($values{''}[-1] . $values{'{"k":null}'}[-1], 'nonenone', 'and their tombstone
 
 # A message that the broker refuses.
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER narrow FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}', message_max_bytes '10000');
+CREATE SERVER narrow FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options}, message_max_bytes '10000');
 CREATE FOREIGN TABLE big (s text) SERVER narrow OPTIONS (topic '$topic{big}');
 INSERT INTO big VALUES ('fits'), (repeat('x', 20000));
 SQL

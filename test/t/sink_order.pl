@@ -15,7 +15,7 @@ my $dir = $node->basedir . '/out';
 mkdir $dir;
 
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE SERVER files FOREIGN DATA WRAPPER directory OPTIONS (path '$dir');
 CREATE FOREIGN TABLE topic (k int, v int) SERVER broker OPTIONS (topic '$topic', key 'k');
 CREATE FOREIGN TABLE lines (k int, v int) SERVER files OPTIONS (path '*.csv', format 'csv', file_interval '1 hour', file_max_rows '4');

@@ -48,7 +48,7 @@ my $per_minute = q(SELECT date_trunc('minute', at) AS minute, count(*) AS n FROM
 $kafka->produce($topic, 0, [ map { row('a', "00:0$_:00") } 0 .. 9 ]);
 $kafka->produce($topic, 1, [ map { row('b', "00:0$_:30") } 0 .. 4 ]);
 $node->safe_psql('postgres', <<SQL);
-CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}');
+CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (${\$kafka->options});
 CREATE FOREIGN TABLE s (k text, at timestamptz OPTIONS (watermark '0')) SERVER broker OPTIONS (topic '$topic');
 CREATE VIEW v WITH (streaming.output_mode = 'append') AS $per_minute;
 CREATE VIEW drained WITH (streaming.output_mode = 'append', streaming.trigger = 'manual') AS $per_minute;
