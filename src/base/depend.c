@@ -54,10 +54,26 @@ streaming_dependencies(Oid class, Oid object)
 	return read_depend(class, object, false);
 }
 
+static int
+by_object(const ListCell *a, const ListCell *b)
+{
+	const StreamingDependency *left = lfirst(a);
+	const StreamingDependency *right = lfirst(b);
+
+	if (left->class != right->class)
+		return left->class < right->class ? -1 : 1;
+	if (left->object != right->object)
+		return left->object < right->object ? -1 : 1;
+	return (left->column > right->column) - (left->column < right->column);
+}
+
 List *
 streaming_dependents(Oid class, Oid object)
 {
-	return read_depend(class, object, true);
+	List	   *found = read_depend(class, object, true);
+
+	list_sort(found, by_object);
+	return found;
 }
 
 List *

@@ -20,7 +20,10 @@ typedef struct StreamingDependency
 /* What object, of catalog class, depends on: of StreamingDependency. */
 extern List *streaming_dependencies(Oid class, Oid object);
 
-/* What depends on it. */
+/*
+ * What depends on it; by class and oid, not as its rows lie in pg_depend, so that the same
+ * one is told of first.
+ */
 extern List *streaming_dependents(Oid class, Oid object);
 
 /* What the query of a view depends on. */

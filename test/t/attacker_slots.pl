@@ -9,7 +9,7 @@ use Test::More;
 
 # The launcher, PostgreSQL's own, two coordinators, two times two query workers:
 # that leaves three.
-my $node = new_node('main', 'max_worker_processes = 11', 'streaming.retry_max = 1s');
+my $node = new_node('main', 'max_worker_processes = 11', 'streaming.retry_max = 1s', 'streaming.connect_timeout = 2s');
 my $dir = $node->basedir . '/landing';
 mkdir $dir;
 mkdir "$dir/alice";

@@ -28,8 +28,6 @@ CREATE FOREIGN TABLE headed (n plus, h jsonb OPTIONS (metadata 'headers')) SERVE
 CREATE FOREIGN TABLE visits (page text, ms int) SERVER broker OPTIONS (topic '$avro', format 'avro');
 CREATE VIEW every WITH (streaming.continuous) AS SELECT k, n, part, off, sent FROM s;
 CREATE VIEW slow WITH (streaming.trigger = 'manual') AS SELECT k, n, part, off, sent FROM s;
-CREATE VIEW windows WITH (streaming.output_mode = 'append') AS
-	SELECT streaming.tumble(at, '1 minute') AS w, count(*) AS n, sum(n) AS s FROM s GROUP BY 1;
 CREATE VIEW seen WITH (streaming.continuous) AS SELECT page, ms FROM visits;
 SQL
 
@@ -43,6 +41,11 @@ sub records
 
 $kafka->produce($topic, 0, records(1, 50));
 $kafka->produce($topic, 1, records(1, 50));
+# Only now: a partition that has nothing yet does not hold the watermark back.
+sql(<<'SQL');
+CREATE VIEW windows WITH (streaming.output_mode = 'append') AS
+	SELECT streaming.tumble(at, '1 minute') AS w, count(*) AS n, sum(n) AS s FROM s GROUP BY 1;
+SQL
 drain($node, $_) foreach qw(every windows);
 is(sql('SELECT count(*), count(DISTINCT partition), bool_and(whole AND key IS NOT NULL AND sent_ms > 0) FROM streaming.rejected_rows'), '10|2|t',
 	'rejected messages are kept with key and time');
