@@ -1,5 +1,7 @@
 # Topics whose messages change rows: what a message means, whose key is in it or beside
 # it, and views that go on while everything but the broker is killed.
+#
+# Takes long.
 
 use strict;
 use warnings;

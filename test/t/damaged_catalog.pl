@@ -2,6 +2,8 @@
 # may have left any of them without an index or a column, or with nonsense in it.
 # No process crashes of it, the error says what is wrong, and once that is
 # repaired all goes on.
+#
+# Takes long.
 
 use strict;
 use warnings;

@@ -1,6 +1,8 @@
 # Files that are archived and deleted while everything is killed: each row is in every
 # view once, and every file has gone.  Commits that nobody waits for are lost with the
 # server, checkpoints among them.
+#
+# Takes long.
 
 use strict;
 use warnings;
@@ -76,7 +78,7 @@ is($node->safe_psql('postgres', 'SELECT sum(n), sum(sum) FROM deleted'), join('|
 is($node->safe_psql('postgres', 'SELECT sum(n), sum(sum) FROM deleted_slowly'), join('|', $load{del}->written), 'by the slow view, too');
 is(join(' ', glob "$base/landing/old/arc/*.json.[0-9]*"), '', 'no file was archived twice');
 ok(wait_for($node, q(SELECT max(n) FROM (SELECT count(*) AS n FROM streaming.files WHERE stream IN ('arc'::regclass, 'del'::regclass) GROUP BY stream) AS f), 1), 'their rows have gone, too');
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error <> '')), 0, 'no view is in trouble');
+ok(wait_for($node, q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error <> ''), '0'), 'no view is in trouble');
 
 $node->stop;
 done_testing();

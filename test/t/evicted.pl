@@ -95,7 +95,7 @@ my $session = $node->background_psql('postgres');
 $session->query_safe('BEGIN; LOCK TABLE ' . join(', ', map { "streaming_internal.$_" } sort keys %round_size) . ' IN SHARE UPDATE EXCLUSIVE MODE');
 largest_in(3);
 $session->query_safe('COMMIT');
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error IS NOT NULL)), 0, 'batches go on while the tables cannot be vacuumed');
+ok(wait_for($node, q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error IS NOT NULL), '0'), 'batches go on while the tables cannot be vacuumed');
 stays_small('20 rounds after a lock of three', 16, largest_in(20));
 
 # One round is open; in update mode it is shown.

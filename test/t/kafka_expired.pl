@@ -71,7 +71,7 @@ produce(5);
 drain($node, $_) foreach qw(from_first from_now awake);
 is($node->safe_psql('postgres', 'SELECT * FROM from_first UNION ALL SELECT * FROM from_now UNION ALL SELECT * FROM awake ORDER BY n'),
 	"5|25|29\n15|15|29\n30|0|29", 'and all go on');
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE status <> 'running')), 0, 'out of trouble');
+ok(wait_for($node, q(SELECT count(*) FROM streaming.views WHERE status <> 'running'), '0'), 'out of trouble');
 
 # The topic made anew: its offsets begin again, below the checkpoints.
 $node->safe_psql('postgres', 'DROP VIEW from_now, awake');

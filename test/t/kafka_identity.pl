@@ -1,5 +1,7 @@
 # Another topic under the same name, or another name: offsets of the one mean nothing in
 # the other. Views that have read the first say so until their user has chosen.
+#
+# Takes long.
 
 use strict;
 use warnings;

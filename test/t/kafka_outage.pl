@@ -1,4 +1,6 @@
 # A broker that is away: at CREATE, when the server starts, and midway.
+#
+# Takes long.
 
 use strict;
 use warnings;

@@ -52,7 +52,7 @@ CREATE VIEW v_$s WITH (streaming.trigger = 'asap') AS SELECT k, count(*) AS n, s
 SQL
 }
 right('six streams are read', @streams);
-is(workers(), '1', 'by one process');
+ok(wait_until(sub { workers() eq '1' }), 'by one process');
 my ($pid) = worker_pids($node, 'streaming ingest');
 
 # --- one stops at a record --------------------------------------------------
@@ -65,7 +65,7 @@ right('the others go on', qw(a b altered dropped deleted));
 ok(wait_for($node, q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'streaming ingest'), '2'),
 	'it has a process of its own now');
 is(join(' ', grep { $_ == $pid } worker_pids($node, 'streaming ingest')), $pid, 'and the others the one they had');
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.stat_streams WHERE last_error IS NOT NULL AND stream <> 's_stops'::regclass)), '0',
+ok(wait_for($node, q(SELECT count(*) FROM streaming.stat_streams WHERE last_error IS NOT NULL AND stream <> 's_stops'::regclass), '0'),
 	'and no error');
 $node->safe_psql('postgres', q(ALTER FOREIGN TABLE s_stops OPTIONS (SET on_error 'null')));
 $sent{stops}++;
@@ -156,7 +156,7 @@ foreach my $round (31 .. 36)
 }
 ok(wait_for($node, q(SELECT status || ' ' || (last_error LIKE '%division by zero%') FROM streaming.views WHERE view = 'v_bad'::regclass), 'retrying true'),
 	'one of the views fails');
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE last_error IS NOT NULL AND view <> 'v_bad'::regclass)), '0', 'no other does');
+ok(wait_for($node, q(SELECT count(*) FROM streaming.views WHERE last_error IS NOT NULL AND view <> 'v_bad'::regclass), '0'), 'no other does');
 $node->safe_psql('postgres', 'UPDATE barrier SET divisor = 1');
 drain($node, 'v_bad');
 same_as_batch($node, 'v_bad', 'SELECT k, count(*) AS n, sum(s.v / b.divisor) FROM s_a s JOIN barrier b USING (k) GROUP BY k');
@@ -191,7 +191,7 @@ ok(wait_for($node, q(SELECT last_error LIKE '%cannot be decoded%' FROM streaming
 produce(200, qw(a b altered));
 $sent{twin} = $sent{a};
 right('the others go on beside it', qw(a b twin altered));
-is(workers(), '2', 'in the processes there are');
+ok(wait_until(sub { workers() eq '2' }), 'in the processes there are');
 
 $node->stop;
 done_testing();

@@ -60,7 +60,7 @@ drain($node, $_) foreach qw(late awake);
 is(sql(q(SELECT count(*), max(n) FILTER (WHERE n < 1000) FROM late)), '26|34', 'both go on');
 is(sql('SELECT count(*) FROM awake'), 31, 'from where they were');
 is(sql($gaps), "0|10|messages from offset 10 to 14 are not in the topic any more, and are skipped\n0|25|messages from offset 25 to 29 are not in the topic any more, and are skipped", 'a gap is noted once');
-is(sql(q(SELECT count(*) FROM streaming.views WHERE status <> 'running')), 0, 'out of trouble');
+ok(wait_for($node, q(SELECT count(*) FROM streaming.views WHERE status <> 'running'), '0'), 'out of trouble');
 
 # Without it they stop.
 sql(q(ALTER FOREIGN TABLE events OPTIONS (SET on_lost_offset 'stop')));

@@ -1,5 +1,7 @@
 # Batches of many groups: rows are ordered by the hash of their group, and state
 # tables have an index only when the worker does not remember where rows are.
+#
+# Takes long.
 
 use strict;
 use warnings;
@@ -162,6 +164,6 @@ push_rows($rows);
 views_are_right('after a crash');
 is(indexes(), 0, 'without indexes');
 
-is($node->safe_psql('postgres', q(SELECT string_agg(view::text, ' ') FROM streaming.views WHERE status <> 'running')), '', 'no view is in trouble');
+ok(wait_for($node, q(SELECT string_agg(view::text, ' ') FROM streaming.views WHERE status <> 'running'), ''), 'no view is in trouble');
 $node->stop;
 done_testing();

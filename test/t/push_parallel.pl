@@ -97,6 +97,6 @@ my ($code, $out, $err) = $node->psql('postgres', "SELECT streaming.drain('failin
 like($err, qr/division by zero/, 'an error in a worker is reported');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM failing'), 0, 'and nothing of the batch stays');
 
-is($node->safe_psql('postgres', q(SELECT string_agg(view::text, ' ') FROM streaming.views WHERE status <> 'running')), 'failing', 'no other view is in trouble');
+ok(wait_for($node, q(SELECT string_agg(view::text, ' ') FROM streaming.views WHERE status <> 'running'), 'failing'), 'no other view is in trouble');
 $node->stop;
 done_testing();

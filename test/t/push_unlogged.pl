@@ -39,7 +39,7 @@ drain($node, $_) foreach qw(per_round drained over);
 is($node->safe_psql('postgres', 'SELECT count(*) FROM drained'), $taken + 7, 'rows pushed afterwards are taken');
 is($node->safe_psql('postgres', 'SELECT n, sum FROM per_round WHERE round = 0'), '7|28', 'by all views');
 same_as_batch($node, 'over', 'SELECT n, count(*) AS rounds FROM per_round GROUP BY n', 'views over views follow');
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE status <> 'running')), 0, 'no view is in trouble');
+ok(wait_for($node, q(SELECT count(*) FROM streaming.views WHERE status <> 'running'), '0'), 'no view is in trouble');
 
 $node->stop;
 done_testing();

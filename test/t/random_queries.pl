@@ -12,6 +12,8 @@
 #   STREAMING_RANDOM_FAMILIES=...  of these families alone, with a space between them
 #   STREAMING_RANDOM_PLAIN=1       tables instead of streams: tests the queries, not the
 #                                  extension, also those of families that it refuses
+#
+# Takes long.
 
 use strict;
 use warnings;

@@ -2,6 +2,8 @@
 # random rows each view shows exactly what its query answers over a plain table
 # that received the same rows in the same transactions. Some of them also write
 # to tables, in output modes update and complete.
+#
+# Takes long.
 use strict;
 use warnings;
 use List::Util qw(shuffle);

@@ -2,6 +2,8 @@
 # batch. What is late follows from the order in which they were fed; of the
 # rest each view shows, after every batch, what its query answers as a batch (in
 # append mode: of the windows that the watermark has closed).
+#
+# Takes long.
 
 use strict;
 use warnings;

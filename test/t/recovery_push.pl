@@ -100,7 +100,7 @@ is($node->safe_psql('postgres', 'SELECT n FROM counted ORDER BY what'),
 $node->safe_psql('postgres', 'INSERT INTO pushed VALUES (1, 1, 1); INSERT INTO mirror VALUES (1, 1, 1)');
 drain($node, 'sizes');
 same_as_batch($node, $_, $batch{$_}, "$_ goes on") foreach qw(per_k sizes);
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error <> '')), 0, 'no view is in trouble');
+ok(wait_for($node, q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error <> ''), '0'), 'no view is in trouble');
 
 $node->stop;
 done_testing();

@@ -80,7 +80,7 @@ drain($node, 'behind');
 same_as_batch($node, 'behind', $all, "has each once ($again were retried)");
 drain($node, 'every');
 same_as_batch($node, 'every', $all, 'and nobody has got any twice');
-is(sql('SELECT count(*) FROM streaming.stat_progress'), 0, 'nobody has anything left to do');
+ok(wait_for($node, 'SELECT count(*) FROM streaming.stat_progress', '0'), 'nobody has anything left to do');
 
 my ($ret, $out, $err) = $node->psql('postgres', q(SELECT streaming.retry_rejected('headed')));
 like($err, qr/cannot be retried.*Column "h" shows/s, 'headers are not kept');

@@ -1,5 +1,7 @@
 # Each setting at its smallest and at its largest value: streams of each kind
 # are read, and views show what a batch does.
+#
+# Takes long.
 
 use strict;
 use warnings;

@@ -92,7 +92,7 @@ compare('killed at random');
 $taker->stop;
 is(join("\n", $taker->problems), '', 'no file was seen that was not whole');
 is(join(' ', map { m{([^/]*)$} } glob "$base/taken/.streaming* $base/whole/.streaming*"), '', 'no hidden file is left');
-is($node->safe_psql('postgres', q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error <> '')), 0, 'no view is in trouble');
+ok(wait_for($node, q(SELECT count(*) FROM streaming.views WHERE status <> 'running' OR last_error <> ''), '0'), 'no view is in trouble');
 
 $node->stop;
 done_testing();

@@ -150,7 +150,7 @@ like(error_of('SET ROLE guest; INSERT INTO inserted (id) VALUES (7)'),
 	qr/permission denied for foreign table inserted/, 'INSERT needs the right to');
 $node->safe_psql('postgres', 'GRANT INSERT ON inserted TO guest; SET ROLE guest; INSERT INTO inserted (id) VALUES (7)');
 arrives('inserted', 5, 'and nothing else');
-is($node->safe_psql('postgres', 'SET ROLE guest; SELECT count(*), count(last_error) FROM streaming.stat_sinks WHERE delivered_rows > 0'), '4|0', 'all may see what was delivered');
+ok(wait_for($node, 'SET ROLE guest; SELECT count(*), count(last_error) FROM streaming.stat_sinks WHERE delivered_rows > 0', '4|0'), 'all may see what was delivered');
 like(error_of('SET ROLE guest; SELECT * FROM streaming_internal.outbox'), qr/permission denied/, 'the outbox is nobody\'s to read');
 
 # CSV.

@@ -1,5 +1,7 @@
 # Exactly once: whatever is killed, and wherever a delivery stands at that
 # moment, a consumer of committed messages sees each result once.
+#
+# Takes long.
 
 use strict;
 use warnings;

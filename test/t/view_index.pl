@@ -120,7 +120,7 @@ SQL
 insert('(k, url) VALUES (-1, incompressible(200))');
 drain($node, $_) foreach sort keys %view;
 is($node->safe_psql('postgres', 'SET enable_seqscan = off; SELECT n FROM text_key WHERE url = incompressible(200)'), 1, 'long keys are found');
-is($node->safe_psql('postgres', q(SELECT string_agg(view::text, ' ') FROM streaming.views WHERE status <> 'running')), '', 'no view is in trouble');
+ok(wait_for($node, q(SELECT string_agg(view::text, ' ') FROM streaming.views WHERE status <> 'running'), ''), 'no view is in trouble');
 
 # Nothing of a user's was called by the owner of the tables.
 $node->safe_psql('postgres', 'ANALYZE');
@@ -195,7 +195,7 @@ close $pages or die;
 $node->start;
 insert('(k, v) VALUES (-7, 1)');
 ok(wait_until(sub { drain_attempt(); status_of('int_key') =~ /^retrying.*invalid page/ }), 'a batch that meets nonsense fails');
-is($node->safe_psql('postgres', q(SELECT view FROM streaming.views WHERE status <> 'running')), 'int_key', 'and no other one');
+ok(wait_for($node, q(SELECT view FROM streaming.views WHERE status <> 'running'), 'int_key'), 'and no other one');
 $node->safe_psql('postgres', "SET SESSION AUTHORIZATION eve; REINDEX TABLE int_key");
 drain($node, 'int_key');
 same_as_batch($node, 'int_key', 'SELECT k, count(*) AS n, sum(v) FROM taken GROUP BY k', 'after REINDEX it goes on');

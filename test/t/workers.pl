@@ -47,7 +47,7 @@ is($node->safe_psql('postgres', 'SELECT r.sum, f.sum FROM of_rows r, of_files f'
 
 # --- settings ---------------------------------------------------------------
 
-is(scalar worker_pids($node, 'streaming query'), 2, 'two query workers for two views');
+ok(wait_until(sub { worker_pids($node, 'streaming query') == 2 }), 'two query workers for two views');
 $node->safe_psql('postgres', "CREATE VIEW v$_ WITH (streaming.continuous) AS SELECT v FROM s") foreach 1 .. 6;
 $node->append_conf('postgresql.conf', 'streaming.query_workers = 4');
 $node->reload;
@@ -85,7 +85,7 @@ ok(wait_for($small, 'SELECT last_error FROM streaming.views', qr/slot is free: i
 $small->append_conf('postgresql.conf', 'max_worker_processes = 16');
 $small->restart;
 ok(wait_for($small, 'SELECT sum FROM v', '1'), 'which helps');
-is($small->safe_psql('postgres', q(SELECT coalesce(last_error, '') FROM streaming.views)), '', 'and the error is gone');
+ok(wait_for($small, q(SELECT coalesce(last_error, '') FROM streaming.views), ''), 'and the error is gone');
 $small->stop;
 
 done_testing();
