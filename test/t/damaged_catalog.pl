@@ -250,9 +250,9 @@ foreach my $table (grep { !/rejected_rows|missed_rows/ } sort keys %columns)
 	foreach my $column (@{ $columns{$table} })
 	{
 		my ($name, $type) = @$column;
-		my @chosen = ('NULL', (shuffle(@{ $values{$type} or die "no values of $type" }))[ 0 .. 1 ]);
+		my @chosen = grep { defined } 'NULL', (shuffle(@{ $values{$type} or die "no values of $type" }))[ 0 .. 1 ];
 
-		foreach my $value (grep { defined } @chosen)
+		foreach my $value (grep { defined } (shuffle(@chosen))[ 0 .. rounds(3) - 1 ])
 		{
 			# Those of a view in the first place, then of any.
 			$node->safe_psql('postgres', <<SQL);
