@@ -292,7 +292,8 @@ damage('repaired', 'SELECT', 'SELECT');
 $node->safe_psql('postgres', "UPDATE streaming_internal.continuous_view SET output_mode = 'nonsense' WHERE view = 'tells'::regclass");
 wait_for($node, q(SELECT status, last_error FROM streaming.views WHERE view = 'tells'::regclass), qr/^failed\|.*wrong value in column "output_mode"/);
 is($node->safe_psql('postgres', q(SELECT status FROM streaming.views WHERE view = 'sums'::regclass)), 'running', 'one such row stops no other view');
-is($node->psql('postgres', 'DROP VIEW tells'), 0, 'and the view can be dropped');
+my ($ret, $out, $err) = $node->psql('postgres', 'DROP VIEW tells');
+is("$ret $err", '0 ', 'and the view can be dropped');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/was terminated by signal/, 'no process has crashed');
 
 done_testing();

@@ -136,21 +136,25 @@ $node->restart;
 push_rows($rows);
 views_are_right('with little memory');
 cmp_ok(indexes(), '>=', scalar keys %query, 'indexes were made');
-push_rows($rows);
-views_are_right('with indexes');
-with_setting("streaming.state_memory = '80MB'");
-$node->restart;
-push_rows($rows);
-views_are_right('with indexes and memory');
+# Not where the tests are run again.
+if (rounds(2) == 2)
+{
+	push_rows($rows);
+	views_are_right('with indexes');
+	with_setting("streaming.state_memory = '80MB'");
+	$node->restart;
+	push_rows($rows);
+	views_are_right('with indexes and memory');
 
-# The map is given up in the middle of a batch in which all is new.
-with_setting("streaming.state_memory = '256kB'");
-new_stream();
-push_rows($rows);
-views_are_right('a first batch with little memory');
-push_rows($rows);
-views_are_right('and a second');
-cmp_ok(indexes(), '>=', scalar keys %query, 'with indexes');
+	# The map is given up in the middle of a batch in which all is new.
+	with_setting("streaming.state_memory = '256kB'");
+	new_stream();
+	push_rows($rows);
+	views_are_right('a first batch with little memory');
+	push_rows($rows);
+	views_are_right('and a second');
+	cmp_ok(indexes(), '>=', scalar keys %query, 'with indexes');
+}
 
 # A crash leaves tables without an index, too.
 with_setting("streaming.state_memory = '80MB'");
