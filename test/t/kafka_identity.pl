@@ -53,7 +53,7 @@ sub fails
 
 sub rows { return $node->safe_psql('postgres', "SELECT * FROM $_[0] ORDER BY 1") }
 
-$node->safe_psql('postgres', "CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}')");
+$node->safe_psql('postgres', "CREATE SERVER broker FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}', topic_metadata_refresh_interval_ms '2000')");
 
 # ALTER of the topic, there and back.
 my $a = $kafka->create_topic('altered_a', 2);
