@@ -3,11 +3,11 @@
  *		The program streaming_orc VERSION MEMORY PARENT: reads one ORC file, says what is
  *		in it (orc_protocol.h), and ends.
  *
- * It is a process of its own since the C++ library that reads ORC does not bear every
- * file: there are some, damaged or made so, at which it ends by a signal, and it takes
- * memory where nobody asks how much.  Here that ends this process, and a limit of the
- * operating system holds for it.  What comes out of it is Arrow's, which is validated
- * by who reads it.
+ * It is a process of its own since the C++ library that reads ORC takes memory where
+ * nobody asks how much, and uses what malloc returns where that is NULL.  Here a limit of
+ * the operating system holds for it, and a signal ends this process only; which goes for
+ * whatever else a file may do to it, too.  What comes out of it is Arrow's, which is
+ * validated by who reads it.
  */
 #include <algorithm>
 #include <cerrno>

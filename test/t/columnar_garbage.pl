@@ -82,7 +82,7 @@ SQL
 	cmp_ok($rejected, '>', $variants / 40, "and some are rejected ($rejected)");
 	same_as_batch($node, "kept_$format", "SELECT * FROM $format");
 	# What they say of themselves may be wrong, but harms nobody.
-	foreach my $condition ('id = 1', 'id IS NULL AND small > 100', q(s = '{}'), 'f < 1', 'dec > 0', q(dt >= '2000-01-01'), q(ts_ns < now()), q(tz > now() - interval '1 year'), 'flag', 'k = 3', q(dict = 'red'), q(name = 'n1')))
+	foreach my $condition ('id = 1', 'id IS NULL AND small > 100', q(s = '{}'), 'f < 1', 'dec > 0', q(dt >= '2000-01-01'), q(ts_ns < now()), q(tz > now() - interval '1 year'), 'flag', 'k = 3', q(dict = 'red'), q(name = 'n1'))
 	{
 		isnt($node->safe_psql('postgres', "SELECT count(*) FROM $format WHERE $condition"), '', "$format: $condition");
 	}
