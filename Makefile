@@ -113,6 +113,7 @@ OBJS = \
 	src/format/format_protobuf.o \
 	src/format/format_text.o \
 	src/format/json_reader.o \
+	src/format/orc_process.o \
 	src/format/path_partition.o \
 	src/format/protobuf_derive.o \
 	src/format/protobuf_descriptor.o \
@@ -124,7 +125,9 @@ OBJS = \
 	src/format/protobuf_value.o \
 	src/format/protobuf_write_json.o \
 	src/format/reject.o \
+	src/format/row_group.o \
 	src/format/scalar.o \
+	src/format/scan_condition.o \
 	src/format/schema_readers.o \
 	src/format/schema_registry.o \
 	src/format/split.o \
@@ -253,8 +256,9 @@ OBJS = \
 
 # Of the module streaming_arrow, see below.
 ARROW_OBJS = src/arrow/magic.o src/arrow/streaming_arrow.o
+ORC_OBJS = src/arrow/streaming_orc.o
 
-UNLISTED = $(filter-out $(OBJS) $(ARROW_OBJS),$(addsuffix .o,$(basename $(wildcard src/*.c src/*/*.c src/*/*.cc))))
+UNLISTED = $(filter-out $(OBJS) $(ARROW_OBJS) $(ORC_OBJS),$(addsuffix .o,$(basename $(wildcard src/*.c src/*/*.c src/*/*.cc))))
 ifneq ($(UNLISTED),)
 $(error Makefile: OBJS lacks $(UNLISTED))
 endif
@@ -262,7 +266,8 @@ endif
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=streaming
 
-EXTRA_CLEAN = test/kafka/kafka_admin $(OBJS:.o=.d) $(ARROW_OBJS) $(ARROW_OBJS:.o=.d) streaming_arrow$(DLSUFFIX)
+EXTRA_CLEAN = test/kafka/kafka_admin $(OBJS:.o=.d) $(ARROW_OBJS) $(ARROW_OBJS:.o=.d) $(ORC_OBJS) $(ORC_OBJS:.o=.d) \
+	streaming_arrow$(DLSUFFIX) streaming_orc
 
 # -MMD notes which headers an object is made of, which Debian's PGXS does not.
 PG_CPPFLAGS = -Isrc -MMD -MP
@@ -285,7 +290,7 @@ include $(PGXS)
 $(OBJS): Makefile
 -include $(OBJS:.o=.d)
 
-# The module for Parquet and Arrow's own files is a library of its own, since Arrow's is
+# The module for Parquet, ORC and Arrow's own files is a library of its own, since Arrow's is
 # large: it is built where that is found. ARROW is a directory with include/ and the
 # libraries, such as the package pyarrow of Python has it; else pkg-config is asked.
 ifneq ($(ARROW),)
@@ -299,22 +304,34 @@ endif
 ifneq ($(ARROW_LIBS),)
 all: streaming_arrow$(DLSUFFIX)
 install: install-arrow
+# ORC is read by a program, where Arrow has its adapter.
+ifneq ($(shell echo '\#include <arrow/adapters/orc/adapter.h>' | $(CXX) -std=c++20 $(ARROW_CPPFLAGS) -x c++ -E - >/dev/null 2>&1 && echo yes),)
+all: streaming_orc
+install: install-orc
+endif
 endif
 
-src/arrow/streaming_arrow.o: %.o: %.cc Makefile
+$(filter-out src/arrow/magic.o,$(ARROW_OBJS) $(ORC_OBJS)): %.o: %.cc Makefile
 	$(CXX) -std=c++20 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter $(COPT) -Isrc -MMD -MP $(ARROW_CPPFLAGS) -c -o $@ $<
--include $(ARROW_OBJS:.o=.d)
+-include $(ARROW_OBJS:.o=.d) $(ORC_OBJS:.o=.d)
 
 streaming_arrow$(DLSUFFIX): $(ARROW_OBJS)
 	$(CXX) -shared -o $@ $^ $(ARROW_LIBS)
+
+streaming_orc: $(ORC_OBJS)
+	$(CXX) -o $@ $^ $(ARROW_LIBS)
 
 install-arrow: streaming_arrow$(DLSUFFIX)
 	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
 	$(INSTALL_SHLIB) $< '$(DESTDIR)$(pkglibdir)/'
 
+install-orc: streaming_orc
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
+	$(INSTALL_PROGRAM) $< '$(DESTDIR)$(pkglibdir)/'
+
 uninstall: uninstall-arrow
 uninstall-arrow:
-	rm -f '$(DESTDIR)$(pkglibdir)/streaming_arrow$(DLSUFFIX)'
+	rm -f '$(DESTDIR)$(pkglibdir)/streaming_arrow$(DLSUFFIX)' '$(DESTDIR)$(pkglibdir)/streaming_orc'
 
 streaming--1.0.sql: src/streaming.sql
 	cp $< $@
@@ -340,4 +357,4 @@ $(filter-out $(TEST_GOALS),$(MAKECMDGOALS)):
 
 endif
 
-.PHONY: $(TEST_GOALS) install-arrow uninstall-arrow
+.PHONY: $(TEST_GOALS) install-arrow install-orc uninstall-arrow

@@ -9,7 +9,6 @@ CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '');
 CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '/etc/passwd');
 CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '../*.json');
 CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.json', format 'jsn');
-CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.json', format 'orc');
 CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.json', header 'true');
 CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.csv', format 'csv', delimiter ';;');
 CREATE FOREIGN TABLE f (a int) SERVER landing OPTIONS (path '*.csv', format 'csv', quote ',');

@@ -26,7 +26,6 @@ CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topc 'x');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (format 'json');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'jsn');
-CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'orc');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'avro');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', avro_schema '{"type": "record", "name": "R", "fields": []}');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'avro', avro_schema '{');
@@ -89,7 +88,6 @@ CREATE FOREIGN TABLE bad (a timestamp OPTIONS (watermark '-1 s')) SERVER streami
 CREATE FOREIGN TABLE bad (a timestamp OPTIONS (watermark '1 s'), b timestamp OPTIONS (watermark '1 s')) SERVER streaming;
 
 -- ALTER is checked in the same way, and changes nothing where it fails
-ALTER FOREIGN TABLE clicks OPTIONS (SET format 'orc');
 ALTER FOREIGN TABLE clicks OPTIONS (DROP topic);
 ALTER FOREIGN TABLE clicks ALTER COLUMN pos TYPE int;
 ALTER FOREIGN TABLE clicks ADD COLUMN again timestamptz OPTIONS (watermark '1 s');

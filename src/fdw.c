@@ -54,6 +54,7 @@
 #include "buffer/shift_slot.h"
 #include "command/import_schema.h"
 #include "exec/fold.h"
+#include "format/scan_condition.h"
 #include "push/follow.h"
 #include "sink/file_place.h"
 #include "sink/outbox.h"
@@ -92,6 +93,7 @@ typedef struct StreamScan
 	/* batch read of a source */
 	StreamingStream *stream;
 	StreamingSourceScan *source;
+	StreamingConditions *conditions;	/* that its rows have to meet, or some of them */
 	StreamingFold *fold;		/* of its records, once they have been read; or NULL */
 
 	/* batch read of a pushed stream, or a share of a batch */
@@ -124,6 +126,7 @@ static void begin_scan(ForeignScanState *node, int eflags);
 static TupleTableSlot *iterate_scan(ForeignScanState *node);
 static void open_scan(ForeignScanState *node, StreamScan *state);
 static void open_source(ForeignScanState *node, StreamScan *state);
+static void start_source(ForeignScanState *node, StreamScan *state);
 static void open_pushed(ForeignScanState *node, StreamScan *state);
 static void begin_pushed(ForeignScanState *node, StreamScan *state);
 static TupleTableSlot *next_source_row(StreamScan *state);
@@ -296,9 +299,16 @@ static ForeignScan *
 get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *best_path,
 		 List *tlist, List *clauses, Plan *outer_plan)
 {
+	List	   *conditions = NIL;
+	List	   *expressions = NIL;
+	double		ignored;
+
 	clauses = extract_actual_clauses(clauses, false);
-	return make_foreignscan(tlist, clauses, baserel->relid, NIL,
-							list_make1(read_columns(baserel, clauses)), NIL, NIL, outer_plan);
+	/* A batch has all records there are. */
+	if (!streaming_input_estimate(relid, &ignored))
+		conditions = streaming_conditions_find(clauses, baserel->relid, &expressions);
+	return make_foreignscan(tlist, clauses, baserel->relid, expressions,
+							list_make2(read_columns(baserel, clauses), conditions), NIL, NIL, outer_plan);
 }
 
 /*
@@ -517,13 +527,27 @@ open_source(ForeignScanState *node, StreamScan *state)
 	state->source = streaming_source_scan_open(state->stream, STREAMING_READ_BATCH,
 											   needed_columns(node));
 
-	/* From the earliest of every partition. */
+	/* What a record does counts whatever its row is. */
+	if (!state->stream->change_attno)
 	{
-		StreamingPositions none;
+		ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 
-		streaming_positions_init(&none);
-		streaming_source_scan_start(state->source, &none);
+		state->conditions = streaming_conditions_open(lsecond(plan->fdw_private), plan->fdw_exprs, &node->ss.ps);
+		state->source->source->conditions = state->conditions;
 	}
+	start_source(node, state);
+}
+
+/* From the earliest of every partition. */
+static void
+start_source(ForeignScanState *node, StreamScan *state)
+{
+	StreamingPositions none;
+
+	if (state->conditions)
+		streaming_conditions_evaluate(state->conditions, node->ss.ps.ps_ExprContext);
+	streaming_positions_init(&none);
+	streaming_source_scan_start(state->source, &none);
 }
 
 static TupleTableSlot *
@@ -583,12 +607,7 @@ rescan(ForeignScanState *node)
 	if (state->bound)
 		streaming_input_scan_rescan(state->bound);
 	else if (state->source)
-	{
-		StreamingPositions none;
-
-		streaming_positions_init(&none);
-		streaming_source_scan_start(state->source, &none);
-	}
+		start_source(node, state);
 	else if (state->pushing)
 	{
 		streaming_push_scan_end(&state->push);
@@ -614,6 +633,18 @@ end_scan(ForeignScanState *node)
 		streaming_push_scan_end(&state->push);
 }
 
+/* Of files whose format has them, once it has been looked at some. */
+static void
+explain_row_groups(const StreamScan *state, ExplainState *es)
+{
+	const StreamingConditions *conditions = state ? state->conditions : NULL;
+
+	if (!es->analyze || conditions == NULL || conditions->groups_read + conditions->groups_skipped == 0)
+		return;
+	ExplainPropertyInteger("Row Groups Read", NULL, conditions->groups_read, es);
+	ExplainPropertyInteger("Row Groups Skipped", NULL, conditions->groups_skipped, es);
+}
+
 static void
 explain_scan(ForeignScanState *node, ExplainState *es)
 {
@@ -629,6 +660,7 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 		case STREAMING_SOURCE_DIRECTORY:
 			ExplainPropertyText("Source", "directory", es);
 			ExplainPropertyText("Path", stream->path, es);
+			explain_row_groups(node->fdw_state, es);
 			break;
 		case STREAMING_SOURCE_PUSH:
 			ExplainPropertyText("Source", "pushed rows", es);

@@ -20,19 +20,29 @@
 #include <utility>
 #include <vector>
 
+#include <arrow/array/array_nested.h>
+#include <arrow/array/builder_base.h>
+#include <arrow/array/builder_primitive.h>
 #include <arrow/buffer.h>
 #include <arrow/buffer_builder.h>
+#include <arrow/builder.h>
 #include <arrow/c/abi.h>
 #include <arrow/c/bridge.h>
 #include <arrow/io/interfaces.h>
+#include <arrow/io/memory.h>
+#include <arrow/ipc/dictionary.h>
 #include <arrow/ipc/reader.h>
+#include <arrow/ipc/writer.h>
 #include <arrow/memory_pool.h>
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
+#include <arrow/scalar.h>
 #include <arrow/status.h>
 #include <arrow/type.h>
 #include <arrow/util/byte_size.h>
+#include <arrow/util/compression.h>
 #include <arrow/util/config.h>
+#include <arrow/util/decimal.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
 #include <parquet/arrow/writer.h>
@@ -40,6 +50,10 @@
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 #include <parquet/properties.h>
+#include <parquet/statistics.h>
+#include <parquet/types.h>
+
+#include "arrow/orc_protocol.h"
 
 /* Behind Arrow's header, which has the two structs of the interface, too. */
 #include "format/arrow_module.h"
@@ -210,6 +224,29 @@ class Input : public arrow::io::RandomAccessFile
 		return std::shared_ptr<arrow::Buffer>(std::move(buffer));
 	}
 
+	/* To the program that reads the file, and from it. */
+	Status send(const void *data, size_t size)
+	{
+		if (input_.write(input_.arg, data, size))
+			return Status::OK();
+		failed = true;
+		return Status::IOError("could not be read");
+	}
+
+	Status receive(void *to, size_t size)
+	{
+		ssize_t		n = input_.read(input_.arg, 0, to, size);
+
+		if (n < 0)
+		{
+			failed = true;
+			return Status::IOError("could not be read");
+		}
+		if (static_cast<size_t>(n) < size)
+			return Status::IOError(STREAMING_ARROW_READER_ENDED);
+		return Status::OK();
+	}
+
   private:
 	StreamingArrowInput input_;
 	int64_t		at_ = 0;
@@ -223,6 +260,12 @@ class Input : public arrow::io::RandomAccessFile
 /* What next returns: NULL is the end. */
 using Batch = std::shared_ptr<arrow::RecordBatch>;
 
+Batch
+rows_without_fields(int64_t n)
+{
+	return arrow::RecordBatch::Make(arrow::schema({}), n, std::vector<std::shared_ptr<arrow::Array>>());
+}
+
 class File
 {
   public:
@@ -230,8 +273,149 @@ class File
 
 	virtual ~File() = default;
 	virtual Result<std::shared_ptr<arrow::Schema>> open() = 0;
-	virtual Result<int64_t> begin(std::vector<int> fields, int64_t skip) = 0;
-	virtual Result<Batch> next() = 0;
+	virtual Result<int64_t> begin(std::vector<int> fields, std::vector<bool> excluded, int64_t skip) = 0;
+	virtual int64_t row_groups() { return 0; }
+
+	/* NULL: there is nothing to compare. */
+	virtual Result<std::shared_ptr<arrow::StructArray>> statistics(const int *path, int depth) { return nullptr; }
+
+	Result<Batch> next()
+	{
+		if (rest_)
+			return std::exchange(rest_, nullptr);
+		return read();
+	}
+
+	/* Rows that have been excluded since this was asked for last. */
+	int64_t take_excluded() { return std::exchange(excluded_rows_, 0); }
+
+  protected:
+	int64_t		excluded_rows_ = 0;
+
+	virtual Result<Batch> read() = 0;
+
+	/* Reads rows until skip of them are behind us, of which some are; returns how many. */
+	Result<int64_t> pass_over(int64_t skipped, int64_t skip)
+	{
+		while (skipped < skip)
+		{
+			ARROW_ASSIGN_OR_RAISE(Batch batch, read());
+			if (!batch)
+				break;
+			skipped += batch->num_rows();
+			if (skipped > skip)
+			{
+				rest_ = batch->Slice(batch->num_rows() - (skipped - skip));
+				skipped = skip;
+			}
+		}
+		return skipped;
+	}
+
+  private:
+	Batch		rest_;			/* of a batch that is passed over in part */
+};
+
+/* ---- Statistics of a Parquet column ---- */
+
+using Statistics = std::shared_ptr<parquet::Statistics>;
+
+template <typename Type, typename Make>
+std::pair<std::shared_ptr<arrow::Scalar>, std::shared_ptr<arrow::Scalar>>
+bounds_of(const Statistics &statistics, Make make)
+{
+	const auto &typed = static_cast<const parquet::TypedStatistics<Type> &>(*statistics);
+
+	return {make(typed.min()), make(typed.max())};
+}
+
+/* In what way statistics of a column are Arrow's values; type NULL: in none. */
+struct StatisticsType
+{
+	std::shared_ptr<arrow::DataType> type;
+	parquet::Type::type physical;
+	int			length;			/* of FIXED_LEN_BYTE_ARRAY */
+
+	/* The unit of a time is Parquet's own, whatever the reader makes of it. */
+	StatisticsType(const parquet::ColumnDescriptor &column, std::shared_ptr<arrow::DataType> field)
+		: physical(column.physical_type()), length(column.type_length())
+	{
+		const auto &logical = column.logical_type();
+		bool		is_integer = physical == parquet::Type::INT32 || physical == parquet::Type::INT64;
+
+		if (column.max_repetition_level() > 0)
+			return;
+		if (field->id() == arrow::Type::DICTIONARY)
+			field = static_cast<const arrow::DictionaryType &>(*field).value_type();
+		if (field->id() == arrow::Type::BOOL && physical == parquet::Type::BOOLEAN)
+			type = field;
+		else if (arrow::is_integer(field->id()) && is_integer && (logical->is_none() || logical->is_int()))
+			type = field;
+		else if (arrow::is_date(field->id()) && physical == parquet::Type::INT32 && logical->is_date())
+			type = arrow::date32();
+		else if (field->id() == arrow::Type::TIMESTAMP && physical == parquet::Type::INT64 && logical->is_timestamp())
+			type = arrow::timestamp(unit_of(static_cast<const parquet::TimestampLogicalType &>(*logical).time_unit()),
+									static_cast<const arrow::TimestampType &>(*field).timezone());
+		else if (arrow::is_time(field->id()) && is_integer && logical->is_time())
+			type = physical == parquet::Type::INT32 ? arrow::time32(arrow::TimeUnit::MILLI) :
+				arrow::time64(unit_of(static_cast<const parquet::TimeLogicalType &>(*logical).time_unit()));
+		else if ((field->id() == arrow::Type::FLOAT && physical == parquet::Type::FLOAT) ||
+				 (field->id() == arrow::Type::DOUBLE && physical == parquet::Type::DOUBLE))
+			type = field;
+		else if (field->id() == arrow::Type::DECIMAL128 && logical->is_decimal() &&
+				 (is_integer || (physical == parquet::Type::FIXED_LEN_BYTE_ARRAY && length >= 1 && length <= 16)))
+			type = field;
+		else if ((arrow::is_string(field->id()) || field->id() == arrow::Type::STRING_VIEW) &&
+				 physical == parquet::Type::BYTE_ARRAY)
+			type = arrow::binary();
+	}
+
+	std::pair<std::shared_ptr<arrow::Scalar>, std::shared_ptr<arrow::Scalar>> bounds(const Statistics &statistics) const
+	{
+		switch (physical)
+		{
+			case parquet::Type::BOOLEAN:
+				return bounds_of<parquet::BooleanType>(statistics, [](bool v) { return arrow::MakeScalar(v); });
+			case parquet::Type::INT32:
+				return bounds_of<parquet::Int32Type>(statistics, [this](int32_t v) { return integer(v); });
+			case parquet::Type::INT64:
+				return bounds_of<parquet::Int64Type>(statistics, [this](int64_t v) { return integer(v); });
+			case parquet::Type::FLOAT:
+				return bounds_of<parquet::FloatType>(statistics, [](float v) { return arrow::MakeScalar(v); });
+			case parquet::Type::DOUBLE:
+				return bounds_of<parquet::DoubleType>(statistics, [](double v) { return arrow::MakeScalar(v); });
+			case parquet::Type::BYTE_ARRAY:
+				return bounds_of<parquet::ByteArrayType>(statistics, [](const parquet::ByteArray &v) {
+					return std::make_shared<arrow::BinaryScalar>(std::string(reinterpret_cast<const char *>(v.ptr), v.len));
+				});
+			case parquet::Type::FIXED_LEN_BYTE_ARRAY:
+				return bounds_of<parquet::FLBAType>(statistics, [this](const parquet::FixedLenByteArray &v) {
+					return decimal(arrow::Decimal128::FromBigEndian(v.ptr, length).ValueOr(arrow::Decimal128()));
+				});
+			default:
+				return {};
+		}
+	}
+
+  private:
+	static arrow::TimeUnit::type unit_of(parquet::LogicalType::TimeUnit::unit unit)
+	{
+		return unit == parquet::LogicalType::TimeUnit::MILLIS ? arrow::TimeUnit::MILLI :
+			unit == parquet::LogicalType::TimeUnit::NANOS ? arrow::TimeUnit::NANO : arrow::TimeUnit::MICRO;
+	}
+
+	std::shared_ptr<arrow::Scalar> decimal(const arrow::Decimal128 &value) const
+	{
+		return std::make_shared<arrow::Decimal128Scalar>(value, type);
+	}
+
+	template <typename Integer>
+	std::shared_ptr<arrow::Scalar> integer(Integer value) const
+	{
+		if (type->id() == arrow::Type::DECIMAL128)
+			return decimal(arrow::Decimal128(value));
+		return arrow::MakeScalar(type, value).ValueOr(arrow::MakeNullScalar(type));
+	}
 };
 
 class ParquetFile : public File
@@ -264,7 +448,7 @@ class ParquetFile : public File
 	 * Whole row groups are passed over by what is said of them.  Where a batch of one
 	 * row ends a group, the group is read, too: damage in it counts as that row.
 	 */
-	Result<int64_t> begin(std::vector<int> fields, int64_t skip) override
+	Result<int64_t> begin(std::vector<int> fields, std::vector<bool> excluded, int64_t skip) override
 	{
 		int64_t		skipped = 0;
 
@@ -273,35 +457,77 @@ class ParquetFile : public File
 		while (group_ < reader_->num_row_groups() && skipped + rows_of(group_) <= skip &&
 			   !(skipped + rows_of(group_) == skip && rows_of(group_) % BATCH_ROWS == 1))
 			skipped += rows_of(group_++);
-		while (skipped < skip)
-		{
-			ARROW_ASSIGN_OR_RAISE(Batch batch, read());
-			if (!batch)
-				break;
-			skipped += batch->num_rows();
-			if (skipped > skip)
-			{
-				rest_ = batch->Slice(batch->num_rows() - (skipped - skip));
-				skipped = skip;
-			}
-		}
+		ARROW_ASSIGN_OR_RAISE(skipped, pass_over(skipped, skip));
+		excluded_ = std::move(excluded);
 		return skipped;
 	}
 
-	Result<Batch> next() override
+	int64_t row_groups() override { return reader_->num_row_groups(); }
+
+	Result<std::shared_ptr<arrow::StructArray>> statistics(const int *path, int depth) override
 	{
-		if (rest_)
-			return std::exchange(rest_, nullptr);
-		return read();
+		const parquet::arrow::SchemaField *field = &reader_->manifest().schema_fields.at(path[0]);
+
+		for (int step = 1; step <= depth; step++)
+			field = &field->children.at(path[step]);
+		if (!field->is_leaf())
+			return nullptr;
+
+		StatisticsType of(*reader_->parquet_reader()->metadata()->schema()->Column(field->column_index),
+						  field->field->type());
+
+		if (!of.type)
+			return nullptr;
+		return statistics(of, field->column_index);
 	}
 
   private:
 	std::unique_ptr<parquet::arrow::FileReader> reader_;
 	std::vector<int> leaves_;
+	std::vector<bool> excluded_;	/* none: no group is */
 	int			group_ = 0;
 	int64_t		done_ = 0;		/* rows of it */
 	std::unique_ptr<arrow::RecordBatchReader> batches_;	/* of it */
-	Batch		rest_;
+
+	Result<std::shared_ptr<arrow::StructArray>> statistics(const StatisticsType &of, int column)
+	{
+		std::unique_ptr<arrow::ArrayBuilder> min;
+		std::unique_ptr<arrow::ArrayBuilder> max;
+		arrow::Int64Builder nulls(pool());
+		arrow::Int64Builder rows(pool());
+
+		ARROW_RETURN_NOT_OK(arrow::MakeBuilder(pool(), of.type, &min));
+		ARROW_RETURN_NOT_OK(arrow::MakeBuilder(pool(), of.type, &max));
+		for (int group = 0; group < reader_->num_row_groups(); group++)
+		{
+			auto		chunk = reader_->parquet_reader()->metadata()->RowGroup(group)->ColumnChunk(column);
+			Statistics	statistics = chunk->is_stats_set() ? chunk->statistics() : nullptr;
+
+			ARROW_RETURN_NOT_OK(rows.Append(rows_of(group)));
+			ARROW_RETURN_NOT_OK(statistics && statistics->HasNullCount() ? nulls.Append(statistics->null_count()) :
+								nulls.AppendNull());
+			if (statistics && statistics->HasMinMax())
+			{
+				auto		bounds = of.bounds(statistics);
+
+				ARROW_RETURN_NOT_OK(min->AppendScalar(*bounds.first));
+				ARROW_RETURN_NOT_OK(max->AppendScalar(*bounds.second));
+			}
+			else
+			{
+				ARROW_RETURN_NOT_OK(min->AppendNull());
+				ARROW_RETURN_NOT_OK(max->AppendNull());
+			}
+		}
+
+		std::vector<std::shared_ptr<arrow::Array>> columns(4);
+
+		ARROW_RETURN_NOT_OK(min->Finish(&columns[0]));
+		ARROW_RETURN_NOT_OK(max->Finish(&columns[1]));
+		ARROW_RETURN_NOT_OK(nulls.Finish(&columns[2]));
+		ARROW_RETURN_NOT_OK(rows.Finish(&columns[3]));
+		return arrow::StructArray::Make(columns, std::vector<std::string>{"min", "max", "nulls", "rows"});
+	}
 
 	int64_t rows_of(int group) { return reader_->parquet_reader()->metadata()->RowGroup(group)->num_rows(); }
 
@@ -313,18 +539,25 @@ class ParquetFile : public File
 			add_leaves(child);
 	}
 
-	Result<Batch> read()
+	/* Of a group that a reader is in the middle of, what is left. */
+	bool is_excluded() const
+	{
+		return static_cast<size_t>(group_) < excluded_.size() && excluded_[group_];
+	}
+
+	Result<Batch> read() override
 	{
 		for (; group_ < reader_->num_row_groups(); group_++, done_ = 0, batches_.reset())
 		{
 			int64_t		rows = rows_of(group_);
 			Batch		batch;
 
+			if (is_excluded())
+				excluded_rows_ += rows - std::exchange(done_, rows);
 			if (done_ == rows)
 				continue;
 			if (leaves_.empty())
-				batch = arrow::RecordBatch::Make(arrow::schema({}), std::min(BATCH_ROWS, rows - done_),
-												 std::vector<std::shared_ptr<arrow::Array>>());
+				batch = rows_without_fields(std::min(BATCH_ROWS, rows - done_));
 			else
 			{
 				ARROW_ASSIGN_OR_RAISE(batch, read_rows());
@@ -400,35 +633,14 @@ class ArrowFile : public File
 	}
 
 	/* The reader is told what it includes when it is made.  No field at all means all. */
-	Result<int64_t> begin(std::vector<int> fields, int64_t skip) override
+	Result<int64_t> begin(std::vector<int> fields, std::vector<bool> excluded, int64_t skip) override
 	{
-		int64_t		skipped = 0;
-
 		fields_ = fields;
 		if (fields.empty() && schema_->num_fields() > 0)
 			fields.push_back(0);
 		options_.included_fields = fields;
 		ARROW_RETURN_NOT_OK(open_reader());
-		while (skipped < skip)
-		{
-			ARROW_ASSIGN_OR_RAISE(Batch batch, read());
-			if (!batch)
-				break;
-			skipped += batch->num_rows();
-			if (skipped > skip)
-			{
-				rest_ = batch->Slice(batch->num_rows() - (skipped - skip));
-				skipped = skip;
-			}
-		}
-		return skipped;
-	}
-
-	Result<Batch> next() override
-	{
-		if (rest_)
-			return std::exchange(rest_, nullptr);
-		return read();
+		return pass_over(0, skip);
 	}
 
   private:
@@ -439,7 +651,6 @@ class ArrowFile : public File
 	std::shared_ptr<arrow::Schema> schema_;
 	std::vector<int> fields_;
 	int			batch_ = 0;
-	Batch		rest_;
 
 	Status open_reader()
 	{
@@ -450,7 +661,7 @@ class ArrowFile : public File
 			.Value(&stream_);
 	}
 
-	Result<Batch> read()
+	Result<Batch> read() override
 	{
 		for (;;)
 		{
@@ -471,10 +682,96 @@ class ArrowFile : public File
 			if (batch->num_rows() == 0)
 				continue;
 			if (fields_.empty())
-				return arrow::RecordBatch::Make(arrow::schema({}), batch->num_rows(),
-												std::vector<std::shared_ptr<arrow::Array>>());
+				return rows_without_fields(batch->num_rows());
 			return batch;
 		}
+	}
+};
+
+/* What the program streaming_orc says of a file, which is as good as a file. */
+class OrcFile : public File
+{
+  public:
+	Result<std::shared_ptr<arrow::Schema>> open() override
+	{
+		options_.memory_pool = pool();
+		options_.use_threads = false;
+		options_.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
+		ARROW_ASSIGN_OR_RAISE(auto message, receive());
+		if (!message)
+			return Status::Invalid("it says nothing of itself");
+
+		arrow::io::BufferReader reader(message);
+
+		ARROW_ASSIGN_OR_RAISE(schema_, arrow::ipc::ReadSchema(&reader, &memo_));
+		return schema_;
+	}
+
+	Result<int64_t> begin(std::vector<int> fields, std::vector<bool> excluded, int64_t skip) override
+	{
+		StreamingOrcRequest request = {skip, static_cast<int64_t>(fields.size())};
+		std::vector<std::shared_ptr<arrow::Field>> wanted;
+		int64_t		skipped;
+
+		for (int field : fields)
+			wanted.push_back(schema_->field(field));
+		schema_ = arrow::schema(wanted);
+		static_assert(sizeof(int) == sizeof(int32_t));
+		ARROW_RETURN_NOT_OK(input->send(&request, sizeof(request)));
+		ARROW_RETURN_NOT_OK(input->send(fields.data(), fields.size() * sizeof(int)));
+		ARROW_ASSIGN_OR_RAISE(auto answer, receive());
+		if (!answer || answer->size() != sizeof(skipped))
+			return Status::Invalid("it does not begin");
+		std::copy_n(answer->data(), sizeof(skipped), reinterpret_cast<uint8_t *>(&skipped));
+		if (skipped < 0 || skipped > skip)
+			return Status::Invalid("it does not begin");
+		return skipped;
+	}
+
+  private:
+	arrow::ipc::IpcReadOptions options_ = arrow::ipc::IpcReadOptions::Defaults();
+	arrow::ipc::DictionaryMemo memo_;
+	std::shared_ptr<arrow::Schema> schema_;
+
+	Result<Batch> read() override
+	{
+		ARROW_ASSIGN_OR_RAISE(auto message, receive());
+		if (!message)
+			return nullptr;
+
+		arrow::io::BufferReader reader(message);
+
+		ARROW_ASSIGN_OR_RAISE(Batch batch, arrow::ipc::ReadRecordBatch(schema_, &memo_, options_, &reader));
+		if (batch->num_rows() == 0)
+			return Status::Invalid("a batch has no rows");
+		ARROW_RETURN_NOT_OK(batch->ValidateFull());
+		return batch;
+	}
+
+	/* The next frame of data; NULL: there is none. */
+	Result<std::shared_ptr<arrow::Buffer>> receive()
+	{
+		StreamingOrcFrame frame;
+
+		ARROW_RETURN_NOT_OK(input->receive(&frame, sizeof(frame)));
+		if (frame.length < 0 || (frame.kind != STREAMING_ORC_DATA && frame.length > STREAMING_ORC_MAX_TEXT))
+			return Status::Invalid("what its reader says of it has no meaning");
+		ARROW_ASSIGN_OR_RAISE(std::unique_ptr<arrow::ResizableBuffer> buffer,
+							  arrow::AllocateResizableBuffer(frame.length, pool()));
+		ARROW_RETURN_NOT_OK(input->receive(buffer->mutable_data(), frame.length));
+		switch (frame.kind)
+		{
+			case STREAMING_ORC_DATA:
+				return std::shared_ptr<arrow::Buffer>(std::move(buffer));
+			case STREAMING_ORC_END:
+				return nullptr;
+			case STREAMING_ORC_DAMAGE:
+				return Status::Invalid(buffer->ToString());
+			case STREAMING_ORC_TROUBLE:
+				input->failed = true;
+				return Status::IOError("could not be read");
+		}
+		return Status::Invalid("what its reader says of it has no meaning");
 	}
 };
 
@@ -584,7 +881,8 @@ struct StreamingArrowWriter
 {
 	std::shared_ptr<arrow::Schema> schema;
 	std::shared_ptr<Output> output;
-	std::unique_ptr<parquet::arrow::FileWriter> writer;
+	std::unique_ptr<parquet::arrow::FileWriter> parquet;	/* one of the two */
+	std::shared_ptr<arrow::ipc::RecordBatchWriter> ipc;
 	bool		fetched = false;	/* what is in output */
 };
 
@@ -610,10 +908,18 @@ open_file(const StreamingArrowInput *input, StreamingArrowKind kind, int64_t mem
 		auto		made = std::make_unique<StreamingArrowFile>();
 
 		pool()->limit = memory;
-		if (kind == STREAMING_ARROW_PARQUET)
-			made->file = std::make_unique<ParquetFile>();
-		else
-			made->file = std::make_unique<ArrowFile>();
+		switch (kind)
+		{
+			case STREAMING_ARROW_PARQUET:
+				made->file = std::make_unique<ParquetFile>();
+				break;
+			case STREAMING_ARROW_IPC:
+				made->file = std::make_unique<ArrowFile>();
+				break;
+			case STREAMING_ARROW_ORC:
+				made->file = std::make_unique<OrcFile>();
+				break;
+		}
 		made->file->input = bytes;
 		ARROW_ASSIGN_OR_RAISE(auto found, made->file->open());
 		ARROW_RETURN_NOT_OK(arrow::ExportSchema(*found, schema));
@@ -622,22 +928,47 @@ open_file(const StreamingArrowInput *input, StreamingArrowKind kind, int64_t mem
 	});
 }
 
+int64_t
+count_groups(StreamingArrowFile *file)
+{
+	return file->file->row_groups();
+}
+
 StreamingArrowStatus
-begin_file(StreamingArrowFile *file, const int *fields, int nfields, int64_t skip, int64_t *skipped,
-		   StreamingArrowError *error)
+find_statistics(StreamingArrowFile *file, const int *path, int depth, struct ArrowSchema *schema,
+				struct ArrowArray *groups, StreamingArrowError *error)
+{
+	bool		found = false;
+	StreamingArrowStatus status = guard(file->file->input->failed, error, [&]() -> Status {
+		ARROW_ASSIGN_OR_RAISE(auto statistics, file->file->statistics(path, depth));
+
+		found = statistics != nullptr;
+		return found ? arrow::ExportArray(*statistics, groups, schema) : Status::OK();
+	});
+
+	return status == STREAMING_ARROW_OK && !found ? STREAMING_ARROW_END : status;
+}
+
+StreamingArrowStatus
+begin_file(StreamingArrowFile *file, const int *fields, int nfields, const bool *excluded, int64_t skip,
+		   int64_t *skipped, StreamingArrowError *error)
 {
 	return guard(file->file->input->failed, error, [&]() -> Status {
-		return file->file->begin(std::vector<int>(fields, fields + nfields), skip).Value(skipped);
+		std::vector<bool> groups(excluded, excluded ? excluded + file->file->row_groups() : nullptr);
+
+		return file->file->begin(std::vector<int>(fields, fields + nfields), std::move(groups), skip).Value(skipped);
 	});
 }
 
 StreamingArrowStatus
-next_batch(StreamingArrowFile *file, struct ArrowArray *batch, int64_t *size, StreamingArrowError *error)
+next_batch(StreamingArrowFile *file, struct ArrowArray *batch, int64_t *size, int64_t *excluded,
+		   StreamingArrowError *error)
 {
 	bool		end = false;
 	StreamingArrowStatus status = guard(file->file->input->failed, error, [&]() -> Status {
 		ARROW_ASSIGN_OR_RAISE(Batch rows, file->file->next());
 
+		*excluded = file->file->take_excluded();
 		end = !rows;
 		if (end)
 			return Status::OK();
@@ -660,25 +991,55 @@ close_file(StreamingArrowFile *file)
 	}
 }
 
+Status
+open_parquet(StreamingArrowWriter *writer)
+{
+	parquet::WriterProperties::Builder properties;
+	parquet::ArrowWriterProperties::Builder arrow_properties;
+
+	properties.memory_pool(pool())->compression(parquet::Compression::ZSTD)->enable_page_checksum();
+	arrow_properties.set_use_threads(false);
+	return parquet::arrow::FileWriter::Open(*writer->schema, pool(), writer->output, properties.build(),
+											arrow_properties.build()).Value(&writer->parquet);
+}
+
+Status
+open_ipc(StreamingArrowWriter *writer)
+{
+	arrow::ipc::IpcWriteOptions options = arrow::ipc::IpcWriteOptions::Defaults();
+
+	options.memory_pool = pool();
+	options.use_threads = false;
+	ARROW_ASSIGN_OR_RAISE(options.codec, arrow::util::Codec::Create(arrow::Compression::ZSTD));
+	return arrow::ipc::MakeFileWriter(writer->output, writer->schema, options).Value(&writer->ipc);
+}
+
 StreamingArrowStatus
-open_writer(int64_t memory, struct ArrowSchema *schema, StreamingArrowWriter **result, StreamingArrowError *error)
+open_writer(StreamingArrowKind kind, int64_t memory, struct ArrowSchema *schema, StreamingArrowWriter **result,
+			StreamingArrowError *error)
 {
 	*result = nullptr;
 	return guard(false, error, [&]() -> Status {
 		auto		made = std::make_unique<StreamingArrowWriter>();
-		parquet::WriterProperties::Builder properties;
-		parquet::ArrowWriterProperties::Builder arrow_properties;
 
 		pool()->limit = memory;
 		ARROW_ASSIGN_OR_RAISE(made->schema, arrow::ImportSchema(schema));
 		made->output = std::make_shared<Output>();
-		properties.memory_pool(pool())->compression(parquet::Compression::ZSTD)->enable_page_checksum();
-		arrow_properties.set_use_threads(false);
-		ARROW_ASSIGN_OR_RAISE(made->writer, parquet::arrow::FileWriter::Open(*made->schema, pool(), made->output,
-																			 properties.build(), arrow_properties.build()));
+		ARROW_RETURN_NOT_OK(kind == STREAMING_ARROW_PARQUET ? open_parquet(made.get()) : open_ipc(made.get()));
 		*result = made.release();
 		return Status::OK();
 	});
+}
+
+Status
+write_rows(StreamingArrowWriter *writer, const arrow::RecordBatch &rows)
+{
+	if (writer->ipc)
+		return writer->ipc->WriteRecordBatch(rows);
+	ARROW_RETURN_NOT_OK(writer->parquet->NewRowGroup());
+	for (const auto &column : rows.columns())
+		ARROW_RETURN_NOT_OK(writer->parquet->WriteColumnChunk(*column));
+	return Status::OK();
 }
 
 StreamingArrowStatus
@@ -692,12 +1053,10 @@ write_batch(StreamingArrowWriter *writer, struct ArrowArray *batch, bool end, co
 		if (batch)
 		{
 			ARROW_ASSIGN_OR_RAISE(Batch rows, arrow::ImportRecordBatch(batch, writer->schema));
-			ARROW_RETURN_NOT_OK(writer->writer->NewRowGroup());
-			for (const auto &column : rows->columns())
-				ARROW_RETURN_NOT_OK(writer->writer->WriteColumnChunk(*column));
+			ARROW_RETURN_NOT_OK(write_rows(writer, *rows));
 		}
 		if (end)
-			ARROW_RETURN_NOT_OK(writer->writer->Close());
+			ARROW_RETURN_NOT_OK(writer->ipc ? writer->ipc->Close() : writer->parquet->Close());
 		*data = reinterpret_cast<const char *>(writer->output->data());
 		*length = writer->output->length();
 		writer->fetched = true;
@@ -721,6 +1080,8 @@ const StreamingArrowModule module = {
 	STREAMING_ARROW_VERSION,
 	"Apache Arrow " ARROW_VERSION_STRING,
 	open_file,
+	count_groups,
+	find_statistics,
 	begin_file,
 	next_batch,
 	close_file,

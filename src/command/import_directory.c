@@ -57,6 +57,7 @@ static const Kind kinds[] =
 	{"parquet", "parquet", '\0'},
 	{"arrow", "arrow", '\0'},
 	{"feather", "arrow", '\0'},
+	{"orc", "orc", '\0'},
 };
 
 typedef struct SampleFile
@@ -368,7 +369,7 @@ import_group(Import *import, FileGroup *group, const char *table)
 	StreamingArrowKind columnar;
 	ListCell   *lc;
 
-	if (streaming_format_is_columnar(group->kind->format, &columnar) && !streaming_arrow_is_installed())
+	if (streaming_format_is_columnar(group->kind->format, &columnar) && !streaming_columnar_is_installed(columnar))
 	{
 		ereport(WARNING,
 				(errmsg("foreign table \"%s\" is not made, since format \"%s\" is not installed", table,

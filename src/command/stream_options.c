@@ -50,7 +50,7 @@ PG_FUNCTION_INFO_V1(streaming_push_validator);
  */
 #define FIELD_MAX_MEMBERS	100
 
-#define FORMATS		"\"json\", \"csv\", \"text\", \"avro\", \"protobuf\", \"parquet\" and \"arrow\""
+#define FORMATS		"\"json\", \"csv\", \"text\", \"avro\", \"protobuf\", \"parquet\", \"arrow\" and \"orc\""
 
 /* Longest certificate or key. */
 #define MAX_PEM		(256 * 1024)
@@ -555,21 +555,12 @@ check_pem(DefElem *def)
 static void
 check_format(DefElem *def)
 {
-	static const char *const later[] = {"orc"};
-	static const char *const values[] = {"json", "csv", "text", "avro", "protobuf", "parquet", "arrow"};
+	static const char *const values[] = {"json", "csv", "text", "avro", "protobuf", "parquet", "arrow", "orc"};
 	StreamingArrowKind kind;
 
-	for (int i = 0; i < lengthof(later); i++)
-	{
-		if (strcmp(defGetString(def), later[i]) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("format \"%s\" is not supported yet", later[i]),
-					 errhint("Supported formats are %s.", FORMATS)));
-	}
 	check_one_of(def, values, lengthof(values), FORMATS);
 	if (streaming_format_is_columnar(defGetString(def), &kind))
-		streaming_arrow_check();
+		streaming_columnar_check(kind);
 }
 
 static void

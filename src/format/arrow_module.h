@@ -63,7 +63,7 @@ struct ArrowArray
 /* ---- The module ---- */
 
 /* Changes with this file. */
-#define STREAMING_ARROW_VERSION		2
+#define STREAMING_ARROW_VERSION		3
 
 /* A schema that is nested deeper, or has more fields in all, is refused. */
 #define STREAMING_ARROW_MAX_DEPTH	64
@@ -72,7 +72,8 @@ struct ArrowArray
 typedef enum StreamingArrowKind
 {
 	STREAMING_ARROW_PARQUET,
-	STREAMING_ARROW_IPC			/* the file and the stream */
+	STREAMING_ARROW_IPC,		/* the file and the stream */
+	STREAMING_ARROW_ORC			/* what the program streaming_orc says of one */
 } StreamingArrowKind;
 
 typedef enum StreamingArrowStatus
@@ -85,15 +86,23 @@ typedef enum StreamingArrowStatus
 	STREAMING_ARROW_TROUBLE		/* the input's read has failed */
 } StreamingArrowStatus;
 
-/* The bytes of a file.  read: as pread, but says by -1 alone that it has failed. */
+/*
+ * The bytes of a file.  read: as pread, but says by -1 alone that it has failed.  Of ORC,
+ * what the program says (arrow/orc_protocol.h), in its order: the offset is of no use;
+ * write: what it is told, false: that has failed.
+ */
 typedef struct StreamingArrowInput
 {
 	int64_t		size;
 	ssize_t		(*read) (void *arg, int64_t offset, void *to, size_t size);
+	bool		(*write) (void *arg, const void *data, size_t size);
 	void	   *arg;
 } StreamingArrowInput;
 
 #define STREAMING_ARROW_MESSAGE		512
+
+/* Of DAMAGE, where the program has ended in the middle of what it says. */
+#define STREAMING_ARROW_READER_ENDED	"its reader has ended"
 
 typedef struct StreamingArrowError
 {
@@ -116,28 +125,44 @@ typedef struct StreamingArrowModule
 								  int64_t memory, StreamingArrowFile **file,
 								  struct ArrowSchema *schema, StreamingArrowError *error);
 
+	/* How many row groups it has; 0: its format has none. */
+	int64_t		(*row_groups) (StreamingArrowFile *file);
+
 	/*
-	 * Before the first next: the fields that are wanted, by their numbers, in order, and
-	 * how many rows to pass over.  *skipped: how many there are of them.
+	 * What is said of the values at a path of depth + 1 fields, depth structs above them:
+	 * of each row group min and max, NULL where nothing is known of them, and how many
+	 * are NULL, which may be NULL, and how many there are, as int64.  Text is binary.
+	 * END: nothing that could be compared.
+	 */
+	StreamingArrowStatus (*statistics) (StreamingArrowFile *file, const int *path, int depth,
+										struct ArrowSchema *schema, struct ArrowArray *groups,
+										StreamingArrowError *error);
+
+	/*
+	 * Before the first next: the fields that are wanted, by their numbers, in order; the
+	 * row groups that are not, NULL: all are; and how many rows to pass over.  *skipped:
+	 * how many there are of them.
 	 */
 	StreamingArrowStatus (*begin) (StreamingArrowFile *file, const int *fields, int nfields,
-								   int64_t skip, int64_t *skipped, StreamingArrowError *error);
+								   const bool *excluded, int64_t skip, int64_t *skipped,
+								   StreamingArrowError *error);
 
 	/*
 	 * The next rows: a struct of the fields wanted, in their order, that has been
-	 * validated.  There is at least one.  It may outlive the file.  *size: its bytes.
+	 * validated.  There is at least one.  It may outlive the file.  *size: its bytes;
+	 * *excluded: rows before it, or before the end, that are in groups not wanted.
 	 */
 	StreamingArrowStatus (*next) (StreamingArrowFile *file, struct ArrowArray *batch,
-								  int64_t *size, StreamingArrowError *error);
+								  int64_t *size, int64_t *excluded, StreamingArrowError *error);
 
 	void		(*close) (StreamingArrowFile *file);
 
-	/* Begins a Parquet file.  memory as for open.  The schema is released. */
-	StreamingArrowStatus (*writer_open) (int64_t memory, struct ArrowSchema *schema,
+	/* Begins a file, not of ORC.  memory as for open.  The schema is released. */
+	StreamingArrowStatus (*writer_open) (StreamingArrowKind kind, int64_t memory, struct ArrowSchema *schema,
 										 StreamingArrowWriter **writer, StreamingArrowError *error);
 
 	/*
-	 * Writes a batch, NULL for none, as a row group; end: and what a file ends with.  The
+	 * Writes a batch, NULL for none, as a row group or a batch of the file; end: and what a file ends with.  The
 	 * batch is released before it returns.  *data: bytes of the file, until the next call.
 	 */
 	StreamingArrowStatus (*writer_write) (StreamingArrowWriter *writer, struct ArrowArray *batch, bool end,

@@ -1,6 +1,6 @@
 /*
  * columnar.h
- *		Files in columnar formats: Parquet and Arrow's own.
+ *		Files in columnar formats: Parquet, ORC and Arrow's own.
  *
  * The module streaming_arrow reads them (arrow_module.h) and hands over batches of rows,
  * column by column, of those columns that somebody wants.  A record is a row of one.
@@ -91,15 +91,20 @@ typedef struct StreamingColumnarFile StreamingColumnarFile;
 /* Is the format one of these? */
 extern bool streaming_format_is_columnar(const char *format, StreamingArrowKind *kind);
 
-/* Is the module installed?  check fails with a hint where it is not. */
-extern bool streaming_arrow_is_installed(void);
-extern void streaming_arrow_check(void);
+/* Is what such a format needs installed?  check fails with a hint where it is not. */
+extern bool streaming_columnar_is_installed(StreamingArrowKind kind);
+extern void streaming_columnar_check(StreamingArrowKind kind);
 
 /* The module; fails likewise. */
 extern const StreamingArrowModule *streaming_arrow_module(void);
 
-/* Makes one in CurrentMemoryContext. */
-extern StreamingColumnarFile *streaming_columnar_open(StreamingDecoder *decoder);
+/*
+ * Makes one in CurrentMemoryContext.  Rows may be left out that do not meet the
+ * conditions, which may be NULL.
+ */
+struct StreamingConditions;
+extern StreamingColumnarFile *streaming_columnar_open(StreamingDecoder *decoder,
+													  struct StreamingConditions *conditions);
 
 /* Frees what a reset of the memory context would not; may not ereport. */
 extern void streaming_columnar_close(StreamingColumnarFile *file);
@@ -112,9 +117,12 @@ extern void streaming_columnar_close(StreamingColumnarFile *file);
 extern StreamingArrowStatus streaming_columnar_begin(StreamingColumnarFile *file, int fd, int64 size,
 													 int64 skip, int64 *skipped, const char **why);
 
-/* The next rows, at least one.  The batch is good until it is forgotten. */
+/*
+ * The next rows, at least one.  The batch is good until it is forgotten.  *excluded: how
+ * many have been left out before it, or before the end.
+ */
 extern StreamingArrowStatus streaming_columnar_next(StreamingColumnarFile *file, StreamingBatch **batch,
-													const char **why);
+													int64 *excluded, const char **why);
 
 /* What its rows are made of, a STRUCT; NULL: it cannot be read. */
 extern const StreamingArrowType *streaming_columnar_type(const StreamingColumnarFile *file);
@@ -188,11 +196,29 @@ extern void streaming_arrow_json(StringInfo buf, const StreamingArrowType *type,
 /* in format_columnar.c */
 extern const StreamingFormatRoutine streaming_format_parquet;
 extern const StreamingFormatRoutine streaming_format_arrow;
+extern const StreamingFormatRoutine streaming_format_orc;
 
 /*
  * Does anybody want the field of that number, or must values of it be checked?  Needs
  * no catalog.
  */
 extern bool streaming_columnar_wants(StreamingDecoder *decoder, const StreamingArrowType *type, int field);
+
+/*
+ * Where the values of a column are: returns how many structs are above them, -1: there are
+ * none.  *path, in CurrentMemoryContext: the numbers of fields; *value: their type.
+ */
+extern int	streaming_columnar_find(StreamingDecoder *decoder, const StreamingArrowType *type, AttrNumber attnum,
+									int **path, const StreamingArrowType **value);
+
+/* in row_group.c */
+
+/*
+ * Of each row group of the file, whether it holds no row that meets the conditions; NULL:
+ * nothing is known.
+ */
+extern bool *streaming_row_groups_exclude(const StreamingArrowModule *module, StreamingArrowFile *file,
+										  StreamingDecoder *decoder, const StreamingArrowType *type,
+										  struct StreamingConditions *conditions);
 
 #endif							/* STREAMING_COLUMNAR_H */

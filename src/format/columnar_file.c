@@ -13,6 +13,8 @@
 
 #include "fmgr.h"
 #include "format/columnar.h"
+#include "format/orc_process.h"
+#include "format/scan_condition.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/memutils.h"
@@ -22,11 +24,13 @@ struct StreamingColumnarFile
 {
 	MemoryContext context;
 	StreamingDecoder *decoder;	/* says which fields are wanted */
+	StreamingConditions *conditions;	/* and these which rows; or NULL */
 	StreamingArrowKind kind;
 	const StreamingArrowModule *module;
 	StreamingArrowFile *file;	/* NULL: none */
 	StreamingLayout *layout;	/* likewise */
 	int			fd;
+	StreamingOrcProcess orc;	/* reads the file, if it is of ORC */
 	int			read_errno;
 	List	   *batches;		/* that are kept */
 	int64		size;			/* of these */
@@ -40,7 +44,10 @@ static StreamingArrowStatus settle(StreamingColumnarFile *file, StreamingArrowSt
 static bool make_layout(StreamingColumnarFile *file, struct ArrowSchema *schema, const char **why);
 static void drop_layout(StreamingLayout *layout);
 static void drop_batch(StreamingBatch *batch);
+static void say_damage(StreamingColumnarFile *file, const char *message, const char **why);
 static ssize_t read_input(void *arg, int64_t offset, void *to, size_t size);
+static ssize_t read_orc(void *arg, int64_t offset, void *to, size_t size);
+static bool write_orc(void *arg, const void *data, size_t size);
 
 bool
 streaming_format_is_columnar(const char *format, StreamingArrowKind *kind)
@@ -49,13 +56,15 @@ streaming_format_is_columnar(const char *format, StreamingArrowKind *kind)
 		*kind = STREAMING_ARROW_PARQUET;
 	else if (strcmp(format, "arrow") == 0)
 		*kind = STREAMING_ARROW_IPC;
+	else if (strcmp(format, "orc") == 0)
+		*kind = STREAMING_ARROW_ORC;
 	else
 		return false;
 	return true;
 }
 
-bool
-streaming_arrow_is_installed(void)
+static bool
+module_is_installed(void)
 {
 	char		path[MAXPGPATH];
 
@@ -63,15 +72,28 @@ streaming_arrow_is_installed(void)
 	return access(path, R_OK) == 0;
 }
 
-void
-streaming_arrow_check(void)
+bool
+streaming_columnar_is_installed(StreamingArrowKind kind)
 {
-	if (!streaming_arrow_is_installed())
+	return module_is_installed() && (kind != STREAMING_ARROW_ORC || streaming_orc_is_installed());
+}
+
+void
+streaming_columnar_check(StreamingArrowKind kind)
+{
+	if (!module_is_installed())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("formats \"parquet\" and \"arrow\" are not installed"),
+				 errmsg("formats \"parquet\", \"arrow\" and \"orc\" are not installed"),
 				 errdetail("There is no library \"%s/streaming_arrow%s\".", pkglib_path, DLSUFFIX),
 				 errhint("Build streaming where Apache Arrow's C++ library is, as doc/operations.md says, and install it.")));
+	if (kind == STREAMING_ARROW_ORC && !streaming_orc_is_installed())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("format \"%s\" is not installed", "orc"),
+				 errdetail("There is no program \"%s/streaming_orc\": the Apache Arrow that streaming was built with does not read ORC.",
+						   pkglib_path),
+				 errhint("Build streaming where Apache Arrow's C++ library has its adapter of ORC, as doc/operations.md says, and install it.")));
 }
 
 const StreamingArrowModule *
@@ -82,7 +104,7 @@ streaming_arrow_module(void)
 
 	if (module)
 		return module;
-	streaming_arrow_check();
+	streaming_columnar_check(STREAMING_ARROW_IPC);
 	/* Where Arrow brings jemalloc, that makes a thread unless it is told. */
 	setenv("JE_ARROW_MALLOC_CONF", "background_thread:false", 0);
 	function = (StreamingArrowFunction) load_external_function(STREAMING_ARROW_LIBRARY, STREAMING_ARROW_FUNCTION,
@@ -99,14 +121,16 @@ streaming_arrow_module(void)
 }
 
 StreamingColumnarFile *
-streaming_columnar_open(StreamingDecoder *decoder)
+streaming_columnar_open(StreamingDecoder *decoder, StreamingConditions *conditions)
 {
 	StreamingColumnarFile *file = palloc0(sizeof(StreamingColumnarFile));
 
 	file->context = CurrentMemoryContext;
 	file->decoder = decoder;
+	file->conditions = conditions;
 	file->fd = -1;
 	(void) streaming_format_is_columnar(decoder->routine->name, &file->kind);
+	streaming_columnar_check(file->kind);
 	file->module = streaming_arrow_module();
 	return file;
 }
@@ -130,18 +154,25 @@ StreamingArrowStatus
 streaming_columnar_begin(StreamingColumnarFile *file, int fd, int64 size, int64 skip,
 						 int64 *skipped, const char **why)
 {
-	StreamingArrowInput input = {size, read_input, file};
+	StreamingArrowInput input = {.size = size, .read = read_input, .arg = file};
+	int64		memory = (int64) streaming_arrow_memory * 1024;
 	StreamingArrowError error;
 	StreamingArrowStatus status;
 	struct ArrowSchema schema = {0};
 	int		   *fields;
 	int			nfields = 0;
+	bool	   *excluded;
 
 	streaming_columnar_end(file);
 	*skipped = 0;
 	file->fd = fd;
-	status = file->module->open(&input, file->kind, (int64) streaming_arrow_memory * 1024,
-								&file->file, &schema, &error);
+	if (file->kind == STREAMING_ARROW_ORC)
+	{
+		streaming_orc_start(&file->orc, fd, memory);
+		input.read = read_orc;
+		input.write = write_orc;
+	}
+	status = file->module->open(&input, file->kind, memory, &file->file, &schema, &error);
 	if (status != STREAMING_ARROW_OK)
 		return settle(file, status, &error, why);
 	if (!make_layout(file, &schema, why))
@@ -156,16 +187,22 @@ streaming_columnar_begin(StreamingColumnarFile *file, int fd, int64 size, int64 
 		file->layout->place[i] = nfields;
 		fields[nfields++] = i;
 	}
-	status = file->module->begin(file->file, fields, nfields, skip, skipped, &error);
+	excluded = streaming_row_groups_exclude(file->module, file->file, file->decoder, file->layout->type,
+											file->conditions);
+	status = file->module->begin(file->file, fields, nfields, excluded, skip, skipped, &error);
 	pfree(fields);
+	if (excluded)
+		pfree(excluded);
 	return settle(file, status, &error, why);
 }
 
 StreamingArrowStatus
-streaming_columnar_next(StreamingColumnarFile *file, StreamingBatch **result, const char **why)
+streaming_columnar_next(StreamingColumnarFile *file, StreamingBatch **result, int64 *excluded,
+						const char **why)
 {
 	struct ArrowArray array = {0};
 	int64_t		size;
+	int64_t		left_out = 0;
 	StreamingArrowError error;
 	StreamingArrowStatus status;
 	MemoryContext old = MemoryContextSwitchTo(file->context);
@@ -177,7 +214,8 @@ streaming_columnar_next(StreamingColumnarFile *file, StreamingBatch **result, co
 	MemoryContextSwitchTo(old);
 
 	*result = NULL;
-	status = file->module->next(file->file, &array, &size, &error);
+	status = file->module->next(file->file, &array, &size, &left_out, &error);
+	*excluded = left_out;
 	if (status != STREAMING_ARROW_OK)
 	{
 		pfree(batch);
@@ -212,6 +250,7 @@ streaming_columnar_end(StreamingColumnarFile *file)
 		drop_layout(file->layout);
 	file->layout = NULL;
 	file->fd = -1;
+	(void) streaming_orc_end(&file->orc);
 }
 
 void
@@ -249,7 +288,7 @@ settle(StreamingColumnarFile *file, StreamingArrowStatus status, const Streaming
 		case STREAMING_ARROW_END:
 			break;
 		case STREAMING_ARROW_TROUBLE:
-			errno = file->read_errno;
+			errno = file->read_errno != 0 ? file->read_errno : EIO;
 			break;
 		case STREAMING_ARROW_MEMORY:
 			ereport(ERROR,
@@ -258,19 +297,24 @@ settle(StreamingColumnarFile *file, StreamingArrowStatus status, const Streaming
 					 errdetail("Failed while reading a file of stream %s: %s.", file->decoder->stream->name, error->message)));
 			break;
 		case STREAMING_ARROW_DAMAGE:
-			{
-				size_t		length = strlen(error->message);
-				char	   *message = pnstrdup(error->message, length);
-
-				/* It may repeat what is in the file. */
-				for (char *p = message; *p; p++)
-					if ((unsigned char) *p < ' ' || (unsigned char) *p > '~')
-						*p = '?';
-				*why = message;
-			}
+			say_damage(file, error->message, why);
 			break;
 	}
 	return status;
+}
+
+/* The message may repeat what is in the file. */
+static void
+say_damage(StreamingColumnarFile *file, const char *message, const char **why)
+{
+	bool		ended = strcmp(message, STREAMING_ARROW_READER_ENDED) == 0;
+	const char *signal = streaming_orc_end(&file->orc);
+	char	   *said = ended && signal ? psprintf("%s: %s", message, signal) : pstrdup(message);
+
+	for (char *p = said; *p; p++)
+		if ((unsigned char) *p < ' ' || (unsigned char) *p > '~')
+			*p = '?';
+	*why = said;
 }
 
 /* A schema that is none makes a bad file; the parser holds nothing but memory. */
@@ -362,4 +406,24 @@ read_input(void *arg, int64_t offset, void *to, size_t size)
 		done += n;
 	}
 	return done;
+}
+
+static ssize_t
+read_orc(void *arg, int64_t offset, void *to, size_t size)
+{
+	StreamingColumnarFile *file = arg;
+	ssize_t		n = streaming_orc_read(&file->orc, to, size);
+
+	file->read_errno = file->orc.error;
+	return n;
+}
+
+static bool
+write_orc(void *arg, const void *data, size_t size)
+{
+	StreamingColumnarFile *file = arg;
+	bool		written = streaming_orc_write(&file->orc, data, size);
+
+	file->read_errno = file->orc.error;
+	return written;
 }

@@ -1,6 +1,6 @@
 /*
  * columnar_write.c
- *		Messages of rows -> Parquet files.
+ *		Messages of rows -> Parquet and Arrow files.
  *
  * Rows are collected column by column, as Arrow has them, and are a row group of the file
  * when they are many or large.
@@ -35,6 +35,7 @@ struct StreamingColumnarWriter
 {
 	MemoryContext context;		/* of the file's columns */
 	const StreamingArrowModule *module;
+	StreamingArrowKind kind;
 	StreamingArrowWriter *file; /* NULL: nothing has been written of it */
 	char	   *header;			/* of the messages it takes */
 	size_t		header_length;
@@ -73,12 +74,13 @@ static void release_schema(struct ArrowSchema *schema);
 static void release_array(struct ArrowArray *array);
 
 StreamingColumnarWriter *
-streaming_columnar_writer_make(void)
+streaming_columnar_writer_make(StreamingArrowKind kind)
 {
 	StreamingColumnarWriter *writer = palloc0(sizeof(StreamingColumnarWriter));
 
 	writer->context = AllocSetContextCreate(CurrentMemoryContext, "streaming columnar file", ALLOCSET_DEFAULT_SIZES);
 	writer->module = streaming_arrow_module();
+	writer->kind = kind;
 	return writer;
 }
 
@@ -155,7 +157,7 @@ streaming_columnar_writer_flush(StreamingColumnarWriter *writer, bool end, size_
 		schema.children = palloc(sizeof(struct ArrowSchema *) * writer->ncolumns);
 		for (int i = 0; i < writer->ncolumns; i++)
 			schema.children[i] = &writer->columns[i].schema;
-		check(writer->module->writer_open((int64) streaming_arrow_memory * 1024, &schema, &writer->file, &error), &error);
+		check(writer->module->writer_open(writer->kind, (int64) streaming_arrow_memory * 1024, &schema, &writer->file, &error), &error);
 	}
 	make_arrays(writer, &batch);
 	check(writer->module->writer_write(writer->file, writer->rows > 0 ? &batch : NULL, end, &data, length, &error), &error);

@@ -1,6 +1,6 @@
 /*
  * columnar_write.h
- *		Rows -> Parquet files.
+ *		Rows -> Parquet and Arrow files.
  *
  * A row travels from who encodes it to who writes the file as a message: what its columns
  * are, and its values.  So a row that was encoded before the stream's columns were altered
@@ -10,6 +10,7 @@
 #define STREAMING_COLUMNAR_WRITE_H
 
 #include "catalog/stream.h"
+#include "format/arrow_module.h"
 #include "lib/stringinfo.h"
 
 typedef struct StreamingColumnarEncoder StreamingColumnarEncoder;
@@ -30,8 +31,8 @@ extern void streaming_columnar_encode_header(StreamingColumnarEncoder *encoder, 
 
 /* in columnar_write.c; errors: FEATURE_NOT_SUPPORTED, OUT_OF_MEMORY */
 
-/* Makes a writer in CurrentMemoryContext. */
-extern StreamingColumnarWriter *streaming_columnar_writer_make(void);
+/* Makes a writer of such files, not of ORC, in CurrentMemoryContext. */
+extern StreamingColumnarWriter *streaming_columnar_writer_make(StreamingArrowKind kind);
 
 /* Frees what a reset of the memory context would not; never ereports. */
 extern void streaming_columnar_writer_close(StreamingColumnarWriter *writer);

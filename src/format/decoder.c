@@ -123,7 +123,8 @@ streaming_format_by_name(const char *name)
 		&streaming_format_avro,
 		&streaming_format_protobuf,
 		&streaming_format_parquet,
-		&streaming_format_arrow
+		&streaming_format_arrow,
+		&streaming_format_orc
 	};
 
 	for (int i = 0; i < lengthof(routines); i++)

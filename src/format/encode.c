@@ -114,7 +114,7 @@ streaming_encoder_open(StreamingStream *stream)
 	int			natts = stream->tupdesc->natts;
 	bool		is_binary = format == &streaming_format_avro || format == &streaming_format_protobuf;
 	bool		has_names = format == &streaming_format_json || is_binary ||
-		format == &streaming_format_parquet;
+		format == &streaming_format_parquet || format == &streaming_format_arrow;
 
 	if (stream->changes == STREAMING_CHANGES_DEBEZIUM)
 		ereport(ERROR,
@@ -149,7 +149,7 @@ streaming_encoder_open(StreamingStream *stream)
 		choose_text(encoder);
 	else if (is_binary)
 		choose_binary(encoder);
-	else if (format == &streaming_format_parquet)
+	else if (format == &streaming_format_parquet || format == &streaming_format_arrow)
 		choose_columnar(encoder);
 	else
 		ereport(ERROR,
@@ -219,7 +219,7 @@ choose_columnar(StreamingEncoder *encoder)
 {
 	int		   *columns = palloc(sizeof(int) * encoder->ncolumns);
 
-	streaming_arrow_check();
+	streaming_columnar_check(STREAMING_ARROW_IPC);
 	refuse_shared_field(encoder);
 	refuse_nested_field(encoder);
 	for (int i = 0; i < encoder->ncolumns; i++)

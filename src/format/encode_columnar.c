@@ -300,7 +300,7 @@ refuse_value(const EncodedColumn *column)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("value of column \"%s\" cannot be written to a Parquet file", column->name),
+			 errmsg("value of column \"%s\" cannot be written to a Parquet or Arrow file", column->name),
 			 errdetail("It has nothing for infinite times and for NaN as a decimal."),
 			 errhint("Use a column of another type, such as text.")));
 }

@@ -1,6 +1,6 @@
 /*
  * format_columnar.c
- *		A record is a row of a file in a columnar format: Parquet, Arrow.
+ *		A record is a row of a file in a columnar format: Parquet, Arrow, ORC.
  *
  * Columns are named after fields, or after fields of structs in them, as JSON's are
  * after members (format_json.c).
@@ -75,6 +75,7 @@ const StreamingFormatRoutine streaming_format_##format = { \
 
 COLUMNAR_ROUTINE(parquet);
 COLUMNAR_ROUTINE(arrow);
+COLUMNAR_ROUTINE(orc);
 
 static void
 columnar_begin(StreamingDecoder *decoder)
@@ -259,22 +260,35 @@ streaming_columnar_wants(StreamingDecoder *decoder, const StreamingArrowType *ty
 	for (int i = 0; i < decoder->stream->tupdesc->natts && !wants; i++)
 	{
 		const StreamingColumn *column = &decoder->stream->columns[i];
+		const StreamingArrowType *value;
 		int		   *path;
-		const StreamingArrowType **types;
-		int			depth;
 
 		if (!streaming_decoder_counts(decoder, i + 1) || find_field(decoder, column, type, 0) != field)
 			continue;
-		path = palloc(sizeof(int) * column->npath);
-		types = palloc(sizeof(StreamingArrowType *) * column->npath);
-		depth = find_path(decoder, column, type, path, types);
-		wants = depth >= 0 &&
+		wants = streaming_columnar_find(decoder, type, i + 1, &path, &value) >= 0 &&
 			(streaming_decoder_wants(decoder, i + 1) ||
-			 streaming_arrow_pair(types[depth], column) == STREAMING_ARROW_BY_TEXT);
+			 streaming_arrow_pair(value, column) == STREAMING_ARROW_BY_TEXT);
 		pfree(path);
-		pfree(types);
 	}
 	return wants;
+}
+
+int
+streaming_columnar_find(StreamingDecoder *decoder, const StreamingArrowType *type, AttrNumber attnum,
+						int **path, const StreamingArrowType **value)
+{
+	const StreamingColumn *column = &decoder->stream->columns[attnum - 1];
+	const StreamingArrowType **types;
+	int			depth;
+
+	if (!streaming_decoder_counts(decoder, attnum))
+		return -1;
+	*path = palloc(sizeof(int) * column->npath);
+	types = palloc(sizeof(StreamingArrowType *) * column->npath);
+	depth = find_path(decoder, column, type, *path, types);
+	*value = depth >= 0 ? types[depth] : NULL;
+	pfree(types);
+	return depth;
 }
 
 /* Follows the column's path; returns how many structs are above the value, -1: there is none. */

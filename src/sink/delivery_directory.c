@@ -133,7 +133,7 @@ directory_open(StreamingStream *stream, const char *identity)
 	delivery->base.best_bytes = stream->file_max_size - stream->file_max_size / 8;
 	name = streaming_file_result_name(&delivery->place);
 	if (streaming_format_is_columnar(stream->format, &kind))
-		delivery->columnar = streaming_columnar_writer_make();
+		delivery->columnar = streaming_columnar_writer_make(kind);
 	delivery->writer = streaming_file_writer_make(delivery->columnar ? STREAMING_COMPRESSION_NONE :
 												  streaming_file_compression(stream, name));
 

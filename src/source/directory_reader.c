@@ -65,6 +65,7 @@ struct StreamingReader
 	MemoryContext context;
 	StreamingStream *stream;
 	Bitmapset  *needed;
+	struct StreamingConditions *conditions;
 	StreamingDecoder *decoder;	/* for its split; made with the first file */
 	bool		check_header;	/* each file's first record is never skipped */
 
@@ -114,7 +115,7 @@ struct StreamingReader
 	char		trouble[STREAMING_FILE_MAX_PATH + 256];
 };
 
-static const char *const file_names[] = {"Parquet file", "Arrow file"};
+static const char *const file_names[] = {"Parquet file", "Arrow file", "ORC file"};
 
 static bool wants_header(const StreamingStream *stream);
 static bool make_room(StreamingReader *reader, bool fresh);
@@ -168,6 +169,12 @@ streaming_reader_need(StreamingReader *reader, Bitmapset *needed)
 	reader->needed = needed;
 }
 
+void
+streaming_reader_filter(StreamingReader *reader, struct StreamingConditions *conditions)
+{
+	reader->conditions = conditions;
+}
+
 bool
 streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, struct stat *st)
 {
@@ -185,7 +192,7 @@ streaming_reader_begin(StreamingReader *reader, const char *path, int64 skip, st
 		reader->piece_left = 0;
 	}
 	if (reader->columnar == NULL && streaming_format_is_columnar(reader->decoder->routine->name, &reader->kind))
-		reader->columnar = streaming_columnar_open(reader->decoder);
+		reader->columnar = streaming_columnar_open(reader->decoder, reader->conditions);
 	/* These are compressed inside. */
 	reader->compression = reader->avro || reader->columnar ? STREAMING_COMPRESSION_NONE :
 		streaming_file_compression(reader->stream, path);
@@ -524,6 +531,7 @@ next_row(StreamingReader *reader, StreamingRecord *record, bool fresh)
 {
 	const char *why = NULL;
 	StreamingArrowStatus status;
+	int64		excluded;
 
 	while (reader->batch == NULL || reader->row >= reader->batch->array.length)
 	{
@@ -547,7 +555,8 @@ next_row(StreamingReader *reader, StreamingRecord *record, bool fresh)
 			return STREAMING_READER_FULL;
 		reader->row = 0;
 		reader->batch = NULL;
-		status = streaming_columnar_next(reader->columnar, &reader->batch, &why);
+		status = streaming_columnar_next(reader->columnar, &reader->batch, &excluded, &why);
+		reader->count += excluded;
 		reader->eof = status != STREAMING_ARROW_OK;
 		if (status == STREAMING_ARROW_DAMAGE)
 			damaged(reader, file_names[reader->kind], why);

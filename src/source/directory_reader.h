@@ -32,6 +32,10 @@ extern StreamingReader *streaming_reader_open(StreamingStream *stream);
 /* Before the first file: the columns that are wanted, as for streaming_decoder_open. */
 extern void streaming_reader_need(StreamingReader *reader, Bitmapset *needed);
 
+/* Likewise: of records that do not meet the conditions some may be left out. */
+struct StreamingConditions;
+extern void streaming_reader_filter(StreamingReader *reader, struct StreamingConditions *conditions);
+
 /* Frees what a reset of the memory context would not; may not ereport. */
 extern void streaming_reader_close(StreamingReader *reader);
 

@@ -184,6 +184,12 @@ struct StreamingSource
 	Bitmapset  *needed;
 
 	/*
+	 * Likewise, in batch mode only: records that do not meet these (scan_condition.h) may
+	 * be left out.  NULL: none may.
+	 */
+	struct StreamingConditions *conditions;
+
+	/*
 	 * Set by poll and start: what has been delivered before is not what the source
 	 * holds now.  The buffer is of no use to those who begin anew.
 	 */

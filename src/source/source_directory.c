@@ -608,6 +608,7 @@ open_file(DirectorySource *source, bool quiet)
 	struct stat st;
 
 	streaming_reader_need(source->reader, source->base.needed);
+	streaming_reader_filter(source->reader, source->base.conditions);
 	if (!streaming_reader_begin(source->reader, current->path,
 								POSITION_RECORD(source->position), &st))
 	{
