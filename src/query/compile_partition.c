@@ -146,6 +146,7 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	StreamingStage *stage;
 	int			n;
 	bool		joined;
+	bool		recursive = streaming_is_recursion(query);
 
 	partition.depth = streaming_folded_levels(query);
 	if (compiler->mode != STREAMING_OUTPUT_APPEND)
@@ -155,6 +156,8 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	streaming_find_keys(&partition);
 	if (compiler->mode != STREAMING_OUTPUT_APPEND)
 		streaming_find_table_keys(&partition);
+	if (recursive)
+		streaming_find_recursion(&partition);
 	nested = copyObject(query);
 	partition.by_row = streaming_is_by_row(&partition);
 	partition.by_match = streaming_is_by_match(&partition);
@@ -199,6 +202,11 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		if (partition.table)
 		{
 			streaming_table_join_statements(&partition, stage);
+			return stage;
+		}
+		if (recursive)
+		{
+			streaming_recursion_statements(&partition, stage);
 			return stage;
 		}
 		streaming_flatten_joins(query);
