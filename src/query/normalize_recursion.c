@@ -181,7 +181,7 @@ is_monotone(CommonTableExpr *cte)
 	SetOperationStmt *stmt = (SetOperationStmt *) query->setOperations;
 
 	/* the columns of SEARCH and CYCLE are rows, and arrays of rows, which no table holds */
-	return cte->cterecursive && !cte->search_clause && !cte->cycle_clause && stmt &&
+	return cte->cterecursive && cte->ctecolnames != NIL && !cte->search_clause && !cte->cycle_clause && stmt &&
 		stmt->op == SETOP_UNION && IsA(stmt->rarg, RangeTblRef) && query->cteList == NIL &&
 		!is_limited(query) && streaming_contains_input((Node *) query) &&
 		!contain_volatile_functions((Node *) query) && has_kept_types(stmt) &&
