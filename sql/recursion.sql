@@ -46,12 +46,20 @@ CALL keep('numbers', 'WITH RECURSIVE r (x) AS (SELECT node::numeric FROM start U
 CALL keep('cycles', 'WITH RECURSIVE r (node) AS (SELECT node FROM start UNION ALL SELECT e.dst FROM r JOIN e ON e.src = r.node) CYCLE node SET is_cycle USING path SELECT node, is_cycle FROM r');
 CALL keep('depth_first', 'WITH RECURSIVE r (node, depth) AS (SELECT node, 0 FROM start UNION ALL SELECT e.dst, depth + 1 FROM r JOIN e ON e.src = r.node WHERE depth < 3) SEARCH DEPTH FIRST BY node SET o SELECT node, depth FROM r');
 CALL keep('first_ones', 'WITH RECURSIVE r (n) AS (SELECT node FROM start UNION ALL SELECT n + 1 FROM r) SELECT count(*) AS n FROM (SELECT n FROM r LIMIT 50) q');
+-- where nothing goes, rows of a recursion but appear
+CREATE TABLE live.found (node int, n int);
+CREATE VIEW finds WITH (streaming.trigger = manual, streaming.output_mode = append, streaming.sink = 'live.found') AS
+	WITH RECURSIVE r (node, n) AS (SELECT node, 0 FROM start UNION SELECT e.dst, 1 FROM r JOIN e ON e.src = r.node) SELECT node, n FROM r WHERE n = 1;
+CREATE VIEW batch.finds AS WITH RECURSIVE r (node, n) AS (SELECT node, 0 FROM batch.start UNION SELECT e.dst, 1 FROM r JOIN batch.e ON e.src = r.node) SELECT node, n FROM r WHERE n = 1;
+CREATE VIEW refused WITH (streaming.trigger = manual, streaming.output_mode = append, streaming.follow = 'live.road') AS
+	WITH RECURSIVE r (node) AS (SELECT node FROM start UNION SELECT b FROM r JOIN live.road ON a = node) SELECT node FROM r;
 SELECT * FROM compare();
 
 SELECT * FROM plan('closure');
 SELECT * FROM plan('parts');
-SELECT view, method FROM streaming.views v, LATERAL (SELECT string_agg(substring(line FROM 'Method: (.*)|whole input$'), ', ') AS method
-	FROM streaming.explain(v.view) line WHERE line ~ 'Method:|whole input') m ORDER BY view::text;
+SELECT * FROM plan('finds');
+SELECT view, method FROM streaming.views v, LATERAL (SELECT string_agg(trim(line), ', ') AS method
+	FROM streaming.explain(v.view) line WHERE line ~ 'Method: recursive|Cost: whole input$') m ORDER BY view::text;
 \a\t
 SELECT regexp_replace(line, '(result|state|rows)_\d+', '\1_N', 'g') FROM streaming.explain('reached') line WHERE line ~ 'Join|Step';
 \a\t

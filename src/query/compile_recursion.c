@@ -300,6 +300,7 @@ streaming_recursion_statements(Partition *partition, StreamingStage *stage)
 	Query	   *step;
 	ListCell   *lc;
 
+	stage->only_appears = !stage->signed_input;
 	stage->recompute_sql = streaming_partition_sql(partition, stage, streaming_deparse(partition->query));
 	streaming_flatten_joins(partition->step);
 	name_recursion(partition->step, stage->noutputs);

@@ -66,7 +66,7 @@ sub push_rows
 
 		sql("BEGIN; INSERT INTO e VALUES $e; INSERT INTO me VALUES $e; COMMIT");
 		# The ways in a graph grow fast.
-		sql("BEGIN; INSERT INTO d VALUES $d; INSERT INTO md VALUES $d; COMMIT") if rand() < 0.4;
+		sql("BEGIN; INSERT INTO d VALUES $d; INSERT INTO md VALUES $d; COMMIT") if rand() < 0.25;
 		sql("INSERT INTO t VALUES $t");
 		sql(sprintf 'DELETE FROM t WHERE src = %d; UPDATE t SET dst = %d WHERE src = %d', map { int rand 14 } 1 .. 3) if rand() < 0.3;
 	}
@@ -139,7 +139,7 @@ foreach my $kill (@kills)
 }
 
 # Batch after batch.
-foreach (1 .. 10)
+foreach (1 .. 5)
 {
 	push_rows();
 	compare("round $_");
