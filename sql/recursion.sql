@@ -28,6 +28,7 @@ CALL keep('steps', 'WITH RECURSIVE r (node, depth, path) AS (SELECT node, 0, ARR
 -- without an input of its own; several, by different columns; none that is equal
 CALL keep('series', 'WITH RECURSIVE r AS (SELECT node, node AS i FROM start UNION ALL SELECT node, i - 1 FROM r WHERE i > 0 AND i < 9) SELECT * FROM r');
 CALL keep('two_hops', 'WITH RECURSIVE r (node) AS (SELECT node FROM start UNION SELECT f.dst FROM r JOIN e ON e.src = r.node JOIN e f ON f.src = e.dst) SELECT node FROM r');
+CALL keep('hops', 'WITH RECURSIVE r (node) AS (SELECT node FROM start UNION SELECT h.dst FROM r JOIN (SELECT e.src, f.dst FROM e JOIN e f ON f.src = e.dst) h ON h.src = r.node) SELECT node FROM r');
 CALL keep('wider', 'WITH RECURSIVE r (lo, hi) AS (SELECT src, src + 2 FROM e WHERE src < 3 UNION SELECT least(e.src, r.lo), greatest(r.hi, e.dst) FROM r JOIN e ON e.src BETWEEN r.lo AND r.hi) SELECT * FROM r');
 CALL keep('both_ends', 'WITH RECURSIVE r (a, b) AS (SELECT src, dst FROM e WHERE w > 3 UNION SELECT e.src, f.dst FROM r JOIN e ON e.dst = r.a JOIN e f ON f.src = r.b) SELECT a, count(*) AS n FROM r GROUP BY a');
 -- several branches, rows that are aggregated, and the recursion named twice
@@ -58,6 +59,9 @@ SELECT * FROM compare();
 SELECT * FROM plan('closure');
 SELECT * FROM plan('parts');
 SELECT * FROM plan('finds');
+SELECT line FROM plan('two_hops') line WHERE line ~ 'Rows|Cost';
+SELECT line FROM plan('hops') line WHERE line ~ 'Stage|Rows|Cost';
+SELECT line FROM plan('roads') line WHERE line ~ 'Cost';
 SELECT view, method FROM streaming.views v, LATERAL (SELECT string_agg(trim(line), ', ') AS method
 	FROM streaming.explain(v.view) line WHERE line ~ 'Method: recursive|Cost: whole input$') m ORDER BY view::text;
 \a\t

@@ -107,9 +107,13 @@ streaming_stage_cost(StreamingStage *stage)
 		case STREAMING_STAGE_RECOMPUTE:
 			return stage->grouped ? "rows that come, all rows of the groups touched" : "whole input";
 		case STREAMING_STAGE_PARTITION:
+			if (stage->recursion && stage->signed_input)
+				return stage->recursion->scans ?
+					"rows that come, all rows of other inputs for what they derive that is new; where rows disappear, whole input" :
+					"rows that come and what they derive that is new; where rows disappear, whole input";
 			if (stage->recursion)
-				return stage->signed_input ?
-					"rows that come and what they derive that is new; where rows disappear, whole input" :
+				return stage->recursion->scans ?
+					"rows that come, all rows of other inputs for what they derive that is new" :
 					"rows that come and what they derive that is new";
 			if (stage->suffix)
 				return stage->whole ? "rows that come, all rows behind the first of them" :

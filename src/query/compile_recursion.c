@@ -241,6 +241,12 @@ streaming_find_recursion(Partition *partition)
 			set_leaf_keys(&search, leaf, foreach_current_index(lc), chosen);
 	}
 	partition->recursion = make_recursion(chosen, !stmt->all);
+	foreach(lc, partition->leaves)
+	{
+		Leaf	   *leaf = lfirst(lc);
+
+		partition->recursion->scans |= leaf->level == search.level && leaf->keys == NIL;
+	}
 }
 
 /* ---- Statements ---- */

@@ -180,6 +180,7 @@ typedef struct StreamingRecursion
 	int			nkeys;			/* by which rows of it meet those of inputs: */
 	StreamingValue *keys;
 	int		   *columns;		/* ditto: which of the outputs they are, from 0 */
+	bool		scans;			/* an input of the recursive term is not looked up by them */
 } StreamingRecursion;
 
 /* The most keys by which rows of a table are looked up. */
