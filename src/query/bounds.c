@@ -150,6 +150,8 @@ streaming_stage_bound(StreamingProgram *program, StreamingStage *stage)
 								stage->evicts ? "" : "number of groups, ");
 			break;
 		case STREAMING_STAGE_PARTITION:
+			if (stage->recursion)
+				return psprintf("rows of %s, rows of the recursion", sources(program, stage));
 			if (stage->prune_sql)
 				return pstrdup(stage->whole ? "rows that can still be in the result" :
 							   "number of partitions, in each the rows that can still be in the result");

@@ -10,7 +10,8 @@
  *				with one key are a partition: the query over all rows is the union of
  *				the query over each partition.  A batch computes the partitions anew
  *				that it has touched, and hands up the difference to what they were.
- *				What is not known to fall into partitions is one, as a whole.
+ *				What is not known to fall into partitions is one, as a whole.  To some
+ *				WITH RECURSIVE rows are added instead (compile_recursion.c).
  *
  *	join		An inner join: the rows that come to a leaf are joined with what is
  *				kept of the others.  An outer join of two leaves, EXISTS and NOT EXISTS

@@ -31,7 +31,8 @@
  *				of a key from now on, or that there is none: the last one of each key is
  *				kept.  What of it is not the key stands where aggregates have states
  *	partition	the rows of all inputs are kept; the query is computed anew over the
- *				partitions that have been touched, and what they were is taken back
+ *				partitions that have been touched, and what they were is taken back.  To
+ *				a recursion rows are added where none is taken back
  *	join		the rows of all inputs are kept; what comes to one is joined with what
  *				is kept of the others.  Where it counts whether a row meets any, those
  *				are asked that what comes is the first to meet, and what goes was the
