@@ -76,6 +76,7 @@ OBJS = \
 	src/exec/partition.o \
 	src/exec/prune.o \
 	src/exec/recompute.o \
+	src/exec/recursion.o \
 	src/exec/result_index.o \
 	src/exec/stage.o \
 	src/exec/suffix.o \
@@ -163,6 +164,7 @@ OBJS = \
 	src/query/compile_match.o \
 	src/query/compile_panes.o \
 	src/query/compile_partition.o \
+	src/query/compile_recursion.o \
 	src/query/compile_rows.o \
 	src/query/compile_table_join.o \
 	src/query/compile_union.o \
@@ -179,6 +181,7 @@ OBJS = \
 	src/query/nest_joins.o \
 	src/query/normalize.o \
 	src/query/normalize_exists.o \
+	src/query/normalize_recursion.o \
 	src/query/normalize_with.o \
 	src/query/partition_keys.o \
 	src/query/partition_leaves.o \

@@ -66,5 +66,5 @@ END $$;
 -- How a view is kept, without the statements.
 CREATE FUNCTION plan(view regclass) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT regexp_replace(line, '\m(result|state|bag|rows|changes)_\d+', '\1_N', 'g')
-	FROM streaming.explain(view) line WHERE line !~ '^ *(SQL|Recompute|First batch|Join|First match|Last match|Unmatched|Prune)( \d+)?:'
+	FROM streaming.explain(view) line WHERE line !~ '^ *(SQL|Recompute|First batch|Join|First match|Last match|Unmatched|Prune|Step)( \d+)?:'
 $$;

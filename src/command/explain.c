@@ -83,7 +83,8 @@ explain_edge(List *lines, StreamingProgram *program, StreamingStage *stage, int 
 	if (edge->table)
 		lines = lappend(lines, psprintf("    Rows%s: %s.%s%s", which, STREAMING_INTERNAL_SCHEMA,
 										edge->table, edge->nkeys == 0 ? "" :
-										psprintf(" (partition: %s)", names(edge->keys, edge->nkeys))));
+										psprintf(stage->recursion ? " (looked up by: %s)" : " (partition: %s)",
+												 names(edge->keys, edge->nkeys))));
 	if (edge->closes)
 		lines = lappend(lines, psprintf("    Rows%s go: when the watermark has passed what they can be joined with",
 										which));
@@ -94,7 +95,9 @@ explain_edge(List *lines, StreamingProgram *program, StreamingStage *stage, int 
 		lines = lappend(lines, psprintf("    Rows%s count: when the first comes that a row of another input meets, and when the last goes",
 										which));
 	if (edge->join_sql)
-		lines = lappend(lines, psprintf("    Join%s: %s", which, trimmed(edge->join_sql)));
+		lines = lappend(lines, psprintf("    Join%s: %s", which, stage->recursion ?
+										streaming_recursion_sql(stage, edge->join_sql, false) :
+										trimmed(edge->join_sql)));
 	if (edge->first_match_sql)
 		lines = lappend(lines, psprintf("    First match%s: %s", which, trimmed(edge->first_match_sql)));
 	if (edge->last_match_sql)
@@ -148,6 +151,12 @@ explain_stage(List *lines, StreamingProgram *program, StreamingStage *stage)
 										psprintf(", with " INT64_FORMAT " %s before", suffix->rows_before,
 												 suffix->rows_before == 1 ? "row" : "rows")));
 		lines = lappend(lines, psprintf("    Recompute: %s", streaming_suffix_sql(stage)));
+	}
+	if (stage->recursion)
+	{
+		lines = lappend(lines, psprintf("    Method: recursive, incremental, %s",
+										stage->recursion->distinct ? "each row once" : "each derivation of a row"));
+		lines = lappend(lines, psprintf("    Step: %s", streaming_recursion_sql(stage, stage->recursion->step_sql, true)));
 	}
 	if (stage->table_keys)
 		lines = lappend(lines, "    Table: its rows are shown by the first batch, and by the key of rows that come");

@@ -268,7 +268,7 @@ streaming_merge_edge(StreamingStageExec *exec)
 						   exec->input->tts_isnull, weight, group);
 		if (exec->stage->suffix)
 			streaming_suffix_touch(exec, group);
-		else if (exec->stage->kind == STREAMING_STAGE_PARTITION)
+		else if (exec->stage->kind == STREAMING_STAGE_PARTITION && exec->stage->recursion == NULL)
 			streaming_touch_group(exec, group);
 		MemoryContextSwitchTo(old);
 	}
@@ -327,8 +327,11 @@ receive_joined(TupleTableSlot *slot, DestReceiver *self)
 	if (++receiver->nrows % 65536 == 0 && !PostmasterIsAlive())
 		proc_exit(1);
 	slot_getallattrs(slot);
-	streaming_emit_weighted(exec, DatumGetInt64(slot->tts_values[exec->stage->noutputs]),
-							slot->tts_values, slot->tts_isnull);
+	if (exec->stage->recursion)
+		streaming_recursion_derive(exec, slot);
+	else
+		streaming_emit_weighted(exec, DatumGetInt64(slot->tts_values[exec->stage->noutputs]),
+								slot->tts_values, slot->tts_isnull);
 	return true;
 }
 
@@ -369,7 +372,10 @@ streaming_join_begin(StreamingStageExec *exec)
 	edge->rows = NULL;
 	if (edge->join.sql == NULL && edge->first_match.sql == NULL)
 		return;
-	edge->waits = edge->first_match.sql != NULL;
+	/* what the rows derive is not asked where the whole is computed anew */
+	if (exec->stage->recursion && (exec->first || exec->recomputes))
+		return;
+	edge->waits = edge->first_match.sql != NULL || (exec->stage->recursion && edge->weighed);
 	edge->rows = palloc0(sizeof(StreamingDelta));
 	edge->rows->name = pstrdup("$edge");
 	edge->rows->desc = edge->rows_desc;
@@ -399,7 +405,8 @@ streaming_join_run(StreamingStageExec *exec)
 		return;
 	if (edge->waits && edge->weighed)
 		streaming_match_weigh(exec);
-	if (edge->rows->nrows > 0)
+	exec->recomputes |= exec->stage->recursion && edge->rows->nleaving > 0;
+	if (edge->rows->nrows > 0 && !exec->recomputes)
 	{
 		CommandCounterIncrement();
 		streaming_stop_point("edge_joining");

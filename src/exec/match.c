@@ -39,7 +39,8 @@ streaming_match_keep(StreamingStageExec *exec)
 	TupleTableSlot *slot;
 	MemoryContext old = CurrentMemoryContext;
 
-	if (rows == NULL || edge->first_match.sql == NULL || edge->weighed == NULL)
+	if (rows == NULL || edge->weighed == NULL ||
+		(edge->first_match.sql == NULL && exec->stage->recursion == NULL))
 		return;
 	slot = MakeSingleTupleTableSlot(rows->desc, &TTSOpsMinimalTuple);
 	tuplestore_select_read_pointer(rows->store, 0);

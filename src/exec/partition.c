@@ -93,6 +93,8 @@ streaming_partition_open(StreamingStageExec *exec)
 	exec->result_types = lappend_oid(exec->result_types, INT8OID);
 	if (stage->table_keys)
 		streaming_table_join_open(exec);
+	if (stage->recursion)
+		streaming_recursion_open(exec);
 }
 
 static bool
@@ -100,7 +102,14 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	StreamingStageExec *exec = ((PartitionReceiver *) self)->exec;
 
-	streaming_weigh(exec, exec->row_key, slot, true);
+	if (exec->stage->recursion)
+	{
+		slot_getallattrs(slot);
+		streaming_recursion_weigh(exec, slot->tts_values + 1, slot->tts_isnull + 1,
+								  DatumGetInt64(slot->tts_values[exec->stage->nkeys + 1]));
+	}
+	else
+		streaming_weigh(exec, exec->row_key, slot, true);
 	return true;
 }
 
@@ -199,8 +208,17 @@ put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64
 	StreamingStateTable *table = exec->table;
 	TupleTableSlot *row = table->row;
 	bool		found = find_row(exec, hash, values, isnull);
-	int64		count = weight;
+	int64		count;
 
+	if (exec->fresh)
+	{
+		if (found && stage->recursion->distinct)
+			return;
+		if (stage->recursion->distinct)
+			weight = 1;
+		streaming_recursion_add(exec, values, isnull, weight);
+	}
+	count = weight;
 	if (found)
 		count += DatumGetInt64(table->stored->tts_values[stage->count_attno - 1]);
 	if (count < 0)
@@ -228,9 +246,8 @@ put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64
 		streaming_emit_weighted(exec, weight, values + 1, isnull + 1);
 }
 
-/* What is less than what it was negatively.  rows, or params: what the statements read. */
-static void
-compute(StreamingStageExec *exec, StreamingDelta *rows, Datum *params)
+void
+streaming_partition_compute(StreamingStageExec *exec, StreamingDelta *rows, Datum *params)
 {
 	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
 	DestNone}, exec};
@@ -303,7 +320,7 @@ compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 	/* the edge has pruned what it has brought, and there is nothing else yet */
 	if (!exec->first)
 		streaming_prune(exec, param);
-	compute(exec, NULL, &param);
+	streaming_partition_compute(exec, NULL, &param);
 	pfree(DatumGetPointer(param));
 }
 
@@ -317,7 +334,7 @@ compute_ends(StreamingStageExec *exec)
 		return;
 	CommandCounterIncrement();
 	streaming_stop_point("partition_touched");
-	compute(exec, rows, NULL);
+	streaming_partition_compute(exec, rows, NULL);
 	tuplestore_end(rows->store);
 }
 
@@ -344,6 +361,11 @@ streaming_compute_touched(StreamingStageExec *exec)
 	if (exec->stage->suffix)
 	{
 		compute_ends(exec);
+		return;
+	}
+	if (exec->stage->recursion)
+	{
+		streaming_recursion_run(exec);
 		return;
 	}
 	/* as a whole it may have rows for no input */

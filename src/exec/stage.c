@@ -146,7 +146,8 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 	if (stage->table)
 		exec->kept = streaming_state_keep(view, stage->table, stage->hash_attno != 0 &&
 										  stage->kind != STREAMING_STAGE_SESSION);
-	if (stage->kind == STREAMING_STAGE_PARTITION && (!stage->whole || stage->suffix))
+	if (stage->kind == STREAMING_STAGE_PARTITION &&
+		(!stage->whole || stage->suffix || (stage->recursion && stage->recursion->nkeys > 0)))
 		exec->kept->group_attno = stage->group_attno;
 	if (stage->suffix)
 		exec->edges[0].kept->group_attno = STREAMING_EDGE_GROUP(&stage->edges[0]);
@@ -202,6 +203,7 @@ streaming_stage_close(StreamingStageExec *exec)
 	streaming_statement_free(&exec->recompute);
 	streaming_statement_free(&exec->stored);
 	streaming_statement_free(&exec->prune);
+	streaming_statement_free(&exec->step);
 	streaming_statement_free(&exec->first_load);
 	streaming_statement_free(&exec->same_hash);
 	streaming_statement_free(&exec->stored_all);
@@ -451,6 +453,13 @@ merge_waiting(StreamingStageExec *exec)
 	exec->waiting = NULL;
 }
 
+/* Is what comes to an input joined with what is kept? */
+static bool
+joins_rows(StreamingStage *stage)
+{
+	return stage->kind == STREAMING_STAGE_JOIN || stage->recursion;
+}
+
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -460,7 +469,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		proc_exit(1);
 	if (unlikely(receiver->exec->current->loaded != NULL) && receiver->nrows % SHOWN_ROWS == 0)
 		pg_atomic_write_u64(receiver->exec->current->loaded, receiver->nrows);
-	if (receiver->exec->stage->kind == STREAMING_STAGE_JOIN)
+	if (joins_rows(receiver->exec->stage))
 		streaming_join_add(receiver->exec, slot);
 	if (receiver->exec->stage->table_keys)
 		streaming_table_join_add(receiver->exec, slot);
@@ -571,7 +580,7 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 	StreamingDelta *input = edge->edge->stage ? deltas[edge->edge->stage - 1] : NULL;
 
 	exec->current = edge;
-	if (exec->stage->kind == STREAMING_STAGE_JOIN)
+	if (joins_rows(exec->stage))
 		streaming_join_begin(exec);
 	edge->statement.size = edge->initial.size = edge->input_size;
 	streaming_statement_run(edge->initial_load ? &edge->initial : &edge->statement, input, NULL,
@@ -579,13 +588,13 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 	exec->ngroups = receiver.nrows;
 	if (input)
 		streaming_stage_expect(exec, input->nrows, exec->ngroups);
-	if (exec->stage->kind == STREAMING_STAGE_JOIN)
+	if (joins_rows(exec->stage))
 		streaming_join_run(exec);
 	merge_waiting(exec);
 	merge_chunk(exec);
 	if (edge->table)
 		merge_weighed(exec);
-	if (exec->stage->kind == STREAMING_STAGE_JOIN)
+	if (joins_rows(exec->stage))
 	{
 		streaming_match_keep(exec);
 		streaming_join_end(exec);
@@ -614,6 +623,9 @@ streaming_stage_begin(StreamingStageExec *exec)
 	exec->max_weights = 0;
 	exec->weighing = NULL;
 	exec->touched = NULL;
+	exec->derived = NULL;
+	exec->fresh = NULL;
+	exec->recomputes = false;
 	exec->touched_rows = exec->touched_keys = NULL;
 	exec->unweighed = NULL;
 	exec->output_rows = exec->rows_added = exec->unknown_keys = 0;

@@ -59,6 +59,10 @@ typedef struct StreamingStageExec
 	StreamingStatement recompute;
 	StreamingStatement stored;	/* partition: what a partition was */
 	StreamingStatement prune;	/* partition: which rows go */
+	StreamingStatement step;	/* these four: see recursion.c */
+	StreamingGroupKey *meeting;
+	TupleDesc	fresh_desc;
+	TupleTableSlot *weighed;
 	StreamingStatement first_load;	/* these three: see table_join.c */
 	StreamingStatement same_hash;
 	StreamingStatement stored_all;
@@ -113,6 +117,9 @@ typedef struct StreamingStageExec
 	bool		rewrites;		/* upsert: groups are written although they are as they were */
 	StreamingDelta *touched_rows;	/* partition, suffix: rows that came or went; or NULL */
 	Tuplestorestate *unweighed; /* partition with hidden keys: changes of its outputs */
+	Tuplestorestate *derived;	/* recursion: outputs, weighted; NULL: none */
+	StreamingDelta *fresh;		/* recursion: gets rows that are new; NULL: all are put */
+	bool		recomputes;		/* recursion: a row has been taken back */
 	StreamingDelta *touched_keys;	/* see table_join.c; NULL: none */
 	Tuplesortstate *touched;	/* recompute, partition: hashes of groups; NULL: none */
 	int64		last_touched;
@@ -299,12 +306,27 @@ extern void streaming_join_unmatched(StreamingStageExec *exec, StreamingEdgeExec
 extern void streaming_partition_open(StreamingStageExec *exec);
 extern void streaming_compute_touched(StreamingStageExec *exec);
 
+/* in recursion.c: a partition's stage is opened, and all rows have been kept */
+extern void streaming_recursion_open(StreamingStageExec *exec);
+extern void streaming_recursion_run(StreamingStageExec *exec);
+
+/* A row of outputs and a weight has been derived; a row is weighed; (hash, outputs) are new. */
+extern void streaming_recursion_derive(StreamingStageExec *exec, TupleTableSlot *slot);
+extern void streaming_recursion_weigh(StreamingStageExec *exec, Datum *outputs, bool *isnull,
+									  int64 weight);
+extern void streaming_recursion_add(StreamingStageExec *exec, Datum *values, bool *isnull,
+									int64 weight);
+
 /* in suffix.c: the row in exec->input, of that partition, has come or gone */
 extern void streaming_suffix_touch(StreamingStageExec *exec, int64 group);
 
 /* Those rows, which begin anew; NULL: there are none. */
 extern StreamingDelta *streaming_suffix_take(StreamingStageExec *exec);
-/* Its parts: what n partitions were is weighed, and what has been weighed becomes the result. */
+/*
+ * Its parts: what is less than what it was; rows, or params: what the statements read;
+ * what n partitions were is weighed, and what has been weighed becomes the result.
+ */
+extern void streaming_partition_compute(StreamingStageExec *exec, StreamingDelta *rows, Datum *params);
 extern void streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n);
 extern void streaming_partition_put(StreamingStageExec *exec);
 extern void streaming_partition_stored_all(StreamingStageExec *exec);

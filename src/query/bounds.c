@@ -107,6 +107,14 @@ streaming_stage_cost(StreamingStage *stage)
 		case STREAMING_STAGE_RECOMPUTE:
 			return stage->grouped ? "rows that come, all rows of the groups touched" : "whole input";
 		case STREAMING_STAGE_PARTITION:
+			if (stage->recursion && stage->signed_input)
+				return stage->recursion->scans ?
+					"rows that come, all rows of other inputs for what they derive that is new; where rows disappear, whole input" :
+					"rows that come and what they derive that is new; where rows disappear, whole input";
+			if (stage->recursion)
+				return stage->recursion->scans ?
+					"rows that come, all rows of other inputs for what they derive that is new" :
+					"rows that come and what they derive that is new";
 			if (stage->suffix)
 				return stage->whole ? "rows that come, all rows behind the first of them" :
 					"rows that come, rows of the partitions touched behind the first of them";
@@ -142,6 +150,8 @@ streaming_stage_bound(StreamingProgram *program, StreamingStage *stage)
 								stage->evicts ? "" : "number of groups, ");
 			break;
 		case STREAMING_STAGE_PARTITION:
+			if (stage->recursion)
+				return psprintf("rows of %s, rows of the recursion", sources(program, stage));
 			if (stage->prune_sql)
 				return pstrdup(stage->whole ? "rows that can still be in the result" :
 							   "number of partitions, in each the rows that can still be in the result");

@@ -150,6 +150,24 @@ extern void streaming_rename_ctes(Query *query);
 /* WITH queries over streams are written where they are named. */
 extern void streaming_inline_ctes(Query *query);
 
+/* in normalize_recursion.c */
+
+/*
+ * Does query select the rows of a WITH RECURSIVE as they are, and do rows that come to its
+ * inputs but add to these?
+ */
+extern bool streaming_is_recursion(Query *query);
+
+/* Such a query. */
+extern Query *streaming_recursion_query(CommonTableExpr *cte);
+
+/* Can cte, a WITH query of query, become one where it is named? */
+extern bool streaming_adds_to_recursion(Query *query, CommonTableExpr *cte);
+
+/* The recursive term of such; and which relation of that stands for the WITH query, or 0. */
+extern Query *streaming_recursive_term(CommonTableExpr *cte);
+extern int	streaming_recursive_relation(Query *step);
+
 /* in compile.c */
 
 /* Type, typmod and collation of expr; of no key and no aggregate. */
@@ -225,6 +243,9 @@ extern StreamingEdge streaming_make_edge(StreamingCompiler *compiler, Query *que
  */
 extern StreamingEdge streaming_make_counted_edge(StreamingCompiler *compiler, Query *query,
 												 StreamingValue *values, int nvalues);
+
+/* Are equal values of a type the same bytes? */
+extern bool streaming_is_equal_image(Oid type, Oid collation);
 
 extern void streaming_add_edge(StreamingStage *stage, StreamingEdge edge);
 

@@ -351,23 +351,22 @@ streaming_make_edge(StreamingCompiler *compiler, Query *query, bool with_sign)
 }
 
 /*
- * Are equal values of a type the same bytes?  Asked of the server's own types only,
- * by what their btree operator classes say for deduplication.
+ * Asked of the server's own types only, by what their btree operator classes say for
+ * deduplication.
  */
-static bool
-is_equal_image(StreamingValue *value)
+bool
+streaming_is_equal_image(Oid type_oid, Oid collation)
 {
-	TypeCacheEntry *type = lookup_type_cache(value->type, TYPECACHE_BTREE_OPFAMILY);
+	TypeCacheEntry *type = lookup_type_cache(type_oid, TYPECACHE_BTREE_OPFAMILY);
 	Oid			function;
 
-	if (value->type >= FirstNormalObjectId || !OidIsValid(type->btree_opf) ||
+	if (type_oid >= FirstNormalObjectId || !OidIsValid(type->btree_opf) ||
 		type->btree_opf >= FirstNormalObjectId)
 		return false;
 	function = get_opfamily_proc(type->btree_opf, type->btree_opintype, type->btree_opintype,
 								 BTEQUALIMAGE_PROC);
 	return OidIsValid(function) &&
-		DatumGetBool(OidFunctionCall1Coll(function, value->collation,
-										  ObjectIdGetDatum(type->btree_opintype)));
+		DatumGetBool(OidFunctionCall1Coll(function, collation, ObjectIdGetDatum(type->btree_opintype)));
 }
 
 /* Rows of (values[, sign]) as distinct rows with their multiplicity. */
@@ -403,7 +402,7 @@ streaming_make_counted_edge(StreamingCompiler *compiler, Query *query, Streaming
 	bool		counted = true;
 
 	for (int i = 0; i < nvalues; i++)
-		counted &= is_equal_image(&values[i]);
+		counted &= streaming_is_equal_image(values[i].type, values[i].collation);
 	edge.weighted = edge.is_signed || counted;
 	if (edge.sql && counted)
 		edge.sql = count_rows_sql(edge.sql, nvalues, edge.is_signed);

@@ -10,7 +10,8 @@
  *				with one key are a partition: the query over all rows is the union of
  *				the query over each partition.  A batch computes the partitions anew
  *				that it has touched, and hands up the difference to what they were.
- *				What is not known to fall into partitions is one, as a whole.
+ *				What is not known to fall into partitions is one, as a whole.  To some
+ *				WITH RECURSIVE rows are added instead (compile_recursion.c).
  *
  *	join		An inner join: the rows that come to a leaf are joined with what is
  *				kept of the others.  An outer join of two leaves, EXISTS and NOT EXISTS
@@ -146,6 +147,7 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	StreamingStage *stage;
 	int			n;
 	bool		joined;
+	bool		recursive = streaming_is_recursion(query);
 
 	partition.depth = streaming_folded_levels(query);
 	if (compiler->mode != STREAMING_OUTPUT_APPEND)
@@ -155,6 +157,8 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	streaming_find_keys(&partition);
 	if (compiler->mode != STREAMING_OUTPUT_APPEND)
 		streaming_find_table_keys(&partition);
+	if (recursive)
+		streaming_find_recursion(&partition);
 	nested = copyObject(query);
 	partition.by_row = streaming_is_by_row(&partition);
 	partition.by_match = streaming_is_by_match(&partition);
@@ -199,6 +203,11 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		if (partition.table)
 		{
 			streaming_table_join_statements(&partition, stage);
+			return stage;
+		}
+		if (recursive)
+		{
+			streaming_recursion_statements(&partition, stage);
 			return stage;
 		}
 		streaming_flatten_joins(query);

@@ -537,7 +537,8 @@ stage_ddl(List *ddl, StreamingStage *stage)
 		indexed = lappend(indexed, psprintf("$group,%s",
 											NameStr(TupleDescAttr(stage->table_desc, i)->attname)));
 	}
-	else if (stage->group_attno && !stage->whole && !stage->ordered)
+	else if (stage->group_attno && (stage->recursion ? stage->recursion->nkeys > 0 : !stage->whole) &&
+			 !stage->ordered)
 		indexed = lappend(indexed, "$group");
 	return ordered_ddl(table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed),
 					   stage);
@@ -552,7 +553,7 @@ edges_ddl(List *ddl, StreamingStage *stage)
 		StreamingEdge *edge = &stage->edges[i];
 		List	   *indexed = stage->suffix ?
 			list_make1(psprintf("$group,c%d", stage->suffix->columns[stage->suffix->npartition])) :
-			stage->whole ? NIL : list_make1("$group");
+			stage->whole && edge->nkeys == 0 ? NIL : list_make1("$group");
 
 		if (edge->closes)
 			indexed = lappend(indexed, "$closes");

@@ -34,11 +34,12 @@ inline_walker(Node *node, CteContext *context)
 	{
 		RangeTblEntry *rte = (RangeTblEntry *) node;
 
-		if (rte->rtekind == RTE_CTE && !streaming_is_delta(rte) &&
+		if (rte->rtekind == RTE_CTE && !streaming_is_delta(rte) && !rte->self_reference &&
 			(int) rte->ctelevelsup == context->level &&
 			strcmp(rte->ctename, context->cte->ctename) == 0)
 		{
-			Query	   *subquery = castNode(Query, streaming_copy(context->cte->ctequery));
+			Query	   *subquery = context->cte->cterecursive ? streaming_recursion_query(context->cte) :
+				castNode(Query, streaming_copy(context->cte->ctequery));
 
 			if (rte->ctelevelsup > 0)
 				IncrementVarSublevelsUp((Node *) subquery, rte->ctelevelsup, 1);
@@ -207,11 +208,14 @@ streaming_inline_ctes(Query *query)
 	List	   *left = NIL;
 	ListCell   *lc;
 
+	if (streaming_is_recursion(query))
+		return;
 	foreach(lc, query->cteList)
 	{
 		CteContext	context = {lfirst_node(CommonTableExpr, lc), -1};
 
-		if (context.cte->cterecursive || !streaming_contains_input(context.cte->ctequery))
+		if (context.cte->cterecursive ? !streaming_adds_to_recursion(query, context.cte) :
+			!streaming_contains_input(context.cte->ctequery))
 			left = lappend(left, context.cte);
 		else
 		{

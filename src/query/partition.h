@@ -1,8 +1,8 @@
 /*
  * partition.h
  *		What the files of queries over several inputs share: compile_partition.c,
- *		compile_join.c, compile_match.c, compile_table_join.c, partition_leaves.c,
- *		partition_keys.c, partition_sql.c, suffix.c, suffix_sql.c.
+ *		compile_join.c, compile_match.c, compile_recursion.c, compile_table_join.c,
+ *		normalize_recursion.c, partition_leaves.c, partition_keys.c, partition_sql.c, suffix.c, suffix_sql.c.
  */
 #ifndef STREAMING_PARTITION_H
 #define STREAMING_PARTITION_H
@@ -56,6 +56,8 @@ typedef struct Partition
 	List	   *table_conditions;	/* of OpExpr: by which */
 	int			depth;			/* levels above the one with the leaf (fold.c) */
 	int			nlevels;		/* of these, collected so far */
+	Query	   *step;			/* of a WITH RECURSIVE: its recursive term; or NULL */
+	StreamingRecursion *recursion;	/* ditto */
 } Partition;
 
 /* in partition_leaves.c */
@@ -134,6 +136,14 @@ extern void streaming_plan_suffix(Partition *partition, StreamingStage *stage);
 /* in suffix_sql.c: columns that follow those of the leaf, and its rows */
 extern char *streaming_suffix_carried(StreamingSuffix *suffix);
 extern char *streaming_suffix_rows(StreamingSuffix *suffix, StreamingEdge *edge);
+
+/* in compile_recursion.c */
+
+/* Of a query that is a recursion: sets it, and the keys by which its rows and leaves meet. */
+extern void streaming_find_recursion(Partition *partition);
+
+/* Then, the statements of the stage, whose leaves have got their names. */
+extern void streaming_recursion_statements(Partition *partition, StreamingStage *stage);
 
 /* in compile_join.c */
 

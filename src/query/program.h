@@ -31,7 +31,8 @@
  *				of a key from now on, or that there is none: the last one of each key is
  *				kept.  What of it is not the key stands where aggregates have states
  *	partition	the rows of all inputs are kept; the query is computed anew over the
- *				partitions that have been touched, and what they were is taken back
+ *				partitions that have been touched, and what they were is taken back.  To
+ *				a recursion rows are added where none is taken back
  *	join		the rows of all inputs are kept; what comes to one is joined with what
  *				is kept of the others.  Where it counts whether a row meets any, those
  *				are asked that what comes is the first to meet, and what goes was the
@@ -137,7 +138,8 @@ typedef struct StreamingEdge
 #define STREAMING_EDGE_GROUP(edge) ((edge)->ncolumns + 2)
 #define STREAMING_EDGE_HASH(edge) ((edge)->ncolumns + 3)
 	char	   *join_sql;		/* join: over "$edge" and the rows of the others; NULL:
-								 * rows that come wait until some close */
+								 * rows that come wait until some close.  recursion: ditto, and
+								 * over "$recursive" */
 	char	   *first_match_sql;	/* join: of others, those of which the first row that they
 									 * meet comes, over "$edge" before it is kept; or NULL */
 	char	   *last_match_sql; /* ditto, of which the last one goes, when "$edge" has been
@@ -170,6 +172,17 @@ typedef struct StreamingSuffix
 	int			first_column;	/* that is the first key of the first row, from 1 */
 	char	   *result_sql;		/* over "$raw" */
 } StreamingSuffix;
+
+/* partition: a WITH RECURSIVE that new rows are added to (compile_recursion.c). */
+typedef struct StreamingRecursion
+{
+	bool		distinct;		/* UNION: a row is there once, however it is derived */
+	char	   *step_sql;		/* the recursive term over "$recursive", rows that are new */
+	int			nkeys;			/* by which rows of it meet those of inputs: */
+	StreamingValue *keys;
+	int		   *columns;		/* ditto: which of the outputs they are, from 0 */
+	bool		scans;			/* an input of the recursive term is not looked up by them */
+} StreamingRecursion;
 
 /* The most keys by which rows of a table are looked up. */
 #define STREAMING_TABLE_KEYS	8
@@ -252,6 +265,7 @@ typedef struct StreamingStage
 	bool		whole;			/* partition: there is one, the whole input */
 	StreamingSuffix *suffix;	/* partition: its end is computed; or NULL.  Keys behind
 								 * the outputs are hidden */
+	StreamingRecursion *recursion;	/* partition: rows are added; or NULL */
 	int			ntable_keys;	/* partition: rows of a table are kept that none has met: */
 	StreamingValue *table_keys; /* their key; the last columns of recompute_sql; or NULL */
 	char	   *first_sql;		/* ditto of the first batch, over all keys */
@@ -374,6 +388,12 @@ extern char *streaming_memory_table(int32 id);
 /* in suffix_sql.c: over "$touched", the table's layout being known: what is, and what was */
 extern char *streaming_suffix_sql(StreamingStage *stage);
 extern char *streaming_suffix_stored_sql(StreamingStage *stage);
+
+/*
+ * in compile_recursion.c, ditto: a statement of a recursion with what is "$recursive" to it:
+ * all of its rows, or fresh ones, in "$edge"
+ */
+extern char *streaming_recursion_sql(StreamingStage *stage, const char *sql, bool fresh);
 
 /* in bounds.c: for people */
 extern const char *streaming_stage_kind_name(StreamingStageKind kind);

@@ -1071,7 +1071,8 @@ sub with_clause
 	return seq("$name AS " . pick('', '', 'MATERIALIZED ', 'NOT MATERIALIZED ') . '(', $query->{node}, ')');
 }
 
-# A recursion of at most four steps.
+# A recursion of at most four steps, which another stream may be joined with; its rows are read, counted or
+# joined in turn.
 sub recursive_query
 {
 	my ($g) = @_;
@@ -1079,12 +1080,15 @@ sub recursive_query
 	my $all = pick('UNION', 'UNION ALL');
 	my $scope = { relations => [$start], g => $g };
 	my @columns = _new_columns('int', 'int');
-	my $join = chance(0.6) ? optional(" JOIN ", $step->{text}, " ON $step->{alias}.a = r.k + 1") : '';
+	my $join = chance(0.7) ? optional(" JOIN ", $step->{text}, " ON $step->{alias}.a = r.k", pick('', ' + 1')) : '';
+	my $other = _stream($g);
 
 	$g->{tags}{recursive} = 1;
 	return { columns => \@columns, node => seq('WITH RECURSIVE r(k, n) AS (SELECT ', expression($scope, 'int', 1), ' % 5, 1 FROM ', $start->{text}, where_clause({ %$g, on => {} }, $scope),
 		" $all SELECT r.k + " . pick(1, 0) . ', r.n + 1 FROM r', $join, ' WHERE r.n < ' . pick(2 .. 4) . ') SELECT r.k AS c1, ',
-		pick('r.n AS c2 FROM r', 'count(*)::int AS c2 FROM r GROUP BY r.k')) };
+		pick('r.n AS c2 FROM r', 'count(*)::int AS c2 FROM r GROUP BY r.k', 'max(r.n) AS c2 FROM r GROUP BY r.k',
+			"$other->{alias}.a AS c2 FROM r JOIN $other->{text} ON $other->{alias}.a = r.k AND r.n = 2",
+			"r.n AS c2 FROM r WHERE NOT EXISTS (SELECT FROM $other->{text} WHERE $other->{alias}.a = r.k)", 'q.n AS c2 FROM r JOIN r q ON q.k = r.k AND q.n > r.n')) };
 }
 
 # Families, and how often they are wanted.
