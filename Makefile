@@ -90,6 +90,7 @@ OBJS = \
 	src/format/avro_read.o \
 	src/format/avro_resolve.o \
 	src/format/avro_schema.o \
+	src/format/avro_unpack.o \
 	src/format/avro_value.o \
 	src/format/change.o \
 	src/format/columnar_file.o \
@@ -269,7 +270,7 @@ PG_CPPFLAGS = -Isrc -MMD -MP
 # The server's own headers are not clean under the three that are switched off.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -Wextra
-SHLIB_LINK = -lrdkafka -lcurl -lsimdjson -lstdc++ -lz -lzstd
+SHLIB_LINK = -lrdkafka -lcurl -lsimdjson -lstdc++ -lz -lzstd -lsnappy -lbz2 -llzma
 
 # JIT could inline our functions from bitcode, but none of them is worth it,
 # and making bitcode would need a clang of the server's version.
