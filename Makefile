@@ -38,6 +38,7 @@ OBJS = \
 	src/catalog/run_as.o \
 	src/catalog/stream.o \
 	src/catalog/stream_changes.o \
+	src/catalog/stream_key.o \
 	src/catalog/view.o \
 	src/command/alter_stream.o \
 	src/command/alter_view.o \
@@ -114,6 +115,7 @@ OBJS = \
 	src/format/format_protobuf.o \
 	src/format/format_text.o \
 	src/format/json_reader.o \
+	src/format/key.o \
 	src/format/path_partition.o \
 	src/format/protobuf_derive.o \
 	src/format/protobuf_descriptor.o \

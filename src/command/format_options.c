@@ -96,10 +96,44 @@ validate_protobuf_options(List *options, StreamingSourceKind kind)
 									   message ? defGetString(message) : NULL);
 }
 
+static void
+validate_key_options(List *options)
+{
+	static const struct
+	{
+		const char *name;
+		const char *format;
+	}			names[] = {
+		{"key_avro_schema", "avro"},
+		{"key_protobuf_schema", "protobuf"},
+		{"key_protobuf_message", "protobuf"},
+	};
+	DefElem    *format = streaming_find_option(options, "key_format");
+	const char *format_name = format ? defGetString(format) : "text";
+	DefElem    *schema = streaming_find_option(options, "key_protobuf_schema");
+	DefElem    *message = streaming_find_option(options, "key_protobuf_message");
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (streaming_find_option(options, names[i].name) && strcmp(format_name, names[i].format) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" is not valid for keys of format \"%s\"", names[i].name, format_name),
+					 errhint("Set the option \"%s\" to \"%s\".", "key_format", names[i].format)));
+	if (message && schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("option \"%s\" needs the option \"%s\"", "key_protobuf_message", "key_protobuf_schema"),
+				 errdetail("Messages of a schema registry say themselves which they are.")));
+	if (schema)
+		(void) streaming_protobuf_root(streaming_protobuf_schema(defGetString(schema)),
+									   message ? defGetString(message) : NULL);
+}
+
 void
 streaming_validate_format(List *options, StreamingSourceKind kind)
 {
 	validate_copy_options(options);
 	validate_avro_options(options, kind);
 	validate_protobuf_options(options, kind);
+	validate_key_options(options);
 }

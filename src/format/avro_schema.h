@@ -27,6 +27,12 @@
  */
 extern StreamingAvroType *streaming_avro_schema(const char *json);
 
+/*
+ * Ditto of a schema of any type: a record called "key" with a field "key" of that type. Its
+ * bytes are those of the field.
+ */
+extern StreamingAvroType *streaming_avro_key_schema(const char *json);
+
 /* What a type is called in a message: its name, or "long". */
 extern const char *streaming_avro_type_name(const StreamingAvroType *type);
 

@@ -230,10 +230,16 @@ add_file(StringInfo all, const char *name, const char *text)
 	escape_json(all, text);
 }
 
+char *
+streaming_registry_subject(const StreamingStream *stream)
+{
+	return psprintf("%s-%s", stream->topic, stream->is_key ? "key" : "value");
+}
+
 int32
 streaming_registry_register(const StreamingStream *stream, StreamingSchemaType type, const char *schema)
 {
-	Known		known = {.subject = psprintf("%s-value", stream->topic), .schema = unconstify(char *, schema)};
+	Known		known = {.subject = streaming_registry_subject(stream), .schema = unconstify(char *, schema)};
 	const char *what = psprintf("the number of a schema for subject \"%s\"", known.subject);
 	StreamingHttpAnswer answer;
 	StringInfoData body;
@@ -257,8 +263,8 @@ streaming_registry_register(const StreamingStream *stream, StreamingSchemaType t
 				 errmsg("schema registry does not take the schema of stream %s for subject \"%s\"",
 						stream->name, known.subject),
 				 errdetail("It says: %s", quoted_answer(&answer)),
-				 errhint("Change the columns, give the option \"%s\", or change the compatibility of the subject.",
-						 types[type].option)));
+				 errhint("Change the columns, give the option \"%s%s\", or change the compatibility of the subject.",
+						 stream->is_key ? "key_" : "", types[type].option)));
 	json = parse_answer(stream, what, &answer);
 	if (answer.status != 200 || !number_of(json, "id", &id) || id < PG_INT32_MIN || id > PG_INT32_MAX)
 		no_answer(stream, what, quoted_answer(&answer));

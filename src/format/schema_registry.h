@@ -42,6 +42,9 @@ typedef enum StreamingSchemaType
 extern char *streaming_registry_schema(const StreamingStream *stream, int32 id,
 										StreamingSchemaType type);
 
+/* The subject that schemas of the stream's records are versions of. */
+extern char *streaming_registry_subject(const StreamingStream *stream);
+
 /*
  * The number of a schema that records of the stream's topic are written with; it is
  * registered unless that is known.  Errors: INVALID_PARAMETER_VALUE if the registry
