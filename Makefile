@@ -49,6 +49,7 @@ OBJS = \
 	src/command/import_columns.o \
 	src/command/import_directory.o \
 	src/command/import_kafka.o \
+	src/command/import_registry.o \
 	src/command/import_schema.o \
 	src/command/parts.o \
 	src/command/reachable.o \
@@ -91,6 +92,7 @@ OBJS = \
 	src/format/avro_read.o \
 	src/format/avro_resolve.o \
 	src/format/avro_schema.o \
+	src/format/avro_type.o \
 	src/format/avro_unpack.o \
 	src/format/avro_value.o \
 	src/format/change.o \
@@ -124,6 +126,7 @@ OBJS = \
 	src/format/protobuf_parse.o \
 	src/format/protobuf_read.o \
 	src/format/protobuf_schema.o \
+	src/format/protobuf_type.o \
 	src/format/protobuf_value.o \
 	src/format/protobuf_write_json.o \
 	src/format/reject.o \

@@ -29,7 +29,9 @@
 
 #define CONTENT_TYPE	"application/vnd.schemaregistry.v1+json"
 
-/* What a registry says where it knows no such number; a proxy does not. */
+/* What a registry says where it knows no such thing; a proxy does not. */
+#define SUBJECT_NOT_FOUND	40401
+#define VERSION_NOT_FOUND	40402
 #define SCHEMA_NOT_FOUND	40403
 
 /* No more of an answer is repeated in a message. */
@@ -228,6 +230,36 @@ add_file(StringInfo all, const char *name, const char *text)
 	escape_json(all, name);
 	appendStringInfoString(all, ", ");
 	escape_json(all, text);
+}
+
+bool
+streaming_registry_latest(const StreamingStream *stream, StreamingSchemaType *type, const char **schema)
+{
+	char	   *subject = streaming_registry_subject(stream);
+	const char *what = psprintf("the newest schema of subject \"%s\"", subject);
+	StreamingHttpAnswer answer;
+	Jsonb	   *json;
+	char	   *text;
+	char	   *found = "AVRO";
+	int64		code;
+
+	ask(stream, psprintf("/subjects/%s/versions/latest", streaming_http_escape(subject)), NULL, what, &answer);
+	json = parse_answer(stream, what, &answer);
+	if (answer.status == 404 && number_of(json, "error_code", &code) &&
+		(code == SUBJECT_NOT_FOUND || code == VERSION_NOT_FOUND))
+		return false;
+	if (answer.status != 200 || !string_of(json, "schema", &text))
+		no_answer(stream, what, quoted_answer(&answer));
+	(void) string_of(json, "schemaType", &found);
+	for (int i = 0; i < lengthof(types); i++)
+	{
+		if (strcmp(found, types[i].name) != 0)
+			continue;
+		*type = i;
+		*schema = with_references(stream, json, text, *type);
+		return true;
+	}
+	return false;
 }
 
 char *
