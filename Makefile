@@ -89,6 +89,8 @@ OBJS = \
 	src/fdw.o \
 	src/format/avro_constant.o \
 	src/format/avro_file.o \
+	src/format/avro_file_write.o \
+	src/format/avro_pack.o \
 	src/format/avro_read.o \
 	src/format/avro_resolve.o \
 	src/format/avro_schema.o \

@@ -60,7 +60,6 @@ SELECT page, ms, tags, file, line FROM visits EXCEPT ALL SELECT * FROM stepped;
 -- options
 CREATE FOREIGN TABLE bad (a int) SERVER landing OPTIONS (path '*', format 'avro', compression 'gzip');
 CREATE FOREIGN TABLE bad (a int) SERVER landing OPTIONS (path '*', format 'avro', header 'true');
-INSERT INTO visits (page) VALUES ('/');
 
 \set clean 'rm -rf \'' :dir '\'; cat > /dev/null'
 COPY (SELECT 1) TO PROGRAM :'clean';

@@ -474,6 +474,8 @@ read_table_options(StreamingStream *stream, List *options)
 			stream->file_interval = streaming_interval_ms(interval_from_string(value));
 		else if (strcmp(def->defname, "avro_schema") == 0)
 			stream->avro_schema = value;
+		else if (strcmp(def->defname, "avro_codec") == 0)
+			stream->avro_codec = value;
 		else if (strcmp(def->defname, "protobuf_schema") == 0)
 			stream->protobuf_schema = value;
 		else if (strcmp(def->defname, "protobuf_message") == 0)

@@ -161,6 +161,7 @@ typedef struct StreamingStream
 	int64		file_interval;	/* ms that rows wait for others at most */
 
 	char	   *avro_schema;	/* option of format avro; NULL: none */
+	char	   *avro_codec;		/* of files that are written; NULL: the default */
 	char	   *protobuf_schema;	/* options of format protobuf; NULL: none */
 	char	   *protobuf_message;
 	char	   *key_format;		/* of messages' keys; NULL: text, or as they look */

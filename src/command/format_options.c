@@ -42,21 +42,24 @@ validate_copy_options(List *options)
 static void
 validate_avro_options(List *options, StreamingSourceKind kind)
 {
+	static const char *const names[] = {"avro_schema", "avro_codec"};
 	DefElem    *format = streaming_find_option(options, "format");
 	const char *format_name = format ? defGetString(format) : "json";
 	bool		is_avro = strcmp(format_name, "avro") == 0;
 	StreamingArrowKind columnar;
 	bool		is_columnar = streaming_format_is_columnar(format_name, &columnar);
 
-	if (!is_avro && streaming_find_option(options, "avro_schema"))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("option \"%s\" is not valid for format \"%s\"", "avro_schema", format_name),
-				 errhint("It is an option of the format \"avro\".")));
+	for (int i = 0; i < lengthof(names); i++)
+		if (!is_avro && streaming_find_option(options, names[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" is not valid for format \"%s\"", names[i], format_name),
+					 errhint("It is an option of the format \"avro\".")));
 	if ((is_avro || is_columnar) && kind == STREAMING_SOURCE_DIRECTORY && streaming_find_option(options, "compression"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"%s\" is not valid for format \"%s\"", "compression", format_name),
+				 is_avro ? errhint("Such files say themselves how they are compressed; \"avro_codec\" is how they are written.") :
 				 errhint("Such files say themselves how they are compressed.")));
 	if (is_columnar && kind != STREAMING_SOURCE_DIRECTORY)
 		ereport(ERROR,

@@ -73,6 +73,7 @@ static void check_schema_registry(DefElem *def);
 static void check_pem(DefElem *def);
 static void check_format(DefElem *def);
 static void check_avro_schema(DefElem *def);
+static void check_avro_codec(DefElem *def);
 static void check_protobuf_schema(DefElem *def);
 static void check_key_format(DefElem *def);
 static void check_key_avro_schema(DefElem *def);
@@ -120,6 +121,7 @@ static const StreamOption stream_options[] =
 	{"timezone", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"avro_schema", ForeignTableRelationId, KAFKA | DIRECTORY, check_avro_schema},
+	{"avro_codec", ForeignTableRelationId, DIRECTORY, check_avro_codec},
 	{"protobuf_schema", ForeignTableRelationId, KAFKA, check_protobuf_schema},
 	{"protobuf_message", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key_format", ForeignTableRelationId, KAFKA, check_key_format},
@@ -589,6 +591,15 @@ static void
 check_protobuf_schema(DefElem *def)
 {
 	(void) streaming_protobuf_schema(defGetString(def));
+}
+
+static void
+check_avro_codec(DefElem *def)
+{
+	static const char *const values[] = {"null", "deflate", "snappy", "zstandard", "bzip2", "xz"};
+
+	check_one_of(def, values, lengthof(values),
+				 "\"null\", \"deflate\", \"snappy\", \"zstandard\", \"bzip2\" and \"xz\"");
 }
 
 static void

@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "format/copy_record.h"
 #include "format/encode.h"
+#include "format/avro_file.h"
 #include "format/columnar.h"
 #include "format/columnar_write.h"
 #include "format/encode_avro.h"
@@ -92,6 +93,7 @@ static void read_copy_options(StreamingEncoder *encoder, const char *delimiter, 
 
 static void encode_json(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
+static void encode_avro_row(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_protobuf(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_columnar(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_csv(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
@@ -192,11 +194,6 @@ choose_binary(StreamingEncoder *encoder)
 {
 	int		   *columns = palloc(sizeof(int) * encoder->ncolumns);
 
-	if (encoder->stream->kind == STREAMING_SOURCE_DIRECTORY)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot write files of format \"%s\"", encoder->stream->format),
-				 errhint("Use the format \"json\" or \"csv\".")));
 	refuse_shared_field(encoder);
 	refuse_nested_field(encoder);
 	for (int i = 0; i < encoder->ncolumns; i++)
@@ -204,7 +201,7 @@ choose_binary(StreamingEncoder *encoder)
 	encoder->encoding = GetDatabaseEncoding();	/* bytes stay as they are */
 	if (streaming_format_by_name(encoder->stream->format) == &streaming_format_avro)
 	{
-		encoder->encode = encode_avro;
+		encoder->encode = encoder->stream->kind == STREAMING_SOURCE_DIRECTORY ? encode_avro_row : encode_avro;
 		encoder->avro = streaming_avro_encoder_open(encoder->stream, columns, encoder->ncolumns,
 													&encoder->needs);
 	}
@@ -467,6 +464,11 @@ streaming_encode_header(StreamingEncoder *encoder, StringInfo buf)
 		streaming_columnar_encode_header(encoder->columnar, buf);
 		return true;
 	}
+	if (encoder->encode == encode_avro_row)
+	{
+		streaming_avro_encode_schema(encoder->avro, buf);
+		return true;
+	}
 	if (!encoder->header)
 		return false;
 	for (int i = 0; i < encoder->ncolumns; i++)
@@ -508,6 +510,22 @@ static void
 encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
 {
 	streaming_avro_encode(encoder->avro, values, isnull, buf);
+}
+
+/* Of a file.  A block is its smallest part that can be read. */
+static void
+encode_avro_row(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
+{
+	int			start;
+
+	streaming_avro_encode_schema(encoder->avro, buf);
+	start = buf->len;
+	streaming_avro_encode(encoder->avro, values, isnull, buf);
+	if (buf->len - start > STREAMING_AVRO_MAX_BLOCK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("row of %d bytes is too long for an Avro file", buf->len - start),
+				 errdetail("A block may have %zu bytes.", STREAMING_AVRO_MAX_BLOCK)));
 }
 
 static void

@@ -46,8 +46,9 @@ extern bool streaming_encode_key(StreamingEncoder *encoder, Datum *values, bool 
 
 /*
  * Appends what a file begins with: the line of names, without a terminator, of
- * a CSV file with a header; of a Parquet file what columnar_write.h begins it with.  Returns false, and appends nothing, if a file
- * begins with its first record.
+ * a CSV file with a header; of an Avro or Parquet file a message without a row
+ * (block_write.h).  Returns false, and appends nothing, if a file begins with its first
+ * record.
  */
 extern bool streaming_encode_header(StreamingEncoder *encoder, StringInfo buf);
 

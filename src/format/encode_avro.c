@@ -70,6 +70,7 @@ struct StreamingAvroEncoder
 {
 	StreamingStream *stream;
 	const char *schema;
+	StringInfoData file_schema; /* the same in UTF-8 */
 	bool		has_id;			/* the registry has told the number */
 	int32		id;
 	AvroWriter *record;
@@ -128,6 +129,9 @@ streaming_avro_encoder_open(StreamingStream *stream, const int *columns, int nco
 	record->branch = record->null_branch = -1;
 	make_record(record, sources, ncolumns, needs);
 	encoder->record = record;
+	initStringInfo(&encoder->file_schema);
+	appendStringInfoString(&encoder->file_schema,
+						   pg_server_to_any(encoder->schema, strlen(encoder->schema), PG_UTF8));
 	*needs |= STREAMING_VALUE_ALLOCATES;
 	return encoder;
 }
@@ -149,6 +153,15 @@ streaming_avro_encode(StreamingAvroEncoder *encoder, Datum *values, bool *isnull
 		appendBinaryStringInfo(buf, (char *) &id, sizeof(id));
 	}
 	write_fields(encoder->record, values, isnull, encoder->columns, buf);
+}
+
+void
+streaming_avro_encode_schema(StreamingAvroEncoder *encoder, StringInfo buf)
+{
+	uint32		length = encoder->file_schema.len;
+
+	appendBinaryStringInfo(buf, (char *) &length, sizeof(length));
+	appendBinaryStringInfo(buf, encoder->file_schema.data, length);
 }
 
 /* ------------------------------------------------------------------------
