@@ -64,8 +64,6 @@ typedef enum StreamingAvroUnpacked
 	STREAMING_AVRO_UNPACK_MEMORY	/* there is no memory */
 } StreamingAvroUnpacked;
 
-typedef struct StreamingAvroPacker StreamingAvroPacker;
-
 /* in avro_unpack.c */
 
 /* NULL, or "null" and so on; false: it is none. */
