@@ -38,6 +38,7 @@ OBJS = \
 	src/catalog/run_as.o \
 	src/catalog/stream.o \
 	src/catalog/stream_changes.o \
+	src/catalog/stream_key.o \
 	src/catalog/view.o \
 	src/command/alter_stream.o \
 	src/command/alter_view.o \
@@ -48,6 +49,7 @@ OBJS = \
 	src/command/import_columns.o \
 	src/command/import_directory.o \
 	src/command/import_kafka.o \
+	src/command/import_registry.o \
 	src/command/import_schema.o \
 	src/command/parts.o \
 	src/command/reachable.o \
@@ -88,9 +90,13 @@ OBJS = \
 	src/fdw.o \
 	src/format/avro_constant.o \
 	src/format/avro_file.o \
+	src/format/avro_file_write.o \
+	src/format/avro_pack.o \
 	src/format/avro_read.o \
 	src/format/avro_resolve.o \
 	src/format/avro_schema.o \
+	src/format/avro_type.o \
+	src/format/avro_unpack.o \
 	src/format/avro_value.o \
 	src/format/change.o \
 	src/format/columnar_file.o \
@@ -115,6 +121,7 @@ OBJS = \
 	src/format/format_text.o \
 	src/format/json_reader.o \
 	src/format/orc_process.o \
+	src/format/key.o \
 	src/format/path_partition.o \
 	src/format/protobuf_derive.o \
 	src/format/protobuf_descriptor.o \
@@ -123,6 +130,7 @@ OBJS = \
 	src/format/protobuf_parse.o \
 	src/format/protobuf_read.o \
 	src/format/protobuf_schema.o \
+	src/format/protobuf_type.o \
 	src/format/protobuf_value.o \
 	src/format/protobuf_write_json.o \
 	src/format/reject.o \
@@ -277,7 +285,7 @@ PG_CPPFLAGS = -Isrc -MMD -MP
 # The server's own headers are not clean under the three that are switched off.
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti -Wextra
-SHLIB_LINK = -lrdkafka -lcurl -lsimdjson -lstdc++ -lz -lzstd
+SHLIB_LINK = -lrdkafka -lcurl -lsimdjson -lstdc++ -lz -lzstd -lsnappy -lbz2 -llzma
 
 # JIT could inline our functions from bitcode, but none of them is worth it,
 # and making bitcode would need a clang of the server's version.

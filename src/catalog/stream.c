@@ -163,6 +163,7 @@ streaming_stream_open(Oid relid, Oid userid)
 	for (int i = 0; i < stream->tupdesc->natts; i++)
 		read_column(stream, i);
 	check_columns(stream);
+	streaming_check_keys(stream);
 	if (stream->change_attno)
 		streaming_changes_end(stream);
 	return stream;
@@ -473,10 +474,20 @@ read_table_options(StreamingStream *stream, List *options)
 			stream->file_interval = streaming_interval_ms(interval_from_string(value));
 		else if (strcmp(def->defname, "avro_schema") == 0)
 			stream->avro_schema = value;
+		else if (strcmp(def->defname, "avro_codec") == 0)
+			stream->avro_codec = value;
 		else if (strcmp(def->defname, "protobuf_schema") == 0)
 			stream->protobuf_schema = value;
 		else if (strcmp(def->defname, "protobuf_message") == 0)
 			stream->protobuf_message = value;
+		else if (strcmp(def->defname, "key_format") == 0)
+			stream->key_format = value;
+		else if (strcmp(def->defname, "key_avro_schema") == 0)
+			stream->key_avro_schema = value;
+		else if (strcmp(def->defname, "key_protobuf_schema") == 0)
+			stream->key_protobuf_schema = value;
+		else if (strcmp(def->defname, "key_protobuf_message") == 0)
+			stream->key_protobuf_message = value;
 		else if (strcmp(def->defname, "durable") == 0)
 			stream->durable = defGetBoolean(def);
 		else if (strcmp(def->defname, "retention") == 0)
@@ -569,6 +580,13 @@ read_column(StreamingStream *stream, int index)
 				column->metadata = STREAMING_META_PATH_VALUE;
 				column->path_value = value + strlen(STREAMING_PATH_VALUE_PREFIX);
 			}
+			if (strncmp(value, STREAMING_KEY_FIELD_PREFIX, strlen(STREAMING_KEY_FIELD_PREFIX)) == 0)
+			{
+				column->metadata = STREAMING_META_KEY_FIELD;
+				column->field = value + strlen(STREAMING_KEY_FIELD_PREFIX);
+				column->any_case = false;
+				split_path(column);
+			}
 		}
 	}
 }
@@ -599,10 +617,8 @@ check_metadata_type(const StreamingStream *stream, const StreamingColumn *column
 	{
 		case STREAMING_META_NONE:
 		case STREAMING_META_PATH_VALUE:
-			break;
-		case STREAMING_META_KEY:
-			if (type != TEXTOID && type != BYTEAOID)
-				types = "text or bytea";
+		case STREAMING_META_KEY:	/* by stream_key.c */
+		case STREAMING_META_KEY_FIELD:
 			break;
 		case STREAMING_META_PARTITION:
 			if (type != INT2OID && type != INT4OID && type != INT8OID)

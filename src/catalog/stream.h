@@ -59,7 +59,7 @@ typedef enum StreamingAfter
 typedef enum StreamingMetadata
 {
 	STREAMING_META_NONE,		/* a field of the record */
-	STREAMING_META_KEY,			/* kafka: text or bytea */
+	STREAMING_META_KEY,			/* kafka: text or bytea; in Avro any type */
 	STREAMING_META_PARTITION,	/* kafka: integer types */
 	STREAMING_META_OFFSET,		/* kafka: bigint */
 	STREAMING_META_TIMESTAMP,	/* kafka: timestamptz of the message */
@@ -70,7 +70,8 @@ typedef enum StreamingMetadata
 	STREAMING_META_LINE,		/* directory: bigint, record number from 1 */
 	STREAMING_META_MTIME,		/* directory: timestamptz, of the file */
 	STREAMING_META_SIZE,		/* directory: bigint, bytes of the file */
-	STREAMING_META_PATH_VALUE	/* directory: any type, see path_partition.h */
+	STREAMING_META_PATH_VALUE,	/* directory: any type, see path_partition.h */
+	STREAMING_META_KEY_FIELD	/* kafka: any type, of the message's key */
 } StreamingMetadata;
 
 typedef enum StreamingTimeFormat
@@ -85,7 +86,7 @@ typedef struct StreamingColumn
 {
 	bool		dropped;		/* always NULL; nothing else is set */
 	char	   *name;			/* of the column */
-	char	   *field;			/* in the record; default: the name */
+	char	   *field;			/* in the record, or the key; default: the name */
 	bool		any_case;		/* the default, so its case may differ */
 	char	  **path;			/* in JSON: names of members, from the outside in */
 	int			npath;			/* at least 1 */
@@ -160,8 +161,14 @@ typedef struct StreamingStream
 	int64		file_interval;	/* ms that rows wait for others at most */
 
 	char	   *avro_schema;	/* option of format avro; NULL: none */
+	char	   *avro_codec;		/* of files that are written; NULL: the default */
 	char	   *protobuf_schema;	/* options of format protobuf; NULL: none */
 	char	   *protobuf_message;
+	char	   *key_format;		/* of messages' keys; NULL: text, or as they look */
+	char	   *key_avro_schema;	/* as those of the value */
+	char	   *key_protobuf_schema;
+	char	   *key_protobuf_message;
+	bool		is_key;			/* what is read and written are keys (stream_key.c) */
 	StreamingRegistry *registry;	/* of schemas; NULL: the server has none */
 
 	/* csv and text: of DefElem, named as COPY names them */
@@ -174,6 +181,9 @@ typedef struct StreamingStream
 
 /* Before the name of a value that the path of a file has, in option "metadata". */
 #define STREAMING_PATH_VALUE_PREFIX "partition:"
+
+/* Ditto, of a field of the message's key. */
+#define STREAMING_KEY_FIELD_PREFIX "key:"
 
 /* in stream.c */
 
@@ -217,6 +227,28 @@ streaming_stream_natts(const StreamingStream *stream)
 
 /* Is relid a foreign table of one of our wrappers?  Sets *kind if so. */
 extern bool streaming_is_stream(Oid relid, StreamingSourceKind *kind);
+
+/* in stream_key.c */
+
+/* Has the key parts, by its format?  Is it nothing that could be text? */
+extern bool streaming_key_has_fields(const StreamingStream *stream);
+extern bool streaming_key_is_binary(const StreamingStream *stream);
+
+/* Is the column read from the key as its format says?  Is it all of the key? */
+extern bool streaming_key_column_is_read(const StreamingStream *stream, const StreamingColumn *column);
+extern bool streaming_key_is_whole(const StreamingStream *stream, const StreamingColumn *column);
+
+/* The columns (attribute numbers) that make the key of a message: the option "key", or metadata. */
+extern List *streaming_key_attnos(const StreamingStream *stream);
+
+/*
+ * A stream whose messages are the keys of this one's; columns are a copy, which the caller
+ * makes those that it wants.
+ */
+extern StreamingStream *streaming_stream_of_keys(const StreamingStream *of);
+
+/* For streaming_stream_open: refuses what does not fit the format of the key. */
+extern void streaming_check_keys(const StreamingStream *stream);
 
 /* in stream_changes.c */
 

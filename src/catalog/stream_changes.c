@@ -77,13 +77,8 @@ read_keys(StreamingStream *stream)
 	ListCell   *lc;
 
 	stream->keys = palloc(sizeof(AttrNumber) * stream->tupdesc->natts);
-	foreach(lc, stream->key_columns)
-		add_key(stream, get_attnum(stream->relid, strVal(lfirst(lc))));
-	for (int i = 0; stream->key_columns == NIL && i < stream->tupdesc->natts; i++)
-	{
-		if (!stream->columns[i].dropped && stream->columns[i].metadata == STREAMING_META_KEY)
-			add_key(stream, i + 1);
-	}
+	foreach(lc, streaming_key_attnos(stream))
+		add_key(stream, lfirst_int(lc));
 	if (stream->nkeys == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),

@@ -42,21 +42,24 @@ validate_copy_options(List *options)
 static void
 validate_avro_options(List *options, StreamingSourceKind kind)
 {
+	static const char *const names[] = {"avro_schema", "avro_codec"};
 	DefElem    *format = streaming_find_option(options, "format");
 	const char *format_name = format ? defGetString(format) : "json";
 	bool		is_avro = strcmp(format_name, "avro") == 0;
 	StreamingArrowKind columnar;
 	bool		is_columnar = streaming_format_is_columnar(format_name, &columnar);
 
-	if (!is_avro && streaming_find_option(options, "avro_schema"))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("option \"%s\" is not valid for format \"%s\"", "avro_schema", format_name),
-				 errhint("It is an option of the format \"avro\".")));
+	for (int i = 0; i < lengthof(names); i++)
+		if (!is_avro && streaming_find_option(options, names[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" is not valid for format \"%s\"", names[i], format_name),
+					 errhint("It is an option of the format \"avro\".")));
 	if ((is_avro || is_columnar) && kind == STREAMING_SOURCE_DIRECTORY && streaming_find_option(options, "compression"))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"%s\" is not valid for format \"%s\"", "compression", format_name),
+				 is_avro ? errhint("Such files say themselves how they are compressed; \"avro_codec\" is how they are written.") :
 				 errhint("Such files say themselves how they are compressed.")));
 	if (is_columnar && kind != STREAMING_SOURCE_DIRECTORY)
 		ereport(ERROR,
@@ -96,10 +99,44 @@ validate_protobuf_options(List *options, StreamingSourceKind kind)
 									   message ? defGetString(message) : NULL);
 }
 
+static void
+validate_key_options(List *options)
+{
+	static const struct
+	{
+		const char *name;
+		const char *format;
+	}			names[] = {
+		{"key_avro_schema", "avro"},
+		{"key_protobuf_schema", "protobuf"},
+		{"key_protobuf_message", "protobuf"},
+	};
+	DefElem    *format = streaming_find_option(options, "key_format");
+	const char *format_name = format ? defGetString(format) : "text";
+	DefElem    *schema = streaming_find_option(options, "key_protobuf_schema");
+	DefElem    *message = streaming_find_option(options, "key_protobuf_message");
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (streaming_find_option(options, names[i].name) && strcmp(format_name, names[i].format) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" is not valid for keys of format \"%s\"", names[i].name, format_name),
+					 errhint("Set the option \"%s\" to \"%s\".", "key_format", names[i].format)));
+	if (message && schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("option \"%s\" needs the option \"%s\"", "key_protobuf_message", "key_protobuf_schema"),
+				 errdetail("Messages of a schema registry say themselves which they are.")));
+	if (schema)
+		(void) streaming_protobuf_root(streaming_protobuf_schema(defGetString(schema)),
+									   message ? defGetString(message) : NULL);
+}
+
 void
 streaming_validate_format(List *options, StreamingSourceKind kind)
 {
 	validate_copy_options(options);
 	validate_avro_options(options, kind);
 	validate_protobuf_options(options, kind);
+	validate_key_options(options);
 }

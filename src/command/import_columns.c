@@ -30,6 +30,7 @@
 
 #include "base/attempt.h"
 #include "command/import_schema.h"
+#include "format/avro_schema.h"
 
 /* Columns of one table; PostgreSQL's limit is 1600. */
 #define MAX_COLUMNS		1000
@@ -61,12 +62,21 @@ static const char *const type_names[] = {
 	[FOUND_TEXT] = "text",
 };
 
+/* Where a column's value is. */
+typedef enum FoundPlace
+{
+	PLACE_RECORD,
+	PLACE_PATH,
+	PLACE_KEY,
+	PLACE_KEY_FIELD
+} FoundPlace;
+
 typedef struct FoundColumn
 {
 	char	   *name;			/* in the records */
 	FoundType	type;
-	const char *declared;		/* what files say of it; NULL: type counts */
-	bool		of_path;		/* metadata, not a field */
+	const char *declared;		/* what schemas say of it; NULL: type counts */
+	FoundPlace	place;
 } FoundColumn;
 
 struct StreamingSample
@@ -86,7 +96,8 @@ typedef struct JsonRecord
 } JsonRecord;
 
 static void read_json(void *arg);
-static FoundColumn *find_column(StreamingSample *sample, const char *name, bool of_path);
+static FoundColumn *find_column(StreamingSample *sample, const char *name, FoundPlace place);
+static void declare(StreamingSample *sample, const char *name, FoundPlace place, const char *type);
 static FoundColumn *add_column(StreamingSample *sample, const char *name);
 static List *split_csv(const char *payload, size_t length, char delimiter);
 static bool is_header(List *values);
@@ -100,7 +111,9 @@ static FoundType type_of_time(const char *value);
 static bool has_digits(const char **p, int n);
 static char *column_name(const FoundColumn *column, int number, List *names);
 static bool is_taken(const char *name, List *names);
-static void append_field(StringInfo sql, const char *name);
+static void append_options(StringInfo sql, const StreamingSample *sample, const FoundColumn *column,
+						   const char *name);
+static char *escape_field(const char *name);
 
 StreamingSample *
 streaming_sample_begin(void)
@@ -147,7 +160,7 @@ read_json(void *arg)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
 		FoundColumn *column = find_column(record->sample,
-										  SPI_getvalue(row, SPI_tuptable->tupdesc, 1), false);
+										  SPI_getvalue(row, SPI_tuptable->tupdesc, 1), PLACE_RECORD);
 
 		if (column)
 			column->type = wider(column->type,
@@ -268,7 +281,47 @@ is_header(List *values)
 void
 streaming_sample_field(StreamingSample *sample, const char *name, const char *type)
 {
-	FoundColumn *column = type ? find_column(sample, name, false) : NULL;
+	declare(sample, name, PLACE_RECORD, type);
+}
+
+void
+streaming_sample_avro(StreamingSample *sample, const StreamingAvroType *type)
+{
+	for (int branch = 0; branch < (type->kind == STREAMING_AVRO_UNION ? type->n : 1); branch++)
+	{
+		const StreamingAvroType *record = type->kind == STREAMING_AVRO_UNION ? type->types[branch] : type;
+
+		for (int i = 0; record->kind == STREAMING_AVRO_RECORD && i < record->n; i++)
+			declare(sample, record->fields[i].name, PLACE_RECORD, streaming_avro_sql_type(record->fields[i].type));
+	}
+}
+
+void
+streaming_sample_key_field(StreamingSample *sample, const char *name, const char *type)
+{
+	ListCell   *lc;
+
+	foreach(lc, sample->columns)
+	{
+		FoundColumn *column = lfirst(lc);
+
+		if (column->place == PLACE_RECORD && strcmp(column->name, name) == 0)
+			return;
+	}
+	declare(sample, name, PLACE_KEY_FIELD, type);
+}
+
+void
+streaming_sample_key(StreamingSample *sample, const char *type)
+{
+	declare(sample, "key", PLACE_KEY, type);
+}
+
+/* type NULL: of none that a column has */
+static void
+declare(StreamingSample *sample, const char *name, FoundPlace place, const char *type)
+{
+	FoundColumn *column = type ? find_column(sample, name, place) : NULL;
 	MemoryContext old;
 
 	if (column == NULL)
@@ -307,7 +360,7 @@ is_number(const char *type)
 void
 streaming_sample_path_value(StreamingSample *sample, const char *name, const char *value)
 {
-	FoundColumn *column = find_column(sample, name, true);
+	FoundColumn *column = find_column(sample, name, PLACE_PATH);
 
 	if (column == NULL || value == NULL)
 		return;
@@ -321,7 +374,7 @@ streaming_sample_path_value(StreamingSample *sample, const char *name, const cha
 
 /* NULL: there are too many. */
 static FoundColumn *
-find_column(StreamingSample *sample, const char *name, bool of_path)
+find_column(StreamingSample *sample, const char *name, FoundPlace place)
 {
 	FoundColumn *column;
 	ListCell   *lc;
@@ -329,12 +382,12 @@ find_column(StreamingSample *sample, const char *name, bool of_path)
 	foreach(lc, sample->columns)
 	{
 		column = lfirst(lc);
-		if (column->of_path == of_path && strcmp(column->name, name) == 0)
+		if (column->place == place && strcmp(column->name, name) == 0)
 			return column;
 	}
 	column = add_column(sample, name);
 	if (column)
-		column->of_path = of_path;
+		column->place = place;
 	return column;
 }
 
@@ -366,16 +419,11 @@ streaming_sample_columns(StreamingSample *sample, StringInfo sql)
 		FoundColumn *column = lfirst(lc);
 		char	   *name = column_name(column, foreach_current_index(lc) + 1, names);
 
-		any = any || !column->of_path;
+		any = any || column->place == PLACE_RECORD;
 		appendStringInfo(sql, "%s%s %s", names ? ", " : "", quote_identifier(name),
 						 column->declared ? column->declared : type_names[column->type]);
 		names = lappend(names, name);
-		if (column->of_path)
-			appendStringInfo(sql, " OPTIONS (metadata %s)",
-							 quote_literal_cstr(psprintf(STREAMING_PATH_VALUE_PREFIX "%s",
-														 column->name)));
-		else if (!sample->is_csv && strcmp(name, column->name) != 0)
-			append_field(sql, column->name);
+		append_options(sql, sample, column, name);
 	}
 	if (list_length(sample->columns) == MAX_COLUMNS)
 		ereport(WARNING,
@@ -415,9 +463,33 @@ is_taken(const char *name, List *names)
 	return false;
 }
 
-/* A dot in the name is no step into an object. */
+/* Where the column called name finds its value, unless that is as it is called. */
 static void
-append_field(StringInfo sql, const char *name)
+append_options(StringInfo sql, const StreamingSample *sample, const FoundColumn *column, const char *name)
+{
+	switch (column->place)
+	{
+		case PLACE_RECORD:
+			if (!sample->is_csv && strcmp(name, column->name) != 0 && column->name[0] != '\0')
+				appendStringInfo(sql, " OPTIONS (field %s)", quote_literal_cstr(escape_field(column->name)));
+			break;
+		case PLACE_PATH:
+			appendStringInfo(sql, " OPTIONS (metadata %s)",
+							 quote_literal_cstr(psprintf(STREAMING_PATH_VALUE_PREFIX "%s", column->name)));
+			break;
+		case PLACE_KEY:
+			appendStringInfoString(sql, " OPTIONS (metadata 'key')");
+			break;
+		case PLACE_KEY_FIELD:
+			appendStringInfo(sql, " OPTIONS (metadata %s)",
+							 quote_literal_cstr(psprintf(STREAMING_KEY_FIELD_PREFIX "%s", escape_field(column->name))));
+			break;
+	}
+}
+
+/* A dot in the name is no step into an object. */
+static char *
+escape_field(const char *name)
 {
 	StringInfoData field;
 
@@ -428,8 +500,7 @@ append_field(StringInfo sql, const char *name)
 			appendStringInfoChar(&field, '\\');
 		appendStringInfoChar(&field, *p);
 	}
-	if (field.len > 0)
-		appendStringInfo(sql, " OPTIONS (field %s)", quote_literal_cstr(field.data));
+	return field.data;
 }
 
 /* ---- Types ---- */

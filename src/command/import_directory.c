@@ -32,7 +32,10 @@
 
 #include "source/beneath.h"
 #include "command/import_schema.h"
+#include "base/attempt.h"
+#include "format/avro_schema.h"
 #include "format/columnar.h"
+#include "format/format.h"
 #include "format/path_partition.h"
 #include "source/directory_reader.h"
 
@@ -58,6 +61,7 @@ static const Kind kinds[] =
 	{"arrow", "arrow", '\0'},
 	{"feather", "arrow", '\0'},
 	{"orc", "orc", '\0'},
+	{"avro", "avro", '\0'},
 };
 
 typedef struct SampleFile
@@ -77,6 +81,13 @@ typedef struct FileGroup
 	int			nfiles;
 	SampleFile	files[SAMPLE_FILES];	/* the newest */
 } FileGroup;
+
+/* The schema of an Avro file, in a streaming_attempt. */
+typedef struct AvroHead
+{
+	StreamingSample *sample;
+	const char *text;
+} AvroHead;
 
 typedef struct Import
 {
@@ -99,6 +110,7 @@ static char *table_name(Import *import, FileGroup *group);
 static char *import_group(Import *import, FileGroup *group, const char *table);
 static void sample_files(Import *import, FileGroup *group, StreamingSample *sample,
 						 char *delimiter);
+static void sample_avro(StreamingSample *sample, StreamingReader *reader, const char *path);
 static void sample_schema(StreamingSample *sample, const StreamingArrowType *type, const char *path);
 static char find_delimiter(const char *payload, size_t length);
 static char *escape_pattern(const char *name);
@@ -313,9 +325,11 @@ kind_of(const char *name, const char **compression)
 	dot = strrchr(rest, '.');
 	for (int i = 0; dot != NULL && i < lengthof(kinds); i++)
 	{
-		/* Those in columns say themselves how they are compressed. */
-		if (strcmp(dot + 1, kinds[i].extension) == 0 &&
-			!((*compression)[0] && streaming_format_is_columnar(kinds[i].format, &columnar)))
+		if (strcmp(dot + 1, kinds[i].extension) != 0)
+			continue;
+		/* Some say themselves how they are compressed. */
+		if ((*compression)[0] == '\0' || !(streaming_format_is_columnar(kinds[i].format, &columnar) ||
+										  strcmp(kinds[i].format, "avro") == 0))
 			return &kinds[i];
 	}
 	return NULL;
@@ -414,6 +428,7 @@ sample_files(Import *import, FileGroup *group, StreamingSample *sample, char *de
 	bool		is_csv = strcmp(group->kind->format, "csv") == 0;
 	StreamingArrowKind columnar;
 	bool		is_columnar = streaming_format_is_columnar(group->kind->format, &columnar);
+	bool		is_avro = strcmp(group->kind->format, "avro") == 0;
 	StreamingReader *reader;
 
 	stream->format = unconstify(char *, group->kind->format);
@@ -433,7 +448,9 @@ sample_files(Import *import, FileGroup *group, StreamingSample *sample, char *de
 			}
 			if (is_columnar)
 				sample_schema(sample, streaming_reader_type(reader), group->files[i].path);
-			while (!is_columnar && n < STREAMING_SAMPLE_RECORDS / group->nfiles &&
+			if (is_avro)
+				sample_avro(sample, reader, group->files[i].path);
+			while (!is_columnar && !is_avro && n < STREAMING_SAMPLE_RECORDS / group->nfiles &&
 				   streaming_reader_next(reader, &record, true) == STREAMING_READER_RECORD)
 			{
 				CHECK_FOR_INTERRUPTS();
@@ -465,6 +482,41 @@ sample_schema(StreamingSample *sample, const StreamingArrowType *type, const cha
 		ereport(WARNING, (errmsg("file \"%s\" is damaged", path)));
 	for (int i = 0; type && i < type->n; i++)
 		streaming_sample_field(sample, type->types[i]->name, streaming_arrow_type_name(type->types[i]));
+}
+
+/* A streaming_attempt. */
+static void
+read_avro_schema(void *arg)
+{
+	AvroHead   *head = arg;
+
+	streaming_sample_avro(head->sample, streaming_avro_schema(head->text));
+}
+
+/* What the first piece of an Avro file says. */
+static void
+sample_avro(StreamingSample *sample, StreamingReader *reader, const char *path)
+{
+	AvroHead	head = {sample};
+	StreamingRecord record;
+	ErrorData  *error;
+
+	if (streaming_reader_next(reader, &record, true) != STREAMING_READER_RECORD)
+		return;
+	if (record.framing_error || record.length < STREAMING_AVRO_FRAME || record.payload[0] != STREAMING_AVRO_FRAME_SCHEMA)
+	{
+		ereport(WARNING,
+				(errmsg("file \"%s\" is damaged", path),
+				 record.framing_error ? errdetail("%s.", record.framing_error) : 0));
+		return;
+	}
+	head.text = pnstrdup(record.payload + STREAMING_AVRO_FRAME, record.length - STREAMING_AVRO_FRAME);
+	head.text = pg_any_to_server(head.text, strlen(head.text), PG_UTF8);
+	error = streaming_attempt(read_avro_schema, &head, CurrentMemoryContext);
+	if (error && (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_OUT_OF_MEMORY))
+		ReThrowError(error);
+	if (error)
+		ereport(WARNING, (errmsg("schema of file \"%s\" cannot be read: %s", path, error->message)));
 }
 
 /* What there is most of in the first line, outside of quotes. */

@@ -45,6 +45,7 @@ streaming_import_kafka(ImportForeignSchemaStmt *stmt, ForeignServer *server)
 		char	   *table = pstrdup(topic);
 		StreamingSample *sample;
 		StreamingStream *stream;
+		StringInfoData options;
 		char	   *command;
 
 		truncate_identifier(table, strlen(table), false);
@@ -53,10 +54,15 @@ streaming_import_kafka(ImportForeignSchemaStmt *stmt, ForeignServer *server)
 		stream = streaming_import_stream(server, topic);
 		stream->topic = topic;
 		sample = streaming_sample_begin();
-		sample_topic(stream, sample);
-		command = streaming_import_command(table, sample, server,
-										   psprintf("topic %s, format 'json'",
-													quote_literal_cstr(topic)));
+		initStringInfo(&options);
+		appendStringInfo(&options, "topic %s", quote_literal_cstr(topic));
+		if (!streaming_import_registry(stream, false, sample, &options))
+		{
+			sample_topic(stream, sample);
+			appendStringInfoString(&options, ", format 'json'");
+		}
+		(void) streaming_import_registry(stream, true, sample, &options);
+		command = streaming_import_command(table, sample, server, options.data);
 		if (command)
 			commands = lappend(commands, command);
 	}

@@ -34,6 +34,17 @@ extern bool streaming_sample_has_header(const StreamingSample *sample);
 /* A field that records have, of a type in SQL; NULL: of none that a column has. */
 extern void streaming_sample_field(StreamingSample *sample, const char *name, const char *type);
 
+/* The fields of an Avro schema, a record or a union of some. */
+struct StreamingAvroType;
+extern void streaming_sample_avro(StreamingSample *sample, const struct StreamingAvroType *type);
+
+/*
+ * A field of keys, unless records have one of that name; and all of the key.  After the
+ * fields of records.
+ */
+extern void streaming_sample_key_field(StreamingSample *sample, const char *name, const char *type);
+extern void streaming_sample_key(StreamingSample *sample, const char *type);
+
 /* One that is told by the names of directories. */
 extern void streaming_sample_path_value(StreamingSample *sample, const char *name,
 										const char *value);
@@ -44,6 +55,13 @@ extern bool streaming_sample_columns(StreamingSample *sample, StringInfo sql);
 /* in import_directory.c and import_kafka.c: commands (char *), as the callback's */
 extern List *streaming_import_directory(ImportForeignSchemaStmt *stmt, ForeignServer *server);
 extern List *streaming_import_kafka(ImportForeignSchemaStmt *stmt, ForeignServer *server);
+
+/*
+ * in import_registry.c: what the registry of the stream's server has for its topic, or the
+ * keys of it; appends options.  false: it has nothing, or nothing that a stream can read.
+ */
+extern bool streaming_import_registry(StreamingStream *stream, bool is_key, StreamingSample *sample,
+									  StringInfo options);
 
 /* in import_schema.c */
 

@@ -73,7 +73,10 @@ static void check_schema_registry(DefElem *def);
 static void check_pem(DefElem *def);
 static void check_format(DefElem *def);
 static void check_avro_schema(DefElem *def);
+static void check_avro_codec(DefElem *def);
 static void check_protobuf_schema(DefElem *def);
+static void check_key_format(DefElem *def);
+static void check_key_avro_schema(DefElem *def);
 static void check_on_error(DefElem *def);
 static void check_changes(DefElem *def);
 static void check_on_lost_offset(DefElem *def);
@@ -91,6 +94,7 @@ static void check_compression(DefElem *def);
 static void check_file_max_rows(DefElem *def);
 static void check_file_max_size(DefElem *def);
 static void check_field(DefElem *def);
+static void check_path(DefElem *def, const char *path);
 static void check_boolean(DefElem *def);
 static void check_interval(DefElem *def);
 static void check_time_format(DefElem *def);
@@ -117,8 +121,13 @@ static const StreamOption stream_options[] =
 	{"timezone", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"datestyle", ForeignTableRelationId, KAFKA | DIRECTORY, check_setting},
 	{"avro_schema", ForeignTableRelationId, KAFKA | DIRECTORY, check_avro_schema},
+	{"avro_codec", ForeignTableRelationId, DIRECTORY, check_avro_codec},
 	{"protobuf_schema", ForeignTableRelationId, KAFKA, check_protobuf_schema},
 	{"protobuf_message", ForeignTableRelationId, KAFKA, check_not_empty},
+	{"key_format", ForeignTableRelationId, KAFKA, check_key_format},
+	{"key_avro_schema", ForeignTableRelationId, KAFKA, check_key_avro_schema},
+	{"key_protobuf_schema", ForeignTableRelationId, KAFKA, check_protobuf_schema},
+	{"key_protobuf_message", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
 	{"key", ForeignTableRelationId, KAFKA | DIRECTORY, check_key},
 	{"on_lost_offset", ForeignTableRelationId, KAFKA, check_on_lost_offset},
@@ -576,6 +585,29 @@ check_protobuf_schema(DefElem *def)
 }
 
 static void
+check_avro_codec(DefElem *def)
+{
+	static const char *const values[] = {"null", "deflate", "snappy", "zstandard", "bzip2", "xz"};
+
+	check_one_of(def, values, lengthof(values),
+				 "\"null\", \"deflate\", \"snappy\", \"zstandard\", \"bzip2\" and \"xz\"");
+}
+
+static void
+check_key_format(DefElem *def)
+{
+	static const char *const values[] = {"text", "json", "avro", "protobuf"};
+
+	check_one_of(def, values, lengthof(values), "\"text\", \"json\", \"avro\" and \"protobuf\"");
+}
+
+static void
+check_key_avro_schema(DefElem *def)
+{
+	(void) streaming_avro_key_schema(defGetString(def));
+}
+
+static void
 check_on_error(DefElem *def)
 {
 	static const char *const values[] = {"reject", "null", "stop"};
@@ -834,10 +866,20 @@ check_file_max_size(DefElem *def)
 static void
 check_field(DefElem *def)
 {
+	check_path(def, defGetString(def));
+}
+
+/* Names of members, one in the other. */
+static void
+check_path(DefElem *def, const char *path)
+{
 	int			members = 1;
 
-	check_not_empty(def);
-	for (const char *p = defGetString(def); *p; p++)
+	if (path[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must name a field", def->defname)));
+	for (const char *p = path; *p; p++)
 	{
 		if (*p == '\\' && (p[1] == '.' || p[1] == '\\'))
 			p++;
@@ -893,8 +935,13 @@ check_metadata_kafka(DefElem *def)
 	static const char *const values[] = {"key", "partition", "offset", "timestamp", "headers",
 	"topic", "schema_id"};
 
+	if (strncmp(defGetString(def), STREAMING_KEY_FIELD_PREFIX, strlen(STREAMING_KEY_FIELD_PREFIX)) == 0)
+	{
+		check_path(def, defGetString(def) + strlen(STREAMING_KEY_FIELD_PREFIX));
+		return;
+	}
 	check_one_of(def, values, lengthof(values),
-				 "\"key\", \"partition\", \"offset\", \"timestamp\", \"headers\", \"topic\" and \"schema_id\"");
+				 "\"key\", \"key:field\", for a field of it, \"partition\", \"offset\", \"timestamp\", \"headers\", \"topic\" and \"schema_id\"");
 }
 
 static void

@@ -13,9 +13,7 @@
 
 #include "streaming.h"
 
-#include <zlib.h>
-#include <zstd.h>
-
+#include "format/avro_codec.h"
 #include "format/avro_file.h"
 #include "format/avro_schema.h"
 #include "mb/pg_wchar.h"
@@ -32,19 +30,12 @@
 /* What a buffer begins with, and is given back to. */
 #define SMALL_BUFFER	(128 * 1024)
 
-typedef enum Codec
-{
-	CODEC_NULL,
-	CODEC_DEFLATE,
-	CODEC_ZSTANDARD
-} Codec;
-
 typedef struct Buffer
 {
-	char	   *data;
-	size_t		start;
-	size_t		end;
-	size_t		allocated;
+	StreamingAvroBuffer bytes;
+	size_t		start;			/* what is before has been taken */
+	size_t		limit;			/* of bytes */
+	MemoryContext context;
 } Buffer;
 
 struct StreamingAvroFile
@@ -53,15 +44,13 @@ struct StreamingAvroFile
 	MemoryContext schema_context;	/* of type; NULL: the file's head is not read yet */
 	StreamingAvroType *type;
 	char		mark[MARK_LENGTH];
-	Codec		codec;
+	StreamingAvroCodec codec;
 	Buffer		in;				/* of the file */
 	Buffer		out;			/* of a block, decompressed */
 	const char *records;		/* of the block; in one of them */
 	size_t		left;			/* bytes of it */
 	int64		count;			/* records in it; -1: there is no block */
-	z_stream	zlib;
-	bool		zlib_made;
-	ZSTD_DCtx  *zstd;
+	StreamingAvroUnpacker unpacker;
 };
 
 static StreamingAvroPiece read_head(StreamingAvroFile *file, const char **schema, size_t *length,
@@ -70,28 +59,27 @@ static StreamingAvroPiece read_metadata(StreamingAvroFile *file, StreamingAvroCu
 										const char **schema, size_t *length, const char **why);
 static bool parse_schema(StreamingAvroFile *file, const char *schema, size_t length, const char **why);
 static StreamingAvroPiece read_block(StreamingAvroFile *file, const char **why);
-static bool inflate_block(StreamingAvroFile *file, const char *data, size_t length, const char **why);
-static bool unzstd_block(StreamingAvroFile *file, const char *data, size_t length, const char **why);
+static bool unpack_block(StreamingAvroFile *file, const char *data, size_t length, const char **why);
+static StreamingAvroCursor cursor(const Buffer *buffer);
 static bool get_bytes(StreamingAvroCursor *at, const char **data, size_t *length);
-static bool grow(StreamingAvroFile *file, Buffer *buffer, size_t size);
+static bool grow(StreamingAvroBuffer *bytes, size_t size);
 
 StreamingAvroFile *
 streaming_avro_file_open(void)
 {
 	StreamingAvroFile *file = palloc0(sizeof(StreamingAvroFile));
 
-	file->context = CurrentMemoryContext;
+	file->context = file->in.context = file->out.context = CurrentMemoryContext;
+	file->in.bytes.room = file->out.bytes.room = grow;
+	file->in.limit = 2 * STREAMING_AVRO_MAX_BLOCK;
+	file->out.limit = STREAMING_AVRO_MAX_BLOCK + SMALL_BUFFER;	/* for the step that tells */
 	return file;
 }
 
 void
 streaming_avro_file_close(StreamingAvroFile *file)
 {
-	if (file->zlib_made)
-		(void) inflateEnd(&file->zlib);
-	file->zlib_made = false;
-	ZSTD_freeDCtx(file->zstd);
-	file->zstd = NULL;
+	streaming_avro_unpacker_close(&file->unpacker);
 }
 
 void
@@ -101,13 +89,16 @@ streaming_avro_file_begin(StreamingAvroFile *file)
 
 	for (int i = 0; i < lengthof(buffers); i++)
 	{
-		buffers[i]->start = buffers[i]->end = 0;
-		if (buffers[i]->allocated <= 2 * SMALL_BUFFER)
+		StreamingAvroBuffer *bytes = &buffers[i]->bytes;
+
+		buffers[i]->start = bytes->length = 0;
+		if (bytes->allocated <= 2 * SMALL_BUFFER)
 			continue;
-		pfree(buffers[i]->data);
-		buffers[i]->data = NULL;
-		buffers[i]->allocated = 0;
+		pfree(bytes->data);
+		bytes->data = NULL;
+		bytes->allocated = 0;
 	}
+	streaming_avro_unpacker_close(&file->unpacker);
 	if (file->schema_context)
 		MemoryContextDelete(file->schema_context);
 	file->schema_context = NULL;
@@ -117,25 +108,25 @@ streaming_avro_file_begin(StreamingAvroFile *file)
 char *
 streaming_avro_file_room(StreamingAvroFile *file, size_t size)
 {
-	Buffer	   *in = &file->in;
+	StreamingAvroBuffer *in = &file->in.bytes;
 
-	if (in->start > 0 && in->allocated - in->end < size)
+	if (file->in.start > 0 && in->allocated - in->length < size)
 	{
 		Assert(file->count <= 0);	/* no records are in there */
-		memmove(in->data, in->data + in->start, in->end - in->start);
-		in->end -= in->start;
-		in->start = 0;
+		in->length -= file->in.start;
+		memmove(in->data, in->data + file->in.start, in->length);
+		file->in.start = 0;
 	}
 	/* A block that is too long has been refused before. */
-	if (!grow(file, in, size))
+	if (!grow(in, size))
 		elog(ERROR, "block of an Avro file is too long");
-	return in->data + in->end;
+	return in->data + in->length;
 }
 
 void
 streaming_avro_file_add(StreamingAvroFile *file, size_t size)
 {
-	file->in.end += size;
+	file->in.bytes.length += size;
 }
 
 StreamingAvroPiece
@@ -179,12 +170,12 @@ streaming_avro_file_next(StreamingAvroFile *file, const char **data, size_t *len
 static StreamingAvroPiece
 read_head(StreamingAvroFile *file, const char **schema, size_t *length, const char **why)
 {
-	Buffer	   *in = &file->in;
-	StreamingAvroCursor at = {(uint8_t *) in->data + in->start, (uint8_t *) in->data + in->end};
+	StreamingAvroCursor at = cursor(&file->in);
+	size_t		available = at.end - at.p;
 	StreamingAvroPiece piece;
 
-	if (in->end - in->start < MAGIC_LENGTH)
-		return in->end == in->start ? STREAMING_AVRO_PIECE_MORE : STREAMING_AVRO_PIECE_CUT;
+	if (available < MAGIC_LENGTH)
+		return available == 0 ? STREAMING_AVRO_PIECE_MORE : STREAMING_AVRO_PIECE_CUT;
 	if (memcmp(at.p, MAGIC, MAGIC_LENGTH) != 0)
 	{
 		*why = "it does not begin as an Avro object container file";
@@ -192,7 +183,7 @@ read_head(StreamingAvroFile *file, const char **schema, size_t *length, const ch
 	}
 	at.p += MAGIC_LENGTH;
 	piece = read_metadata(file, &at, schema, length, why);
-	if (piece == STREAMING_AVRO_PIECE_CUT && in->end - in->start > MAX_METADATA)
+	if (piece == STREAMING_AVRO_PIECE_CUT && available > MAX_METADATA)
 	{
 		*why = "its metadata are too long, or none";
 		return STREAMING_AVRO_PIECE_DAMAGE;
@@ -206,7 +197,7 @@ read_head(StreamingAvroFile *file, const char **schema, size_t *length, const ch
 	}
 	if (!parse_schema(file, *schema, *length, why))
 		return STREAMING_AVRO_PIECE_DAMAGE;
-	in->start = (const char *) at.p - in->data;
+	file->in.start = (const char *) at.p - file->in.bytes.data;
 	return STREAMING_AVRO_PIECE;
 }
 
@@ -218,7 +209,7 @@ read_metadata(StreamingAvroFile *file, StreamingAvroCursor *at, const char **sch
 	int64_t		count;
 
 	*schema = NULL;
-	file->codec = CODEC_NULL;
+	file->codec = STREAMING_AVRO_CODEC_NULL;
 	for (;;)
 	{
 		int64_t		size;
@@ -243,17 +234,11 @@ read_metadata(StreamingAvroFile *file, StreamingAvroCursor *at, const char **sch
 				*schema = value;
 				*length = value_length;
 			}
-			else if (key_length == strlen("avro.codec") && memcmp(key, "avro.codec", key_length) == 0)
+			else if (key_length == strlen("avro.codec") && memcmp(key, "avro.codec", key_length) == 0 &&
+					 !streaming_avro_codec_of(value, value_length, &file->codec))
 			{
-				if (value_length == strlen("deflate") && memcmp(value, "deflate", value_length) == 0)
-					file->codec = CODEC_DEFLATE;
-				else if (value_length == strlen("zstandard") && memcmp(value, "zstandard", value_length) == 0)
-					file->codec = CODEC_ZSTANDARD;
-				else if (value_length != strlen("null") || memcmp(value, "null", value_length) != 0)
-				{
-					*why = "its codec is none of null, deflate and zstandard";
-					return STREAMING_AVRO_PIECE_DAMAGE;
-				}
+				*why = "its codec is none of " STREAMING_AVRO_CODECS;
+				return STREAMING_AVRO_PIECE_DAMAGE;
 			}
 		}
 	}
@@ -311,8 +296,8 @@ parse_schema(StreamingAvroFile *file, const char *schema, size_t length, const c
 static StreamingAvroPiece
 read_block(StreamingAvroFile *file, const char **why)
 {
-	Buffer	   *in = &file->in;
-	StreamingAvroCursor at = {(uint8_t *) in->data + in->start, (uint8_t *) in->data + in->end};
+	StreamingAvroCursor at = cursor(&file->in);
+	size_t		available = at.end - at.p;
 	const char *data;
 	int64_t		count;
 	int64_t		size;
@@ -322,7 +307,7 @@ read_block(StreamingAvroFile *file, const char **why)
 		return STREAMING_AVRO_PIECE_MORE;
 	if (!streaming_avro_long(&at, &count) || !streaming_avro_long(&at, &size))
 	{
-		if (in->end - in->start < 20)
+		if (available < 20)
 			return STREAMING_AVRO_PIECE_CUT;
 		*why = "a block does not say how long it is";
 		return STREAMING_AVRO_PIECE_DAMAGE;
@@ -343,14 +328,12 @@ read_block(StreamingAvroFile *file, const char **why)
 
 	file->records = data;
 	file->left = size;
-	if (file->codec != CODEC_NULL)
+	if (file->codec != STREAMING_AVRO_CODEC_NULL)
 	{
-		file->out.end = 0;
-		if (file->codec == CODEC_DEFLATE ? !inflate_block(file, data, size, why) :
-			!unzstd_block(file, data, size, why))
+		if (!unpack_block(file, data, size, why))
 			return STREAMING_AVRO_PIECE_DAMAGE;
-		file->records = file->out.data;
-		file->left = file->out.end;
+		file->records = file->out.bytes.data;
+		file->left = file->out.bytes.length;
 	}
 	if ((uint64) count > STREAMING_AVRO_MAX_VALUES(file->left) ||
 		(file->type->min_size > 0 && (uint64) count > file->left / file->type->min_size))
@@ -359,77 +342,50 @@ read_block(StreamingAvroFile *file, const char **why)
 		return STREAMING_AVRO_PIECE_DAMAGE;
 	}
 	file->count = count;
-	in->start = data + size + MARK_LENGTH - in->data;
+	file->in.start = data + size + MARK_LENGTH - file->in.bytes.data;
 	return STREAMING_AVRO_PIECE;
 }
 
-/* Without the head and the sum that other users of zlib have. */
+/* Into file->out. */
 static bool
-inflate_block(StreamingAvroFile *file, const char *data, size_t length, const char **why)
+unpack_block(StreamingAvroFile *file, const char *data, size_t length, const char **why)
 {
-	z_stream   *zlib = &file->zlib;
-	int			result = file->zlib_made ? inflateReset(zlib) : inflateInit2(zlib, -MAX_WBITS);
-
-	file->zlib_made = file->zlib_made || result == Z_OK;
-	zlib->next_in = (unsigned char *) unconstify(char *, data);
-	zlib->avail_in = length;
-	while (result == Z_OK)
+	file->out.bytes.length = 0;
+	switch (streaming_avro_unpack(&file->unpacker, file->codec, data, length, &file->out.bytes))
 	{
-		if (!grow(file, &file->out, SMALL_BUFFER))
-		{
+		case STREAMING_AVRO_UNPACKED:
+			if (file->out.bytes.length <= STREAMING_AVRO_MAX_BLOCK)
+				return true;
+			pg_fallthrough;
+		case STREAMING_AVRO_UNPACK_LONG:
 			*why = "a block is longer than 128 MB";
 			return false;
-		}
-		CHECK_FOR_INTERRUPTS();
-		zlib->next_out = (unsigned char *) file->out.data + file->out.end;
-		zlib->avail_out = file->out.allocated - file->out.end;
-		result = inflate(zlib, Z_NO_FLUSH);
-		file->out.end = file->out.allocated - zlib->avail_out;
-	}
-	if (result == Z_MEM_ERROR)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-	if (result != Z_STREAM_END)
-		*why = "the compressed data of a block are damaged";
-	return result == Z_STREAM_END;
-}
-
-static bool
-unzstd_block(StreamingAvroFile *file, const char *data, size_t length, const char **why)
-{
-	ZSTD_inBuffer in = {data, length, 0};
-	size_t		result = length == 0 ? 0 : 1;
-
-	if (file->zstd == NULL)
-		file->zstd = ZSTD_createDCtx();
-	if (file->zstd == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-	(void) ZSTD_DCtx_reset(file->zstd, ZSTD_reset_session_only);
-	while (result != 0)
-	{
-		ZSTD_outBuffer out = {0};
-		size_t		before = in.pos;
-
-		if (!grow(file, &file->out, SMALL_BUFFER))
-		{
-			*why = "a block is longer than 128 MB";
-			return false;
-		}
-		CHECK_FOR_INTERRUPTS();
-		out.dst = file->out.data + file->out.end;
-		out.size = file->out.allocated - file->out.end;
-		result = ZSTD_decompressStream(file->zstd, &out, &in);
-		file->out.end += out.pos;
-		if (ZSTD_isError(result) || (result != 0 && out.pos == 0 && in.pos == before))
-		{
+		case STREAMING_AVRO_UNPACK_DAMAGE:
 			*why = "the compressed data of a block are damaged";
 			return false;
-		}
+		case STREAMING_AVRO_UNPACK_SUM:
+			*why = "the data of a block do not have the CRC-32 that it says";
+			return false;
+		case STREAMING_AVRO_UNPACK_GREEDY:
+			*why = "a block takes more than 128 MB of memory to be decompressed";
+			return false;
+		case STREAMING_AVRO_UNPACK_MEMORY:
+			break;
 	}
-	return true;
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory")));
+}
+
+/* ---- Bytes ---- */
+
+/* Of what has not been taken. */
+static StreamingAvroCursor
+cursor(const Buffer *buffer)
+{
+	const uint8_t *data = (const uint8_t *) buffer->bytes.data;
+
+	return (StreamingAvroCursor) {data + buffer->start, data + buffer->bytes.length};
 }
 
 static bool
@@ -445,22 +401,25 @@ get_bytes(StreamingAvroCursor *at, const char **data, size_t *length)
 	return true;
 }
 
-/* Room for size bytes more; false: the buffer would be longer than a block may be. */
+/* Room for size bytes more; false: the buffer would be longer than it may be. */
 static bool
-grow(StreamingAvroFile *file, Buffer *buffer, size_t size)
+grow(StreamingAvroBuffer *bytes, size_t size)
 {
-	size_t		allocated = Max(buffer->allocated, SMALL_BUFFER);
+	Buffer	   *buffer = (Buffer *) bytes;
+	size_t		allocated = Max(bytes->allocated, SMALL_BUFFER);
 
-	if (buffer->allocated - buffer->end >= size)
+	CHECK_FOR_INTERRUPTS();
+	if (bytes->allocated - bytes->length >= size)
 		return true;
-	while (allocated - buffer->end < size)
-		allocated *= 2;
-	if (allocated > 2 * STREAMING_AVRO_MAX_BLOCK)
+	if (size > buffer->limit - bytes->length)
 		return false;
-	if (buffer->data)
-		buffer->data = repalloc_huge(buffer->data, allocated);
+	while (allocated - bytes->length < size)
+		allocated *= 2;
+	allocated = Min(allocated, buffer->limit);
+	if (bytes->data)
+		bytes->data = repalloc_huge(bytes->data, allocated);
 	else
-		buffer->data = MemoryContextAllocHuge(file->context, allocated);
-	buffer->allocated = allocated;
+		bytes->data = MemoryContextAllocHuge(buffer->context, allocated);
+	bytes->allocated = allocated;
 	return true;
 }

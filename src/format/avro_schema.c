@@ -81,6 +81,7 @@ static const struct
 	{"duration", STREAMING_AVRO_DURATION, 12, STREAMING_AVRO_FIXED},
 };
 
+static StreamingAvroType *parse_schema(const char *json);
 static void parse_references(Parser *parser, JsonbValue *json);
 static void check_root(const StreamingAvroType *type);
 static StreamingAvroType *parse_type(Parser *parser, const JsonbValue *json, const char *space);
@@ -109,6 +110,30 @@ pg_noreturn static void invalid(const char *detail);
 
 StreamingAvroType *
 streaming_avro_schema(const char *json)
+{
+	StreamingAvroType *type = parse_schema(json);
+
+	check_root(type);
+	return type;
+}
+
+StreamingAvroType *
+streaming_avro_key_schema(const char *json)
+{
+	StreamingAvroType *type = make_type(STREAMING_AVRO_RECORD);
+
+	type->name = "key";
+	type->n = 1;
+	type->fields = palloc0(sizeof(StreamingAvroField));
+	type->fields[0].name = "key";
+	type->fields[0].type = parse_schema(json);
+	type->min_size = type->fields[0].type->min_size;
+	return type;
+}
+
+/* A type of any kind. */
+static StreamingAvroType *
+parse_schema(const char *json)
 {
 	HASHCTL		control = {.keysize = MAX_NAME, .entrysize = sizeof(NamedType), .hcxt = CurrentMemoryContext};
 	Parser		parser;
@@ -154,7 +179,6 @@ streaming_avro_schema(const char *json)
 	parse_references(&parser, &value);
 	type = parse_type(&parser, &value, "");
 	hash_destroy(parser.named);
-	check_root(type);
 	return type;
 }
 

@@ -27,8 +27,17 @@
  */
 extern StreamingAvroType *streaming_avro_schema(const char *json);
 
+/*
+ * Ditto of a schema of any type: a record called "key" with a field "key" of that type. Its
+ * bytes are those of the field.
+ */
+extern StreamingAvroType *streaming_avro_key_schema(const char *json);
+
 /* What a type is called in a message: its name, or "long". */
 extern const char *streaming_avro_type_name(const StreamingAvroType *type);
+
+/* in avro_type.c: the type of PostgreSQL, as SQL has it, that takes all values of a type. */
+extern const char *streaming_avro_sql_type(const StreamingAvroType *type);
 
 /* in avro_resolve.c */
 

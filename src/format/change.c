@@ -16,7 +16,9 @@
  * envelope, in Avro its fields have a path that begins with "after" (catalog/stream.c).
  * Keys have decoders of their own, whose columns are those of the key.  A message's key
  * is read as it is written (format/encode.c): the text of the one column, or a JSON
- * object; or as Avro, with the number of its schema.
+ * object; or as Avro, with the number of its schema.  Where the option "key_format" says
+ * what it is, it is nothing else.  Keys that are columns with metadata are no matter of
+ * this file's (key.c).
  */
 #include "postgres.h"
 
@@ -25,6 +27,7 @@
 #include "catalog/pg_type.h"
 #include "format/change.h"
 #include "format/json_reader.h"
+#include "format/key.h"
 #include "format/schema_registry.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -56,7 +59,8 @@ struct StreamingChangeDecoder
 	StreamingJsonValue found[NMEMBERS];
 	MemoryContextCallback callback;
 	StreamingDecoder *json_key; /* of an object that has the key, in JSON */
-	StreamingDecoder *avro_key; /* ditto, in Avro; NULL: there is no registry */
+	StreamingDecoder *binary_key;	/* ditto, in Avro or Protobuf; NULL: it is never such */
+	StreamingDecoder *whole_key;	/* ditto, that is the one column; NULL: likewise */
 	StreamingConverter *text_key;	/* of a key that is a text; NULL: it has more columns
 									 * than one */
 	AttrNumber	text_attno;		/* then */
@@ -66,6 +70,8 @@ struct StreamingChangeDecoder
 	Datum	   *values;			/* space for a row */
 	bool	   *isnull;
 };
+
+static void open_binary_keys(StreamingChangeDecoder *change, int nfields, int skip);
 
 /* ---- What it is made of ---- */
 
@@ -77,7 +83,7 @@ destroy_reader(void *arg)
 
 /*
  * A decoder of the key's fields alone.  skip: steps of their paths that are left out;
- * step: the first step that there is then, which is of the value; NULL: of a message's key.
+ * step: the first step that there is then; NULL: it stays.
  */
 static StreamingDecoder *
 key_decoder(StreamingStream *of, char *format, int skip, char *step)
@@ -88,8 +94,6 @@ key_decoder(StreamingStream *of, char *format, int skip, char *step)
 
 	*stream = *of;
 	stream->format = format;
-	if (step == NULL)
-		stream->avro_schema = NULL;
 	stream->on_error = STREAMING_ON_ERROR_REJECT;
 	stream->columns = palloc(sizeof(StreamingColumn) * stream->tupdesc->natts);
 	for (int i = 0; i < stream->tupdesc->natts; i++)
@@ -107,6 +111,37 @@ key_decoder(StreamingStream *of, char *format, int skip, char *step)
 		if (step)
 			column->path[0] = step;
 	}
+	decoder = streaming_decoder_open(stream, NULL);
+	old = MemoryContextSwitchTo(decoder->context);
+	decoder->routine->prepare(decoder);
+	MemoryContextSwitchTo(old);
+	return decoder;
+}
+
+/* Ditto of the key of a message.  whole: all of that is the one column. */
+static StreamingDecoder *
+message_key_decoder(const StreamingStream *of, char *format, int skip, bool whole)
+{
+	StreamingStream *stream = streaming_stream_of_keys(of);
+	Bitmapset  *attnos = NULL;
+	StreamingDecoder *decoder;
+	MemoryContext old;
+
+	stream->format = format;
+	stream->on_error = STREAMING_ON_ERROR_REJECT;
+	for (int i = 0; i < of->nkeys; i++)
+	{
+		StreamingColumn *column = &stream->columns[of->keys[i] - 1];
+
+		if (column->metadata != STREAMING_META_NONE)
+			continue;
+		attnos = bms_add_member(attnos, of->keys[i]);
+		column->path += skip;
+		column->npath -= skip;
+	}
+	streaming_key_columns(stream, attnos);
+	for (int i = 0; whole && i < stream->tupdesc->natts; i++)
+		stream->columns[i].npath = 1;
 	decoder = streaming_decoder_open(stream, NULL);
 	old = MemoryContextSwitchTo(decoder->context);
 	decoder->routine->prepare(decoder);
@@ -166,13 +201,31 @@ open_keys(StreamingChangeDecoder *change)
 	if (nfields == 1)
 		change->text_key = streaming_converter_open(&stream->columns[change->text_attno - 1]);
 	change->json_key = key_decoder(stream, "json", is_avro && is_envelope ? 1 : 0, NULL);
-	if (is_avro && stream->registry)
-		change->avro_key = key_decoder(stream, "avro", is_envelope ? 1 : 0, NULL);
+	open_binary_keys(change, nfields, is_avro && is_envelope ? 1 : 0);
 	if (is_avro && is_envelope)
 	{
 		change->op = op_decoder(stream);
 		change->before = key_decoder(stream, "avro", 0, "before");
 	}
+}
+
+/*
+ * Without the option "key_format" keys are taken for Avro beside values that are, where
+ * there is a registry.  skip: steps of the columns' paths that are not of the key.
+ */
+static void
+open_binary_keys(StreamingChangeDecoder *change, int nfields, int skip)
+{
+	StreamingStream *of = change->decoder->stream;
+	char	   *format = of->key_format;
+
+	if (format == NULL && of->registry && strcmp(of->format, "avro") == 0)
+		format = "avro";
+	if (nfields == 0 || format == NULL || (strcmp(format, "avro") != 0 && strcmp(format, "protobuf") != 0))
+		return;
+	change->binary_key = message_key_decoder(of, format, skip, false);
+	if (nfields == 1 && strcmp(format, "avro") == 0)
+		change->whole_key = message_key_decoder(of, format, skip, true);
 }
 
 StreamingChangeDecoder *
@@ -307,15 +360,22 @@ static void
 decode_message_key(StreamingChangeDecoder *change, const StreamingRecord *record,
 				   Datum *values, bool *isnull)
 {
+	const char *format = change->decoder->stream->key_format;
 	const char *key = record->key;
 	size_t		length = record->key_length;
 	int32		id;
 
 	if (key == NULL)
 		return;
-	if (change->avro_key && streaming_registry_id(key, length, &id))
-		decode_key_of(change, change->avro_key, key, length, values, isnull);
-	else if (length > 0 && key[0] == '{')
+	if (change->binary_key && (format || streaming_registry_id(key, length, &id)))
+	{
+		decode_key_of(change, change->binary_key, key, length, values, isnull);
+		if (change->whole_key && missing_key(change, isnull))
+			decode_key_of(change, change->whole_key, key, length, values, isnull);
+	}
+	else if (streaming_key_is_binary(change->decoder->stream))
+		return;					/* of columns with metadata */
+	else if (length > 0 && key[0] == '{' && (format == NULL || strcmp(format, "json") == 0))
 	{
 		read_members(change, &key, &length);
 		decode_key_of(change, change->json_key, key, length, values, isnull);
@@ -323,7 +383,7 @@ decode_message_key(StreamingChangeDecoder *change, const StreamingRecord *record
 			change->found[MEMBER_ID].kind == STREAMING_JSON_STRING)
 			decode_mongo_key(change, values, isnull);
 	}
-	else if (change->text_key)
+	else if (change->text_key && (format == NULL || strcmp(format, "text") == 0))
 	{
 		const char *text = pg_any_to_server(key, length, PG_UTF8);
 

@@ -9,6 +9,7 @@
 
 #include "streaming.h"
 
+#include "format/block_write.h"
 #include "format/columnar.h"
 #include "format/columnar_kinds.h"
 #include "format/columnar_write.h"
@@ -31,8 +32,9 @@ typedef struct WrittenColumn
 	const void *buffers[3];
 } WrittenColumn;
 
-struct StreamingColumnarWriter
+typedef struct StreamingColumnarWriter
 {
+	StreamingBlockWriter base;
 	MemoryContext context;		/* of the file's columns */
 	const StreamingArrowModule *module;
 	StreamingArrowKind kind;
@@ -44,7 +46,7 @@ struct StreamingColumnarWriter
 	int64		rows;			/* since the last flush */
 	size_t		size;			/* likewise */
 	bool		taken;			/* there has been a row */
-};
+} StreamingColumnarWriter;
 
 /* Metadata of a field, as Arrow's C interface has it: one pair. */
 static const char uuid_metadata[] =
@@ -60,6 +62,12 @@ static const char json_metadata[] =
 "\1\0\0\0\024\0\0\0ARROW:extension:name\012\0\0\0arrow.json";
 #endif
 
+static void columnar_begin(StreamingBlockWriter *base, const char *message, size_t length);
+static bool columnar_takes(StreamingBlockWriter *base, const char *message, size_t length);
+static bool columnar_add(StreamingBlockWriter *base, const char *message, size_t length);
+static size_t columnar_size(const StreamingBlockWriter *base);
+static const char *columnar_flush(StreamingBlockWriter *base, bool end, size_t *length);
+static void columnar_close(StreamingBlockWriter *base);
 static size_t header_of(const char *message, size_t length);
 static void take_header(StreamingColumnarWriter *writer, const char *message, size_t length);
 static void make_columns(StreamingColumnarWriter *writer);
@@ -73,43 +81,60 @@ static void check(StreamingArrowStatus status, const StreamingArrowError *error)
 static void release_schema(struct ArrowSchema *schema);
 static void release_array(struct ArrowArray *array);
 
-StreamingColumnarWriter *
+static const StreamingBlockRoutine columnar_routine = {
+	.begin = columnar_begin,
+	.takes = columnar_takes,
+	.add = columnar_add,
+	.size = columnar_size,
+	.flush = columnar_flush,
+	.close = columnar_close
+};
+
+StreamingBlockWriter *
 streaming_columnar_writer_make(StreamingArrowKind kind)
 {
 	StreamingColumnarWriter *writer = palloc0(sizeof(StreamingColumnarWriter));
 
 	writer->context = AllocSetContextCreate(CurrentMemoryContext, "streaming columnar file", ALLOCSET_DEFAULT_SIZES);
+	writer->base.routine = &columnar_routine;
 	writer->module = streaming_arrow_module();
 	writer->kind = kind;
-	return writer;
+	return &writer->base;
 }
 
-void
-streaming_columnar_writer_close(StreamingColumnarWriter *writer)
+static void
+columnar_close(StreamingBlockWriter *base)
 {
+	StreamingColumnarWriter *writer = (StreamingColumnarWriter *) base;
+
 	if (writer->file)
 		writer->module->writer_close(writer->file);
 	writer->file = NULL;
 }
 
-void
-streaming_columnar_writer_begin(StreamingColumnarWriter *writer, const char *message, size_t length)
+static void
+columnar_begin(StreamingBlockWriter *base, const char *message, size_t length)
 {
-	streaming_columnar_writer_close(writer);
+	StreamingColumnarWriter *writer = (StreamingColumnarWriter *) base;
+
+	columnar_close(base);
 	take_header(writer, message, length);
 	writer->taken = false;
 }
 
-bool
-streaming_columnar_writer_takes(StreamingColumnarWriter *writer, const char *message, size_t length)
+static bool
+columnar_takes(StreamingBlockWriter *base, const char *message, size_t length)
 {
+	StreamingColumnarWriter *writer = (StreamingColumnarWriter *) base;
+
 	return !writer->taken || (header_of(message, length) == writer->header_length &&
 							  memcmp(message, writer->header, writer->header_length) == 0);
 }
 
-bool
-streaming_columnar_writer_add(StreamingColumnarWriter *writer, const char *message, size_t length)
+static bool
+columnar_add(StreamingBlockWriter *base, const char *message, size_t length)
 {
+	StreamingColumnarWriter *writer = (StreamingColumnarWriter *) base;
 	const char *at;
 	const char *end = message + length;
 
@@ -137,15 +162,18 @@ streaming_columnar_writer_add(StreamingColumnarWriter *writer, const char *messa
 	return writer->rows >= GROUP_ROWS || writer->size >= GROUP_SIZE;
 }
 
-size_t
-streaming_columnar_writer_size(const StreamingColumnarWriter *writer)
+static size_t
+columnar_size(const StreamingBlockWriter *base)
 {
+	const StreamingColumnarWriter *writer = (const StreamingColumnarWriter *) base;
+
 	return writer->size;
 }
 
-const char *
-streaming_columnar_writer_flush(StreamingColumnarWriter *writer, bool end, size_t *length)
+static const char *
+columnar_flush(StreamingBlockWriter *base, bool end, size_t *length)
 {
+	StreamingColumnarWriter *writer = (StreamingColumnarWriter *) base;
 	StreamingArrowError error;
 	struct ArrowArray batch;
 	const char *data;

@@ -33,6 +33,7 @@
 #include "catalog/pg_type.h"
 #include "format/change.h"
 #include "format/columnar.h"
+#include "format/key.h"
 #include "format/path_partition.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -66,6 +67,7 @@ typedef struct StreamingDecoderPrivate
 	bool		prepared;
 	int			nmetadata;
 	MetadataColumn *metadata;
+	StreamingKeyDecoder *key;	/* of columns that come from the message's key; or NULL */
 	StreamingChangeDecoder *change; /* of a stream whose rows change */
 } StreamingDecoderPrivate;
 
@@ -233,7 +235,8 @@ prepare(StreamingDecoder *decoder)
 		StreamingColumn column = stream->columns[i];
 		MetadataColumn *metadata = &private_data->metadata[private_data->nmetadata];
 
-		if (column.dropped || column.metadata == STREAMING_META_NONE)
+		if (column.dropped || column.metadata == STREAMING_META_NONE ||
+			streaming_key_column_is_read(stream, &column))
 			continue;
 		metadata->needed = decoder->needed == NULL || bms_is_member(i + 1, decoder->needed);
 		if (!metadata->needed &&
@@ -249,6 +252,7 @@ prepare(StreamingDecoder *decoder)
 		private_data->nmetadata++;
 	}
 	decoder->routine->prepare(decoder);
+	private_data->key = streaming_key_decoder_open(decoder);
 	if (stream->change_attno)
 		private_data->change = streaming_change_decoder_open(decoder);
 	MemoryContextSwitchTo(old);
@@ -290,6 +294,8 @@ decode_guarded(Run *run)
 		FlushErrorState();
 		guard_roll_back(&guard);
 
+		if (decoder->private_data->key && streaming_key_is_at_work(decoder->private_data->key))
+			decoder->column = streaming_key_failed(decoder->private_data->key);
 		if (!is_data_error(edata) ||
 			(!guard.subtransaction && decoder->column > 0 &&
 			 may_run_user_code(decoder->stream->columns[decoder->column - 1].type)))
@@ -312,6 +318,8 @@ decode_record(Run *run)
 
 	CHECK_FOR_INTERRUPTS();
 	decoder->column = 0;
+	if (decoder->private_data->key)
+		streaming_key_rest(decoder->private_data->key);
 	run->result[run->next] = false;
 
 	if (record->framing_error != NULL)
@@ -344,8 +352,7 @@ decode_record(Run *run)
 	}
 	if (!decoder->routine->decode(decoder, record, values, isnull))
 		return;
-	if (decoder->private_data->nmetadata > 0)
-		decode_metadata(decoder, record, values, isnull);
+	decode_metadata(decoder, record, values, isnull);
 	run->result[run->next] = true;
 }
 
@@ -364,8 +371,7 @@ decode_changing(StreamingDecoder *decoder, const StreamingRecord *record,
 	isnull[stream->change_attno - 1] = false;
 	if (change == STREAMING_CHANGE_TRUNCATE)
 		return true;
-	if (decoder->private_data->nmetadata > 0)
-		decode_metadata(decoder, record, values, isnull);
+	decode_metadata(decoder, record, values, isnull);
 	for (int i = 0; i < stream->nkeys; i++)
 	{
 		decoder->column = stream->keys[i];
@@ -384,6 +390,8 @@ static void
 decode_metadata(StreamingDecoder *decoder, const StreamingRecord *record,
 				Datum *values, bool *isnull)
 {
+	if (decoder->private_data->key)
+		streaming_decode_key(decoder->private_data->key, record, values, isnull);
 	for (int i = 0; i < decoder->private_data->nmetadata; i++)
 	{
 		const MetadataColumn *column = &decoder->private_data->metadata[i];
@@ -524,6 +532,7 @@ metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 			break;
 
 		case STREAMING_META_NONE:
+		case STREAMING_META_KEY_FIELD:
 			elog(ERROR, "column %d is no metadata column", column->attnum);
 	}
 
@@ -705,6 +714,8 @@ short_message(StreamingDecoder *decoder, const ErrorData *edata)
 	if (decoder->column > 0)
 		appendStringInfo(&message, "column \"%s\": ",
 						 decoder->stream->columns[decoder->column - 1].name);
+	else if (decoder->private_data->key && streaming_key_is_at_work(decoder->private_data->key))
+		appendStringInfoString(&message, "message key: ");
 	appendStringInfoString(&message, edata->message);
 	if (edata->detail != NULL)
 		appendStringInfo(&message, " (%s)", edata->detail);

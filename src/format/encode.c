@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "format/copy_record.h"
 #include "format/encode.h"
+#include "format/avro_file.h"
 #include "format/columnar.h"
 #include "format/columnar_write.h"
 #include "format/encode_avro.h"
@@ -57,6 +58,9 @@ struct StreamingEncoder
 	int			ncolumns;
 	EncodeColumn *key;			/* of the key */
 	int			nkey;
+	bool		key_is_object;	/* JSON, also if it is of one column */
+	StreamingAvroEncoder *avro_key; /* keys are such; NULL: they are not */
+	StreamingProtobufEncoder *protobuf_key;
 	MemoryContext scratch;		/* of one record; NULL: none is needed */
 	int			needs;			/* STREAMING_VALUE_* of all columns */
 
@@ -79,14 +83,17 @@ static void choose_columnar(StreamingEncoder *encoder);
 static void choose_csv(StreamingEncoder *encoder);
 static void choose_text(StreamingEncoder *encoder);
 static void choose_key(StreamingEncoder *encoder);
+static void choose_binary_key(StreamingEncoder *encoder);
 static void add_column(StreamingEncoder *encoder, EncodeColumn *column, int index);
 static void label_columns(StreamingEncoder *encoder, EncodeColumn *columns, int ncolumns);
 static void refuse_shared_field(StreamingEncoder *encoder);
 static void refuse_nested_field(StreamingEncoder *encoder);
+static void refuse_nested_column(StreamingEncoder *encoder, const EncodeColumn *encoded);
 static void read_copy_options(StreamingEncoder *encoder, const char *delimiter, const char *null);
 
 static void encode_json(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
+static void encode_avro_row(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_protobuf(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_columnar(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
 static void encode_csv(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf);
@@ -187,11 +194,6 @@ choose_binary(StreamingEncoder *encoder)
 {
 	int		   *columns = palloc(sizeof(int) * encoder->ncolumns);
 
-	if (encoder->stream->kind == STREAMING_SOURCE_DIRECTORY)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot write files of format \"%s\"", encoder->stream->format),
-				 errhint("Use the format \"json\" or \"csv\".")));
 	refuse_shared_field(encoder);
 	refuse_nested_field(encoder);
 	for (int i = 0; i < encoder->ncolumns; i++)
@@ -199,7 +201,7 @@ choose_binary(StreamingEncoder *encoder)
 	encoder->encoding = GetDatabaseEncoding();	/* bytes stay as they are */
 	if (streaming_format_by_name(encoder->stream->format) == &streaming_format_avro)
 	{
-		encoder->encode = encode_avro;
+		encoder->encode = encoder->stream->kind == STREAMING_SOURCE_DIRECTORY ? encode_avro_row : encode_avro;
 		encoder->avro = streaming_avro_encoder_open(encoder->stream, columns, encoder->ncolumns,
 													&encoder->needs);
 	}
@@ -265,26 +267,45 @@ read_copy_options(StreamingEncoder *encoder, const char *delimiter, const char *
 	encoder->null_length = strlen(encoder->null);
 }
 
-/* The option "key", or else a column that is the key. */
+/* The option "key", or else columns that are the key. */
 static void
 choose_key(StreamingEncoder *encoder)
 {
 	StreamingStream *stream = encoder->stream;
-	int			natts = stream->tupdesc->natts;
+	List	   *attnos = streaming_key_attnos(stream);
 	ListCell   *lc;
 
-	encoder->key = palloc0(sizeof(EncodeColumn) * Max(list_length(stream->key_columns), 1));
-	foreach(lc, stream->key_columns)
-	{
-		for (int i = 0; i < natts; i++)
-			if (!stream->columns[i].dropped &&
-				strcmp(stream->columns[i].name, strVal(lfirst(lc))) == 0)
-				add_column(encoder, &encoder->key[encoder->nkey++], i);
-	}
-	for (int i = 0; i < natts && encoder->nkey == 0; i++)
-		if (!stream->columns[i].dropped && stream->columns[i].metadata == STREAMING_META_KEY)
-			add_column(encoder, &encoder->key[encoder->nkey++], i);
-	label_columns(encoder, encoder->key, encoder->nkey);
+	encoder->key = palloc0(sizeof(EncodeColumn) * Max(list_length(attnos), 1));
+	foreach(lc, attnos)
+		add_column(encoder, &encoder->key[encoder->nkey++], lfirst_int(lc) - 1);
+	if (encoder->nkey == 0)
+		return;
+	encoder->key_is_object = streaming_key_has_fields(stream) &&
+		stream->columns[encoder->key[0].index].metadata != STREAMING_META_KEY;
+	if (streaming_key_is_binary(stream))
+		choose_binary_key(encoder);
+	else
+		label_columns(encoder, encoder->key, encoder->nkey);
+	for (int i = 0; i < encoder->nkey && encoder->key_is_object; i++)
+		refuse_nested_column(encoder, &encoder->key[i]);
+}
+
+/* Of Protobuf a column that is all of the key is the bytes themselves. */
+static void
+choose_binary_key(StreamingEncoder *encoder)
+{
+	StreamingStream *keys = streaming_stream_of_keys(encoder->stream);
+	int		   *columns = palloc(sizeof(int) * encoder->nkey);
+
+	for (int i = 0; i < encoder->nkey; i++)
+		columns[i] = encoder->key[i].index;
+	if (strcmp(keys->format, "avro") == 0)
+		encoder->avro_key = streaming_avro_encoder_open(keys, columns, encoder->nkey, &encoder->needs);
+	else if (encoder->key_is_object)
+		encoder->protobuf_key = streaming_protobuf_encoder_open(keys, columns, encoder->nkey, &encoder->needs);
+	if (encoder->scratch == NULL)
+		encoder->scratch = AllocSetContextCreate(CurrentMemoryContext, "streaming encoder",
+												 ALLOCSET_DEFAULT_SIZES);
 }
 
 static void
@@ -333,17 +354,21 @@ static void
 refuse_nested_field(StreamingEncoder *encoder)
 {
 	for (int i = 0; i < encoder->ncolumns; i++)
-	{
-		const StreamingColumn *column = &encoder->stream->columns[encoder->columns[i].index];
+		refuse_nested_column(encoder, &encoder->columns[i]);
+}
 
-		if (column->npath > 1)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot write to stream %s, of which a column is a member of a nested object",
-							encoder->stream->name),
-					 errdetail("Column \"%s\" is field \"%s\".", column->name, column->field),
-					 errhint("Write to another foreign table with a column of type jsonb for the object; write \"\\.\" for a dot in a name.")));
-	}
+static void
+refuse_nested_column(StreamingEncoder *encoder, const EncodeColumn *encoded)
+{
+	const StreamingColumn *column = &encoder->stream->columns[encoded->index];
+
+	if (column->npath > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write to stream %s, of which a column is a member of a nested object",
+						encoder->stream->name),
+				 errdetail("Column \"%s\" is field \"%s\".", column->name, column->field),
+				 errhint("Write to another foreign table with a column of type jsonb for the object; write \"\\.\" for a dot in a name.")));
 }
 
 /* ---------------------------------------------------------------------------
@@ -369,6 +394,18 @@ streaming_encode(StreamingEncoder *encoder, Datum *values, bool *isnull, StringI
 		AtEOXact_GUC(true, settings);
 }
 
+/* Columns of the option "key" make one, whatever they are. */
+static bool
+has_key(const StreamingEncoder *encoder, const bool *isnull)
+{
+	if (encoder->stream->key_columns != NIL)
+		return encoder->nkey > 0;
+	for (int i = 0; i < encoder->nkey; i++)
+		if (!isnull[encoder->key[i].index])
+			return true;
+	return false;
+}
+
 bool
 streaming_encode_key(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
 {
@@ -377,12 +414,22 @@ streaming_encode_key(StreamingEncoder *encoder, Datum *values, bool *isnull, Str
 	const EncodeColumn *column = &encoder->key[0];
 	int			settings;
 
-	if (encoder->nkey == 0 || (isnull[column->index] && encoder->stream->key_columns == NIL))
+	if (!has_key(encoder, isnull))
 		return false;
 	settings = fix_settings(encoder);
 	if (encoder->scratch)
 		MemoryContextSwitchTo(encoder->scratch);
-	if (encoder->nkey > 1 || isnull[column->index])
+	if (encoder->avro_key)
+	{
+		streaming_avro_encode(encoder->avro_key, values, isnull, buf);
+		start = buf->len;
+	}
+	else if (encoder->protobuf_key)
+	{
+		streaming_protobuf_encode(encoder->protobuf_key, values, isnull, buf);
+		start = buf->len;
+	}
+	else if (encoder->nkey > 1 || isnull[column->index] || encoder->key_is_object)
 		append_object(encoder->key, encoder->nkey, values, isnull, buf);
 	else if (encoder->stream->columns[column->index].type == BYTEAOID)
 	{
@@ -415,6 +462,11 @@ streaming_encode_header(StreamingEncoder *encoder, StringInfo buf)
 	if (encoder->columnar)
 	{
 		streaming_columnar_encode_header(encoder->columnar, buf);
+		return true;
+	}
+	if (encoder->encode == encode_avro_row)
+	{
+		streaming_avro_encode_schema(encoder->avro, buf);
 		return true;
 	}
 	if (!encoder->header)
@@ -458,6 +510,22 @@ static void
 encode_avro(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
 {
 	streaming_avro_encode(encoder->avro, values, isnull, buf);
+}
+
+/* Of a file.  A block is its smallest part that can be read. */
+static void
+encode_avro_row(StreamingEncoder *encoder, Datum *values, bool *isnull, StringInfo buf)
+{
+	int			start;
+
+	streaming_avro_encode_schema(encoder->avro, buf);
+	start = buf->len;
+	streaming_avro_encode(encoder->avro, values, isnull, buf);
+	if (buf->len - start > STREAMING_AVRO_MAX_BLOCK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("row of %d bytes is too long for an Avro file", buf->len - start),
+				 errdetail("A block may have %zu bytes.", STREAMING_AVRO_MAX_BLOCK)));
 }
 
 static void

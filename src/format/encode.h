@@ -36,16 +36,19 @@ extern void streaming_encode(StreamingEncoder *encoder, Datum *values, bool *isn
 /*
  * Appends the record's key to buf: the text of the one column that the option
  * "key" names, or a JSON object of several or of one that is NULL, in UTF-8; a
- * bytea as it is.  Without the option, a column with metadata 'key' has it.
- * Returns false, and appends nothing, if there is none or that one is NULL.
+ * bytea as it is.  Without the option, columns with metadata 'key' or 'key:...' have it.
+ * The option "key_format" says otherwise: an object also of one, Avro, Protobuf.
+ * Returns false, and appends nothing, if there is none or that one is NULL.  Errors as
+ * streaming_encode.
  */
 extern bool streaming_encode_key(StreamingEncoder *encoder, Datum *values, bool *isnull,
 								 StringInfo buf);
 
 /*
  * Appends what a file begins with: the line of names, without a terminator, of
- * a CSV file with a header; of a Parquet file what columnar_write.h begins it with.  Returns false, and appends nothing, if a file
- * begins with its first record.
+ * a CSV file with a header; of an Avro or Parquet file a message without a row
+ * (block_write.h).  Returns false, and appends nothing, if a file begins with its first
+ * record.
  */
 extern bool streaming_encode_header(StreamingEncoder *encoder, StringInfo buf);
 

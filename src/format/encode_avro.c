@@ -27,6 +27,7 @@
 #include "format/encode_avro.h"
 #include "format/encode_source.h"
 #include "format/encode_value.h"
+#include "format/key.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
@@ -69,6 +70,7 @@ struct StreamingAvroEncoder
 {
 	StreamingStream *stream;
 	const char *schema;
+	StringInfoData file_schema; /* the same in UTF-8 */
 	bool		has_id;			/* the registry has told the number */
 	int32		id;
 	AvroWriter *record;
@@ -109,16 +111,27 @@ streaming_avro_encoder_open(StreamingStream *stream, const int *columns, int nco
 	encoder->columns = palloc(sizeof(int) * ncolumns);
 	memcpy(encoder->columns, columns, sizeof(int) * ncolumns);
 	encoder->schema = stream->avro_schema ? stream->avro_schema : derive_schema(stream, sources, ncolumns);
-	type = streaming_avro_schema(encoder->schema);
+	if (stream->is_key && streaming_key_is_whole(stream, &stream->columns[columns[0]]))
+	{
+		/* The value of a key, and not a record of it; its bytes are the same. */
+		type = streaming_avro_key_schema(encoder->schema);
+		sources[0].name = STREAMING_KEY_ROOT;
+	}
+	else
+		type = streaming_avro_schema(encoder->schema);
 	if (type->kind != STREAMING_AVRO_RECORD)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot write to stream %s, whose \"%s\" is a union", stream->name, "avro_schema"),
+				 errmsg("cannot write to stream %s, whose \"%s\" is a union", stream->name,
+						stream->is_key ? "key_avro_schema" : "avro_schema"),
 				 errhint("Write to another foreign table, whose schema is one record.")));
 	record->type = type;
 	record->branch = record->null_branch = -1;
 	make_record(record, sources, ncolumns, needs);
 	encoder->record = record;
+	initStringInfo(&encoder->file_schema);
+	appendStringInfoString(&encoder->file_schema,
+						   pg_server_to_any(encoder->schema, strlen(encoder->schema), PG_UTF8));
 	*needs |= STREAMING_VALUE_ALLOCATES;
 	return encoder;
 }
@@ -142,6 +155,15 @@ streaming_avro_encode(StreamingAvroEncoder *encoder, Datum *values, bool *isnull
 	write_fields(encoder->record, values, isnull, encoder->columns, buf);
 }
 
+void
+streaming_avro_encode_schema(StreamingAvroEncoder *encoder, StringInfo buf)
+{
+	uint32		length = encoder->file_schema.len;
+
+	appendBinaryStringInfo(buf, (char *) &length, sizeof(length));
+	appendBinaryStringInfo(buf, encoder->file_schema.data, length);
+}
+
 /* ------------------------------------------------------------------------
  * A schema for columns
  * ------------------------------------------------------------------------ */
@@ -153,7 +175,10 @@ derive_schema(const StreamingStream *stream, const StreamingEncodeSource *source
 	int			nrecords = 0;
 
 	initStringInfo(&json);
-	derive_record(&json, avro_name(get_rel_name(stream->relid)), sources, n, &nrecords);
+	if (stream->is_key && streaming_key_is_whole(stream, &stream->columns[sources[0].attnum - 1]))
+		derive_type(&json, &sources[0], &nrecords);
+	else
+		derive_record(&json, avro_name(streaming_encode_record_name(stream)), sources, n, &nrecords);
 	return json.data;
 }
 

@@ -20,6 +20,12 @@ extern StreamingAvroEncoder *streaming_avro_encoder_open(StreamingStream *stream
 														 int *needs);
 
 /*
+ * Appends what a message for a file has before its record (avro_file_write.c): the schema, in
+ * UTF-8, behind its length.
+ */
+extern void streaming_avro_encode_schema(StreamingAvroEncoder *encoder, StringInfo buf);
+
+/*
  * Appends a record; for a stream with a schema registry behind the number of its
  * schema, which is asked for the first time.  Allocates in CurrentMemoryContext.
  */

@@ -108,7 +108,7 @@ streaming_protobuf_encoder_open(StreamingStream *stream, const int *columns, int
 	encoder->columns = palloc(sizeof(int) * ncolumns);
 	memcpy(encoder->columns, columns, sizeof(int) * ncolumns);
 	if (stream->protobuf_schema == NULL)
-		encoder->schema = streaming_protobuf_derive(get_rel_name(stream->relid), sources, ncolumns);
+		encoder->schema = streaming_protobuf_derive(streaming_encode_record_name(stream), sources, ncolumns);
 	else if (streaming_protobuf_is_text(stream->protobuf_schema))
 		encoder->schema = stream->protobuf_schema;
 	else if (stream->registry)

@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "format/encode_source.h"
 #include "funcapi.h"
+#include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
 StreamingEncodeSource *
@@ -49,6 +50,14 @@ streaming_encode_attributes(Oid type, int32 typmod, int *n)
 	}
 	ReleaseTupleDesc(desc);
 	return sources;
+}
+
+const char *
+streaming_encode_record_name(const StreamingStream *stream)
+{
+	const char *name = get_rel_name(stream->relid);
+
+	return stream->is_key ? psprintf("%s_key", name) : name;
 }
 
 int *

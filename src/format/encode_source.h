@@ -26,6 +26,9 @@ extern StreamingEncodeSource *streaming_encode_columns(const StreamingStream *st
 /* Those of a composite type that have not been dropped. */
 extern StreamingEncodeSource *streaming_encode_attributes(Oid type, int32 typmod, int *n);
 
+/* What the record is to be called, if nobody has called it anything yet. */
+extern const char *streaming_encode_record_name(const StreamingStream *stream);
+
 /*
  * The attributes of a value of a composite type.  Returns where in values those are that
  * have not been dropped.

@@ -58,6 +58,7 @@ static size_t avro_split(StreamingDecoder *decoder, const char *data, size_t len
 static void avro_prepare(StreamingDecoder *decoder);
 static bool avro_decode(StreamingDecoder *decoder, const StreamingRecord *record,
 						Datum *values, bool *isnull);
+static StreamingAvroType *parse_schema(const StreamingStream *stream, const char *json);
 static void make_reader(StreamingDecoder *decoder, AvroReader *reader, StreamingAvroType *writer);
 static bool add_want(AvroState *state, const StreamingAvroType *type, StreamingAvroWant ***want,
 					 int number, int step);
@@ -125,7 +126,7 @@ avro_prepare(StreamingDecoder *decoder)
 	decoder->state = state;
 
 	if (stream->avro_schema)
-		state->schema = streaming_avro_schema(stream->avro_schema);
+		state->schema = parse_schema(stream, stream->avro_schema);
 	if (stream->kind == STREAMING_SOURCE_DIRECTORY)
 		state->context = AllocSetContextCreate(decoder->context, "streaming Avro reader",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -256,10 +257,16 @@ make_registry_reader(StreamingDecoder *decoder, const StreamingReaderKey *key, c
 {
 	AvroState  *state = decoder->state;
 	AvroReader *reader = palloc0(sizeof(AvroReader));
-	StreamingAvroType *writer = streaming_avro_schema(schema);
+	StreamingAvroType *writer = parse_schema(decoder->stream, schema);
 
 	make_reader(decoder, reader, state->schema ? streaming_avro_resolve(writer, state->schema) : writer);
 	return reader;
+}
+
+static StreamingAvroType *
+parse_schema(const StreamingStream *stream, const char *json)
+{
+	return stream->is_key ? streaming_avro_key_schema(json) : streaming_avro_schema(json);
 }
 
 /* before: bytes of the message that stand before data */

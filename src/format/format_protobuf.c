@@ -258,25 +258,9 @@ invalid_header(const char *why)
 static void *
 make_registry_reader(StreamingDecoder *decoder, const StreamingReaderKey *key, const char *schema)
 {
-	Jsonb	   *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(schema)));
-	JsonbValue	files;
-	StreamingProtobufMessage *message = NULL;
+	StreamingProtobufSchema *files = streaming_protobuf_registered(schema);
+	StreamingProtobufMessage *message = files ? streaming_protobuf_at(files, key->path, key->npath) : NULL;
 
-	if (getKeyJsonValueFromContainer(&json->root, STREAMING_PROTOBUF_FILES, strlen(STREAMING_PROTOBUF_FILES), &files) &&
-		files.type == jbvBinary && JsonContainerIsArray((JsonbContainer *) files.val.binary.data))
-	{
-		JsonbContainer *array = files.val.binary.data;
-		int			n = JsonContainerSize(array);
-		const char **texts = palloc(sizeof(char *) * Max(n, 1));
-
-		for (int i = 0; i < n; i++)
-		{
-			JsonbValue *text = getIthJsonbValueFromContainer(array, i);
-
-			texts[i] = text->type == jbvString ? pnstrdup(text->val.string.val, text->val.string.len) : "";
-		}
-		message = streaming_protobuf_at(streaming_protobuf_of_files(texts, n), key->path, key->npath);
-	}
 	if (message == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),

@@ -9,9 +9,11 @@
 #include "streaming.h"
 
 #include "format/protobuf_schema.h"
+#include "format/schema_registry.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 #if __has_include("varatt.h")	/* split from postgres.h in 16 */
 #include "varatt.h"
 #endif
@@ -81,6 +83,30 @@ streaming_protobuf_of_files(const char **files, int n)
 		streaming_protobuf_refuse(false, "It has no file.");
 	streaming_protobuf_link(schema);
 	return schema;
+}
+
+StreamingProtobufSchema *
+streaming_protobuf_registered(const char *json)
+{
+	Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+	JsonbValue	files;
+	JsonbContainer *array;
+	const char **texts;
+	int			n;
+
+	if (getKeyJsonValueFromContainer(&jsonb->root, STREAMING_PROTOBUF_FILES, strlen(STREAMING_PROTOBUF_FILES), &files) == NULL ||
+		files.type != jbvBinary || !JsonContainerIsArray((JsonbContainer *) files.val.binary.data))
+		return NULL;
+	array = files.val.binary.data;
+	n = JsonContainerSize(array);
+	texts = palloc(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *text = getIthJsonbValueFromContainer(array, i);
+
+		texts[i] = text->type == jbvString ? pnstrdup(text->val.string.val, text->val.string.len) : "";
+	}
+	return streaming_protobuf_of_files(texts, n);
 }
 
 StreamingProtobufMessage *

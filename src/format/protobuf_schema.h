@@ -28,6 +28,9 @@ extern bool streaming_protobuf_is_text(const char *option);
  */
 extern StreamingProtobufSchema *streaming_protobuf_of_files(const char **files, int n);
 
+/* Ditto as schema_registry.h has them, JSON; NULL: it is none. */
+extern StreamingProtobufSchema *streaming_protobuf_registered(const char *json);
+
 /*
  * The message that records are, by its full name, or its name in the main file's
  * package; NULL: the only one of that file.  Errors: class 22.

@@ -61,6 +61,9 @@ extern bool streaming_protobuf_logical_text(StringInfo buf, const StreamingProto
 /* Reports that a value is no message. */
 pg_noreturn extern void streaming_protobuf_broken(const StreamingProtobufError *error);
 
+/* in protobuf_type.c: the type of PostgreSQL, as SQL has it, that takes all values of a field. */
+extern const char *streaming_protobuf_sql_type(const StreamingProtobufField *field);
+
 /* in protobuf_json.c: appends a value, or all of them where the field is repeated. */
 extern void streaming_protobuf_json(StringInfo buf, const StreamingProtobufValue *value,
 									StreamingProtobufPieces *pieces);

@@ -29,7 +29,9 @@
 
 #define CONTENT_TYPE	"application/vnd.schemaregistry.v1+json"
 
-/* What a registry says where it knows no such number; a proxy does not. */
+/* What a registry says where it knows no such thing; a proxy does not. */
+#define SUBJECT_NOT_FOUND	40401
+#define VERSION_NOT_FOUND	40402
 #define SCHEMA_NOT_FOUND	40403
 
 /* No more of an answer is repeated in a message. */
@@ -230,10 +232,46 @@ add_file(StringInfo all, const char *name, const char *text)
 	escape_json(all, text);
 }
 
+bool
+streaming_registry_latest(const StreamingStream *stream, StreamingSchemaType *type, const char **schema)
+{
+	char	   *subject = streaming_registry_subject(stream);
+	const char *what = psprintf("the newest schema of subject \"%s\"", subject);
+	StreamingHttpAnswer answer;
+	Jsonb	   *json;
+	char	   *text;
+	char	   *found = "AVRO";
+	int64		code;
+
+	ask(stream, psprintf("/subjects/%s/versions/latest", streaming_http_escape(subject)), NULL, what, &answer);
+	json = parse_answer(stream, what, &answer);
+	if (answer.status == 404 && number_of(json, "error_code", &code) &&
+		(code == SUBJECT_NOT_FOUND || code == VERSION_NOT_FOUND))
+		return false;
+	if (answer.status != 200 || !string_of(json, "schema", &text))
+		no_answer(stream, what, quoted_answer(&answer));
+	(void) string_of(json, "schemaType", &found);
+	for (int i = 0; i < lengthof(types); i++)
+	{
+		if (strcmp(found, types[i].name) != 0)
+			continue;
+		*type = i;
+		*schema = with_references(stream, json, text, *type);
+		return true;
+	}
+	return false;
+}
+
+char *
+streaming_registry_subject(const StreamingStream *stream)
+{
+	return psprintf("%s-%s", stream->topic, stream->is_key ? "key" : "value");
+}
+
 int32
 streaming_registry_register(const StreamingStream *stream, StreamingSchemaType type, const char *schema)
 {
-	Known		known = {.subject = psprintf("%s-value", stream->topic), .schema = unconstify(char *, schema)};
+	Known		known = {.subject = streaming_registry_subject(stream), .schema = unconstify(char *, schema)};
 	const char *what = psprintf("the number of a schema for subject \"%s\"", known.subject);
 	StreamingHttpAnswer answer;
 	StringInfoData body;
@@ -257,8 +295,8 @@ streaming_registry_register(const StreamingStream *stream, StreamingSchemaType t
 				 errmsg("schema registry does not take the schema of stream %s for subject \"%s\"",
 						stream->name, known.subject),
 				 errdetail("It says: %s", quoted_answer(&answer)),
-				 errhint("Change the columns, give the option \"%s\", or change the compatibility of the subject.",
-						 types[type].option)));
+				 errhint("Change the columns, give the option \"%s%s\", or change the compatibility of the subject.",
+						 stream->is_key ? "key_" : "", types[type].option)));
 	json = parse_answer(stream, what, &answer);
 	if (answer.status != 200 || !number_of(json, "id", &id) || id < PG_INT32_MIN || id > PG_INT32_MAX)
 		no_answer(stream, what, quoted_answer(&answer));

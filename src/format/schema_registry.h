@@ -43,6 +43,17 @@ extern char *streaming_registry_schema(const StreamingStream *stream, int32 id,
 										StreamingSchemaType type);
 
 /*
+ * The newest schema of the subject of the stream's records, as streaming_registry_schema
+ * has it.  false: there is none, or it is of another type than these.  Errors:
+ * FDW_UNABLE_TO_ESTABLISH_CONNECTION.
+ */
+extern bool streaming_registry_latest(const StreamingStream *stream, StreamingSchemaType *type,
+									  const char **schema);
+
+/* The subject that schemas of the stream's records are versions of. */
+extern char *streaming_registry_subject(const StreamingStream *stream);
+
+/*
  * The number of a schema that records of the stream's topic are written with; it is
  * registered unless that is known.  Errors: INVALID_PARAMETER_VALUE if the registry
  * does not take it, FDW_UNABLE_TO_ESTABLISH_CONNECTION.

@@ -2,7 +2,7 @@
  * delivery_directory.c
  *		Files in a directory as the place of a stream's messages.
  *
- * A delivery makes new files, one message a line, and never touches one that is
+ * A delivery makes new files, one message a line or in blocks (block_write.h), and never touches one that is
  * there.  They are written under hidden names, made durable, noted in the
  * database, and then renamed:
  *
@@ -28,8 +28,8 @@
 
 #include "source/beneath.h"
 #include "catalog/view.h"
+#include "format/block_write.h"
 #include "format/columnar.h"
-#include "format/columnar_write.h"
 #include "format/encode.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -46,8 +46,8 @@ typedef struct DirectoryDelivery
 	StreamingFilePlace place;
 	int			directory;		/* that of the place, open; -1: it is not */
 	StreamingFileWriter *writer;
-	StreamingColumnarWriter *columnar;	/* NULL: messages are lines */
-	StringInfoData header;		/* first line of each file, or its columns; empty: none */
+	StreamingBlockWriter *blocks;	/* NULL: messages are lines */
+	StringInfoData header;		/* first line of each file, or a message without a row; empty: none */
 	bool		at_once;		/* a whole result is not kept waiting */
 
 	/* the delivery */
@@ -89,7 +89,7 @@ static int	open_directory(const StreamingDelivery *base, const char *path, int e
 static void begin_result(DirectoryDelivery *delivery);
 static void begin_file(DirectoryDelivery *delivery);
 static void write_row(DirectoryDelivery *delivery, const char *message, size_t length);
-static void write_group(DirectoryDelivery *delivery, bool end);
+static void write_block(DirectoryDelivery *delivery, bool end);
 static int64 file_size(const DirectoryDelivery *delivery);
 static void end_file(DirectoryDelivery *delivery);
 static void close_writers(DirectoryDelivery *delivery);
@@ -133,12 +133,14 @@ directory_open(StreamingStream *stream, const char *identity)
 	delivery->base.best_bytes = stream->file_max_size - stream->file_max_size / 8;
 	name = streaming_file_result_name(&delivery->place);
 	if (streaming_format_is_columnar(stream->format, &kind))
-		delivery->columnar = streaming_columnar_writer_make(kind);
-	delivery->writer = streaming_file_writer_make(delivery->columnar ? STREAMING_COMPRESSION_NONE :
+		delivery->blocks = streaming_columnar_writer_make(kind);
+	else if (strcmp(stream->format, "avro") == 0)
+		delivery->blocks = streaming_avro_writer_make(stream);
+	delivery->writer = streaming_file_writer_make(delivery->blocks ? STREAMING_COMPRESSION_NONE :
 												  streaming_file_compression(stream, name));
 
 	initStringInfo(&delivery->header);
-	if (streaming_encode_header(streaming_encoder_open(stream), &delivery->header) && !delivery->columnar)
+	if (streaming_encode_header(streaming_encoder_open(stream), &delivery->header) && !delivery->blocks)
 		appendStringInfoChar(&delivery->header, '\n');
 	return &delivery->base;
 }
@@ -218,8 +220,8 @@ directory_write(StreamingDelivery *base, const StreamingMessage *message)
 		elog(ERROR, "message without payload for stream %s", stream->name);
 
 	/* The stream's columns have been altered since the row before. */
-	if (delivery->writing && delivery->columnar &&
-		!streaming_columnar_writer_takes(delivery->columnar, message->payload, message->payload_length))
+	if (delivery->writing && delivery->blocks &&
+		!delivery->blocks->routine->takes(delivery->blocks, message->payload, message->payload_length))
 		end_file(delivery);
 	if (!delivery->writing)
 		begin_file(delivery);
@@ -236,21 +238,21 @@ directory_write(StreamingDelivery *base, const StreamingMessage *message)
 static void
 write_row(DirectoryDelivery *delivery, const char *message, size_t length)
 {
-	if (!delivery->columnar)
+	if (!delivery->blocks)
 	{
 		streaming_file_writer_write(delivery->writer, message, length);
 		streaming_file_writer_write(delivery->writer, "\n", 1);
 	}
-	else if (streaming_columnar_writer_add(delivery->columnar, message, length))
-		write_group(delivery, false);
+	else if (delivery->blocks->routine->add(delivery->blocks, message, length))
+		write_block(delivery, false);
 }
 
-/* The rows of a columnar file that have been collected; end: and its end. */
+/* The rows that have been collected; end: and the file's end. */
 static void
-write_group(DirectoryDelivery *delivery, bool end)
+write_block(DirectoryDelivery *delivery, bool end)
 {
 	size_t		length;
-	const char *data = streaming_columnar_writer_flush(delivery->columnar, end, &length);
+	const char *data = delivery->blocks->routine->flush(delivery->blocks, end, &length);
 
 	streaming_file_writer_write(delivery->writer, data, length);
 }
@@ -260,7 +262,7 @@ static int64
 file_size(const DirectoryDelivery *delivery)
 {
 	return streaming_file_writer_size(delivery->writer) +
-		(delivery->columnar ? streaming_columnar_writer_size(delivery->columnar) : 0);
+		(delivery->blocks ? delivery->blocks->routine->size(delivery->blocks) : 0);
 }
 
 static char *
@@ -311,8 +313,8 @@ static void
 close_writers(DirectoryDelivery *delivery)
 {
 	streaming_file_writer_close(delivery->writer);
-	if (delivery->columnar)
-		streaming_columnar_writer_close(delivery->columnar);
+	if (delivery->blocks && delivery->blocks->routine->close)
+		delivery->blocks->routine->close(delivery->blocks);
 }
 
 /* ----------
@@ -409,8 +411,8 @@ begin_file(DirectoryDelivery *delivery)
 			sizeof(delivery->path));
 	open_place(delivery);
 	streaming_file_writer_begin(delivery->writer, delivery->directory, delivery->path);
-	if (delivery->columnar)
-		streaming_columnar_writer_begin(delivery->columnar, delivery->header.data, delivery->header.len);
+	if (delivery->blocks)
+		delivery->blocks->routine->begin(delivery->blocks, delivery->header.data, delivery->header.len);
 	else
 		streaming_file_writer_write(delivery->writer, delivery->header.data, delivery->header.len);
 	if (!delivery->in_result)
@@ -422,8 +424,8 @@ begin_file(DirectoryDelivery *delivery)
 static void
 end_file(DirectoryDelivery *delivery)
 {
-	if (delivery->columnar)
-		write_group(delivery, true);
+	if (delivery->blocks)
+		write_block(delivery, true);
 	streaming_file_writer_finish(delivery->writer);
 	delivery->writing = false;
 }

@@ -60,13 +60,8 @@ key_columns(StreamingStream *stream)
 	List	   *names = NIL;
 	ListCell   *lc;
 
-	foreach(lc, stream->key_columns)
-		names = lappend(names, strVal(lfirst(lc)));
-	for (int i = 0; i < stream->tupdesc->natts && names == NIL; i++)
-	{
-		if (!stream->columns[i].dropped && stream->columns[i].metadata == STREAMING_META_KEY)
-			names = lappend(names, stream->columns[i].name);
-	}
+	foreach(lc, streaming_key_attnos(stream))
+		names = lappend(names, stream->columns[lfirst_int(lc) - 1].name);
 	return names;
 }
 

@@ -193,7 +193,7 @@ sub committed    { my $self = shift; return $self->_admin('committed', @_) + 0; 
 =head2 produce(TOPIC, PARTITION, VALUES, OPTION...)
 
 VALUES is a list of values, all with a key or all without: 'value' or [ 'key',
-'value' ], where an undefined value is Kafka's null. Returns when the broker
+'value' ], both of any bytes, where an undefined value is Kafka's null. Returns when the broker
 has them. Options are kcat's, such as '-H', 'name=value' for a header.
 
 =cut
@@ -201,12 +201,13 @@ has them. Options are kcat's, such as '-H', 'name=value' for a header.
 sub produce
 {
 	my ($self, $topic, $partition, $values, @options) = @_;
-	my @lines = map { ref $_ ? "$_->[0]\x01" . (defined $_->[1] ? $_->[1] : '') : $_ } @$values;
+	# Keys and values may hold any byte, but hardly these.
+	my ($behind_key, $behind_value) = ("\x01\x1fkey\x1f\x02", "\x01\x1fvalue\x1f\x02");
+	my @lines = map { ref $_ ? $_->[0] . $behind_key . (defined $_->[1] ? $_->[1] : '') : $_ } @$values;
 
 	return unless @lines;
-	push @options, '-K', "\x01", '-Z' if ref $values->[0];
-	# Values may hold line ends; kcat takes no delimiter for granted.
-	_run(join("\x02", @lines), $self->_producer($topic, $partition), '-D', "\x02", @options);
+	push @options, '-K', $behind_key, '-Z' if ref $values->[0];
+	_run(join($behind_value, @lines), $self->_producer($topic, $partition), '-D', $behind_value, @options);
 	return;
 }
 

@@ -9,13 +9,14 @@ StreamingRegistry - a schema registry for a test
 
   my $registry = StreamingRegistry->new;         # or new(user => 'app', password => 'secret')
   my $id = $registry->add($schema);              # a number that nobody had
+  $registry->set('orders-value', $id);           # it is the newest of a subject
   print $registry->address;                      # http://127.0.0.1:40123
   $registry->stop; $registry->start;             # same address, same schemas
   my @requests = $registry->requests;            # 'GET /schemas/ids/1' ...
 
 It is a small one of our own, which speaks as much of Confluent's documented protocol
 as readers and writers use: GET /schemas/ids/ID, GET /subjects/SUBJECT/versions/1 (each
-schema is the first version of subject id-ID, too), POST /subjects/SUBJECT/versions, POST
+schema is the first version of subject id-ID, too), GET /subjects/SUBJECT/versions/latest, POST /subjects/SUBJECT/versions, POST
 /subjects/SUBJECT, with error codes, and basic authentication. A schema with a field
 "refused" is taken for incompatible.
 
@@ -105,6 +106,16 @@ sub _store
 	return $id;
 }
 
+sub set
+{
+	my ($self, $subject, $id) = @_;
+
+	open my $out, '>', "$self->{dir}/subject-$subject" or die "$self->{dir}: $!";
+	print $out $id;
+	close $out;
+	return;
+}
+
 sub schema { return _read("$_[0]->{dir}/$_[1]")->{schema} }
 
 sub _read
@@ -180,6 +191,13 @@ sub _answer
 
 		return $found ? (200, { %$found, id => 0 + $1, subject => "id-$1", version => 1 }) : (404, { error_code => 40401, message => 'Subject not found' });
 	}
+	if ($method eq 'GET' && $path =~ m{^/subjects/([^/?]+)/versions/latest$})
+	{
+		open my $file, '<', "$self->{dir}/subject-$1" or return (404, { error_code => 40401, message => "Subject '$1' not found." });
+		my $id = <$file>;
+
+		return (200, { %{ _read("$self->{dir}/$id") }, id => 0 + $id, subject => $1, version => 1 });
+	}
 	if ($method eq 'POST' && $path =~ m{^/subjects/([^/?]+)(/versions)?(?:\?|$)})
 	{
 		my $asked = $json->decode($body);
@@ -187,7 +205,11 @@ sub _answer
 		return (409, { error_code => 409, message => 'Schema being registered is incompatible with an earlier schema' })
 		  if $asked->{schema} =~ /"refused"| refused =/;
 		my %type = $asked->{schemaType} ? (schemaType => $asked->{schemaType}) : ();
-		return (200, { id => $self->_store({ schema => $asked->{schema}, %type }), schema => $asked->{schema}, subject => $1, version => 1 });
+		my $subject = $1;
+		my $id = $self->_store({ schema => $asked->{schema}, %type });
+
+		$self->set($subject, $id) if $path =~ m{/versions};
+		return (200, { id => $id, schema => $asked->{schema}, subject => $subject, version => 1 });
 	}
 	return (404, { error_code => 404, message => 'HTTP 404 Not Found' });
 }

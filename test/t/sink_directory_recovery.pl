@@ -15,7 +15,7 @@ random_seed();
 my $node = new_node('main', 'streaming.retry_max = 200ms');
 my $base = $node->basedir . '/out';
 mkdir $base;
-mkdir "$base/$_" foreach qw(taken whole);
+mkdir "$base/$_" foreach qw(taken whole avro);
 
 $node->safe_psql('postgres', <<SQL);
 CREATE SERVER there FOREIGN DATA WRAPPER directory OPTIONS (path '$base');
@@ -24,8 +24,11 @@ CREATE TABLE mirror (tx bigint, k int, v int);
 CREATE TABLE inserted (tx bigint, k int, v int);
 CREATE FOREIGN TABLE taken (tx bigint, k int, v int) SERVER there
 	OPTIONS (path 'taken/*.csv', format 'csv', file_interval '20 ms', file_max_rows '7');
+CREATE FOREIGN TABLE avro (tx bigint, k int, v int) SERVER there
+	OPTIONS (path 'avro/*.avro', format 'avro', avro_codec 'snappy', file_interval '20 ms', file_max_rows '7');
 CREATE FOREIGN TABLE whole (k int, n bigint, sum bigint) SERVER there OPTIONS (path 'whole/result.json');
 CREATE VIEW all_rows WITH (streaming.sink = 'taken') AS SELECT tx, k, v FROM pushed;
+CREATE VIEW all_avro WITH (streaming.sink = 'avro') AS SELECT tx, k, v FROM pushed;
 CREATE VIEW per_k WITH (streaming.sink = 'whole', streaming.output_mode = 'complete') AS
 	SELECT k, count(*) AS n, sum(v) FROM pushed GROUP BY k;
 SQL
@@ -37,12 +40,13 @@ sub compare
 {
 	my ($test) = @_;
 
-	drain($node, $_) foreach qw(all_rows per_k);
+	drain($node, $_) foreach qw(all_rows all_avro per_k);
 	# It looks all the while, but may not have come to the last ones.
 	ok(wait_until(sub { !glob "$base/taken/*" }), 'the reader has taken all');
 	my $lines = join '', map { "$_\n" } $taker->lines;
 	$node->safe_psql('postgres', "BEGIN; TRUNCATE inserted; COPY inserted FROM stdin (FORMAT csv);\n$lines\\.\nCOMMIT;");
 	same_as_batch($node, 'inserted', 'SELECT tx, k, v FROM mirror', "$test: each row once");
+	same_as_batch($node, 'avro', 'SELECT tx, k, v FROM mirror', "$test: also in Avro");
 	same_as_batch($node, 'whole', 'SELECT k, count(*) AS n, sum(v) FROM mirror GROUP BY k', "$test: the result is whole");
 	return;
 }
