@@ -90,6 +90,7 @@ static int32 find_number(StreamingTopics *topics, const rd_kafka_message_t *mess
 static void take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 						rd_kafka_topic_partition_list_t *offsets, void *opaque);
 static void allocate_messages(StreamingFetches *fetches, int max);
+static void note_delivered(StreamingTopics *topics);
 static void take_news(StreamingTopics *topics);
 static bool verify(StreamingTopics *topics, bool delivers);
 static bool take_message(StreamingTopics *topics, rd_kafka_message_t *message,
@@ -600,14 +601,7 @@ topics_poll(StreamingSource *source, StreamingRecord *records, int max,
 	if (n <= 0)
 		return 0;
 	fetches->nmessages = n;
-	for (int i = 0; i < n; i++)
-	{
-		int32		number = find_number(topics, fetches->messages[i]);
-
-		if (number >= 0)
-			topics->parts[number].delivered |=
-				fetches->messages[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR;
-	}
+	note_delivered(topics);
 	if (!verify(topics, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
@@ -633,6 +627,24 @@ topics_poll(StreamingSource *source, StreamingRecord *records, int max,
 		part->touched = false;
 	}
 	return delivered;
+}
+
+/* Which parts messages are of that are to be delivered. */
+static void
+note_delivered(StreamingTopics *topics)
+{
+	StreamingFetches *fetches = topics->fetches;
+
+	for (int i = 0; i < fetches->nmessages; i++)
+	{
+		int32		number = find_number(topics, fetches->messages[i]);
+		StreamingPart *part = &topics->parts[Max(number, 0)];
+
+		if (number < 0 || fetches->messages[i]->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+			continue;
+		part->delivered = true;
+		topics->unmarked |= part->row.mark.offset < 0 && !part->compared;
+	}
 }
 
 static void
@@ -683,8 +695,9 @@ take_news(StreamingTopics *topics)
 }
 
 /*
- * As of one topic: compares marks if there is a reason to.  False: it is not known
- * whether the topics are still those that they were.
+ * As of one topic: compares marks if there is a reason to, and looks for those of a
+ * partition when it delivers for the first time.  False: it is not known whether the
+ * topics are still those that they were.
  */
 static bool
 verify(StreamingTopics *topics, bool delivers)
@@ -700,8 +713,9 @@ verify(StreamingTopics *topics, bool delivers)
 	topics->unverified |= delivers;
 	rounds = streaming_survey_rounds(topics->client, topics->survey,
 									 topics->unverified || surprised || topics->stale);
-	if (!surprised && (!topics->unverified || rounds == topics->rounds))
+	if (!surprised && !topics->unmarked && (!topics->unverified || rounds == topics->rounds))
 		return true;
+	topics->unmarked = false;
 	answered = streaming_parts_verify(topics, streaming_topics_verifier(topics), surprised,
 									  VERIFY_WAIT);
 	streaming_kafka_serve(topics->verifier);

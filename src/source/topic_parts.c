@@ -51,6 +51,7 @@ static void number_missing(StreamingTopics *topics, Missing *missing, int n, boo
 static void give_up(StreamingTopics *topics, const char *topic, const char *why);
 static bool judge(StreamingTopics *topics, StreamingPlace *places, int n);
 static void keep_marks(StreamingTopics *topics, const StreamingPlace *places, int n);
+static void forget_marks(StreamingTopics *topics, StreamingPlace *places, int n);
 static int	place_by_topic(const void *a, const void *b);
 
 /* ------------------------------------------------------------------------
@@ -431,7 +432,10 @@ streaming_parts_verify(StreamingTopics *topics, StreamingKafka *client, bool all
 		return false;
 	}
 	for (int i = 0; i < asked; i++)
+	{
 		topics->parts[places[i].number].delivered = false;
+		topics->parts[places[i].number].compared = true;
+	}
 	if (!judge(topics, places, asked))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
@@ -464,13 +468,8 @@ judge(StreamingTopics *topics, StreamingPlace *places, int n)
 			other |= places[to].likeness == STREAMING_TOPIC_OTHER;
 		}
 		if (same && other)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("topic \"%s\" of stream %s is not the one that was read before",
-							places[from].topic, topics->base.stream->name),
-					 errdetail("Some of its partitions have other records than before: the brokers have lost messages."),
-					 errhint("Call streaming.reset() for the views of the stream.")));
-		if (other)
+			forget_marks(topics, places + from, to - from);
+		else if (other)
 		{
 			good &= topics->mode != STREAMING_READ_CATCHUP || !topics->positioned;
 			give_up(topics, places[from].topic, "was created anew, and is read from its beginning");
@@ -500,6 +499,27 @@ keep_marks(StreamingTopics *topics, const StreamingPlace *places, int n)
 	if (changed > 0 && topics->mode == STREAMING_READ_FOLLOW)
 		streaming_topic_numbers_write(topics->base.stream->relid, rows, changed);
 	pfree(rows);
+}
+
+/*
+ * Some partitions of a topic have other records where others have the same: it is the
+ * topic that it was, of which the brokers have lost messages.  Who stands behind the
+ * end of a partition fails there.
+ */
+static void
+forget_marks(StreamingTopics *topics, StreamingPlace *places, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (places[i].likeness != STREAMING_TOPIC_OTHER)
+			continue;
+		places[i].mark.offset = -1;
+		if (topics->mode == STREAMING_READ_FOLLOW)
+			ereport(LOG,
+					(errmsg("partition %d of topic \"%s\" of stream %s has other messages than before: the brokers have lost some",
+							places[i].mark.partition, places[i].topic, topics->base.stream->name)));
+	}
+	keep_marks(topics, places, n);
 }
 
 static int

@@ -23,6 +23,7 @@ typedef struct StreamingPart
 	bool		other;			/* what is under its name is another topic */
 	bool		touched;		/* next has moved in this poll */
 	bool		delivered;		/* since its mark was compared */
+	bool		compared;		/* it has been; or there was none to be had */
 	int64		next;			/* the offset to come; -1: the earliest */
 	int64		end;			/* when bounds asked */
 	StreamingTime missing_since;	/* the brokers do not have it; 0: they do */
@@ -73,6 +74,7 @@ typedef struct StreamingTopics
 	int			pending_from;	/* their numbers */
 
 	bool		positioned;
+	bool		unmarked;		/* a part without a mark has delivered */
 	bool		unverified;		/* records have been delivered since marks were compared */
 	uint64		surprises;		/* of the client then */
 	uint64		rounds;			/* likewise, of the survey */

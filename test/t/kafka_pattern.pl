@@ -182,7 +182,7 @@ sub error_of { my (undef, undef, $error) = $node->psql('postgres', $_[0]); retur
 like(error_of("INSERT INTO s (k, v) VALUES ('a', 1)"), qr/ERROR:  cannot write to stream .*s, whose topics are named by a regular expression/, 'INSERT');
 like(error_of("CREATE VIEW sunk WITH (streaming.sink = 's', streaming.output_mode = 'append') AS SELECT k, v FROM one"), qr/ERROR:  cannot write to stream .*s, whose topics are named by a regular expression/, 'sink');
 like(error_of('IMPORT FOREIGN SCHEMA topics LIMIT TO ("^clicks") FROM SERVER broker INTO public'), qr/ERROR:  topics cannot be imported by a regular expression/, 'IMPORT');
-like(error_of("CREATE FOREIGN TABLE none (v int) SERVER broker OPTIONS (topic '^no_such_$suffix')"), qr/WARNING:  no topic on the brokers of server "broker" matches "\^no_such_$suffix"/, 'nothing that matches');
+like(error_of("SET streaming.reachable_timeout = '10s'; CREATE FOREIGN TABLE none (v int) SERVER broker OPTIONS (topic '^no_such_$suffix')"), qr/WARNING:  no topic on the brokers of server "broker" matches "\^no_such_$suffix"/, 'nothing that matches');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM none'), 0, 'is nothing');
 $node->safe_psql('postgres', "CREATE FOREIGN TABLE internal (v int, topic text OPTIONS (metadata 'topic')) SERVER broker OPTIONS (topic '^__clicks-a_$suffix')");
 is($node->safe_psql('postgres', 'SELECT DISTINCT topic FROM internal'), $hidden, 'Kafka\'s own topics by their prefix');
@@ -197,6 +197,36 @@ ok(wait_until(sub { eval { drain($node, 'all_rows'); 1 } }), 'and back');
 produce($topic{b}, 0, 1);
 drain($node, 'all_rows');
 is($node->safe_psql('postgres', "SELECT count(*) - count(DISTINCT (topic, part, off)) FROM all_rows"), 0, 'without a message twice');
+
+# Out of sight and back: the numbers are those that they were.
+my $numbers = "SELECT count(*) FROM streaming_internal.topic_partitions WHERE stream = 's'::regclass";
+my $before = $node->safe_psql('postgres', $numbers);
+my $rows = $node->safe_psql('postgres', 'SELECT count(*) FROM all_rows');
+my $there = $node->safe_psql('postgres', "$numbers AND NOT gone");
+my $empty = StreamingKafka->new;
+$node->safe_psql('postgres', "ALTER SERVER broker OPTIONS (SET bootstrap_servers '${\$empty->address}')");
+ok(wait_for($node, "$numbers AND NOT gone", 0), 'other brokers have none of the topics');
+$node->safe_psql('postgres', "ALTER SERVER broker OPTIONS (SET bootstrap_servers '${\$kafka->address}')");
+produce($topic{b}, 0, 2);
+ok(wait_for($node, 'SELECT count(*) FROM all_rows', $rows + 2), 'with the first ones the view goes on');
+drain($node, 'all_rows');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM all_rows'), $rows + 2, 'where it was');
+is($node->safe_psql('postgres', "$numbers AND NOT gone") . ' of ' . $node->safe_psql('postgres', $numbers), "$there of $before", 'with the same numbers');
+
+# A dump has numbers and checkpoints.
+my $dump = "$ENV{STREAMING_WORK}/pattern.sql";
+$node->safe_psql('postgres', 'DROP VIEW per_k');
+$node->command_ok([ 'pg_dump', '-f', $dump, '-d', $node->connstr('postgres') ], 'dump');
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('other') ], 'restore');
+produce($topic{b}, 0, 3);
+ok(wait_until(sub { eval { $node->safe_psql('other', "SELECT streaming.drain('all_rows', '$deadline s')"); 1 } }), 'a restored view runs');
+is($node->safe_psql('other', 'SELECT count(*), count(*) - count(DISTINCT (topic, part, off)) FROM all_rows'), ($rows + 5) . '|0', 'and goes on where it was');
+
+# Too many.
+$node->safe_psql('postgres', "INSERT INTO streaming_internal.topic_partitions SELECT 's'::regclass, g, 'x', 0, true FROM generate_series($before, 9999) g");
+$topic{more} = $kafka->create_topic('clicks-more', 1);
+ok(wait_for($node, "SELECT last_error FROM streaming.stat_streams WHERE stream = 's'::regclass AND last_error IS NOT NULL LIMIT 1", qr/has too many partitions.*the limit is 10000/), 'too many partitions');
 
 $node->stop;
 done_testing();
