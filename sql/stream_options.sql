@@ -27,6 +27,7 @@ CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (format 'json');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '^clicks(');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '^(a+)+\1$');
+CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '^(?=a*(?=a*(?!b)))');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '^((((a{200}){200}){200}){200})');
 DO $$
 BEGIN
@@ -35,6 +36,7 @@ EXCEPTION WHEN program_limit_exceeded THEN
     RAISE NOTICE '%', SQLERRM;
 END $$;
 CREATE FOREIGN TABLE many (a int) SERVER broker OPTIONS (topic '^clicks-');
+ALTER FOREIGN TABLE many OPTIONS (SET topic '^(?!test-).*-clicks$');
 ALTER FOREIGN TABLE many OPTIONS (SET topic '^*');
 ALTER FOREIGN TABLE many OPTIONS (SET topic '^(clicks|views)-[a-z]{2}$');
 INSERT INTO many VALUES (1);

@@ -5,7 +5,8 @@
  * It is one of PostgreSQL's, by the rules of ASCII, since names of topics have nothing
  * else.  A user writes it and a worker runs it, over and over: without back-references
  * PostgreSQL's engine reads a name once, in steps that the expression's length bounds;
- * with them it may try for ever.  So these are refused.
+ * with them it may try for ever.  So these are refused.  Lookaround constraints are tried
+ * at each character, and, inside of each other, at each of those; so there may be few.
  */
 #include "postgres.h"
 
@@ -19,6 +20,7 @@
 #include "source/topic_pattern.h"
 
 #define MAX_PATTERN		1000	/* bytes */
+#define MAX_LOOKAROUND	2
 #define MAX_TOPIC		249		/* characters of a name, by Kafka */
 
 /* Topics that Kafka has for itself. */
@@ -26,6 +28,7 @@
 
 #define PATTERN_FLAGS	(REG_ADVANCED | REG_NOSUB)
 
+static int	count_lookaround(const char *pattern);
 static bool is_name(const char *topic);
 
 void
@@ -36,6 +39,7 @@ streaming_topic_pattern_check(const char *pattern)
 	regex_t		regex;
 	int			result;
 	bool		refers_back;
+	bool		looks_around;
 
 	if (length > MAX_PATTERN)
 		ereport(ERROR,
@@ -56,6 +60,7 @@ streaming_topic_pattern_check(const char *pattern)
 				 errhint("A topic that begins with ^ is one of PostgreSQL's regular expressions, which names all topics that match it.")));
 	}
 	refers_back = (regex.re_info & REG_UBACKREF) != 0;
+	looks_around = (regex.re_info & REG_ULOOKAROUND) != 0;
 	pg_regfree(&regex);
 	pfree(wide);
 	if (refers_back)
@@ -63,6 +68,12 @@ streaming_topic_pattern_check(const char *pattern)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("regular expression of option \"%s\" has a back-reference", "topic"),
 				 errhint("Write the alternatives out.")));
+	if (looks_around && count_lookaround(pattern) > MAX_LOOKAROUND)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("regular expression of option \"%s\" has more than %d lookaround constraints",
+						"topic", MAX_LOOKAROUND),
+				 errhint("Join them by | in one.")));
 }
 
 bool
@@ -80,6 +91,17 @@ streaming_topic_pattern_matches(const char *pattern, const char *topic)
 									 PATTERN_FLAGS, C_COLLATION_OID, 0, NULL);
 	pfree(expression);
 	return matches;
+}
+
+/* At least as many as there are. */
+static int
+count_lookaround(const char *pattern)
+{
+	int			n = 0;
+
+	for (const char *at = strstr(pattern, "(?"); at != NULL; at = strstr(at + 2, "(?"))
+		n += at[2] == '=' || at[2] == '!' || at[2] == '<';
+	return n;
 }
 
 /* Brokers have no others; who says otherwise is none. */

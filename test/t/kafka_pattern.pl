@@ -198,6 +198,34 @@ produce($topic{b}, 0, 1);
 drain($node, 'all_rows');
 is($node->safe_psql('postgres', "SELECT count(*) - count(DISTINCT (topic, part, off)) FROM all_rows"), 0, 'without a message twice');
 
+# Another pattern: what does not match waits where it is.
+$node->safe_psql('postgres', "ALTER FOREIGN TABLE s OPTIONS (SET topic '^clicks-[ac-z0-9]\\w*_$suffix')");
+produce($topic{$_}, 0, 4) foreach qw(a b);
+my $had = $node->safe_psql('postgres', 'SELECT count(*) FROM all_rows');
+drain($node, 'all_rows');
+is($node->safe_psql('postgres', "SELECT count(*) - $had, count(*) FILTER (WHERE topic = '$topic{b}' AND off >= (SELECT position::bigint FROM streaming.checkpoints c JOIN streaming_internal.topic_partitions p USING (stream) WHERE c.view = 'all_rows'::regclass AND c.partition = p.number::text AND p.topic = '$topic{b}' AND p.partition = 0)) FROM all_rows"), '4|0', 'ALTER to fewer topics');
+$node->safe_psql('postgres', "ALTER FOREIGN TABLE s OPTIONS (SET topic '^clicks-[a-z0-9]+_$suffix')");
+drain($node, 'all_rows');
+is($node->safe_psql('postgres', 'SELECT count(*), count(*) - count(DISTINCT (topic, part, off)) FROM all_rows'), ($had + 8) . '|0', 'and to more');
+
+# A watermark, with no topic and with two.
+$node->safe_psql('postgres', <<SQL);
+CREATE FOREIGN TABLE timed (v int, at timestamptz OPTIONS (watermark '0')) SERVER broker OPTIONS (topic '^timed-.*_$suffix');
+CREATE VIEW windows WITH (streaming.continuous, streaming.output_mode = 'append') AS SELECT date_bin('1 min', at, '2001-01-01') AS w, count(*) AS n FROM timed GROUP BY 1;
+SQL
+drain($node, 'windows');
+$node->safe_psql('postgres', 'ALTER VIEW windows SET (streaming.enabled = off)');
+my %minutes = (a => [ 1, 2, 9 ], b => [ 1, 4, 5 ]);
+foreach my $name (sort keys %minutes)
+{
+	$topic{"timed$name"} = $kafka->create_topic("timed-$name", 1);
+	$kafka->produce($topic{"timed$name"}, 0, [ map { qq({"v": $_, "at": "2026-01-01T00:0$_:00Z"}) } @{ $minutes{$name} } ]);
+}
+$node->safe_psql('postgres', 'ALTER VIEW windows SET (streaming.enabled = on)');
+drain($node, 'windows');
+ok(wait_for($node, "SELECT string_agg(extract(minute FROM w AT TIME ZONE 'UTC') || ':' || n, ' ' ORDER BY w) FROM windows", '1:2 2:1 4:1'), 'the slowest topic has the watermark');
+$node->safe_psql('postgres', 'DROP VIEW windows');
+
 # Out of sight and back: the numbers are those that they were.
 my $numbers = "SELECT count(*) FROM streaming_internal.topic_partitions WHERE stream = 's'::regclass";
 my $before = $node->safe_psql('postgres', $numbers);
