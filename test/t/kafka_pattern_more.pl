@@ -39,6 +39,24 @@ CREATE VIEW all_rows WITH (streaming.continuous) AS SELECT topic, part, off, v F
 SQL
 drain($node, 'all_rows');
 
+# Where topics are rarely looked for, a drain has them looked for.
+$node->safe_psql('postgres', <<SQL);
+CREATE SERVER rare FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers '${\$kafka->address}', topic_metadata_refresh_interval_ms '600000');
+CREATE FOREIGN TABLE rarely ($columns) SERVER rare OPTIONS (topic '^shop-[a-z0-9]+_$suffix');
+CREATE VIEW asked WITH (streaming.continuous) AS SELECT topic, part, off, v FROM rarely;
+SQL
+drain($node, 'asked');
+foreach my $name (qw(c d))
+{
+	$topic{$name} = $kafka->create_topic("shop-$name", 1);
+	produce($topic{$name}, 0, 5);
+	drain($node, 'asked');
+	is($node->safe_psql('postgres', "SELECT count(*) FROM asked WHERE topic = '$topic{$name}'"), 5, "drain has the messages of a new topic, $name");
+}
+same_as_batch($node, 'asked', 'SELECT topic, part, off, v FROM rarely', 'and all others');
+$node->safe_psql('postgres', 'DROP VIEW asked');
+drain($node, 'all_rows');
+
 # Messages that are lost.
 $node->safe_psql('postgres', 'ALTER VIEW all_rows SET (streaming.enabled = off)');
 produce($topic{a}, 0, 10);
