@@ -235,12 +235,17 @@ OBJS = \
 	src/source/directory_watch.o \
 	src/source/kafka_identity.o \
 	src/source/kafka_marks.o \
+	src/source/kafka_survey.o \
 	src/source/kafka_topic.o \
 	src/source/kafka_topics.o \
 	src/source/source.o \
 	src/source/source_directory.o \
 	src/source/source_kafka.o \
 	src/source/source_scan.o \
+	src/source/source_topics.o \
+	src/source/topic_numbers.o \
+	src/source/topic_parts.o \
+	src/source/topic_pattern.o \
 	src/state/group_key.o \
 	src/state/row_map.o \
 	src/state/state_table.o \

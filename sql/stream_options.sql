@@ -25,6 +25,23 @@ CREATE FOREIGN TABLE events (a int, at timestamp OPTIONS (watermark '0')) SERVER
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topc 'x');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (format 'json');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '');
+CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '^clicks(');
+CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '^(a+)+\1$');
+CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '^(?=a*(?=a*(?!b)))');
+CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic '^((((a{200}){200}){200}){200})');
+DO $$
+BEGIN
+    EXECUTE format('CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic %L)', '^' || repeat('a', 1000));
+EXCEPTION WHEN program_limit_exceeded THEN
+    RAISE NOTICE '%', SQLERRM;
+END $$;
+CREATE FOREIGN TABLE many (a int) SERVER broker OPTIONS (topic '^clicks-');
+ALTER FOREIGN TABLE many OPTIONS (SET topic '^(?!test-).*-clicks$');
+ALTER FOREIGN TABLE many OPTIONS (SET topic '^*');
+ALTER FOREIGN TABLE many OPTIONS (SET topic '^(clicks|views)-[a-z]{2}$');
+INSERT INTO many VALUES (1);
+IMPORT FOREIGN SCHEMA topics LIMIT TO ("^clicks") FROM SERVER broker INTO public;
+DROP FOREIGN TABLE many;
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'jsn');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', format 'avro');
 CREATE FOREIGN TABLE bad (a int) SERVER broker OPTIONS (topic 'x', avro_schema '{"type": "record", "name": "R", "fields": []}');

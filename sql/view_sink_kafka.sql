@@ -16,6 +16,9 @@ CREATE VIEW v WITH (streaming.sink = 'plain') AS SELECT a, b FROM plain;
 CREATE FOREIGN TABLE nested (a int, b text OPTIONS (field 'x.y')) SERVER broker OPTIONS (topic 'nested');
 CREATE VIEW v WITH (streaming.sink = 'nested') AS SELECT a, b FROM s;
 DROP FOREIGN TABLE nested;
+CREATE FOREIGN TABLE many (a int, b text) SERVER broker OPTIONS (topic '^many');
+CREATE VIEW v WITH (streaming.sink = 'many') AS SELECT a, b FROM s;
+DROP FOREIGN TABLE many;
 -- update: the message key is the group key
 CREATE VIEW v WITH (streaming.sink = 'plain') AS SELECT a, count(*) AS n FROM s GROUP BY a;
 CREATE VIEW v WITH (streaming.sink = 'keyed') AS SELECT a, count(*) AS n FROM s GROUP BY a;

@@ -55,6 +55,7 @@
 #include "sink/outbox.h"
 #include "shared/sink_slots.h"
 #include "source/source.h"
+#include "source/topic_numbers.h"
 #include "shared/slots.h"
 #include "push/source_push.h"
 
@@ -85,7 +86,8 @@ static const char *stream_error(Oid stream, StreamingSourceKind kind,
 static const char *all_rejected(const StreamingStreamStats *stats);
 static Datum absent_columns(Oid stream, const StreamingStreamStats *stats);
 static void put_partition(ReturnSetInfo *rsinfo, Oid stream, StreamingSourceKind kind,
-						  const StreamingStreamStats *stats, int index, const char *error);
+						  const StreamingStreamStats *stats, int index, const char *error,
+						  const char *name);
 
 /* ---- Views ---- */
 
@@ -495,6 +497,8 @@ streaming_stream_partitions(PG_FUNCTION_ARGS)
 	Oid			stream = PG_GETARG_OID(0);
 	StreamingSourceKind kind;
 	StreamingStreamStats stats = {0};
+	StreamingTopicPartition *parts = NULL;
+	int			nparts = 0;
 	const char *error;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -503,11 +507,18 @@ streaming_stream_partitions(PG_FUNCTION_ARGS)
 	if (streaming_slots)
 		(void) streaming_stream_stats(stream, &stats);
 	error = streaming_may_monitor(stream) ? stream_error(stream, kind, &stats) : NULL;
+	if (kind == STREAMING_SOURCE_KAFKA && streaming_may_monitor(stream))
+		parts = streaming_topic_numbers_read(stream, &nparts);
 
 	for (int i = 0; i < stats.npartitions; i++)
-		put_partition(rsinfo, stream, kind, &stats, i, error);
+	{
+		int32		number = stats.partitions[i].partition;
+
+		put_partition(rsinfo, stream, kind, &stats, i, error, number >= nparts ? NULL :
+					  psprintf("%s:%d", parts[number].topic, parts[number].mark.partition));
+	}
 	if (stats.npartitions == 0 || stats.nhidden > 0)
-		put_partition(rsinfo, stream, kind, &stats, -1, error);
+		put_partition(rsinfo, stream, kind, &stats, -1, error, NULL);
 	return (Datum) 0;
 }
 
@@ -536,14 +547,15 @@ all_rejected(const StreamingStreamStats *stats)
 	return NULL;
 }
 
-/* index -1: of no partition that is shown. */
+/* index -1: of no partition that is shown.  name: what Kafka calls it, or NULL. */
 static void
 put_partition(ReturnSetInfo *rsinfo, Oid stream, StreamingSourceKind kind,
-			  const StreamingStreamStats *stats, int index, const char *error)
+			  const StreamingStreamStats *stats, int index, const char *error,
+			  const char *name)
 {
 	const StreamingPartitionStats *partition = &stats->partitions[Max(index, 0)];
-	Datum		values[9];
-	bool		nulls[9] = {0};
+	Datum		values[10];
+	bool		nulls[10] = {0};
 
 	nulls[0] = nulls[1] = index < 0;
 	nulls[2] = index < 0 || partition->end < 0;
@@ -580,6 +592,9 @@ put_partition(ReturnSetInfo *rsinfo, Oid stream, StreamingSourceKind kind,
 	nulls[8] = error == NULL;
 	if (error)
 		values[8] = CStringGetTextDatum(error);
+	nulls[9] = name == NULL;
+	if (name)
+		values[9] = CStringGetTextDatum(name);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

@@ -131,6 +131,22 @@ COMMENT ON COLUMN streaming_internal.topics.incarnation IS 'number of the topic 
 COMMENT ON COLUMN streaming_internal.topics.partition IS 'partition that has the record; -1: the row is there for the name of the topic';
 COMMENT ON COLUMN streaming_internal.topics.sent_ms IS 'timestamp of the record, in milliseconds since 1970';
 
+CREATE TABLE streaming_internal.topic_partitions (
+    stream          regclass NOT NULL,
+    number          int      NOT NULL,
+    topic           text     COLLATE "C" NOT NULL,
+    partition       int      NOT NULL,
+    gone            boolean  NOT NULL,
+    position        bigint,
+    sent_ms         bigint,
+    digest          bigint,
+    PRIMARY KEY (stream, number)
+);
+COMMENT ON TABLE streaming_internal.topic_partitions IS 'partitions of Kafka streams that read all topics which match a regular expression';
+COMMENT ON COLUMN streaming_internal.topic_partitions.number IS 'by which all else knows the partition, as column partition of streaming.checkpoints';
+COMMENT ON COLUMN streaming_internal.topic_partitions.gone IS 'the topic has been deleted; one that is made anew gets other numbers';
+COMMENT ON COLUMN streaming_internal.topic_partitions.position IS 'of a record by which the partition is known again, as sent_ms and digest; NULL: of none';
+
 CREATE TABLE rejected_rows (
     stream          regclass NOT NULL,
     partition       text     NOT NULL,
@@ -148,7 +164,7 @@ CREATE TABLE rejected_rows (
 );
 ALTER TABLE rejected_rows REPLICA IDENTITY USING INDEX rejected_rows_stream_partition_position_key;
 COMMENT ON TABLE rejected_rows IS 'records that could not be decoded, with the reason; shown to the owner of the stream';
-COMMENT ON COLUMN rejected_rows.path IS 'the file that the record is in';
+COMMENT ON COLUMN rejected_rows.path IS 'the file that the record is in; of a stream that reads many topics, topic:partition';
 COMMENT ON COLUMN rejected_rows.column_name IS 'the column that has no value for it; NULL: the record as a whole is wrong';
 COMMENT ON COLUMN rejected_rows.key IS 'of the message';
 COMMENT ON COLUMN rejected_rows.sent_ms IS 'timestamp of the message, in milliseconds since 1970';
@@ -287,6 +303,15 @@ CREATE POLICY read_all_data ON streaming_internal.topics FOR SELECT USING (
     pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
 COMMENT ON POLICY read_all_data ON streaming_internal.topics IS 'members of pg_read_all_data see all rows';
 
+GRANT SELECT ON streaming_internal.topic_partitions TO PUBLIC;
+ALTER TABLE streaming_internal.topic_partitions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner_of_stream ON streaming_internal.topic_partitions FOR SELECT USING (
+    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = stream));
+COMMENT ON POLICY owner_of_stream ON streaming_internal.topic_partitions IS 'who has the rights of the stream''s owner sees its rows';
+CREATE POLICY read_all_data ON streaming_internal.topic_partitions FOR SELECT USING (
+    pg_catalog.pg_has_role('pg_read_all_data', 'USAGE'));
+COMMENT ON POLICY read_all_data ON streaming_internal.topic_partitions IS 'members of pg_read_all_data see all rows';
+
 -- payloads are as secret as the stream.  Its owner may delete them by a function: with the
 -- right to DELETE comes that to LOCK TABLE, and so to stop all streams
 GRANT SELECT ON rejected_rows TO PUBLIC;
@@ -316,6 +341,7 @@ SELECT pg_catalog.pg_extension_config_dump('checkpoints', 'WHERE streaming_inter
 SELECT pg_catalog.pg_extension_config_dump('streaming_internal.progress', '');
 SELECT pg_catalog.pg_extension_config_dump('files', '');
 SELECT pg_catalog.pg_extension_config_dump('streaming_internal.topics', '');
+SELECT pg_catalog.pg_extension_config_dump('streaming_internal.topic_partitions', '');
 SELECT pg_catalog.pg_extension_config_dump('rejected_rows', '');
 SELECT pg_catalog.pg_extension_config_dump('streaming_internal.missed_rows', '');
 
@@ -568,7 +594,8 @@ COMMENT ON FUNCTION streaming_internal.batches() IS 'the last batches of each co
 
 CREATE FUNCTION streaming_internal.stream_partitions(stream oid, OUT partition text,
     OUT "position" text, OUT end_position text, OUT lag_rows bigint, OUT rows_read bigint,
-    OUT bytes_read bigint, OUT rejected_rows bigint, OUT absent_columns text[], OUT last_error text)
+    OUT bytes_read bigint, OUT rejected_rows bigint, OUT absent_columns text[], OUT last_error text,
+    OUT topic_partition text)
     RETURNS SETOF record
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'streaming_stream_partitions';
 COMMENT ON FUNCTION streaming_internal.stream_partitions(oid) IS 'what is known of a stream, by partition, from shared memory';
@@ -655,7 +682,7 @@ COMMENT ON COLUMN stat_operators.ms IS 'time spent in it';
 CREATE VIEW stat_streams AS
     SELECT f.ftrelid::regclass AS stream, p.partition, p.position, p.end_position,
            p.lag_rows, p.rows_read, p.bytes_read, p.rejected_rows, p.absent_columns,
-           p.last_error
+           p.last_error, p.topic_partition
     FROM pg_catalog.pg_foreign_table f
     JOIN pg_catalog.pg_class c ON c.oid = f.ftrelid
     CROSS JOIN LATERAL streaming_internal.stream_partitions(f.ftrelid) p
@@ -664,6 +691,7 @@ COMMENT ON VIEW stat_streams IS 'what the ingest worker of each stream has read 
 COMMENT ON COLUMN stat_streams.rows_read IS 'of the whole stream, as bytes_read, rejected_rows and absent_columns; on the first of its rows, NULL on others';
 COMMENT ON COLUMN stat_streams.rejected_rows IS 'records that could not be decoded, also those that streaming.rejected_rows no longer has';
 COMMENT ON COLUMN stat_streams.absent_columns IS 'columns that no JSON record has had a field for since reading began; NULL if there are none';
+COMMENT ON COLUMN stat_streams.topic_partition IS 'of a stream that reads many topics, what Kafka calls the partition: topic:partition; shown as last_error is';
 COMMENT ON COLUMN stat_streams.position IS 'next record that the ingest worker takes';
 COMMENT ON COLUMN stat_streams.end_position IS 'end of the partition as last known';
 COMMENT ON COLUMN stat_streams.lag_rows IS 'records that the ingest worker has not taken; NULL if that is not known';

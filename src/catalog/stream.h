@@ -179,6 +179,13 @@ typedef struct StreamingStream
 	Interval   *retention;		/* NULL: none */
 } StreamingStream;
 
+/* Does the option "topic" name the topics by a regular expression? */
+static inline bool
+streaming_stream_is_pattern(const StreamingStream *stream)
+{
+	return stream->topic != NULL && stream->topic[0] == '^';
+}
+
 /* Before the name of a value that the path of a file has, in option "metadata". */
 #define STREAMING_PATH_VALUE_PREFIX "partition:"
 

@@ -129,6 +129,7 @@ static StreamingTableDef tables_by_relation[] = {
 	{"missed_rows", 1, of_stream, {{1}}},
 	{"files", 1, of_stream, {{1}}, .for_users = true},
 	{"topics", 1, of_stream, {{1}}},
+	{"topic_partitions", 1, of_stream, {{1}}},
 	{"push_segments", 1, of_stream, {{1}}},
 	{"deliveries", 1, of_stream, {{1}}},
 	{"outbox", 1, of_stream, {{1}}},

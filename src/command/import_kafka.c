@@ -39,6 +39,15 @@ streaming_import_kafka(ImportForeignSchemaStmt *stmt, ForeignServer *server)
 				(errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
 				 errmsg("server \"%s\" has no schema \"%s\"", server->servername, stmt->remote_schema),
 				 errhint("The schema of a kafka server is called \"topics\". LIMIT TO names some of them.")));
+	foreach(lc, stmt->table_list)
+	{
+		if (lfirst_node(RangeVar, lc)->relname[0] == '^')
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("topics cannot be imported by a regular expression"),
+					 errhint("Each topic becomes a table. For one table of many topics use CREATE FOREIGN TABLE ... OPTIONS (topic '%s').",
+							 lfirst_node(RangeVar, lc)->relname)));
+	}
 	foreach(lc, streaming_kafka_topics(streaming_import_stream(server, server->servername)))
 	{
 		char	   *topic = lfirst(lc);

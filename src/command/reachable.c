@@ -27,6 +27,8 @@
 #include "streaming.h"
 #include "base/attempt.h"
 #include "source/beneath.h"
+#include "source/kafka_survey.h"
+#include "source/topic_pattern.h"
 #include "catalog/view.h"
 #include "base/clock.h"
 #include "kafka.h"
@@ -71,6 +73,8 @@ static void run_question(StreamingKafka *client, StreamingKafkaCall *call);
 static void dispose_question(StreamingKafkaCall *call);
 static void warn_of_broker(StreamingKafka *client, const char *server);
 static void warn_of_topic(const char *topic, const char *server, rd_kafka_resp_err_t error);
+static void look_for_topics(StreamingKafka *client, const StreamingStream *stream,
+							const char *server);
 static const char *client_option(const StreamingStream *stream, const char *name);
 
 void
@@ -235,7 +239,7 @@ ask_broker(const StreamingStream *stream, const char *server)
 		return;
 	client = streaming_kafka_open(RD_KAFKA_CONSUMER, stream->client_options, settings);
 	question = calloc(1, sizeof(Question));
-	if (question == NULL || (stream->topic && (question->topic = strdup(stream->topic)) == NULL))
+	if (question == NULL || (stream->topic && !streaming_stream_is_pattern(stream) && (question->topic = strdup(stream->topic)) == NULL))
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	question->call.run = run_question;
 	question->call.dispose = dispose_question;
@@ -261,6 +265,8 @@ ask_broker(const StreamingStream *stream, const char *server)
 		}
 		else if (topic_error)
 			warn_of_topic(stream->topic, server, topic_error);
+		else if (stream->topic && streaming_stream_is_pattern(stream))
+			look_for_topics(client, stream, server);
 	}
 	PG_FINALLY();
 	{
@@ -341,6 +347,24 @@ warn_of_topic(const char *topic, const char *server, rd_kafka_resp_err_t error)
 				 errmsg("brokers of server \"%s\" do not let topic \"%s\" be read: %s", server, topic,
 						rd_kafka_err2str(error)),
 				 errhint("Check the topic, and the rights of the user mapping's user.")));
+}
+
+/* Is there one that matches the pattern? */
+static void
+look_for_topics(StreamingKafka *client, const StreamingStream *stream, const char *server)
+{
+	StreamingTopicsFound found;
+
+	streaming_survey_topics(client, stream, streaming_reachable_timeout, &found);
+	for (int i = 0; i < found.n; i++)
+	{
+		if (streaming_topic_pattern_matches(stream->topic, found.topics[i].name))
+			return;
+	}
+	ereport(WARNING,
+			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+			 errmsg("no topic on the brokers of server \"%s\" matches \"%s\"", server, stream->topic),
+			 errhint("Topics are read as soon as they are there. They match as a whole if the regular expression ends with $.")));
 }
 
 /* NULL: it is not set. */

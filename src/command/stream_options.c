@@ -39,6 +39,7 @@
 #include "format/avro_schema.h"
 #include "format/protobuf_schema.h"
 #include "http.h"
+#include "source/topic_pattern.h"
 
 PG_FUNCTION_INFO_V1(kafka_fdw_validator);
 PG_FUNCTION_INFO_V1(directory_fdw_validator);
@@ -81,6 +82,7 @@ static void check_on_error(DefElem *def);
 static void check_changes(DefElem *def);
 static void check_on_lost_offset(DefElem *def);
 static void check_not_empty(DefElem *def);
+static void check_topic(DefElem *def);
 static void check_start(DefElem *def);
 static void check_setting(DefElem *def);
 static void check_key(DefElem *def);
@@ -128,7 +130,7 @@ static const StreamOption stream_options[] =
 	{"key_avro_schema", ForeignTableRelationId, KAFKA, check_key_avro_schema},
 	{"key_protobuf_schema", ForeignTableRelationId, KAFKA, check_protobuf_schema},
 	{"key_protobuf_message", ForeignTableRelationId, KAFKA, check_not_empty},
-	{"topic", ForeignTableRelationId, KAFKA, check_not_empty},
+	{"topic", ForeignTableRelationId, KAFKA, check_topic},
 	{"key", ForeignTableRelationId, KAFKA | DIRECTORY, check_key},
 	{"on_lost_offset", ForeignTableRelationId, KAFKA, check_on_lost_offset},
 	{"group_id", ForeignTableRelationId, KAFKA, check_not_empty},
@@ -638,6 +640,15 @@ check_not_empty(DefElem *def)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" must not be empty", def->defname)));
+}
+
+/* Names cannot begin with ^. */
+static void
+check_topic(DefElem *def)
+{
+	check_not_empty(def);
+	if (defGetString(def)[0] == '^')
+		streaming_topic_pattern_check(defGetString(def));
 }
 
 /*

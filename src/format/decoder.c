@@ -103,6 +103,7 @@ static bool decode_changing(StreamingDecoder *decoder, const StreamingRecord *re
 static void decode_metadata(StreamingDecoder *decoder, const StreamingRecord *record,
 							Datum *values, bool *isnull);
 static bool is_surely_good(const StreamingColumn *column);
+static bool is_of_many(const StreamingDecoder *decoder, const StreamingRecord *record);
 static bool metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 						   const StreamingRecord *record, Datum *value);
 static void record_failed(Run *run, ErrorData *edata);
@@ -334,7 +335,7 @@ decode_record(Run *run)
 				 errmsg("record of %zu bytes is too long", record->length)));
 
 	/* The byte order mark of a file its reader has passed over. */
-	if (record->path == NULL && decoder->utf8 && record->payload != NULL &&
+	if ((record->path == NULL || is_of_many(decoder, record)) && decoder->utf8 && record->payload != NULL &&
 		streaming_begins_with_mark(record->payload, record->length))
 	{
 		unmarked = *record;
@@ -432,6 +433,20 @@ is_surely_good(const StreamingColumn *column)
 	}
 }
 
+/* Is it of one of many topics, so that its path says of which, and where in it? */
+static bool
+is_of_many(const StreamingDecoder *decoder, const StreamingRecord *record)
+{
+	return decoder->stream->kind == STREAMING_SOURCE_KAFKA && record->path != NULL &&
+		strchr(record->path, ':') != NULL;
+}
+
+static const char *
+partition_in_topic(const StreamingRecord *record)
+{
+	return strrchr(record->path, ':') + 1;
+}
+
 /* Returns false if there is none. */
 static bool
 metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
@@ -459,6 +474,11 @@ metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 
 		case STREAMING_META_PARTITION:
 			length = pg_ltoa(record->partition, buffer);
+			if (is_of_many(decoder, record))
+			{
+				token = partition_in_topic(record);
+				length = strlen(token);
+			}
 			break;
 
 		case STREAMING_META_OFFSET:
@@ -505,6 +525,11 @@ metadata_value(StreamingDecoder *decoder, const MetadataColumn *column,
 			kind = STREAMING_TOKEN_TEXT;
 			token = decoder->stream->topic;
 			length = strlen(token);
+			if (is_of_many(decoder, record))
+			{
+				token = record->path;
+				length = partition_in_topic(record) - token - 1;
+			}
 			break;
 
 		case STREAMING_META_PATH_VALUE:
@@ -557,12 +582,14 @@ record_failed(Run *run, ErrorData *edata)
 		case STREAMING_ON_ERROR_STOP:
 			{
 				const char *position = streaming_position_out(stream->kind, record->offset);
+				const char *partition = is_of_many(decoder, record) ? record->path :
+					psprintf("%d", record->partition);
 				const char *where = decoder->column == 0 ?
-					psprintf("Record at position %s in partition %d of stream %s.",
-							 position, record->partition, stream->name) :
-					psprintf("Column \"%s\" of the record at position %s in partition %d of stream %s.",
+					psprintf("Record at position %s in partition %s of stream %s.",
+							 position, partition, stream->name) :
+					psprintf("Column \"%s\" of the record at position %s in partition %s of stream %s.",
 							 stream->columns[decoder->column - 1].name,
-							 position, record->partition, stream->name);
+							 position, partition, stream->name);
 
 				edata->detail = edata->detail == NULL ? pstrdup(where) :
 					psprintf("%s\n%s", edata->detail, where);

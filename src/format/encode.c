@@ -129,6 +129,12 @@ streaming_encoder_open(StreamingStream *stream)
 				 errmsg("cannot write to stream %s, whose records are Debezium change events",
 						stream->name),
 				 errhint("Write to a stream with the option \"changes\" set to \"upsert\".")));
+	if (streaming_stream_is_pattern(stream))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write to stream %s, whose topics are named by a regular expression",
+						stream->name),
+				 errhint("Write to a stream whose option \"topic\" is the name of a topic.")));
 	encoder->stream = stream;
 	encoder->columns = palloc0(sizeof(EncodeColumn) * Max(natts, 1));
 	for (int i = 0; i < natts; i++)

@@ -26,7 +26,8 @@ struct StreamingRecord
 	const char *key;			/* NULL: none */
 	size_t		key_length;
 	int64		timestamp_ms;	/* of the message, Unix epoch; -1: none */
-	const char *path;			/* directory: of the file */
+	const char *path;			/* directory: of the file; of one of many topics:
+								 * its name, a colon and the partition in it */
 	int64		file_size;		/* likewise, in bytes */
 	int64		file_modified;	/* likewise, µs since the Unix epoch */
 	const StreamingBatch *batch;	/* columnar files (columnar.h): the record is a row */

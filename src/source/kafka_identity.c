@@ -82,6 +82,7 @@ static int64 new_incarnation(StreamingStream *stream, List *known,
 							 const StreamingKafkaMarks *marks);
 static void forget_unread(Oid stream);
 static bool same_marks(const StreamingKafkaMarks *a, const StreamingKafkaMarks *b);
+pg_noreturn static void report_locked(StreamingStream *stream);
 pg_noreturn static void report_silence(StreamingKafka *client, StreamingStream *stream,
 									   int timeout);
 
@@ -96,9 +97,11 @@ streaming_topic_identify(StreamingKafka *client, StreamingStream *stream, int ti
 	foreach(lc, known)
 	{
 		KnownTopic *topic = lfirst(lc);
-		StreamingKafkaLikeness likeness = streaming_kafka_compare(client, stream, timeout,
-																  &topic->marks, marks);
+		StreamingKafkaLikeness likeness;
 
+		if (topic->topic[0] == '^')
+			continue;			/* many, by a pattern */
+		likeness = streaming_kafka_compare(client, stream, timeout, &topic->marks, marks);
 		if (likeness == STREAMING_TOPIC_SILENT)
 			report_silence(client, stream, timeout);
 		if (likeness == STREAMING_TOPIC_OTHER ||
@@ -115,15 +118,35 @@ streaming_topic_identify(StreamingKafka *client, StreamingStream *stream, int ti
 	if (!may_write)
 		return 0;
 	if (!streaming_files_lock(stream->relid, timeout))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("could not register topic \"%s\" of stream %s: another transaction is registering it",
-						stream->topic, stream->name)));
+		report_locked(stream);
 	if (list_length(known_topics(stream->relid)) != list_length(known))
 		return streaming_topic_identify(client, stream, timeout, may_write, marks);
 	if (streaming_kafka_compare(client, stream, timeout, &none, marks) == STREAMING_TOPIC_SILENT)
 		report_silence(client, stream, timeout);
 	return new_incarnation(stream, known, marks);
+}
+
+int64
+streaming_pattern_identify(StreamingStream *stream, int timeout, bool may_write)
+{
+	StreamingKafkaMarks none = {0};
+	List	   *known = known_topics(stream->relid);
+	ListCell   *lc;
+
+	foreach(lc, known)
+	{
+		KnownTopic *topic = lfirst(lc);
+
+		if (topic->topic[0] == '^')
+			return topic->incarnation;
+	}
+	if (!may_write)
+		return 0;
+	if (!streaming_files_lock(stream->relid, timeout))
+		report_locked(stream);
+	if (list_length(known_topics(stream->relid)) != list_length(known))
+		return streaming_pattern_identify(stream, timeout, may_write);
+	return new_incarnation(stream, known, &none);
 }
 
 bool
@@ -389,6 +412,15 @@ forget_unread(Oid stream)
 	}
 	systable_endscan(scan);
 	streaming_table_close(&table, NoLock);
+}
+
+pg_noreturn static void
+report_locked(StreamingStream *stream)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not register topic \"%s\" of stream %s: another transaction is registering it",
+					stream->topic, stream->name)));
 }
 
 pg_noreturn static void

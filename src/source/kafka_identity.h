@@ -29,6 +29,13 @@ extern bool streaming_topic_verify(StreamingKafka *client, StreamingStream *stre
 								   StreamingKafkaMarks *marks);
 
 /*
+ * The number by which the stream is known whose option "topic" is a pattern: the same
+ * whatever topics there are (those have numbers of their own, topic_numbers.c), so that
+ * a view that has read a single topic does not take its positions for those of many.
+ */
+extern int64 streaming_pattern_identify(StreamingStream *stream, int timeout, bool may_write);
+
+/*
  * The error of a view that stands in the topic with the number was, while the
  * stream's topic is another one.
  */

@@ -293,21 +293,34 @@ run_probes(StreamingKafka *client, rd_kafka_topic_t *topic, Probe *probes, int n
 static void
 take_probe(Probe *probe, const rd_kafka_message_t *message)
 {
-	rd_kafka_timestamp_type_t type;
-	uLong		digest = crc32(0, NULL, 0);
+	StreamingKafkaMark mark;
 
 	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		probe->answered = true;
-	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (!streaming_kafka_make_mark(message, &mark))
 		return;
+	probe->answered = true;
+	probe->offset = mark.offset;
+	probe->sent_ms = mark.sent_ms;
+	probe->digest = mark.digest;
+}
+
+bool
+streaming_kafka_make_mark(const rd_kafka_message_t *message, StreamingKafkaMark *mark)
+{
+	rd_kafka_timestamp_type_t type;
+	uLong		digest = crc32(0, NULL, 0);
+
+	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return false;
 	if (message->key != NULL)
 		digest = crc32(digest, message->key, message->key_len);
 	if (message->payload != NULL)
 		digest = crc32(digest, message->payload, message->len);
-	probe->answered = true;
-	probe->offset = message->offset;
-	probe->sent_ms = rd_kafka_message_timestamp(message, &type);
-	probe->digest = (int64) (((uint64) message->len << 32) | (uint32) digest);
+	mark->offset = message->offset;
+	mark->sent_ms = rd_kafka_message_timestamp(message, &type);
+	mark->digest = (int64) (((uint64) message->len << 32) | (uint32) digest);
+	return true;
 }
 
 static void

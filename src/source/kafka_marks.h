@@ -46,4 +46,10 @@ extern StreamingKafkaLikeness streaming_kafka_compare(StreamingKafka *client,
 													  const StreamingKafkaMarks *marks,
 													  StreamingKafkaMarks *fresh);
 
+/*
+ * Makes a mark of a record; its partition is the caller's.  False: it is none.  Any
+ * thread.
+ */
+extern bool streaming_kafka_make_mark(const rd_kafka_message_t *message, StreamingKafkaMark *mark);
+
 #endif							/* STREAMING_KAFKA_MARKS_H */

@@ -21,7 +21,8 @@ streaming_source_open(StreamingStream *stream, StreamingReadMode mode)
 	switch (stream->kind)
 	{
 		case STREAMING_SOURCE_KAFKA:
-			routine = &streaming_source_kafka;
+			routine = streaming_stream_is_pattern(stream) ? &streaming_source_topics :
+				&streaming_source_kafka;
 			break;
 		case STREAMING_SOURCE_DIRECTORY:
 			routine = &streaming_source_directory;

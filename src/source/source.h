@@ -7,7 +7,8 @@
  * A position is the offset of the next record not yet taken.  Kafka's
  * partitions and offsets are Kafka's own.  A directory has the one partition 0
  * and offset = file number << 32 | record number in the file (see
- * source_directory.c for how files get their numbers).
+ * source_directory.c for how files get their numbers).  Of many topics each
+ * partition has a number as the stream's (topic_numbers.c); the offsets are Kafka's.
  *
  * Pushed streams are no such source: their rows are in their buffer already.
  *
@@ -201,8 +202,9 @@ extern StreamingSource *streaming_source_open(StreamingStream *stream,
 											  StreamingReadMode mode);
 extern void streaming_source_close(StreamingSource *source);
 
-/* in source_kafka.c, source_directory.c */
+/* in source_kafka.c, source_topics.c, source_directory.c */
 extern const StreamingSourceRoutine streaming_source_kafka;
+extern const StreamingSourceRoutine streaming_source_topics;
 extern const StreamingSourceRoutine streaming_source_directory;
 
 #endif							/* STREAMING_SOURCE_H */

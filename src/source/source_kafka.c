@@ -59,15 +59,13 @@
 
 #include "base/clock.h"
 #include "kafka.h"
+#include "source/kafka_consumer.h"
 #include "source/kafka_identity.h"
 #include "source/kafka_topic.h"
 #include "source/source.h"
 
 /* Bytes that librdkafka and malloc spend on a message besides its own. */
 #define MESSAGE_OVERHEAD	400
-
-/* Longest pause (ms) before a broker is tried again; a connect costs little. */
-#define RETRY_MAX		10000
 
 /* ms that poll waits for an answer whether the topic is still the one it was */
 #define VERIFY_WAIT		3000
@@ -156,7 +154,6 @@ static char *kafka_headers_json(const StreamingRecord *record);
 static void kafka_close(StreamingSource *source);
 
 /* opening and closing */
-static StreamingKafka *open_client(StreamingStream *stream, int memory, StreamingReadMode mode);
 static void close_callback(void *argument);
 static void release_consumer(void *argument);
 
@@ -164,7 +161,6 @@ static void release_consumer(void *argument);
 static Partition *get_partition(Consumer *consumer, int32 partition);
 static void start_partition(KafkaSource *kafka, int32 partition, int64 offset);
 static void stop_partition(Consumer *consumer, int32 partition);
-static int	watch_interval(StreamingStream *stream);
 
 /* poll */
 static void take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
@@ -227,7 +223,7 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
 	kafka->callback.arg = kafka;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &kafka->callback);
 
-	kafka->client = open_client(stream, streaming_source_memory, mode);
+	kafka->client = streaming_kafka_consumer(stream, streaming_source_memory, mode, stream->topic);
 	kafka->nudging = !streaming_kafka_is_property("fetch.queue.backoff.ms");
 	/* the messages of a poll tell the size of the others roughly */
 	kafka->full_messages = size_property(kafka, "queued.min.messages") / 2;
@@ -257,8 +253,9 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
  * of the memory is for the payloads and half for the overhead; messages
  * smaller than the overhead meet the second limit first.
  */
-static StreamingKafka *
-open_client(StreamingStream *stream, int memory, StreamingReadMode mode)
+StreamingKafka *
+streaming_kafka_consumer(StreamingStream *stream, int memory, StreamingReadMode mode,
+						 const char *topic)
 {
 	int			half = Max(memory / 2, 1024);	/* kB */
 	char		retry_max[16];
@@ -291,9 +288,9 @@ open_client(StreamingStream *stream, int memory, StreamingReadMode mode)
 	snprintf(messages, sizeof(messages), "%d",
 			 (int) Min((int64) half * 1024 / MESSAGE_OVERHEAD, 1000000));
 	snprintf(retry_max, sizeof(retry_max), "%d",
-			 Max(Min(streaming_retry_max, RETRY_MAX), 100));
-	if (mode == STREAMING_READ_FOLLOW && stream->group_id == NULL)
-		return streaming_kafka_join(stream->client_options, settings, stream->topic);
+			 Max(Min(streaming_retry_max, STREAMING_KAFKA_RETRY_MAX), 100));
+	if (topic != NULL && mode == STREAMING_READ_FOLLOW && stream->group_id == NULL)
+		return streaming_kafka_join(stream->client_options, settings, topic);
 	return streaming_kafka_open(RD_KAFKA_CONSUMER, stream->client_options, settings);
 }
 
@@ -384,7 +381,8 @@ verify(KafkaSource *kafka, bool delivers)
 		return true;
 	old = MemoryContextSwitchTo(kafka->context);
 	if (kafka->verifier == NULL)
-		kafka->verifier = open_client(kafka->base.stream, 0, kafka->mode);
+		kafka->verifier = streaming_kafka_consumer(kafka->base.stream, 0, kafka->mode,
+													 kafka->base.stream->topic);
 	answered = streaming_topic_verify(kafka->verifier, kafka->base.stream, VERIFY_WAIT,
 									  kafka->mode == STREAMING_READ_FOLLOW,
 									  kafka->incarnation, &kafka->marks);
@@ -434,29 +432,43 @@ kafka_start(StreamingSource *source, const char *start, int timeout,
 	StreamingPositions *at = NULL;
 	int64		time_ms = 0;
 
-	if (strcmp(start, "earliest") == 0)
-		begin = positions;
-	else if (strcmp(start, "latest") == 0)
-		end = positions;
-	else
+	switch (streaming_kafka_start_of(source->stream, start, &time_ms))
 	{
-		TimestampTz time = streaming_start_time(source->stream, start);
-
-		if (TIMESTAMP_IS_NOBEGIN(time))
+		case STREAMING_KAFKA_EARLIEST:
 			begin = positions;
-		else if (TIMESTAMP_IS_NOEND(time))
+			break;
+		case STREAMING_KAFKA_LATEST:
 			end = positions;
-		else
-		{
-			int64		us = time + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-
-			/* the first whole ms at or after it; Kafka knows none before 1970 */
-			time_ms = us <= 0 ? 0 : (us + 999) / 1000;
+			break;
+		case STREAMING_KAFKA_TIME:
 			at = positions;
-		}
+			break;
 	}
 	streaming_kafka_topic_offsets(kafka->client, source->stream, timeout,
 								  begin, end, time_ms, at);
+}
+
+StreamingKafkaStart
+streaming_kafka_start_of(StreamingStream *stream, const char *start, int64 *time_ms)
+{
+	TimestampTz time;
+	int64		us;
+
+	*time_ms = 0;
+	if (strcmp(start, "earliest") == 0)
+		return STREAMING_KAFKA_EARLIEST;
+	if (strcmp(start, "latest") == 0)
+		return STREAMING_KAFKA_LATEST;
+	time = streaming_start_time(stream, start);
+	if (TIMESTAMP_IS_NOBEGIN(time))
+		return STREAMING_KAFKA_EARLIEST;
+	if (TIMESTAMP_IS_NOEND(time))
+		return STREAMING_KAFKA_LATEST;
+
+	/* the first whole ms at or after it; Kafka knows none before 1970 */
+	us = time + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	*time_ms = us <= 0 ? 0 : (us + 999) / 1000;
+	return STREAMING_KAFKA_TIME;
 }
 
 /*
@@ -579,16 +591,15 @@ kafka_seek(StreamingSource *source, const StreamingPositions *positions)
 	if (kafka->watch == NULL)
 	{
 		kafka->watch = streaming_kafka_watch_topic(kafka->client, source->stream->topic,
-												   watch_interval(source->stream),
-												   Min(streaming_retry_max, RETRY_MAX));
+												   streaming_kafka_watch_interval(source->stream),
+												   Min(streaming_retry_max, STREAMING_KAFKA_RETRY_MAX));
 	}
 	streaming_kafka_watch_expect(kafka->client, kafka->watch, expected);
 	take_news(kafka);
 }
 
-/* ms; the property by which librdkafka itself would ask */
-static int
-watch_interval(StreamingStream *stream)
+int
+streaming_kafka_watch_interval(StreamingStream *stream)
 {
 	ListCell   *lc;
 	int			interval = WATCH_INTERVAL;
@@ -768,7 +779,6 @@ static inline bool
 take_message(KafkaSource *kafka, rd_kafka_message_t *message, StreamingRecord *record)
 {
 	Partition  *p;
-	rd_kafka_timestamp_type_t type;
 
 	if (unlikely(message->err != RD_KAFKA_RESP_ERR_NO_ERROR))
 	{
@@ -785,6 +795,16 @@ take_message(KafkaSource *kafka, rd_kafka_message_t *message, StreamingRecord *r
 	p->touched = true;
 
 	record->partition = message->partition;
+	record->path = NULL;
+	streaming_kafka_record(message, record);
+	return true;
+}
+
+void
+streaming_kafka_record(rd_kafka_message_t *message, StreamingRecord *record)
+{
+	rd_kafka_timestamp_type_t type;
+
 	record->offset = message->offset;
 	record->payload = message->payload;
 	record->length = message->payload ? message->len : 0;
@@ -803,11 +823,9 @@ take_message(KafkaSource *kafka, rd_kafka_message_t *message, StreamingRecord *r
 	record->key = message->key;
 	record->key_length = message->key ? message->key_len : 0;
 	record->timestamp_ms = rd_kafka_message_timestamp(message, &type);
-	record->path = NULL;
 	record->headers = message;
 	record->headers_json = kafka_headers_json;
 	record->framing_error = NULL;
-	return true;
 }
 
 static void

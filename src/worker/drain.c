@@ -63,6 +63,7 @@
 #include "shared/sink_slots.h"
 #include "source/kafka_identity.h"
 #include "source/source.h"
+#include "source/topic_numbers.h"
 #include "shared/slots.h"
 #include "worker/worker.h"
 
@@ -74,6 +75,7 @@ typedef struct Target
 {
 	Oid			stream;
 	StreamingSourceKind kind;
+	bool		is_pattern;		/* of many topics, some of which may go */
 	StreamingSource *source;	/* NULL: end is final */
 	StreamingPositions end;
 	StreamingPositions start;	/* where a partition without checkpoint counts
@@ -114,6 +116,7 @@ static void check_incarnation(StreamingView *view, StreamingStream *stream,
 							  StreamingSource *source, int timeout);
 static Target *find_target(StreamingView *view, Oid stream, StreamingSourceKind kind,
 						   StreamingTime deadline);
+static void settle_topics(Target *target, StreamingSource *source);
 static int	source_timeout(StreamingTime deadline);
 static bool targets_reached(Oid view, List *targets);
 static bool targets_heard(List *targets);
@@ -345,7 +348,10 @@ find_target(StreamingView *view, Oid relid, StreamingSourceKind kind, StreamingT
 		target->start = begin;
 	else
 		source->routine->start(source, start, source_timeout(deadline), &target->start);
-	if (source->routine->settle)
+	target->is_pattern = streaming_stream_is_pattern(stream);
+	if (target->is_pattern)
+		settle_topics(target, source);
+	else if (source->routine->settle)
 		target->source = source;
 	else
 		streaming_source_close(source);
@@ -354,6 +360,29 @@ find_target(StreamingView *view, Oid relid, StreamingSourceKind kind, StreamingT
 	streaming_wake_ingest(relid);
 	LWLockRelease(streaming_slots->lock);
 	return target;
+}
+
+/*
+ * The worker is to look at once for topics that it has not registered.  A partition
+ * that has records and no checkpoint is yet to be read, wherever the view begins.
+ */
+static void
+settle_topics(Target *target, StreamingSource *source)
+{
+	StreamingStreamShared *shared;
+
+	streaming_positions_init(&target->start);
+	if (source->routine->settle(source, &target->end))
+	{
+		streaming_source_close(source);
+		return;
+	}
+	target->source = source;
+	shared = streaming_stream_use(target->stream);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->doubted = true;
+	LWLockRelease(shared->lock);
+	streaming_stream_release(shared);
 }
 
 static bool
@@ -387,7 +416,8 @@ targets_reached(Oid view, List *targets)
 
 			if (offset < 0)
 				offset = streaming_positions_get(&target->start, partition);
-			if (offset < target->end.pos[i].offset)
+			if (offset < target->end.pos[i].offset &&
+				!(target->is_pattern && streaming_topic_is_gone(target->stream, partition)))
 				return false;
 		}
 	}

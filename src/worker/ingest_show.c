@@ -122,7 +122,8 @@ streaming_ingest_show(StreamingIngest *ingest)
 	for (int i = 0; i < end.n; i++)
 		unheard += end.pos[i].offset < 0 ||
 			streaming_positions_get(&ingest->positions, end.pos[i].partition) < 0;
-	if (end.n == 0 || error)
+	/* there may be no topic that matches */
+	if ((end.n == 0 && !streaming_stream_is_pattern(ingest->stream)) || error)
 		unheard = -1;
 
 	LWLockAcquire(ingest->shared->lock, LW_EXCLUSIVE);

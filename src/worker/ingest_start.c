@@ -33,6 +33,7 @@
 #include "catalog/view.h"
 #include "catalog/checkpoint.h"
 #include "catalog/read_columns.h"
+#include "source/topic_numbers.h"
 #include "worker/ingest.h"
 
 /* What counts as near: records behind, for a directory files behind. */
@@ -120,8 +121,8 @@ check_end(StreamingStream *stream, const StreamingPositions *start, const Stream
 		if (offset > p->offset)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("offset " INT64_FORMAT " of partition %d of topic \"%s\" is not there any more",
-							offset, p->partition, stream->topic),
+					 errmsg("offset " INT64_FORMAT " of %s is not there any more",
+							offset, streaming_partition_name(stream, p->partition)),
 					 errdetail("The partition ends at offset " INT64_FORMAT ": the topic was created anew, or the broker has lost messages.",
 							   p->offset),
 					 errhint("Call streaming.reset() for the views of stream %s to begin again where their option \"start\" says.",

@@ -51,7 +51,7 @@ CREATE ROLE streaming_test_nobody;
 SELECT table_privs_are('streaming', t, 'streaming_test_nobody', ARRAY['SELECT'])
 FROM unnest(ARRAY['checkpoints', 'files', 'views', 'stat_progress']) t;
 SELECT table_privs_are('streaming_internal', t, 'streaming_test_nobody', ARRAY['SELECT'])
-FROM unnest(ARRAY['continuous_view', 'progress', 'topics', 'missed_rows']) t;
+FROM unnest(ARRAY['continuous_view', 'progress', 'topics', 'topic_partitions', 'missed_rows']) t;
 SELECT table_privs_are('streaming_internal', t, 'streaming_test_nobody', ARRAY[]::text[])
 FROM unnest(ARRAY['push_segments', 'outbox', 'outbox_transactions', 'deliveries', 'planned_batches', 'registry_schemas']) t;
 SELECT table_privs_are('streaming', 'rejected_rows', 'streaming_test_nobody', ARRAY['SELECT']);
@@ -64,7 +64,7 @@ DROP ROLE streaming_test_nobody;
 -- pg_dump takes the tables
 SELECT set_eq(
     $$SELECT c.relname FROM pg_extension e, unnest(extconfig) o JOIN pg_class c ON c.oid = o WHERE extname = 'streaming'$$,
-    ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'topics', 'rejected_rows', 'missed_rows'],
+    ARRAY['continuous_view', 'checkpoints', 'progress', 'files', 'topics', 'topic_partitions', 'rejected_rows', 'missed_rows'],
     'tables in dumps');
 
 -- settings

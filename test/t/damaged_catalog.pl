@@ -119,7 +119,7 @@ SQL
 }
 is(join(' ', sort keys %columns), 'streaming.checkpoints streaming.files streaming.rejected_rows streaming_internal.continuous_view streaming_internal.deliveries'
 	. ' streaming_internal.missed_rows streaming_internal.outbox streaming_internal.outbox_transactions streaming_internal.planned_batches streaming_internal.progress'
-	. ' streaming_internal.push_segments streaming_internal.registry_schemas streaming_internal.topics', 'the tables');
+	. ' streaming_internal.push_segments streaming_internal.registry_schemas streaming_internal.topic_partitions streaming_internal.topics', 'the tables');
 
 foreach my $table (sort keys %columns)
 {
