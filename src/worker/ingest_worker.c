@@ -40,6 +40,7 @@
 #include "utils/wait_event.h"
 
 #include "base/attempt.h"
+#include "kafka.h"
 #include "catalog/view.h"
 #include "shared/notify.h"
 #include "shared/slots.h"
@@ -50,9 +51,12 @@
  * Rows that trickle in are passed on in small groups: a few rows are followed by the
  * next no sooner than PACE_INTERVAL, so that a thousand records a second cost a few
  * hundred transactions in this process and in each view, not a thousand.  A record
- * that comes alone does not wait.
+ * that comes alone does not wait.  Where such groups follow each other, brokers are not
+ * asked for the next one before it is wanted, for they would send record by record
+ * (kafka_pace.c).  Nothing for QUIET_TIME ends that.
  */
 #define PACE_INTERVAL	4		/* ms */
+#define QUIET_TIME		20		/* ms */
 
 #define TAKE_RETRY		100		/* ms until a stream is taken up that another process has */
 #define REFUSED_RETRY	30000	/* likewise, that the server has no room for */
@@ -81,6 +85,7 @@ static StreamingIngestMoved run_streams(void);
 static void run_stream(StreamingIngest *ingest);
 static bool others_are_well(const StreamingIngest *ingest);
 static bool others_are_busy(const StreamingIngest *ingest);
+static void pace(StreamingIngestMoved moved);
 static long until_due(void);
 static void wait_for_more(long timeout);
 static void make_wait_set(void);
@@ -98,12 +103,7 @@ streaming_ingest_main(Datum arg)
 	{
 		streaming_worker_interrupts(streaming_worker_set_session);
 		take_streams();
-		if (run_streams() == STREAMING_MOVED_FEW)
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 PACE_INTERVAL, PG_WAIT_EXTENSION);
-			streaming_worker_interrupts(streaming_worker_set_session);
-		}
+		pace(run_streams());
 		wait_for_more(until_due());
 	}
 }
@@ -348,6 +348,27 @@ others_are_busy(const StreamingIngest *ingest)
  * ----------
  */
 
+/* The streams have moved so much: more of it is not wanted at once. */
+static void
+pace(StreamingIngestMoved moved)
+{
+	static StreamingTime moved_few = 0; /* the last time */
+	StreamingTime now;
+
+	if (moved == STREAMING_MOVED_MANY)
+		streaming_kafka_hold_requests(false);
+	if (moved != STREAMING_MOVED_FEW)
+		return;
+	now = streaming_now();
+	if (moved_few > 0 && !streaming_time_passed(moved_few, now, QUIET_TIME))
+		streaming_kafka_hold_requests(true);
+	moved_few = now;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 PACE_INTERVAL, PG_WAIT_EXTENSION);
+	streaming_worker_interrupts(streaming_worker_set_session);
+	streaming_kafka_send_requests();
+}
+
 /* ms until something is to be done without being told, -1: nothing is. */
 static long
 until_due(void)
@@ -382,7 +403,11 @@ wait_for_more(long timeout)
 
 	if (streaming_ingest_fds_changed || wait_set == NULL)
 		make_wait_set();
+	if (streaming_kafka_holds_requests() && (timeout < 0 || timeout > QUIET_TIME))
+		timeout = QUIET_TIME;
 	n = WaitEventSetWait(wait_set, timeout, events, MAX_EVENTS, PG_WAIT_EXTENSION);
+	if (n == 0 && timeout > 0)
+		streaming_kafka_hold_requests(false);
 	for (int i = 0; i < n; i++)
 	{
 		StreamingIngest *ingest = events[i].user_data;
