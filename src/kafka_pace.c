@@ -13,6 +13,9 @@
  * leaves after 200 ms: the kernel keeps nothing for longer.  Where there is no such
  * option nothing is held back.
  *
+ * A connection is one of a handle, and what else goes that way waits, too: so who asks
+ * something and waits for the answer (streaming_kafka_call) ends the holding back.
+ *
  * Sockets come and go in librdkafka's threads, and a number may be that of another
  * file right after its close: they are used and closed under the lock.
  */
@@ -127,9 +130,9 @@ streaming_kafka_hold_requests(bool hold)
 {
 	if (held == hold)
 		return;
-	held = hold;
 #ifdef TCP_CORK
 	pthread_mutex_lock(&lock);
+	held = hold && nsockets > 0;
 	for (int i = 0; i < nsockets; i++)
 		cork(&sockets[i], hold);
 	pthread_mutex_unlock(&lock);
