@@ -40,6 +40,7 @@
 #include "utils/wait_event.h"
 
 #include "base/attempt.h"
+#include "base/settings.h"
 #include "kafka.h"
 #include "catalog/view.h"
 #include "shared/notify.h"
@@ -75,6 +76,7 @@ static StreamingTime take_at = 0;	/* they are to be looked for again; NEVER: not
 static WaitEventSet *wait_set = NULL;	/* what wait_for_more waits for */
 
 static void ingest_connect(Oid dboid);
+static void set_session_settings(void);
 static void ingest_leave(int code, Datum arg);
 static void relation_changed(Datum arg, Oid relid);
 static void catalog_changed(Datum arg, int cacheid, uint32 hashvalue);
@@ -101,7 +103,7 @@ streaming_ingest_main(Datum arg)
 	ingest_connect(me->dboid);
 	for (;;)
 	{
-		streaming_worker_interrupts(streaming_worker_set_session);
+		streaming_worker_interrupts(set_session_settings);
 		take_streams();
 		pace(run_streams());
 		wait_for_more(until_due());
@@ -121,12 +123,19 @@ ingest_connect(Oid dboid)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
-	streaming_worker_set_session();
+	set_session_settings();
 
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
 	before_shmem_exit(ingest_leave, (Datum) 0);
+}
+
+static void
+set_session_settings(void)
+{
+	streaming_worker_set_session();
+	streaming_settings_begin_with_records();
 }
 
 static void
@@ -275,7 +284,7 @@ run_streams(void)
 
 		if (ingest->ready || ingest->due <= time)
 		{
-			streaming_worker_interrupts(streaming_worker_set_session);
+			streaming_worker_interrupts(set_session_settings);
 			run_stream(ingest);
 			most = Max(most, ingest->moved);
 		}
@@ -365,7 +374,7 @@ pace(StreamingIngestMoved moved)
 	moved_few = now;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 PACE_INTERVAL, PG_WAIT_EXTENSION);
-	streaming_worker_interrupts(streaming_worker_set_session);
+	streaming_worker_interrupts(set_session_settings);
 	streaming_kafka_send_requests();
 }
 
