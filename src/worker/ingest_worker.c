@@ -363,13 +363,17 @@ pace(StreamingIngestMoved moved)
 {
 	static StreamingTime moved_few = 0; /* the last time */
 	StreamingTime now;
+	bool		quiet;
 
-	if (moved == STREAMING_MOVED_MANY)
+	if (moved != STREAMING_MOVED_FEW && !streaming_kafka_holds_requests())
+		return;
+	now = streaming_now();
+	quiet = moved_few == 0 || streaming_time_passed(moved_few, now, QUIET_TIME);
+	if (quiet || moved == STREAMING_MOVED_MANY)
 		streaming_kafka_hold_requests(false);
 	if (moved != STREAMING_MOVED_FEW)
 		return;
-	now = streaming_now();
-	if (moved_few > 0 && !streaming_time_passed(moved_few, now, QUIET_TIME))
+	if (!quiet)
 		streaming_kafka_hold_requests(true);
 	moved_few = now;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -415,8 +419,6 @@ wait_for_more(long timeout)
 	if (streaming_kafka_holds_requests() && (timeout < 0 || timeout > QUIET_TIME))
 		timeout = QUIET_TIME;
 	n = WaitEventSetWait(wait_set, timeout, events, MAX_EVENTS, PG_WAIT_EXTENSION);
-	if (n == 0 && timeout > 0)
-		streaming_kafka_hold_requests(false);
 	for (int i = 0; i < n; i++)
 	{
 		StreamingIngest *ingest = events[i].user_data;
