@@ -152,6 +152,7 @@ OBJS = \
 	src/input/input_source.o \
 	src/kafka.o \
 	src/kafka_handle.o \
+	src/kafka_pace.o \
 	src/kafka_property.o \
 	src/push/follow.o \
 	src/push/follow_tables.o \

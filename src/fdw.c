@@ -391,7 +391,9 @@ check_change_stream(ForeignScanState *node)
 static void
 begin_scan(ForeignScanState *node, int eflags)
 {
-	StreamScan  *state;
+	Oid			relid = RelationGetRelid(node->ss.ss_currentRelation);
+	StreamingInput *input = streaming_input_bound(relid);
+	StreamScan *state;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
@@ -400,7 +402,10 @@ begin_scan(ForeignScanState *node, int eflags)
 		check_change_stream(node);
 	state = palloc0(sizeof(StreamScan));
 	state->context = CurrentMemoryContext;
-	(void) streaming_is_stream(RelationGetRelid(node->ss.ss_currentRelation), &state->kind);
+	if (input)
+		state->kind = input->stream->kind;
+	else
+		(void) streaming_is_stream(relid, &state->kind);
 	node->fdw_state = state;
 }
 

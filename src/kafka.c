@@ -304,6 +304,7 @@ streaming_kafka_call(StreamingKafka *client, StreamingKafkaCall *call, int timeo
 	instr_time	begin;
 	bool		done = false;
 
+	streaming_kafka_hold_requests(false);
 	call->client = client;
 	call->holders = 2;
 	call->done = false;

@@ -200,4 +200,14 @@ extern void streaming_kafka_ask_end(StreamingKafka *client);
 extern void streaming_kafka_lock(StreamingKafka *client);
 extern void streaming_kafka_unlock(StreamingKafka *client);
 
+/* in kafka_pace.c */
+
+/*
+ * From now on, until false is said, what librdkafka asks of brokers leaves this
+ * process only when send says so.  A call that waits for an answer ends that.
+ */
+extern void streaming_kafka_hold_requests(bool hold);
+extern bool streaming_kafka_holds_requests(void);
+extern void streaming_kafka_send_requests(void);
+
 #endif							/* STREAMING_KAFKA_H */

@@ -107,6 +107,7 @@ streaming_kafka_handle_open(rd_kafka_type_t type, List *options, const Streaming
 	rd_kafka_conf_set_log_cb(conf, log_callback);
 	rd_kafka_conf_set_error_cb(conf, error_callback);
 	rd_kafka_conf_set_opaque(conf, handle);
+	streaming_kafka_watch_sockets(conf);
 
 	/* librdkafka's threads inherit the mask */
 	sigfillset(&all);

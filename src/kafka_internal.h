@@ -99,6 +99,9 @@ extern void streaming_kafka_handle_remove(StreamingKafkaHandle *handle, Streamin
 /* Puts stars in the place of what text has of a secret. */
 extern void streaming_kafka_hide_secrets(const StreamingKafkaHandle *handle, char *text);
 
+/* in kafka_pace.c: sockets of handles made of conf can be held back */
+extern void streaming_kafka_watch_sockets(rd_kafka_conf_t *conf);
+
 /* in kafka.c: librdkafka has told of an error */
 extern void streaming_kafka_take_error(StreamingKafka *client, int error, const char *reason);
 

@@ -46,15 +46,25 @@ streaming_setting_name(const char *name)
 	return NULL;
 }
 
+/* Each batch reads a list of all of them, in our order. */
 const char *
 streaming_setting_parse(const char *setting, const char **value)
 {
+	static int	next = 0;
 	const char *end = strchr(setting, '=');
 
 	if (end == NULL)
 		return NULL;
 	*value = end + 1;
-	return streaming_setting_name(pnstrdup(setting, end - setting));
+	for (int i = 0; i < lengthof(kept); i++)
+	{
+		const char *name = kept[next].name;
+
+		next = (next + 1) % lengthof(kept);
+		if (pg_strncasecmp(name, setting, end - setting) == 0 && name[end - setting] == '\0')
+			return name;
+	}
+	return NULL;
 }
 
 static char *
@@ -88,6 +98,16 @@ set(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
+}
+
+void
+streaming_settings_begin_with_records(void)
+{
+	for (int i = 0; i < lengthof(kept); i++)
+	{
+		if (strcmp(GetConfigOption(kept[i].name, false, false), kept[i].of_records) != 0)
+			SetConfigOption(kept[i].name, kept[i].of_records, PGC_USERSET, PGC_S_OVERRIDE);
+	}
 }
 
 List *

@@ -24,6 +24,12 @@ extern List *streaming_settings_of_session(void);
 extern List *streaming_settings_of_records(void);
 
 /*
+ * The session begins with those that records are read with: who reads nothing else need
+ * not set them each time.
+ */
+extern void streaming_settings_begin_with_records(void);
+
+/*
  * A list with another value of one setting, which is checked and written out in
  * full; value NULL: this session's.  Errors are those of SET.
  */

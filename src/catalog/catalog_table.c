@@ -11,15 +11,19 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "executor/tuptable.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "streaming.h"
 #include "catalog/catalog_table.h"
@@ -217,6 +221,7 @@ streaming_table_open(StreamingTable *table, StreamingTableDef *def, int lockmode
 		check_writable(def, shape);
 	table->def = def;
 	table->rel = rel;
+	table->written = NULL;
 	memcpy(table->attnums, shape->attnums, sizeof(table->attnums));
 	memcpy(table->indexes, shape->indexes, sizeof(table->indexes));
 	return true;
@@ -225,6 +230,9 @@ streaming_table_open(StreamingTable *table, StreamingTableDef *def, int lockmode
 void
 streaming_table_close(StreamingTable *table, int lockmode)
 {
+	if (table->written)
+		CatalogCloseIndexes(table->written);
+	table->written = NULL;
 	table_close(table->rel, lockmode);
 	table->rel = NULL;
 }
@@ -310,10 +318,31 @@ streaming_table_read(const StreamingTable *table, HeapTuple tuple, Datum *values
 				 errhint("Set it right or delete the row.")));
 }
 
+HeapTuple
+streaming_table_row_at(const StreamingTable *table, const StreamingRowPlace *place,
+					   TupleTableSlot *slot)
+{
+	/* what was rewritten is elsewhere, and a table may be cut */
+	if (!OidIsValid(place->file) || place->file != table->rel->rd_rel->relfilenode ||
+		ItemPointerGetBlockNumber(&place->tid) >= RelationGetNumberOfBlocks(table->rel))
+		return NULL;
+	if (!table_tuple_fetch_row_version(table->rel, unconstify(ItemPointerData *, &place->tid),
+									   SnapshotSelf, slot))
+		return NULL;
+	return ExecFetchSlotHeapTuple(slot, false, NULL);
+}
+
 void
+streaming_table_write_many(StreamingTable *table)
+{
+	table->written = CatalogOpenIndexes(table->rel);
+}
+
+StreamingRowPlace
 streaming_table_write(const StreamingTable *table, HeapTuple old, const Datum *values,
 					  const bool *isnull)
 {
+	StreamingRowPlace place = {.file = table->rel->rd_rel->relfilenode};
 	TupleDesc	desc = RelationGetDescr(table->rel);
 	Datum	   *all = palloc0(sizeof(Datum) * desc->natts);
 	bool	   *all_null = palloc(sizeof(bool) * desc->natts);
@@ -328,11 +357,17 @@ streaming_table_write(const StreamingTable *table, HeapTuple old, const Datum *v
 		all_null[table->attnums[i] - 1] = isnull[i];
 	}
 	tuple = heap_form_tuple(desc, all, all_null);
-	if (old)
+	if (old && table->written)
+		CatalogTupleUpdateWithInfo(table->rel, &old->t_self, tuple, table->written);
+	else if (old)
 		CatalogTupleUpdate(table->rel, &old->t_self, tuple);
+	else if (table->written)
+		CatalogTupleInsertWithInfo(table->rel, tuple, table->written);
 	else
 		CatalogTupleInsert(table->rel, tuple);
+	place.tid = tuple->t_self;
 	heap_freetuple(tuple);
 	pfree(all);
 	pfree(all_null);
+	return place;
 }

@@ -53,7 +53,15 @@ typedef struct StreamingTable
 	Relation	rel;
 	AttrNumber	attnums[STREAMING_TABLE_COLUMNS];
 	Oid			indexes[STREAMING_TABLE_INDEXES];	/* Invalid: there is none */
+	struct ResultRelInfo *written;	/* its indexes are open; NULL: for each row */
 } StreamingTable;
+
+/* Where a row was written last.  It may have gone since, and another be there. */
+typedef struct StreamingRowPlace
+{
+	Oid			file;			/* of the table; Invalid: not known */
+	ItemPointerData tid;
+} StreamingRowPlace;
 
 /* in catalog_table.c */
 
@@ -91,10 +99,21 @@ extern const char *streaming_table_try_read(const StreamingTable *table, HeapTup
 											Datum *values, bool *isnull);
 
 /*
- * Inserts a row, or puts it in the place of old, of which it keeps the columns
- * that are not in def.
+ * The row that is alive at a place, in slot, which is one of the table's; NULL: there is
+ * none.  The caller looks whether it is the one that was meant.
  */
-extern void streaming_table_write(const StreamingTable *table, HeapTuple old,
-								  const Datum *values, const bool *isnull);
+extern HeapTuple streaming_table_row_at(const StreamingTable *table,
+										const StreamingRowPlace *place,
+										struct TupleTableSlot *slot);
+
+/* Several rows are to be written before it is closed, in one memory context. */
+extern void streaming_table_write_many(StreamingTable *table);
+
+/*
+ * Inserts a row, or puts it in the place of old, of which it keeps the columns
+ * that are not in def.  Returns where it is now.
+ */
+extern StreamingRowPlace streaming_table_write(const StreamingTable *table, HeapTuple old,
+											   const Datum *values, const bool *isnull);
 
 #endif							/* STREAMING_CATALOG_TABLE_H */

@@ -4,7 +4,8 @@
  *
  * Written with every batch, so not by way of SQL: a row is found by the
  * table's primary key and updated as a catalog's row is, mostly in place of
- * the index (HOT; the table has room on its pages).
+ * the index (HOT; the table has room on its pages).  Who has written it before looks
+ * first where that was.
  *
  * A row is written by the one worker that holds the view, and deleted by
  * whoever resets or drops it; should they meet, one of them fails with an
@@ -16,7 +17,9 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/tableam.h"
 #include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
@@ -56,11 +59,26 @@ static const StreamingTableColumn columns[COLUMN_COUNT] = {
 static StreamingTableDef checkpoints =
 {"checkpoints", COLUMN_COUNT, columns, {{COLUMN_VIEW, COLUMN_STREAM}}, .for_users = true};
 
+/* Positions that are being written. */
+typedef struct Writing
+{
+	StreamingTable table;
+	Oid			view;
+	Oid			stream;
+	int64		batch_id;
+	int64		incarnation;
+	TimestampTz now;
+	int			n;
+	char	   *const *partitions;
+	char	   *const *positions;
+	const TimestampTz *event_times; /* NULL: none */
+	bool	   *written;
+	int			left;			/* that have not been */
+} Writing;
+
 static SysScanDesc begin_scan(const StreamingTable *table, Oid view, Oid stream,
 							  Snapshot snapshot, ScanKey keys);
-static void write_row(const StreamingTable *table, HeapTuple old, Oid view, Oid stream,
-					  int64 batch_id, const char *partition, const char *position,
-					  TimestampTz event_time, int64 incarnation);
+static StreamingRowPlace write_row(Writing *writing, HeapTuple old, int i);
 
 /* view Invalid: any.  snapshot NULL: the latest.  keys: room for two. */
 static SysScanDesc
@@ -156,47 +174,126 @@ streaming_checkpoint_incarnation(Oid view, Oid stream)
 	return rows == NIL ? -1 : ((StreamingCheckpoint *) linitial(rows))->incarnation;
 }
 
+/* Writes what is wanted for the partition that old is of.  False: nothing, or it has been. */
+static bool
+write_wanted(Writing *writing, HeapTuple old, StreamingRowPlace *place)
+{
+	Datum		values[COLUMN_COUNT];
+	bool		isnull[COLUMN_COUNT];
+	char	   *partition;
+	int			i;
+
+	streaming_table_read(&writing->table, old, values, isnull);
+	partition = TextDatumGetCString(values[COLUMN_PARTITION - 1]);
+	for (i = 0; i < writing->n; i++)
+	{
+		if (!writing->written[i] && strcmp(writing->partitions[i], partition) == 0)
+			break;
+	}
+	pfree(partition);
+	if (i < writing->n)
+		*place = write_row(writing, old, i);
+	return i < writing->n;
+}
+
+/* Is it a row of that view and stream?  Anybody's may be where one was written last. */
+static bool
+is_row_of(const Writing *writing, HeapTuple tuple)
+{
+	Datum		values[COLUMN_COUNT];
+	bool		isnull[COLUMN_COUNT];
+
+	return streaming_table_try_read(&writing->table, tuple, values, isnull) == NULL &&
+		DatumGetObjectId(values[COLUMN_VIEW - 1]) == writing->view &&
+		DatumGetObjectId(values[COLUMN_STREAM - 1]) == writing->stream;
+}
+
+/* Writes the rows that are where they were written last; the others are forgotten. */
+static void
+write_known(Writing *writing, StreamingCheckpointPlaces *places)
+{
+	TupleTableSlot *slot = table_slot_create(writing->table.rel, NULL);
+
+	for (int i = 0; i < places->n && writing->left > 0;)
+	{
+		HeapTuple	tuple = streaming_table_row_at(&writing->table, &places->rows[i], slot);
+
+		if (tuple == NULL || !is_row_of(writing, tuple))
+			places->rows[i] = places->rows[--places->n];
+		else
+			(void) write_wanted(writing, tuple, &places->rows[i++]);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+add_place(StreamingCheckpointPlaces *places, StreamingRowPlace place)
+{
+	if (places == NULL)
+		return;
+	if (places->n == places->allocated)
+	{
+		int			n = Max(places->allocated * 2, 8);
+
+		places->rows = places->rows ?
+			repalloc(places->rows, sizeof(StreamingRowPlace) * n) :
+			MemoryContextAlloc(places->context, sizeof(StreamingRowPlace) * n);
+		places->allocated = n;
+	}
+	places->rows[places->n++] = place;
+}
+
+static void
+write_found(Writing *writing, StreamingCheckpointPlaces *places)
+{
+	ScanKeyData keys[2];
+	SysScanDesc scan = begin_scan(&writing->table, writing->view, writing->stream, NULL, keys);
+	HeapTuple	tuple;
+	StreamingRowPlace place;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (write_wanted(writing, tuple, &place))
+			add_place(places, place);
+	}
+	systable_endscan(scan);
+}
+
 void
 streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int64 incarnation, int n,
 						   char *const *partitions, char *const *positions,
-						   const TimestampTz *event_times)
+						   const TimestampTz *event_times, StreamingCheckpointPlaces *places)
 {
-	StreamingTable table;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool	   *found;
+	Writing		writing = {
+		.view = view,
+		.stream = stream,
+		.batch_id = batch_id,
+		.incarnation = incarnation,
+		.now = GetCurrentTimestamp(),
+		.n = n,
+		.partitions = partitions,
+		.positions = positions,
+		.event_times = event_times,
+		.left = n,
+	};
 
 	if (n == 0)
 		return;
-	found = palloc0(sizeof(bool) * n);
-	(void) streaming_table_open(&table, &checkpoints, RowExclusiveLock, false);
-	scan = begin_scan(&table, view, stream, NULL, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Datum		values[COLUMN_COUNT];
-		bool		isnull[COLUMN_COUNT];
-		char	   *partition;
-
-		streaming_table_read(&table, tuple, values, isnull);
-		partition = TextDatumGetCString(values[COLUMN_PARTITION - 1]);
-		for (int i = 0; i < n; i++)
-			if (!found[i] && strcmp(partitions[i], partition) == 0)
-			{
-				write_row(&table, tuple, view, stream, batch_id, partitions[i], positions[i],
-						  event_times ? event_times[i] : DT_NOBEGIN, incarnation);
-				found[i] = true;
-				break;
-			}
-		pfree(partition);
-	}
-	systable_endscan(scan);
+	writing.written = palloc0(sizeof(bool) * n);
+	(void) streaming_table_open(&writing.table, &checkpoints, RowExclusiveLock, false);
+	if (n > 1)
+		streaming_table_write_many(&writing.table);
+	if (places && places->n > 0)
+		write_known(&writing, places);
+	if (writing.left > 0)
+		write_found(&writing, places);
 	for (int i = 0; i < n; i++)
-		if (!found[i])
-			write_row(&table, NULL, view, stream, batch_id, partitions[i], positions[i],
-					  event_times ? event_times[i] : DT_NOBEGIN, incarnation);
-	streaming_table_close(&table, NoLock);
-	pfree(found);
+	{
+		if (!writing.written[i])
+			add_place(places, write_row(&writing, NULL, i));
+	}
+	streaming_table_close(&writing.table, NoLock);
+	pfree(writing.written);
 }
 
 void
@@ -211,21 +308,23 @@ streaming_reset_later(Oid relid)
 }
 
 /* old NULL: a new row. */
-static void
-write_row(const StreamingTable *table, HeapTuple old, Oid view, Oid stream, int64 batch_id,
-		  const char *partition, const char *position, TimestampTz event_time, int64 incarnation)
+static StreamingRowPlace
+write_row(Writing *writing, HeapTuple old, int i)
 {
+	TimestampTz event_time = writing->event_times ? writing->event_times[i] : DT_NOBEGIN;
 	Datum		values[COLUMN_COUNT];
 	bool		isnull[COLUMN_COUNT] = {false};
 
-	values[COLUMN_VIEW - 1] = ObjectIdGetDatum(view);
-	values[COLUMN_STREAM - 1] = ObjectIdGetDatum(stream);
-	values[COLUMN_PARTITION - 1] = CStringGetTextDatum(partition);
-	values[COLUMN_POSITION - 1] = CStringGetTextDatum(position);
-	values[COLUMN_BATCH_ID - 1] = Int64GetDatum(batch_id);
-	values[COLUMN_COMMITTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[COLUMN_VIEW - 1] = ObjectIdGetDatum(writing->view);
+	values[COLUMN_STREAM - 1] = ObjectIdGetDatum(writing->stream);
+	values[COLUMN_PARTITION - 1] = CStringGetTextDatum(writing->partitions[i]);
+	values[COLUMN_POSITION - 1] = CStringGetTextDatum(writing->positions[i]);
+	values[COLUMN_BATCH_ID - 1] = Int64GetDatum(writing->batch_id);
+	values[COLUMN_COMMITTED_AT - 1] = TimestampTzGetDatum(writing->now);
 	values[COLUMN_EVENT_TIME - 1] = TimestampTzGetDatum(event_time);
-	values[COLUMN_INCARNATION - 1] = Int64GetDatum(incarnation);
+	values[COLUMN_INCARNATION - 1] = Int64GetDatum(writing->incarnation);
 	isnull[COLUMN_EVENT_TIME - 1] = event_time == DT_NOBEGIN;
-	streaming_table_write(table, old, values, isnull);
+	writing->written[i] = true;
+	writing->left--;
+	return streaming_table_write(&writing->table, old, values, isnull);
 }

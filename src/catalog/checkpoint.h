@@ -9,6 +9,7 @@
 #ifndef STREAMING_CHECKPOINT_H
 #define STREAMING_CHECKPOINT_H
 
+#include "catalog/catalog_table.h"
 #include "catalog/position.h"
 #include "utils/snapshot.h"
 
@@ -22,6 +23,15 @@ typedef struct StreamingCheckpoint
 	TimestampTz event_time;		/* largest one taken; DT_NOBEGIN: none */
 	int64		incarnation;	/* of the topic; 0: it is of none */
 } StreamingCheckpoint;
+
+/* Where the rows of a view and a stream were written last, in no order; zeros at first. */
+typedef struct StreamingCheckpointPlaces
+{
+	MemoryContext context;		/* of rows */
+	StreamingRowPlace *rows;
+	int			n;
+	int			allocated;
+} StreamingCheckpointPlaces;
 
 /* in checkpoint.c; all run in a transaction, with the latest snapshot */
 
@@ -37,11 +47,12 @@ extern int32 streaming_checkpoint_partition(const StreamingCheckpoint *row);
 /*
  * Sets the positions of n partitions.  Rows that are new are inserted, other
  * partitions are left alone.  event_times: the largest of each partition,
- * DT_NOBEGIN for none; NULL: none.
+ * DT_NOBEGIN for none; NULL: none.  places: of who writes them with each batch, or NULL.
  */
 extern void streaming_checkpoint_write(Oid view, Oid stream, int64 batch_id, int64 incarnation,
 									   int n, char *const *partitions, char *const *positions,
-									   const TimestampTz *event_times);
+									   const TimestampTz *event_times,
+									   StreamingCheckpointPlaces *places);
 
 /* Ditto for sources with offsets.  False: there is no checkpoint. */
 extern bool streaming_checkpoint_read_positions(Oid view, Oid stream,

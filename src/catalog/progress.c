@@ -10,7 +10,9 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/tableam.h"
 #include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -72,12 +74,11 @@ PG_FUNCTION_INFO_V1(streaming_watermark);
 
 /* Of the row of view, which is *tuple while the scan is open; NULL: there is none. */
 static SysScanDesc
-begin_scan(StreamingTable *table, Oid view, LOCKMODE lockmode, HeapTuple *tuple)
+begin_scan(StreamingTable *table, Oid view, HeapTuple *tuple)
 {
 	ScanKeyData key;
 	SysScanDesc scan;
 
-	(void) streaming_table_open(table, &progress_table, lockmode, false);
 	streaming_table_key(table, &key, Anum_progress_view, BTEqualStrategyNumber, F_OIDEQ,
 						ObjectIdGetDatum(view));
 	scan = streaming_table_scan(table, 0, SnapshotSelf, 1, &key);
@@ -164,8 +165,10 @@ streaming_progress_read(Oid view)
 	StreamingProgress progress = {.watermark = DT_NOBEGIN};
 	StreamingTable table;
 	HeapTuple	tuple;
-	SysScanDesc scan = begin_scan(&table, view, AccessShareLock, &tuple);
+	SysScanDesc scan;
 
+	(void) streaming_table_open(&table, &progress_table, AccessShareLock, false);
+	scan = begin_scan(&table, view, &tuple);
 	if (HeapTupleIsValid(tuple))
 	{
 		Datum		values[Natts_progress];
@@ -188,13 +191,41 @@ streaming_progress_read(Oid view)
 	return progress;
 }
 
+/* Is it the row of view?  Another's may be where that was written last. */
+static bool
+is_row_of(const StreamingTable *table, HeapTuple tuple, Oid view)
+{
+	Datum		values[Natts_progress];
+	bool		isnull[Natts_progress];
+
+	return streaming_table_try_read(table, tuple, values, isnull) == NULL &&
+		DatumGetObjectId(values[Anum_progress_view - 1]) == view;
+}
+
+/* In the place of the row that view has, where it was written last or elsewhere. */
+static StreamingRowPlace
+write_row(StreamingTable *table, Oid view, const StreamingRowPlace *place, const Datum *values,
+		  const bool *isnull)
+{
+	TupleTableSlot *slot = table_slot_create(table->rel, NULL);
+	HeapTuple	old = streaming_table_row_at(table, place, slot);
+	StreamingRowPlace written;
+	SysScanDesc scan = NULL;
+
+	if (old == NULL || !is_row_of(table, old, view))
+		scan = begin_scan(table, view, &old);
+	written = streaming_table_write(table, old, values, isnull);
+	if (scan)
+		systable_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return written;
+}
+
 void
 streaming_progress_write(Oid view, const StreamingProgress *progress,
-						 double batch_ms, TimestampTz batch_at)
+						 double batch_ms, TimestampTz batch_at, StreamingRowPlace *place)
 {
 	StreamingTable table;
-	HeapTuple	old;
-	SysScanDesc scan = begin_scan(&table, view, RowExclusiveLock, &old);
 	Datum		values[Natts_progress] = {0};
 	bool		isnull[Natts_progress] = {0};
 
@@ -210,8 +241,8 @@ streaming_progress_write(Oid view, const StreamingProgress *progress,
 	values[Anum_progress_last_batch_ms - 1] = Float8GetDatum(batch_ms);
 	values[Anum_progress_last_batch_at - 1] = TimestampTzGetDatum(batch_at);
 	write_stages(progress, values);
-	streaming_table_write(&table, old, values, isnull);
-	systable_endscan(scan);
+	(void) streaming_table_open(&table, &progress_table, RowExclusiveLock, false);
+	*place = write_row(&table, view, place, values, isnull);
 	streaming_table_close(&table, RowExclusiveLock);
 }
 

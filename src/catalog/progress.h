@@ -5,6 +5,7 @@
 #ifndef STREAMING_PROGRESS_H
 #define STREAMING_PROGRESS_H
 
+#include "catalog/catalog_table.h"
 #include "utils/timestamp.h"
 
 /* Of more stages of a view no totals are kept, so that the row stays small. */
@@ -36,8 +37,12 @@ typedef struct StreamingProgress
 /* Reads view's totals; zeros if it has not run yet. */
 extern StreamingProgress streaming_progress_read(Oid view);
 
-/* Writes them, in the batch's transaction. */
+/*
+ * Writes them, in the batch's transaction.  place: where that was done last, zeros at
+ * first, and is now.
+ */
 extern void streaming_progress_write(Oid view, const StreamingProgress *progress,
-									 double batch_ms, TimestampTz batch_at);
+									 double batch_ms, TimestampTz batch_at,
+									 StreamingRowPlace *place);
 
 #endif							/* STREAMING_PROGRESS_H */

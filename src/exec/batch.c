@@ -79,6 +79,7 @@ struct StreamingViewState
 								 * types, ... that it names */
 	List	   *locks;			/* of Oid: those a batch locks; the view first */
 	StreamingProgress progress;
+	StreamingRowPlace progress_place;
 	StreamingPlannedBatch *planned; /* of the next batch; NULL: it has not called
 									 * any functions yet */
 	TimestampTz closed;			/* groups were closed up to here; DT_NOBEGIN: not
@@ -1113,7 +1114,7 @@ streaming_batch_run(StreamingViewState *state, bool drained, bool beside,
 	state->progress.output_rows += result->output_rows;
 	result->batch_id = state->progress.batch_id;
 	streaming_progress_write(state->view, &state->progress, since_ms(start),
-							 result->started_at);
+							 result->started_at, &state->progress_place);
 	if (calls_functions(state))
 		streaming_planned_batch_delete(state->view);
 	PopActiveSnapshot();

@@ -88,6 +88,7 @@ streaming_input_open(const StreamingView *view, Oid stream)
 	streaming_require_loaded();
 	LockRelationOid(stream, AccessShareLock);
 	input->context = context;
+	input->checkpoint.context = context;
 	input->view = view->view;
 	input->holds_pushers = view->trigger != STREAMING_TRIGGER_MANUAL;
 	input->start = view->start ? pstrdup(view->start) : NULL;
@@ -579,7 +580,8 @@ streaming_input_checkpoint(StreamingInput *input, int64 batch_id)
 	}
 	n = moved_positions(input, &partitions, &positions, &times);
 	streaming_checkpoint_write(input->view, input->stream->relid, batch_id,
-							   input->batch_incarnation, n, partitions, positions, times);
+							   input->batch_incarnation, n, partitions, positions, times,
+							   &input->checkpoint);
 	write_missed(input);
 }
 
@@ -920,7 +922,7 @@ streaming_input_initialize(const StreamingView *view, Oid stream)
 			streaming_snapshot_position_now(&scan, shared, &position);
 		text = streaming_snapshot_position_out(&position, shared->push_identity);
 		streaming_checkpoint_write(view->view, stream, 0, 0, 1, &partition, &text,
-								   NULL);
+								   NULL, NULL);
 	}
 	streaming_stream_release(shared);
 }

@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "buffer/buffer.h"
 #include "catalog/missed_rows.h"
+#include "catalog/checkpoint.h"
 #include "input/input.h"
 #include "push/push_scan.h"
 #include "shared/shmem.h"
@@ -53,6 +54,7 @@ struct StreamingInput
 	uint64		seen_changes;	/* shared->changes when it looked last */
 	StreamingTime began;		/* when that was read */
 	bool		more;			/* the last batch left something */
+	StreamingCheckpointPlaces checkpoint;	/* its rows */
 
 	/* event time; committed, as next is */
 	AttrNumber	event_attno;	/* 0: of no interest */

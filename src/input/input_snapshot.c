@@ -281,7 +281,7 @@ streaming_snapshot_checkpoint(StreamingInput *input, const StreamingSnapshotPosi
 	TimestampTz time = streaming_partition_time(input, 0);
 
 	streaming_checkpoint_write(input->view, input->stream->relid, batch_id, 0, 1,
-							   &partition, &position, &time);
+							   &partition, &position, &time, &input->checkpoint);
 }
 
 /* Also when a batch found nothing. */

@@ -192,8 +192,6 @@ streaming_state_open(const char *name, TupleDesc desc, AttrNumber hash_attno,
 	if (table->map)
 		streaming_row_map_attach(table->map, table->rel->rd_rel->relfilenode, table->was_empty);
 	table->row_size = ROW_SIZE_GUESS;
-	table->pending = palloc0(sizeof(TupleTableSlot *) * MAX_PENDING_ROWS);
-	table->bulk = GetBulkInsertState();
 	return table;
 }
 
@@ -733,6 +731,13 @@ streaming_state_insert(StreamingStateTable *table, TupleTableSlot *row)
 	{
 		MemoryContext old = MemoryContextSwitchTo(table->context);
 
+		/* Most small batches only update, and a bulk insert's ring is large. */
+		if (table->pending == NULL)
+		{
+			table->pending = palloc(sizeof(TupleTableSlot *) * MAX_PENDING_ROWS);
+			table->bulk = GetBulkInsertState();
+		}
+
 		/*
 		 * A descriptor of our own is not counted.  Of the relation's, the resource
 		 * owner would walk past all that it has noted before, for each of the slots.
@@ -889,7 +894,8 @@ streaming_state_close(StreamingStateTable *table)
 		if (BufferIsValid(table->pages[i].buffer))
 			ReleaseBuffer(table->pages[i].buffer);
 	}
-	FreeBulkInsertState(table->bulk);
+	if (table->bulk)
+		FreeBulkInsertState(table->bulk);
 	for (int i = 0; i < table->nslots; i++)
 		ExecDropSingleTupleTableSlot(table->pending[i]);
 	ExecDropSingleTupleTableSlot(table->row);

@@ -40,6 +40,8 @@
 #include "utils/wait_event.h"
 
 #include "base/attempt.h"
+#include "base/settings.h"
+#include "kafka.h"
 #include "catalog/view.h"
 #include "shared/notify.h"
 #include "shared/slots.h"
@@ -50,9 +52,12 @@
  * Rows that trickle in are passed on in small groups: a few rows are followed by the
  * next no sooner than PACE_INTERVAL, so that a thousand records a second cost a few
  * hundred transactions in this process and in each view, not a thousand.  A record
- * that comes alone does not wait.
+ * that comes alone does not wait.  Where such groups follow each other, brokers are not
+ * asked for the next one before it is wanted, for they would send record by record
+ * (kafka_pace.c).  Nothing for QUIET_TIME ends that.
  */
 #define PACE_INTERVAL	4		/* ms */
+#define QUIET_TIME		20		/* ms */
 
 #define TAKE_RETRY		100		/* ms until a stream is taken up that another process has */
 #define REFUSED_RETRY	30000	/* likewise, that the server has no room for */
@@ -71,6 +76,7 @@ static StreamingTime take_at = 0;	/* they are to be looked for again; NEVER: not
 static WaitEventSet *wait_set = NULL;	/* what wait_for_more waits for */
 
 static void ingest_connect(Oid dboid);
+static void set_session_settings(void);
 static void ingest_leave(int code, Datum arg);
 static void relation_changed(Datum arg, Oid relid);
 static void catalog_changed(Datum arg, int cacheid, uint32 hashvalue);
@@ -81,6 +87,7 @@ static StreamingIngestMoved run_streams(void);
 static void run_stream(StreamingIngest *ingest);
 static bool others_are_well(const StreamingIngest *ingest);
 static bool others_are_busy(const StreamingIngest *ingest);
+static void pace(StreamingIngestMoved moved);
 static long until_due(void);
 static void wait_for_more(long timeout);
 static void make_wait_set(void);
@@ -96,14 +103,9 @@ streaming_ingest_main(Datum arg)
 	ingest_connect(me->dboid);
 	for (;;)
 	{
-		streaming_worker_interrupts(streaming_worker_set_session);
+		streaming_worker_interrupts(set_session_settings);
 		take_streams();
-		if (run_streams() == STREAMING_MOVED_FEW)
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 PACE_INTERVAL, PG_WAIT_EXTENSION);
-			streaming_worker_interrupts(streaming_worker_set_session);
-		}
+		pace(run_streams());
 		wait_for_more(until_due());
 	}
 }
@@ -121,12 +123,19 @@ ingest_connect(Oid dboid)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
-	streaming_worker_set_session();
+	set_session_settings();
 
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
 	before_shmem_exit(ingest_leave, (Datum) 0);
+}
+
+static void
+set_session_settings(void)
+{
+	streaming_worker_set_session();
+	streaming_settings_begin_with_records();
 }
 
 static void
@@ -275,7 +284,7 @@ run_streams(void)
 
 		if (ingest->ready || ingest->due <= time)
 		{
-			streaming_worker_interrupts(streaming_worker_set_session);
+			streaming_worker_interrupts(set_session_settings);
 			run_stream(ingest);
 			most = Max(most, ingest->moved);
 		}
@@ -348,6 +357,31 @@ others_are_busy(const StreamingIngest *ingest)
  * ----------
  */
 
+/* The streams have moved so much: more of it is not wanted at once. */
+static void
+pace(StreamingIngestMoved moved)
+{
+	static StreamingTime moved_few = 0; /* the last time */
+	StreamingTime now;
+	bool		quiet;
+
+	if (moved != STREAMING_MOVED_FEW && !streaming_kafka_holds_requests())
+		return;
+	now = streaming_now();
+	quiet = moved_few == 0 || streaming_time_passed(moved_few, now, QUIET_TIME);
+	if (quiet || moved == STREAMING_MOVED_MANY)
+		streaming_kafka_hold_requests(false);
+	if (moved != STREAMING_MOVED_FEW)
+		return;
+	if (!quiet)
+		streaming_kafka_hold_requests(true);
+	moved_few = now;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 PACE_INTERVAL, PG_WAIT_EXTENSION);
+	streaming_worker_interrupts(set_session_settings);
+	streaming_kafka_send_requests();
+}
+
 /* ms until something is to be done without being told, -1: nothing is. */
 static long
 until_due(void)
@@ -382,6 +416,8 @@ wait_for_more(long timeout)
 
 	if (streaming_ingest_fds_changed || wait_set == NULL)
 		make_wait_set();
+	if (streaming_kafka_holds_requests() && (timeout < 0 || timeout > QUIET_TIME))
+		timeout = QUIET_TIME;
 	n = WaitEventSetWait(wait_set, timeout, events, MAX_EVENTS, PG_WAIT_EXTENSION);
 	for (int i = 0; i < n; i++)
 	{
