@@ -99,6 +99,14 @@ extern void streaming_kafka_handle_remove(StreamingKafkaHandle *handle, Streamin
 /* Puts stars in the place of what text has of a secret. */
 extern void streaming_kafka_hide_secrets(const StreamingKafkaHandle *handle, char *text);
 
+/* in kafka_abort.c */
+
+/* From now on an abort of librdkafka's threads ends this process, not the server. */
+extern void streaming_kafka_guard_abort(void);
+
+/* A thread that is to be so guarded calls this when it begins. */
+extern void streaming_kafka_guard_thread(void);
+
 /* in kafka.c: librdkafka has told of an error */
 extern void streaming_kafka_take_error(StreamingKafka *client, int error, const char *reason);
 
