@@ -11,7 +11,7 @@ use Test::More;
 
 plan skip_all => 'there is no Python to play a broker' if system('python3 -c "" 2>/dev/null');
 
-# What librdkafka 2.0 to 2.15 dies of: batches that hold nothing when they are
+# What librdkafka 2.0.2 dies of: batches that hold nothing when they are
 # decompressed, memory that there is not, names that are NULL.
 my @deadly = qw(lz4_skip snappy_java_many broker_null topic_null);
 my @endless = qw(mute drip_all silent_later short noise partitions_sparse size_gigabyte fetch_throttle);
