@@ -151,9 +151,11 @@ OBJS = \
 	src/input/input_snapshot.o \
 	src/input/input_source.o \
 	src/kafka.o \
+	src/kafka_abort.o \
 	src/kafka_handle.o \
 	src/kafka_pace.o \
 	src/kafka_property.o \
+	src/kafka_text.o \
 	src/push/follow.o \
 	src/push/follow_tables.o \
 	src/push/follow_trigger.o \

@@ -18,7 +18,8 @@
  *
  * A process that ends with exit() runs OpenSSL's clean-up under the feet of
  * librdkafka's threads, so an on_proc_exit callback closes what is still open
- * and gives the reapers a moment.
+ * and gives the reapers a moment.  If they need more, which a broker can see to, the
+ * clean-up is left out (leave_at_once).
  */
 #include "postgres.h"
 
@@ -63,6 +64,9 @@ static void drop_call(StreamingKafkaCall *call);
 static void *reaper_main(void *argument);
 static void reap(StreamingKafka *client);
 static void close_at_exit(int code, Datum argument);
+#ifdef __GLIBC__
+static void leave_at_once(int status, void *argument);
+#endif
 static struct timespec deadline_after(int ms);
 static bool make_pipe(int *fd);
 static void free_client(StreamingKafka *client);
@@ -110,6 +114,10 @@ open_client(StreamingKafkaHandle *handle, const char *topic)
 	if (!exit_registered)
 	{
 		on_proc_exit(close_at_exit, (Datum) 0);
+#ifdef __GLIBC__
+		/* after OpenSSL's, since handle has been made, so it runs before that */
+		(void) on_exit(leave_at_once, NULL);
+#endif
 		exit_registered = true;
 	}
 	if (client != NULL && topic != NULL)
@@ -229,6 +237,7 @@ static void
 set_trouble(StreamingKafka *client, const char *text, bool transport)
 {
 	strlcpy(client->trouble, text, STREAMING_KAFKA_TEXT);
+	streaming_kafka_clean_text(client->trouble);
 	streaming_kafka_hide_secrets(client->handle, client->trouble);
 	client->transport = transport;
 
@@ -431,6 +440,7 @@ call_main(void *argument)
 	StreamingKafkaCall *call = argument;
 	StreamingKafka *client = call->client;
 
+	streaming_kafka_guard_thread();
 	call->run(client, call);
 
 	pthread_mutex_lock(&client->lock);
@@ -585,6 +595,8 @@ close_at_exit(int code, Datum argument)
 {
 	int			left = EXIT_WAIT / 10;
 
+	if (streaming_kafka_has_aborted())
+		return;					/* a close would wait for the thread that has */
 	while (!dlist_is_empty(&open_clients))
 	{
 		StreamingKafka *client = dlist_head_element(StreamingKafka, node, &open_clients);
@@ -603,6 +615,21 @@ close_at_exit(int code, Datum argument)
 		pg_usleep(10 * 1000L);
 	}
 }
+
+#ifdef __GLIBC__
+/* In exit(), when all that PostgreSQL does at the end is done. */
+static void
+leave_at_once(int status, void *argument)
+{
+	bool		busy;
+
+	pthread_mutex_lock(&reapers_lock);
+	busy = reapers > 0;
+	pthread_mutex_unlock(&reapers_lock);
+	if (busy || streaming_kafka_has_aborted())
+		_exit(status);
+}
+#endif
 
 /* Frees what a client has besides its handle. */
 static void

@@ -8,7 +8,8 @@
  *	1. Its callbacks run only inside streaming_kafka_serve, in our thread (logs
  *	   and errors wait in librdkafka's main queue until then), and even there
  *	   they only copy text: an ereport could jump out of the library.
- *	2. Every thread, its and ours, is created with all signals blocked.
+ *	2. Every thread, its and ours, is created with all signals blocked; what it does
+ *	   itself is another thing (kafka_abort.c).
  *	3. Functions marked "any thread" use malloc and pthreads only.  All others
  *	   are for the backend's own thread.
  *
@@ -68,6 +69,20 @@ extern bool streaming_kafka_is_of_user(const char *name);
  */
 extern rd_kafka_conf_t *streaming_kafka_conf(List *options,
 											 const StreamingKafkaSetting *settings);
+
+/* in kafka_abort.c */
+
+/* Has librdkafka aborted?  Then the process is about to end. */
+extern bool streaming_kafka_has_aborted(void);
+
+/* in kafka_text.c */
+
+/*
+ * Puts a question mark for each byte of text that is no character of the database's
+ * encoding, or a control character.  Whatever comes from librdkafka passes here before
+ * it is shown.
+ */
+extern void streaming_kafka_clean_text(char *text);
 
 /* in kafka.c */
 

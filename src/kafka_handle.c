@@ -47,6 +47,8 @@ static void tell(StreamingKafkaHandle *handle, StreamingKafka *client);
 /* called by librdkafka in its threads */
 static rd_kafka_resp_err_t new_interceptor(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
 										   void *opaque, char *text, size_t size);
+static rd_kafka_resp_err_t thread_interceptor(rd_kafka_t *rk, rd_kafka_thread_type_t type,
+											  const char *name, void *opaque);
 static rd_kafka_resp_err_t request_interceptor(rd_kafka_t *rk, int socket, const char *broker,
 											   int32_t broker_id, int16_t key, int16_t version,
 											   int32_t correlation, size_t size, void *opaque);
@@ -103,6 +105,7 @@ streaming_kafka_handle_open(rd_kafka_type_t type, List *options, const Streaming
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	}
 
+	streaming_kafka_guard_abort();
 	(void) rd_kafka_conf_set(conf, "log.queue", "true", text, sizeof(text));
 	rd_kafka_conf_set_log_cb(conf, log_callback);
 	rd_kafka_conf_set_error_cb(conf, error_callback);
@@ -117,6 +120,7 @@ streaming_kafka_handle_open(rd_kafka_type_t type, List *options, const Streaming
 
 	if (handle->rk == NULL)
 	{
+		streaming_kafka_clean_text(text);
 		streaming_kafka_hide_secrets(handle, text);
 		free_handle(handle);
 		ereport(ERROR,
@@ -142,17 +146,14 @@ new_rdkafka(StreamingKafkaHandle *handle, rd_kafka_type_t type, rd_kafka_conf_t 
 	static bool wary = false;
 	rd_kafka_t *rk;
 
-	if (type != RD_KAFKA_CONSUMER || wary)
+	if (wary)
 	{
-		rd_kafka_conf_t *plain = type == RD_KAFKA_CONSUMER ? rd_kafka_conf_dup(conf) : conf;
+		rd_kafka_conf_t *plain = rd_kafka_conf_dup(conf);
 
 		rk = rd_kafka_new(type, plain, text, size);
 		if (rk == NULL)
-			rd_kafka_conf_destroy(plain);
-		if (type != RD_KAFKA_CONSUMER)
-			return rk;
-		if (rk == NULL)
 		{
+			rd_kafka_conf_destroy(plain);
 			rd_kafka_conf_destroy(conf);
 			return NULL;
 		}
@@ -302,6 +303,7 @@ log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *
 	handle->lines[handle->nlines].level = level;
 	snprintf(handle->lines[handle->nlines].text, STREAMING_KAFKA_TEXT, "%s: %s",
 			 facility, text);
+	streaming_kafka_clean_text(handle->lines[handle->nlines].text);
 	streaming_kafka_hide_secrets(handle, handle->lines[handle->nlines].text);
 	handle->nlines++;
 }
@@ -352,7 +354,17 @@ topic_length(const char *reason)
 static rd_kafka_resp_err_t
 new_interceptor(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *text, size_t size)
 {
+	(void) rd_kafka_interceptor_add_on_thread_start(rk, "streaming", thread_interceptor, opaque);
+	if (rd_kafka_type(rk) != RD_KAFKA_CONSUMER)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
 	return rd_kafka_interceptor_add_on_request_sent(rk, "streaming", request_interceptor, opaque);
+}
+
+static rd_kafka_resp_err_t
+thread_interceptor(rd_kafka_t *rk, rd_kafka_thread_type_t type, const char *name, void *opaque)
+{
+	streaming_kafka_guard_thread();
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 static rd_kafka_resp_err_t

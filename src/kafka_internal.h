@@ -102,6 +102,14 @@ extern void streaming_kafka_hide_secrets(const StreamingKafkaHandle *handle, cha
 /* in kafka_pace.c: sockets of handles made of conf can be held back */
 extern void streaming_kafka_watch_sockets(rd_kafka_conf_t *conf);
 
+/* in kafka_abort.c */
+
+/* From now on an abort of librdkafka's threads ends this process, not the server. */
+extern void streaming_kafka_guard_abort(void);
+
+/* A thread that is to be so guarded calls this when it begins. */
+extern void streaming_kafka_guard_thread(void);
+
 /* in kafka.c: librdkafka has told of an error */
 extern void streaming_kafka_take_error(StreamingKafka *client, int error, const char *reason);
 

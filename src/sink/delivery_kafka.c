@@ -597,6 +597,7 @@ fail(KafkaDelivery *kafka, rd_kafka_resp_err_t error, const char *text)
 {
 	StreamingStream *stream = kafka->base.stream;
 	char		fatal[STREAMING_KAFKA_TEXT];
+	char		clean[STREAMING_KAFKA_TEXT];
 
 	/* What came first says more than what followed from it. */
 	if (rd_kafka_fatal_error(streaming_kafka_handle(kafka->producer), fatal,
@@ -606,6 +607,9 @@ fail(KafkaDelivery *kafka, rd_kafka_resp_err_t error, const char *text)
 									 sizeof(fatal));
 		text = fatal;
 	}
+	strlcpy(clean, text, sizeof(clean));
+	streaming_kafka_clean_text(clean);
+	text = clean;
 	if (is_fenced(error))
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_EXCEPTION),

@@ -138,6 +138,7 @@ streaming_kafka_topic_offsets(StreamingKafka *client, StreamingStream *stream,
 			return;
 		}
 		strlcpy(text, question->text, sizeof(text));
+		streaming_kafka_clean_text(text);
 		missing = question->missing;
 		streaming_kafka_call_end(&question->call);
 	}
@@ -489,6 +490,13 @@ streaming_kafka_ask_offsets(StreamingKafka *client, const char *topic, int n, in
 		if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 			snprintf(text, STREAMING_KAFKA_TEXT, "partition %d of topic \"%s\": %s",
 					 (int) list->elems[i].partition, topic, rd_kafka_err2str(err));
+		else if (when < 0 && list->elems[i].offset < 0)
+		{
+			/* left out of the answer, or nonsense */
+			err = RD_KAFKA_RESP_ERR__BAD_MSG;
+			snprintf(text, STREAMING_KAFKA_TEXT, "partition %d of topic \"%s\": the broker told no offset",
+					 (int) list->elems[i].partition, topic);
+		}
 		else
 			offsets[list->elems[i].partition] = list->elems[i].offset;
 	}

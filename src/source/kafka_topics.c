@@ -4,15 +4,19 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "streaming.h"
 
-#include <limits.h>
+#include "miscadmin.h"
 
 #include "kafka.h"
 #include "source/kafka_topic.h"
 
 /* Topics that Kafka has for itself. */
 #define INTERNAL_PREFIX	"__"
+
+#define MAX_TOPIC_NAME	249
 
 typedef struct TopicsQuestion
 {
@@ -24,6 +28,7 @@ typedef struct TopicsQuestion
 
 static void run_question(StreamingKafka *client, StreamingKafkaCall *call);
 static void dispose_question(StreamingKafkaCall *call);
+static bool is_topic_name(const char *name);
 static List *names_of(const struct rd_kafka_metadata *metadata);
 static int	name_cmp(const ListCell *a, const ListCell *b);
 
@@ -99,6 +104,16 @@ dispose_question(StreamingKafkaCall *call)
 	free(question);
 }
 
+/* What Kafka itself lets a topic be called.  A broker may say anything. */
+static bool
+is_topic_name(const char *name)
+{
+	size_t		length = strspn(name, "abcdefghijklmnopqrstuvwxyz"
+								"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	return length > 0 && length <= MAX_TOPIC_NAME && name[length] == '\0';
+}
+
 static List *
 names_of(const struct rd_kafka_metadata *metadata)
 {
@@ -108,7 +123,8 @@ names_of(const struct rd_kafka_metadata *metadata)
 	{
 		const char *name = metadata->topics[i].topic;
 
-		if (strncmp(name, INTERNAL_PREFIX, strlen(INTERNAL_PREFIX)) != 0)
+		CHECK_FOR_INTERRUPTS();
+		if (is_topic_name(name) && strncmp(name, INTERNAL_PREFIX, strlen(INTERNAL_PREFIX)) != 0)
 			names = lappend(names, pstrdup(name));
 	}
 	list_sort(names, name_cmp);

@@ -103,6 +103,16 @@ typedef struct Consumer
 	char		commit_error[STREAMING_KAFKA_TEXT]; /* of the last answer; or "" */
 } Consumer;
 
+/* A header of a message. */
+typedef struct Header
+{
+	const char *name;
+	const void *value;			/* NULL: null */
+	size_t		size;
+	size_t		number;
+	size_t		first;			/* number of the first one of its name */
+} Header;
+
 typedef struct KafkaSource
 {
 	StreamingSource base;		/* must be first */
@@ -172,11 +182,15 @@ static bool take_message(KafkaSource *kafka, rd_kafka_message_t *message,
 static void take_event(KafkaSource *kafka, rd_kafka_message_t *message);
 static void nudge(KafkaSource *kafka);
 static bool verify(KafkaSource *kafka, bool delivers);
+pg_noreturn static void fail_bad_offset(KafkaSource *kafka, const rd_kafka_message_t *message,
+										int64 expected);
 static void fail_lost_offset(KafkaSource *kafka);
 static void skip_lost(KafkaSource *kafka, StreamingRecord *record,
 					  StreamingPositions *positions);
 
 /* headers */
+static int	by_name(const void *a, const void *b);
+static int	by_first(const void *a, const void *b);
 static void append_header_value(StringInfo json, const void *value, size_t size);
 
 const StreamingSourceRoutine streaming_source_kafka = {
@@ -788,9 +802,8 @@ take_message(KafkaSource *kafka, rd_kafka_message_t *message, StreamingRecord *r
 
 	/* started, so it is there */
 	p = &kafka->consumer->partitions[message->partition];
-	if (unlikely(message->offset < p->next))
-		elog(ERROR, "partition %d of topic \"%s\" went back from offset " INT64_FORMAT " to " INT64_FORMAT,
-			 message->partition, kafka->base.stream->topic, p->next, message->offset);
+	if (unlikely(message->offset < Max(p->next, 0) || message->offset == PG_INT64_MAX))
+		fail_bad_offset(kafka, message, p->next);
 	p->next = message->offset + 1;
 	p->touched = true;
 
@@ -925,6 +938,19 @@ nudge(KafkaSource *kafka)
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* To take it would be to lose our place: nothing of the poll is taken. */
+static void
+fail_bad_offset(KafkaSource *kafka, const rd_kafka_message_t *message, int64 expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_ERROR),
+			 errmsg("partition %d of topic \"%s\" has a message with offset " INT64_FORMAT " where " INT64_FORMAT " or more was expected",
+					(int) message->partition, kafka->base.stream->topic, message->offset,
+					Max(expected, 0)),
+			 errdetail("Messages of a partition have ascending offsets."),
+			 errhint("The broker is damaged, or none of Kafka's: check the option \"bootstrap_servers\" of the stream's server.")));
+}
+
 static void
 fail_lost_offset(KafkaSource *kafka)
 {
@@ -1001,62 +1027,78 @@ kafka_last_error(StreamingSource *source)
  * Headers
  * ------------------------------------------------------------------------ */
 
+/* By name, those of a name in their order. */
+static int
+by_name(const void *a, const void *b)
+{
+	const Header *x = a;
+	const Header *y = b;
+	int			order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : x->number < y->number ? -1 : 1;
+}
+
+/* By the first of the name. */
+static int
+by_first(const void *a, const void *b)
+{
+	const Header *x = a;
+	const Header *y = b;
+
+	return x->first != y->first ? (x->first < y->first ? -1 : 1) :
+		x->number < y->number ? -1 : 1;
+}
+
+/*
+ * Those of a name stand where the first of them does.  A message may have a million of
+ * them, so each is looked at a few times only.
+ */
 static char *
 kafka_headers_json(const StreamingRecord *record)
 {
-	rd_kafka_headers_t *headers;
+	rd_kafka_headers_t *list;
+	Header	   *headers;
 	StringInfoData json;
 	size_t		n;
 
-	if (rd_kafka_message_headers(record->headers, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (rd_kafka_message_headers(record->headers, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return NULL;
+	n = rd_kafka_header_cnt(list);
+	headers = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Header) * Max(n, 1));
+	for (size_t i = 0; i < n; i++)
+	{
+		headers[i].number = i;
+		if (rd_kafka_header_get_all(list, i, &headers[i].name, &headers[i].value,
+									&headers[i].size) != RD_KAFKA_RESP_ERR_NO_ERROR)
+			n = i;
+	}
+	qsort(headers, n, sizeof(Header), by_name);
+	for (size_t i = 0; i < n; i++)
+		headers[i].first = i > 0 && strcmp(headers[i].name, headers[i - 1].name) == 0 ?
+			headers[i - 1].first : headers[i].number;
+	qsort(headers, n, sizeof(Header), by_first);
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	n = rd_kafka_header_cnt(headers);
 	for (size_t i = 0; i < n; i++)
 	{
-		const char *name;
-		const char *other;
-		const void *value;
-		const void *other_value;
-		size_t		size;
-		size_t		other_size;
-		bool		seen = false;
+		bool		begins = i == 0 || headers[i].first != headers[i - 1].first;
+		bool		ends = i + 1 == n || headers[i].first != headers[i + 1].first;
 
 		CHECK_FOR_INTERRUPTS();
-		if (rd_kafka_header_get_all(headers, i, &name, &value, &size) !=
-			RD_KAFKA_RESP_ERR_NO_ERROR)
-			break;
-		for (size_t j = 0; j < i && !seen; j++)
-			seen = rd_kafka_header_get_all(headers, j, &other, &other_value, &other_size) ==
-				RD_KAFKA_RESP_ERR_NO_ERROR && strcmp(name, other) == 0;
-		if (seen)
-			continue;			/* it is in the array of the first */
-
-		if (json.len > 1)
+		if (i > 0)
 			appendStringInfoString(&json, ", ");
-		append_header_value(&json, name, strlen(name));
-		appendStringInfoString(&json, ": ");
-		if (rd_kafka_header_get(headers, 1, name, &other_value, &other_size) !=
-			RD_KAFKA_RESP_ERR_NO_ERROR)
-		{						/* there is no second of this name */
-			append_header_value(&json, value, size);
-			continue;
-		}
-		appendStringInfoChar(&json, '[');
-		for (size_t j = 0;
-			 rd_kafka_header_get(headers, j, name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
-			 j++)
+		if (begins)
 		{
-			CHECK_FOR_INTERRUPTS();
-			if (j > 0)
-				appendStringInfoString(&json, ", ");
-			append_header_value(&json, value, size);
+			append_header_value(&json, headers[i].name, strlen(headers[i].name));
+			appendStringInfoString(&json, ends ? ": " : ": [");
 		}
-		appendStringInfoChar(&json, ']');
+		append_header_value(&json, headers[i].value, headers[i].size);
+		if (ends && !begins)
+			appendStringInfoChar(&json, ']');
 	}
 	appendStringInfoChar(&json, '}');
+	pfree(headers);
 	return json.data;
 }
 

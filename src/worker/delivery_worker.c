@@ -40,6 +40,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -359,6 +360,9 @@ show_error(ErrorData *error)
 	snprintf(sink->last_error, STREAMING_SINK_ERROR_LENGTH, "%s%s%s%s%s", error->message,
 			 error->detail ? "\nDETAIL:  " : "", error->detail ? error->detail : "",
 			 error->hint ? "\nHINT:  " : "", error->hint ? error->hint : "");
+	/* a cut may have left half of a character */
+	sink->last_error[pg_mbcliplen(sink->last_error, strlen(sink->last_error),
+								  strlen(sink->last_error))] = '\0';
 	sink->errors++;
 	LWLockRelease(streaming_sinks->lock);
 	ConditionVariableBroadcast(&sink->progressed);

@@ -51,6 +51,7 @@
 #include "catalog/view.h"
 #include "catalog/read_columns.h"
 #include "format/reject.h"
+#include "kafka.h"
 #include "shared/slots.h"
 #include "worker/ingest.h"
 #include "worker/worker.h"
@@ -142,6 +143,10 @@ streaming_ingest_let_go(StreamingIngest *ingest)
 	shared->ingest_waits = false;
 	shared->unheard = -1;
 	shared->state = STREAMING_INGEST_NONE;
+	if (streaming_kafka_has_aborted())
+		strlcpy(shared->last_error,
+				"librdkafka has aborted at what a broker sent; see the server log",
+				STREAMING_MESSAGE_LENGTH);
 	LWLockRelease(shared->lock);
 }
 
@@ -287,6 +292,13 @@ take_error(StreamingIngest *ingest)
 	hold_until(ingest, Min(delay, streaming_retry_max));
 }
 
+/* Takes the half of a character away that a cut may have left. */
+static void
+clip_message(char *text)
+{
+	text[pg_mbcliplen(text, strlen(text), strlen(text))] = '\0';
+}
+
 static void
 show_error(StreamingIngest *ingest, ErrorData *error)
 {
@@ -299,6 +311,7 @@ show_error(StreamingIngest *ingest, ErrorData *error)
 	snprintf(stopped || lost ? ingest->shared->stop_error : ingest->shared->last_error,
 			 STREAMING_MESSAGE_LENGTH, "%s%s%s", error->message,
 			 error->detail ? ": " : "", error->detail ? error->detail : "");
+	clip_message(stopped || lost ? ingest->shared->stop_error : ingest->shared->last_error);
 	if (stopped || lost)
 	{
 		ingest->shared->stop_sqlerrcode = error->sqlerrcode;
