@@ -184,6 +184,7 @@ OBJS = \
 	src/query/suffix.o \
 	src/query/suffix_sql.o \
 	src/query/time_bound.o \
+	src/query/unused_outputs.o \
 	src/query/weighted_forms.o \
 	src/query/windows.o \
 	src/shared/shmem.o \

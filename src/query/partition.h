@@ -2,7 +2,7 @@
  * partition.h
  *		What the files of queries over several inputs share: compile_partition.c,
  *		compile_join.c, compile_match.c, compile_table_join.c, partition_leaves.c,
- *		partition_keys.c, partition_sql.c, suffix.c, suffix_sql.c.
+ *		partition_keys.c, partition_sql.c, suffix.c, suffix_sql.c, unused_outputs.c.
  */
 #ifndef STREAMING_PARTITION_H
 #define STREAMING_PARTITION_H
@@ -79,6 +79,14 @@ extern void streaming_leaf_name(Partition *partition, int i);
 
 /* What is not a column of a leaf becomes one, all of them having got their names. */
 extern void streaming_name_rows(Partition *partition);
+
+/* in unused_outputs.c */
+
+/*
+ * Columns of the subquery that is relation rti of query become NULL where query does not
+ * name them and nothing else depends on them.
+ */
+extern void streaming_drop_unused_outputs(Query *query, int rti);
 
 /* in partition_keys.c */
 
