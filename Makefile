@@ -165,6 +165,7 @@ OBJS = \
 	src/query/compile_union.o \
 	src/query/compile_values.o \
 	src/query/compile_weights.o \
+	src/query/evaluate_once.o \
 	src/query/event_time.o \
 	src/query/expand_views.o \
 	src/query/flatten_joins.o \
