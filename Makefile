@@ -80,6 +80,7 @@ OBJS = \
 	src/exec/stage.o \
 	src/exec/suffix.o \
 	src/exec/table_join.o \
+	src/exec/top.o \
 	src/exec/upsert.o \
 	src/exec/weigh.o \
 	src/exec/weighted_bits.o \
@@ -162,6 +163,7 @@ OBJS = \
 	src/query/compile_partition.o \
 	src/query/compile_rows.o \
 	src/query/compile_table_join.o \
+	src/query/compile_top.o \
 	src/query/compile_union.o \
 	src/query/compile_values.o \
 	src/query/compile_weights.o \

@@ -2,7 +2,8 @@
  * partition.h
  *		What the files of queries over several inputs share: compile_partition.c,
  *		compile_join.c, compile_match.c, compile_table_join.c, partition_leaves.c,
- *		partition_keys.c, partition_sql.c, suffix.c, suffix_sql.c, unused_outputs.c.
+ *		compile_top.c, partition_keys.c, partition_sql.c, suffix.c, suffix_sql.c,
+ *		unused_outputs.c.
  */
 #ifndef STREAMING_PARTITION_H
 #define STREAMING_PARTITION_H
@@ -80,6 +81,9 @@ extern void streaming_leaf_name(Partition *partition, int i);
 /* What is not a column of a leaf becomes one, all of them having got their names. */
 extern void streaming_name_rows(Partition *partition);
 
+/* in compile_top.c: stage->edges[0].top, which is the same as streaming_prune_rows; or NULL */
+extern StreamingTop *streaming_plan_top(Partition *partition, StreamingStage *stage);
+
 /* in unused_outputs.c */
 
 /*
@@ -126,6 +130,12 @@ extern bool streaming_is_ordered(Partition *partition);
 
 /* Then, all partitions at once: their rows have their partition behind them. */
 extern char *streaming_ordered_sql(Partition *partition, StreamingStage *stage);
+
+/*
+ * The query that numbers the rows of the leaf, those behind most of them no longer matter;
+ * NULL: all do.
+ */
+extern Query *streaming_partition_behind(Partition *partition, StreamingStage *stage, int64 *most);
 
 /* The tids of rows that no longer matter; NULL: all do. */
 extern char *streaming_prune_sql(Partition *partition, StreamingStage *stage);
