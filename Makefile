@@ -83,6 +83,7 @@ OBJS = \
 	src/exec/stage.o \
 	src/exec/suffix.o \
 	src/exec/table_join.o \
+	src/exec/top.o \
 	src/exec/upsert.o \
 	src/exec/weigh.o \
 	src/exec/weighted_bits.o \
@@ -178,9 +179,11 @@ OBJS = \
 	src/query/compile_recursion.o \
 	src/query/compile_rows.o \
 	src/query/compile_table_join.o \
+	src/query/compile_top.o \
 	src/query/compile_union.o \
 	src/query/compile_values.o \
 	src/query/compile_weights.o \
+	src/query/evaluate_once.o \
 	src/query/event_time.o \
 	src/query/expand_views.o \
 	src/query/flatten_joins.o \
@@ -201,6 +204,7 @@ OBJS = \
 	src/query/suffix.o \
 	src/query/suffix_sql.o \
 	src/query/time_bound.o \
+	src/query/unused_outputs.o \
 	src/query/weighted_forms.o \
 	src/query/windows.o \
 	src/shared/shmem.o \

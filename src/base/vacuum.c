@@ -20,12 +20,20 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
 #include "pgstat.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "streaming.h"
 #include "base/vacuum.h"
+
+/*
+ * Of a column that is looked up all that the planner wants to know is about how many rows a
+ * value has.  The hundred values of the default would have it read ten times as many rows,
+ * each time the table has grown.
+ */
+#define ANALYZE_TARGET	"10"
 
 typedef struct VacuumTask
 {
@@ -81,6 +89,7 @@ static void
 run_statement(VacuumTask *task, MemoryContext context)
 {
 	Oid			relid = get_relname_relid(task->table, get_namespace_oid(task->schema, true));
+	int			nest_level;
 
 	if (!OidIsValid(relid))
 		return;
@@ -90,9 +99,13 @@ run_statement(VacuumTask *task, MemoryContext context)
 		ExecVacuum(make_parsestate(NULL), vacuum_statement(relid, task->truncate), true);
 		return;
 	}
+	nest_level = NewGUCNestLevel();
+	(void) set_config_option("default_statistics_target", ANALYZE_TARGET, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	ExecVacuum(make_parsestate(NULL), analyze_statement(relid, task->column), true);
 	PopActiveSnapshot();
+	AtEOXact_GUC(true, nest_level);
 }
 
 static void

@@ -164,6 +164,9 @@ explain_stage(List *lines, StreamingProgram *program, StreamingStage *stage)
 		lines = lappend(lines, psprintf("    First batch: %s", trimmed(stage->first_sql)));
 	if (stage->recompute_sql)
 		lines = lappend(lines, psprintf("    Recompute: %s", trimmed(stage->recompute_sql)));
+	if (stage->nedges > 0 && stage->edges[0].top)
+		lines = lappend(lines, psprintf("    Of a batch: the first " INT64_FORMAT " of each partition",
+										stage->edges[0].top->most));
 	if (stage->prune_sql)
 		lines = lappend(lines, psprintf("    Prune: %s", trimmed(stage->prune_sql)));
 	lines = explain_aggregates(lines, stage);

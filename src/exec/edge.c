@@ -10,6 +10,9 @@
  *
  *		d(A x B) = dA x B(before)  +  A(after) x dB
  *
+ * Most rows are kept as they come, each by itself.  These are formed once, as their table has
+ * them, and copied from then on: to wait for their chunk, to be joined, into the table.
+ *
  * Where it counts whether rows meet any (query/compile_match.c), the first matches are
  * asked for before the rows are kept, and the last ones after that.  So a row that comes
  * and goes in one batch must have been weighed before (match.c).
@@ -91,9 +94,12 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 	exec->join.sql = edge->join_sql;
 	exec->first_match.sql = edge->first_match_sql;
 	exec->last_match.sql = edge->last_match_sql;
+	if (edge->top)
+		exec->top = streaming_top_open(exec);
 	exec->unmatched.sql = edge->unmatched_sql;
 	exec->unmatched.nparams = lengthof(times);
 	exec->unmatched.param_types = times;
+	exec->forms_rows = !edge->weighted && edge->closes == NULL;
 	if (edge->closes)
 		exec->closes = ExecInitExpr(expression_planner(copyObject(edge->closes)), NULL);
 }
@@ -229,6 +235,82 @@ streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot)
 	return partition_of(exec, slot);
 }
 
+/* ---- Rows that are formed once ---- */
+
+void
+streaming_edge_begin(StreamingStageExec *exec)
+{
+	StreamingEdgeExec *edge = exec->current;
+
+	if (!edge->forms_rows)
+		return;
+	edge->formed = MakeSingleTupleTableSlot(edge->rows_desc, &TTSOpsVirtual);
+	edge->waiting = MakeSingleTupleTableSlot(edge->rows_desc, &TTSOpsMinimalTuple);
+}
+
+void
+streaming_edge_end(StreamingStageExec *exec)
+{
+	StreamingEdgeExec *edge = exec->current;
+
+	if (!edge->forms_rows)
+		return;
+	ExecDropSingleTupleTableSlot(edge->formed);
+	ExecDropSingleTupleTableSlot(edge->waiting);
+	edge->formed = edge->waiting = NULL;
+}
+
+TupleTableSlot *
+streaming_edge_form(StreamingEdgeExec *edge, TupleTableSlot *slot, int64 group)
+{
+	TupleTableSlot *row = edge->formed;
+	int			n = edge->edge->ncolumns;
+
+	ExecClearTuple(row);
+	memcpy(row->tts_values, slot->tts_values, sizeof(Datum) * n);
+	memcpy(row->tts_isnull, slot->tts_isnull, sizeof(bool) * n);
+	row->tts_values[STREAMING_EDGE_COUNT(edge->edge) - 1] = Int64GetDatum(1);
+	row->tts_values[STREAMING_EDGE_GROUP(edge->edge) - 1] = Int64GetDatum(group);
+	row->tts_isnull[STREAMING_EDGE_COUNT(edge->edge) - 1] = false;
+	row->tts_isnull[STREAMING_EDGE_GROUP(edge->edge) - 1] = false;
+	return ExecStoreVirtualTuple(row);
+}
+
+void
+streaming_join_add_formed(StreamingEdgeExec *edge, MinimalTuple row)
+{
+	if (edge->rows == NULL)
+		return;
+	ExecForceStoreMinimalTuple(row, edge->waiting, false);
+	tuplestore_puttupleslot(edge->rows->store, edge->waiting);
+	ExecClearTuple(edge->waiting);
+	edge->rows->nrows++;
+}
+
+static void
+keep_formed(StreamingStageExec *exec)
+{
+	StreamingEdgeExec *edge = exec->current;
+
+	for (int i = 0; i < exec->npending; i++)
+	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		ExecForceStoreMinimalTuple(exec->pending[i].tuple, edge->waiting, false);
+		streaming_state_insert(edge->table, edge->waiting);
+		if (exec->stage->suffix)
+		{
+			slot_getallattrs(edge->waiting);
+			streaming_suffix_touch(exec, edge->waiting, exec->pending[i].hash);
+		}
+		else if (exec->stage->kind == STREAMING_STAGE_PARTITION && exec->stage->recursion == NULL)
+			streaming_touch_group(exec, exec->pending[i].hash);
+	}
+	ExecClearTuple(edge->waiting);
+}
+
+/* ---- What has come is merged ---- */
+
 /* When the row in exec->input goes, into the row that is to be written. */
 static void
 set_closes(StreamingStageExec *exec, TupleTableSlot *row)
@@ -251,6 +333,12 @@ streaming_merge_edge(StreamingStageExec *exec)
 
 	if (edge->edge->weighted)
 		streaming_state_expect(edge->table, exec->lookups);
+	if (edge->forms_rows)
+	{
+		keep_formed(exec);
+		streaming_state_settle(edge->table);
+		return;
+	}
 	for (int i = 0; i < exec->npending; i++)
 	{
 		int64		weight = edge->edge->weighted ? exec->weights[i] : 1;
@@ -267,7 +355,7 @@ streaming_merge_edge(StreamingStageExec *exec)
 		streaming_keep_row(edge, exec->pending[i].hash, exec->input->tts_values,
 						   exec->input->tts_isnull, weight, group);
 		if (exec->stage->suffix)
-			streaming_suffix_touch(exec, group);
+			streaming_suffix_touch(exec, exec->input, group);
 		else if (exec->stage->kind == STREAMING_STAGE_PARTITION && exec->stage->recursion == NULL)
 			streaming_touch_group(exec, group);
 		MemoryContextSwitchTo(old);

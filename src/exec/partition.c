@@ -318,7 +318,7 @@ compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 	exec->recompute.size = exec->stored.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
 		STREAMING_SIZE_FEW;
 	/* the edge has pruned what it has brought, and there is nothing else yet */
-	if (!exec->first)
+	if (!exec->first || exec->brings_behind)
 		streaming_prune(exec, param);
 	streaming_partition_compute(exec, NULL, &param);
 	pfree(DatumGetPointer(param));

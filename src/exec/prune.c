@@ -5,7 +5,7 @@
  * Of the rows of a partition some may never be in the result again, whatever comes:
  * those behind the tenth, if the query wants ten and rows only appear (query/fold.c).
  * They go before the partition is computed, which is then the query over few rows.  What is
- * behind other rows of its own batch is not written at all (streaming_prune_rows).
+ * behind other rows of its own batch is not written at all (top.c, or streaming_prune_rows).
  */
 #include "postgres.h"
 

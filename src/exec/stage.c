@@ -380,6 +380,12 @@ must_wait(StreamingStageExec *exec)
 	return IsInParallelMode() || exec->current->waits;
 }
 
+static bool
+waits(StreamingStageExec *exec)
+{
+	return must_wait(exec) && chunk_is_full(exec);
+}
+
 static void
 add_waiting(StreamingStageExec *exec, TupleTableSlot *slot)
 {
@@ -394,10 +400,9 @@ add_waiting(StreamingStageExec *exec, TupleTableSlot *slot)
 }
 
 void
-streaming_add_pending(StreamingStageExec *exec, int64 hash, TupleTableSlot *slot)
+streaming_add_held(StreamingStageExec *exec, int64 hash, MinimalTuple tuple)
 {
 	StreamingHashed *row;
-	MemoryContext old;
 
 	if (exec->npending == exec->max_pending)
 	{
@@ -409,14 +414,25 @@ streaming_add_pending(StreamingStageExec *exec, int64 hash, TupleTableSlot *slot
 	}
 	row = &exec->pending[exec->npending++];
 	row->hash = hash;
-	old = MemoryContextSwitchTo(exec->pending_context);
-	row->tuple = ExecCopySlotMinimalTuple(slot);
-	MemoryContextSwitchTo(old);
+	row->tuple = tuple;
 }
 
-/* A row of a stage with state waits for its chunk. */
+void
+streaming_add_pending(StreamingStageExec *exec, int64 hash, TupleTableSlot *slot)
+{
+	MemoryContext old = MemoryContextSwitchTo(exec->pending_context);
+	MinimalTuple tuple = ExecCopySlotMinimalTuple(slot);
+
+	MemoryContextSwitchTo(old);
+	streaming_add_held(exec, hash, tuple);
+}
+
+/*
+ * A row of a stage with state waits for its chunk.  joins: it is to be joined, if it is formed
+ * here.
+ */
 static void
-add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
+add_pending(StreamingStageExec *exec, TupleTableSlot *slot, bool joins)
 {
 	StreamingGroupKey *key = exec->row_key ? exec->row_key : exec->group_key;
 	int64		hash;
@@ -424,6 +440,8 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 	slot_getallattrs(slot);
 	hash = exec->current->table ? streaming_edge_hash(exec->current, slot) :
 		streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
+	if (exec->current->table && exec->current->forms_rows)
+		slot = streaming_edge_form(exec->current, slot, hash);
 	if (exec->npending > 0 && hash < exec->pending[exec->npending - 1].hash)
 	{
 		if (exec->keeps_order && !must_wait(exec))
@@ -432,8 +450,37 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 			exec->in_order = false;
 	}
 	streaming_add_pending(exec, hash, slot);
+	if (joins && exec->current->forms_rows)
+		streaming_join_add_formed(exec->current, exec->pending[exec->npending - 1].tuple);
 	if (chunk_is_full(exec) && !must_wait(exec))
 		merge_chunk(exec);
+}
+
+/* Those of the rows so far that matter are merged. */
+static void
+merge_top(StreamingStageExec *exec)
+{
+	streaming_top_take(exec);
+	exec->in_order = false;
+	merge_chunk(exec);
+	streaming_top_reset(exec);
+}
+
+/* A row of which it is not known yet whether it matters. */
+static void
+add_top(StreamingStageExec *exec, TupleTableSlot *slot)
+{
+	bool		full = streaming_top_is_full(exec);
+
+	exec->brings_behind |= full;
+	if (full && must_wait(exec))
+	{
+		add_waiting(exec, slot);
+		return;
+	}
+	if (full)
+		merge_top(exec);
+	streaming_top_add(exec, slot);
 }
 
 /* The statement has ended. */
@@ -447,7 +494,7 @@ merge_waiting(StreamingStageExec *exec)
 	merge_chunk(exec);
 	slot = MakeSingleTupleTableSlot(exec->input->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 	while (tuplestore_gettupleslot(exec->waiting, true, false, slot))
-		add_pending(exec, slot);
+		add_pending(exec, slot, false);
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(exec->waiting);
 	exec->waiting = NULL;
@@ -464,12 +511,13 @@ static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	StageReceiver *receiver = (StageReceiver *) self;
+	bool		joins = joins_rows(receiver->exec->stage);
 
 	if (++receiver->nrows % CHECK_POSTMASTER_ROWS == 0 && !PostmasterIsAlive())
 		proc_exit(1);
 	if (unlikely(receiver->exec->current->loaded != NULL) && receiver->nrows % SHOWN_ROWS == 0)
 		pg_atomic_write_u64(receiver->exec->current->loaded, receiver->nrows);
-	if (joins_rows(receiver->exec->stage))
+	if (joins && (!receiver->exec->current->forms_rows || waits(receiver->exec)))
 		streaming_join_add(receiver->exec, slot);
 	if (receiver->exec->stage->table_keys)
 		streaming_table_join_add(receiver->exec, slot);
@@ -482,10 +530,12 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	else if (receiver->exec->current->weighed)
 		streaming_weigh(receiver->exec, receiver->exec->current->weighed, slot,
 						receiver->exec->current->edge->weighted);
-	else if (must_wait(receiver->exec) && chunk_is_full(receiver->exec))
+	else if (receiver->exec->current->top)
+		add_top(receiver->exec, slot);
+	else if (waits(receiver->exec))
 		add_waiting(receiver->exec, slot);
 	else
-		add_pending(receiver->exec, slot);
+		add_pending(receiver->exec, slot, joins);
 	return true;
 }
 
@@ -582,6 +632,10 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 	exec->current = edge;
 	if (joins_rows(exec->stage))
 		streaming_join_begin(exec);
+	if (edge->top)
+		streaming_top_begin(exec);
+	if (edge->table)
+		streaming_edge_begin(exec);
 	edge->statement.size = edge->initial.size = edge->input_size;
 	streaming_statement_run(edge->initial_load ? &edge->initial : &edge->statement, input, NULL,
 							true, (DestReceiver *) &receiver);
@@ -590,10 +644,15 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 		streaming_stage_expect(exec, input->nrows, exec->ngroups);
 	if (joins_rows(exec->stage))
 		streaming_join_run(exec);
+	if (edge->top)
+		merge_top(exec);
 	merge_waiting(exec);
 	merge_chunk(exec);
 	if (edge->table)
+	{
 		merge_weighed(exec);
+		streaming_edge_end(exec);
+	}
 	if (joins_rows(exec->stage))
 	{
 		streaming_match_keep(exec);
@@ -626,6 +685,7 @@ streaming_stage_begin(StreamingStageExec *exec)
 	exec->derived = NULL;
 	exec->fresh = NULL;
 	exec->recomputes = false;
+	exec->brings_behind = false;
 	exec->touched_rows = exec->touched_keys = NULL;
 	exec->unweighed = NULL;
 	exec->output_rows = exec->rows_added = exec->unknown_keys = 0;

@@ -37,6 +37,8 @@ typedef struct StreamingEdgeExec
 	StreamingStateKept *kept;
 	TupleDesc	rows_desc;
 	ExprState  *closes;			/* over the columns; NULL: rows do not go */
+	struct StreamingTopExec *top;	/* which of its rows matter; NULL: all do */
+	bool		forms_rows;		/* its rows wait as they are kept, of rows_desc; see edge.c */
 
 	/* for one batch */
 	bool		ran;
@@ -49,6 +51,8 @@ typedef struct StreamingEdgeExec
 	bool		waits;			/* nothing is kept before all has come */
 	Datum	   *values;			/* space for one of those */
 	bool	   *isnull;
+	TupleTableSlot *formed;		/* forms_rows: a row as it is kept */
+	TupleTableSlot *waiting;	/* ditto, one that waits */
 } StreamingEdgeExec;
 
 typedef struct StreamingStageExec
@@ -124,6 +128,7 @@ typedef struct StreamingStageExec
 	Tuplesortstate *touched;	/* recompute, partition: hashes of groups; NULL: none */
 	int64		last_touched;
 	bool		touched_sorted;
+	bool		brings_behind;	/* partition: its edge may have brought rows that do not matter */
 	int64		ngroups;		/* rows of the statement */
 	int64		output_rows;	/* rows that changed in the result */
 	int64		unknown_keys;	/* upsert: records that change or delete a row that there is
@@ -174,6 +179,9 @@ extern void streaming_stage_index(StreamingStageExec *exec, bool idle);
 
 /* in stage.c: adds a row, copied, to the end of the pending rows. */
 extern void streaming_add_pending(StreamingStageExec *exec, int64 hash, TupleTableSlot *slot);
+
+/* The same, of a tuple that lives until they are merged. */
+extern void streaming_add_held(StreamingStageExec *exec, int64 hash, MinimalTuple tuple);
 
 /* An empty delta named name for a stage's output, in CurrentMemoryContext. */
 extern StreamingDelta *streaming_delta_make(StreamingStageExec *exec, const char *name);
@@ -252,6 +260,14 @@ extern StreamingStateTable *streaming_edge_table(StreamingEdgeExec *exec);
 extern int64 streaming_edge_hash(StreamingEdgeExec *exec, TupleTableSlot *slot);
 
 /*
+ * Of an edge that forms_rows, around its statement.  form returns a row of the statement, of
+ * that partition, as it is kept, in a slot that is valid as long as both.
+ */
+extern void streaming_edge_begin(StreamingStageExec *exec);
+extern void streaming_edge_end(StreamingStageExec *exec);
+extern TupleTableSlot *streaming_edge_form(StreamingEdgeExec *edge, TupleTableSlot *slot, int64 group);
+
+/*
  * Lets the pending rows, sorted by hash, be distinct by their first columns, those
  * of key.  weighted: their last column is a weight, else it is 1; the sums are in
  * exec->weights.
@@ -278,6 +294,9 @@ extern void streaming_keep_row(StreamingEdgeExec *exec, int64 hash, Datum *value
  */
 extern void streaming_join_begin(StreamingStageExec *exec);
 extern void streaming_join_add(StreamingStageExec *exec, TupleTableSlot *slot);
+
+/* The same, of a row that is formed. */
+extern void streaming_join_add_formed(StreamingEdgeExec *edge, MinimalTuple row);
 extern void streaming_join_run(StreamingStageExec *exec);
 extern void streaming_join_end(StreamingStageExec *exec);
 
@@ -317,8 +336,8 @@ extern void streaming_recursion_weigh(StreamingStageExec *exec, Datum *outputs, 
 extern void streaming_recursion_add(StreamingStageExec *exec, Datum *values, bool *isnull,
 									int64 weight);
 
-/* in suffix.c: the row in exec->input, of that partition, has come or gone */
-extern void streaming_suffix_touch(StreamingStageExec *exec, int64 group);
+/* in suffix.c: a row of the edge, of that partition, has come or gone */
+extern void streaming_suffix_touch(StreamingStageExec *exec, TupleTableSlot *row, int64 group);
 
 /* Those rows, which begin anew; NULL: there are none. */
 extern StreamingDelta *streaming_suffix_take(StreamingStageExec *exec);
@@ -386,5 +405,23 @@ extern void streaming_emit_weighted(StreamingStageExec *exec, int64 weight, Datu
 /* in stage.c: one changed row of the output */
 extern void streaming_emit(StreamingStageExec *exec, StreamingDelta *delta, int64 sign,
 						   Datum *outputs, bool *isnull);
+
+/* in top.c */
+
+typedef struct StreamingTopExec StreamingTopExec;
+
+/* Of an edge that has a top, and forms_rows, for the life of the view in this worker. */
+extern StreamingTopExec *streaming_top_open(StreamingEdgeExec *edge);
+
+/*
+ * These are of exec->current, which has a top, while its statement is run: begin, then add
+ * each row.  is_full: they are to be taken before more are added.  take makes those that
+ * matter pending, and reset forgets them when they have been merged.
+ */
+extern void streaming_top_begin(StreamingStageExec *exec);
+extern void streaming_top_add(StreamingStageExec *exec, TupleTableSlot *slot);
+extern bool streaming_top_is_full(StreamingStageExec *exec);
+extern void streaming_top_take(StreamingStageExec *exec);
+extern void streaming_top_reset(StreamingStageExec *exec);
 
 #endif							/* STREAMING_STAGE_H */

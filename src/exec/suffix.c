@@ -23,7 +23,7 @@ begin_touched(StreamingStageExec *exec)
 }
 
 void
-streaming_suffix_touch(StreamingStageExec *exec, int64 group)
+streaming_suffix_touch(StreamingStageExec *exec, TupleTableSlot *row, int64 group)
 {
 	StreamingEdge *edge = exec->edges[0].edge;
 	int			n = edge->ncolumns;
@@ -32,8 +32,8 @@ streaming_suffix_touch(StreamingStageExec *exec, int64 group)
 
 	if (exec->touched_rows == NULL)
 		exec->touched_rows = begin_touched(exec);
-	memcpy(values, exec->input->tts_values, sizeof(Datum) * n);
-	memcpy(isnull, exec->input->tts_isnull, sizeof(bool) * n);
+	memcpy(values, row->tts_values, sizeof(Datum) * n);
+	memcpy(isnull, row->tts_isnull, sizeof(bool) * n);
 	values[STREAMING_EDGE_COUNT(edge) - 1] = Int64GetDatum(1);
 	values[STREAMING_EDGE_GROUP(edge) - 1] = Int64GetDatum(group);
 	isnull[STREAMING_EDGE_COUNT(edge) - 1] = isnull[STREAMING_EDGE_GROUP(edge) - 1] = false;

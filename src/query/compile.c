@@ -139,7 +139,7 @@ streaming_refuse_mutable_input(StreamingCompiler *compiler, Query *query)
 static StreamingStage *
 compile_linear(StreamingCompiler *compiler, Query *query)
 {
-	StreamingEdge edge = streaming_make_edge(compiler, query, true);
+	StreamingEdge edge = streaming_make_edge(compiler, streaming_evaluate_once(query), true);
 	StreamingStage *stage;
 
 	streaming_refuse_sessions((Node *) query);

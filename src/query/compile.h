@@ -115,6 +115,14 @@ extern bool streaming_is_chain(Query *query);
 extern Node *streaming_copy(Node *node);
 extern void streaming_copies_begin(void);
 
+/* in evaluate_once.c */
+
+/*
+ * The query, or one that means the same and computes once what its WHERE and its select list
+ * have in common, if that is dear.
+ */
+extern Query *streaming_evaluate_once(Query *query);
+
 /* in normalize.c */
 
 /*

@@ -212,8 +212,12 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		}
 		streaming_flatten_joins(query);
 		stage->prune_sql = streaming_prune_sql(&partition, stage);
-		edges[0].sql = streaming_prune_rows(&partition, stage, edges[0].sql);
-		edges[0].initial_sql = streaming_prune_rows(&partition, stage, edges[0].initial_sql);
+		edges[0].top = streaming_plan_top(&partition, stage);
+		if (edges[0].top == NULL)
+		{
+			edges[0].sql = streaming_prune_rows(&partition, stage, edges[0].sql);
+			edges[0].initial_sql = streaming_prune_rows(&partition, stage, edges[0].initial_sql);
+		}
 		streaming_plan_suffix(&partition, stage);
 		if (stage->suffix)
 			return stage;

@@ -2,7 +2,8 @@
  * partition.h
  *		What the files of queries over several inputs share: compile_partition.c,
  *		compile_join.c, compile_match.c, compile_recursion.c, compile_table_join.c,
- *		normalize_recursion.c, partition_leaves.c, partition_keys.c, partition_sql.c, suffix.c, suffix_sql.c.
+ *		compile_top.c, normalize_recursion.c, partition_leaves.c, partition_keys.c,
+ *		partition_sql.c, suffix.c, suffix_sql.c, unused_outputs.c.
  */
 #ifndef STREAMING_PARTITION_H
 #define STREAMING_PARTITION_H
@@ -82,6 +83,17 @@ extern void streaming_leaf_name(Partition *partition, int i);
 /* What is not a column of a leaf becomes one, all of them having got their names. */
 extern void streaming_name_rows(Partition *partition);
 
+/* in compile_top.c: stage->edges[0].top, which is the same as streaming_prune_rows; or NULL */
+extern StreamingTop *streaming_plan_top(Partition *partition, StreamingStage *stage);
+
+/* in unused_outputs.c */
+
+/*
+ * Columns of the subquery that is relation rti of query become NULL where query does not
+ * name them and nothing else depends on them.
+ */
+extern void streaming_drop_unused_outputs(Query *query, int rti);
+
 /* in partition_keys.c */
 
 /* Sets the keys of leaves whose columns are known, or whole. */
@@ -120,6 +132,12 @@ extern bool streaming_is_ordered(Partition *partition);
 
 /* Then, all partitions at once: their rows have their partition behind them. */
 extern char *streaming_ordered_sql(Partition *partition, StreamingStage *stage);
+
+/*
+ * The query that numbers the rows of the leaf, those behind most of them no longer matter;
+ * NULL: all do.
+ */
+extern Query *streaming_partition_behind(Partition *partition, StreamingStage *stage, int64 *most);
 
 /* The tids of rows that no longer matter; NULL: all do. */
 extern char *streaming_prune_sql(Partition *partition, StreamingStage *stage);

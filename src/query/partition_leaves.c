@@ -41,6 +41,7 @@ collect_relation(Partition *partition, Level *level, int rti, bool nullable)
 	if (partition->nlevels < partition->depth)
 	{
 		partition->nlevels++;
+		streaming_drop_unused_outputs(level->query, rti);
 		streaming_collect_level(partition, rte->subquery, level);
 	}
 	else if (rte->rtekind == RTE_RELATION || streaming_is_delta(rte) ||

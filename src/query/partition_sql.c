@@ -164,9 +164,8 @@ streaming_ordered_sql(Partition *partition, StreamingStage *stage)
 	return buf.data;
 }
 
-/* The query that numbers the rows of a leaf that no longer matter; NULL: all do. */
-static Query *
-rows_behind(Partition *partition, StreamingStage *stage, int64 *most)
+Query *
+streaming_partition_behind(Partition *partition, StreamingStage *stage, int64 *most)
 {
 	Leaf	   *leaf = linitial(partition->leaves);
 	Level	   *above = list_length(partition->levels) > 1 ?
@@ -189,7 +188,7 @@ streaming_prune_sql(Partition *partition, StreamingStage *stage)
 	StringInfoData buf;
 	int64		most;
 
-	level.query = rows_behind(partition, stage, &most);
+	level.query = streaming_partition_behind(partition, stage, &most);
 	if (level.query == NULL)
 		return NULL;
 	behind.level = &level;
@@ -214,7 +213,7 @@ streaming_prune_rows(Partition *partition, StreamingStage *stage, const char *sq
 	StringInfoData buf;
 	int64		most;
 
-	level.query = sql ? rows_behind(partition, stage, &most) : NULL;
+	level.query = sql ? streaming_partition_behind(partition, stage, &most) : NULL;
 	if (level.query == NULL)
 		return (char *) sql;
 	behind.level = &level;

@@ -113,6 +113,25 @@ typedef struct StreamingProgramInput
 } StreamingProgramInput;
 
 /* One of a stage's inputs: a statement over what is below. */
+/* Of the rows that an edge brings only the first ones of each partition matter (exec/top.c). */
+typedef struct StreamingTopColumn
+{
+	int			column;			/* of the edge, from 0 */
+	Oid			eqop;
+	Oid			sortop;
+	bool		nulls_first;
+	Oid			collation;
+} StreamingTopColumn;
+
+typedef struct StreamingTop
+{
+	int64		most;			/* rows of a partition */
+	int			npartition;
+	StreamingTopColumn *partition;
+	int			norder;
+	StreamingTopColumn *order;
+} StreamingTop;
+
 typedef struct StreamingEdge
 {
 	int			input;			/* of the program's inputs; -1: a stage is below */
@@ -132,6 +151,7 @@ typedef struct StreamingEdge
 	StreamingValue *columns;
 	int			nkeys;
 	StreamingValue *keys;
+	StreamingTop *top;			/* partition: which of its rows matter; NULL: all do */
 	char	   *table;
 	TupleDesc	desc;			/* its columns, then the three: */
 #define STREAMING_EDGE_COUNT(edge) ((edge)->ncolumns + 1)

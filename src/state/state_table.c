@@ -78,6 +78,9 @@
 /* A table of fewer pages need not be known to the planner. */
 #define ANALYZE_PAGES			64
 
+/* It is analyzed again when it has grown so many times. */
+#define ANALYZE_GROWTH			4
+
 /* Look-ups between one step of preparing for a look-up and the next. */
 #define PREFETCH_STEP	(STREAMING_PREFETCH_DISTANCE / 3)
 
@@ -868,7 +871,7 @@ needs_analyze(StreamingStateTable *table)
 
 	if (table->kept->group_attno == 0 || pages < ANALYZE_PAGES)
 		return false;
-	return pages >= (uint64) known * 2 ||
+	return pages >= (uint64) known * ANALYZE_GROWTH ||
 		!SearchSysCacheExists3(STATRELATTINH, ObjectIdGetDatum(RelationGetRelid(table->rel)),
 							   Int16GetDatum(table->kept->group_attno), BoolGetDatum(false));
 }

@@ -20,6 +20,9 @@ my @queries = (
 	[ 'other_groups', 'SELECT x, count(*) AS c FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY id) AS n FROM s) q WHERE n <= 4 GROUP BY x', 4 ],
 	[ 'two_windows', 'SELECT *, lag(id) OVER (PARTITION BY k ORDER BY n) AS before FROM (SELECT id, k, row_number() OVER (PARTITION BY k ORDER BY x, id) AS n FROM s) q WHERE n <= 5', 5 ],
 	[ 'distinct_on', 'SELECT DISTINCT ON (k) k, id, x FROM s ORDER BY k, x DESC, id', 1 ],
+	# more keys than fit into the memory of a batch, the first time as well as later
+	[ 'many_keys', 'SELECT DISTINCT ON (k, x) k, x, id FROM s ORDER BY k, x DESC, id DESC', -606 ],
+	[ 'at_once', 'SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY x, k ORDER BY id) AS n FROM s) q WHERE n <= 2', -1212 ],
 	[ 'top', 'SELECT id, x FROM s ORDER BY x DESC, id LIMIT 3 OFFSET 2', -5 ],
 	[ 'sum_of_top', 'SELECT sum(x) AS t FROM (SELECT x FROM s ORDER BY x DESC, id LIMIT 4) q', -4 ],
 	# ties: the rows of the first three, or all rows with the smallest two values
@@ -37,7 +40,7 @@ my @queries = (
 	[ 'top_of_counts', 'SELECT x, count(*) AS c FROM s GROUP BY x ORDER BY c, x LIMIT 3' ]);
 
 my %bounded = map { $_->[0] => $_->[2] } grep { defined $_->[2] } @queries;
-my $node = new_node('top');
+my $node = new_node('top', 'streaming.work_mem = 64');
 
 $node->safe_psql('postgres', <<'SQL');
 CREATE SCHEMA live;
@@ -55,6 +58,14 @@ foreach (qw(row_number less groups two_windows sum_of_top largest))
 	unlike($node->safe_psql('postgres', "SELECT streaming.explain('live.$_')"), qr/^Stage 2/m, "$_ is one stage");
 }
 
+# Where columns tell the first rows of a batch, it is not sorted for them.
+my %told = map { $_ => 1 } qw(row_number less equal groups other_groups two_windows distinct_on many_keys at_once top sum_of_top);
+foreach my $name (map { $_->[0] } @queries)
+{
+	is($node->safe_psql('postgres', "SELECT count(*) FROM streaming.explain('live.$name') line WHERE line ~ '^ +Of a batch: the first \\d'"),
+		$told{$name} ? 1 : 0, "$name, the first rows of a batch");
+}
+
 my $last = 0;
 foreach my $rows (20, 1, 200, 3000)
 {
@@ -66,9 +77,10 @@ CREATE TEMP TABLE made AS SELECT i AS id, nullif(i * 7919 % 6, 0) AS k, (i * 104
 INSERT INTO batch.s SELECT * FROM made;
 INSERT INTO live.s SELECT * FROM made;
 SQL
-	$node->safe_psql('postgres', join '', map { "SELECT streaming.drain('live.$_->[0]', '$deadline s');\n" } @queries);
-	same_as_batch($node, "live.$_->[0]", $_->[1], "$_->[0] of $last rows") foreach @queries;
-	foreach my $name (sort keys %bounded)
+	my @due = grep { $_->[0] ne 'at_once' || $rows == 3000 } @queries;
+	$node->safe_psql('postgres', join '', map { "SELECT streaming.drain('live.$_->[0]', '$deadline s');\n" } @due);
+	same_as_batch($node, "live.$_->[0]", $_->[1], "$_->[0] of $last rows") foreach @due;
+	foreach my $name (sort grep { defined $bounded{$_} } map { $_->[0] } @due)
 	{
 		my $limit = $bounded{$name} < 0 ? -$bounded{$name} : 6 * $bounded{$name};
 		my ($table) = $node->safe_psql('postgres', "SELECT streaming.explain('live.$name')") =~ /^    Rows: (\S+)/m;

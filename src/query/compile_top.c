@@ -1,0 +1,98 @@
+/*
+ * compile_top.c
+ *		Which rows of a batch are the first of their partition, where columns alone tell that.
+ *
+ * Of the rows that an edge brings, those behind the tenth of their partition do not matter if
+ * the query wants ten (fold.c).  The server would sort all of them; where the window is
+ * partitioned and ordered by columns of the edge, exec/top.c finds them in passing.
+ * streaming_prune_rows is the general way.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/fmgroids.h"
+
+#include "query/partition.h"
+
+/* Of each partition so many rows are held in memory. */
+#define MOST_ROWS	1000
+
+/* The column of the leaf that expr is, from 0, of a type of the server's; or -1. */
+static int
+leaf_column(Leaf *leaf, Expr *expr)
+{
+	Var		   *var = (Var *) expr;
+	ListCell   *lc;
+
+	if (!IsA(var, Var) || var->varlevelsup > 0 || var->varno != leaf->rti || var->varattno <= 0 ||
+		var->vartype >= FirstNormalObjectId)
+		return -1;
+	foreach(lc, leaf->columns)
+	{
+		if (lfirst_node(Var, lc)->varattno == var->varattno)
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
+/* The columns that clauses name; false: they name something else. */
+static bool
+fill_columns(StreamingTopColumn *columns, Leaf *leaf, Query *query, List *clauses)
+{
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		TargetEntry *tle = get_sortgroupclause_tle(clause, query->targetList);
+		StreamingTopColumn *column = &columns[foreach_current_index(lc)];
+
+		column->column = leaf_column(leaf, tle->expr);
+		column->eqop = clause->eqop;
+		column->sortop = clause->sortop;
+		column->nulls_first = clause->nulls_first;
+		column->collation = exprCollation((Node *) tle->expr);
+		if (column->column < 0)
+			return false;
+	}
+	return true;
+}
+
+/* The number of the row is what the rows are limited by, not their rank. */
+static bool
+by_row_number(Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		WindowFunc *function = (WindowFunc *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (IsA(function, WindowFunc))
+			return function->winfnoid == F_ROW_NUMBER;
+	}
+	return false;
+}
+
+StreamingTop *
+streaming_plan_top(Partition *partition, StreamingStage *stage)
+{
+	Leaf	   *leaf = linitial(partition->leaves);
+	StreamingTop *top = palloc0(sizeof(StreamingTop));
+	Query	   *query = streaming_partition_behind(partition, stage, &top->most);
+	WindowClause *window;
+
+	if (query == NULL || !by_row_number(query) || top->most < 1 || top->most > MOST_ROWS)
+		return NULL;
+	window = linitial_node(WindowClause, query->windowClause);
+	top->npartition = list_length(window->partitionClause);
+	top->norder = list_length(window->orderClause);
+	top->partition = palloc0(sizeof(StreamingTopColumn) * Max(top->npartition, 1));
+	top->order = palloc0(sizeof(StreamingTopColumn) * Max(top->norder, 1));
+	if (!fill_columns(top->partition, leaf, query, window->partitionClause) ||
+		!fill_columns(top->order, leaf, query, window->orderClause))
+		return NULL;
+	return top;
+}
