@@ -19,7 +19,7 @@ ANALYZE pages;
 ANALYZE pages (url, bytes);
 SELECT n_distinct FROM pg_stats WHERE tablename = (SELECT relname FROM streaming_internal.continuous_view JOIN pg_class ON pg_class.oid = result WHERE view = 'pages'::regclass) AND attname = 'url';
 RESET ROLE;
-SELECT attname, n_distinct <> 0 AS analyzed FROM pg_stats WHERE schemaname = 'streaming_internal' AND attname IN ('url', 'bytes', 'lower') ORDER BY 1;
+SELECT attname, n_distinct <> 0 AS analyzed FROM pg_stats WHERE schemaname = 'streaming_internal' AND tablename IN (SELECT relname FROM streaming_internal.continuous_view JOIN pg_class c ON c.oid = result OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = result) WHERE view = 'pages'::regclass) AND attname IN ('url', 'bytes', 'lower') ORDER BY 1;
 SET ROLE indexer;
 -- what a plan calls it; ids are of no interest
 CREATE FUNCTION pg_temp.plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
