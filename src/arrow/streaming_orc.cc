@@ -180,6 +180,7 @@ realloc(void *old, size_t size)
  * and a named pipe would hold it up for ever.  Names that leave the directory lead nowhere.
  * ------------------------------------------------------------------------ */
 
+#ifdef __GLIBC__
 static bool
 leads_up(const char *path)
 {
@@ -191,7 +192,6 @@ leads_up(const char *path)
 	return false;
 }
 
-#ifdef __GLIBC__
 /* In the place of the C library's, for the libraries that this program uses. */
 template <typename Function>
 static Function
