@@ -82,6 +82,7 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 {
 	StreamingSize size = delta == NULL ? statement->size :
 		delta->nrows > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY : STREAMING_SIZE_FEW;
+	MemoryContext old = CurrentMemoryContext;
 	SPIExecuteOptions options = {0};
 	ParamListInfo list = NULL;
 	int			rc;
@@ -110,6 +111,8 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 			 SPI_result_code_string(rc));
 	if (delta)
 		SPI_unregister_relation(delta->name);
+	/* SPI leaves its own behind, which lasts as long as the batch. */
+	MemoryContextSwitchTo(old);
 	return SPI_processed;
 }
 

@@ -600,20 +600,26 @@ streaming_make_input(StreamingStageExec *exec, TupleDesc desc)
 {
 	MemoryContext old = MemoryContextSwitchTo(exec->batch_context);
 
+	desc = CreateTupleDescCopy(desc);
 	streaming_drop_input(exec);
-	exec->input = MakeSingleTupleTableSlot(CreateTupleDescCopy(desc), &TTSOpsMinimalTuple);
-	exec->other = MakeSingleTupleTableSlot(exec->input->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+	exec->input = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	exec->other = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	MemoryContextSwitchTo(old);
 }
 
 void
 streaming_drop_input(StreamingStageExec *exec)
 {
+	TupleDesc	desc = exec->input ? exec->input->tts_tupleDescriptor : NULL;
+
 	if (exec->input)
 		ExecDropSingleTupleTableSlot(exec->input);
 	if (exec->other)
 		ExecDropSingleTupleTableSlot(exec->other);
 	exec->input = exec->other = NULL;
+	/* The rounds of a recursion are many. */
+	if (desc)
+		FreeTupleDesc(desc);
 }
 
 static void

@@ -28,6 +28,14 @@
 /* Longest wait without a look at interrupts. */
 #define WAIT_INTERVAL	100		/* ms */
 
+/*
+ * Files that this process may read at once, with a program for each: a query can name any
+ * number of scans, but must not take what processes and memory the machine has.
+ */
+#define MAX_PROCESSES	16
+
+static int	nprocesses = 0;
+
 extern char **environ;
 
 static int	spawn(StreamingOrcProcess *process, int fd, int socket, int64 memory);
@@ -56,6 +64,11 @@ streaming_orc_start(StreamingOrcProcess *process, int fd, int64 memory)
 
 	process->pid = 0;
 	process->error = 0;
+	if (nprocesses >= MAX_PROCESSES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a query cannot read more than %d ORC files at the same time", MAX_PROCESSES),
+				 errhint("Read them in fewer scans, or copy them into a table first.")));
 	if (!AcquireExternalFD())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -79,6 +92,7 @@ streaming_orc_start(StreamingOrcProcess *process, int fd, int64 memory)
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not start program \"%s\": %m", "streaming_orc")));
 	}
+	nprocesses++;
 	process->socket = sockets[0];
 	(void) fcntl(process->socket, F_SETFL, O_NONBLOCK);
 }
@@ -218,5 +232,6 @@ streaming_orc_end(StreamingOrcProcess *process)
 			status = 0;
 	}
 	process->pid = 0;
+	nprocesses--;
 	return waited > 0 && WIFSIGNALED(status) ? pg_strsignal(WTERMSIG(status)) : NULL;
 }

@@ -199,6 +199,13 @@ is(sql(q(SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'S
 ok(wait_until(sub { readers() == 0 }), 'and the process ends');
 $reading->quit;
 
+# A query may have any number of scans, but no such number of processes.
+sub scans { return 'SELECT ' . join ' + ', ('(SELECT id FROM slow LIMIT 1)') x $_[0]; }
+is(sql(scans(16)), 0, 'some files of ORC at the same time');
+like(error_of(scans(17)), qr/cannot read more than 16 ORC files at the same time/, 'but not many');
+is(sql(scans(16)), 0, 'whose processes are counted');
+ok(wait_until(sub { readers() == 0 }), 'and end');
+
 # In the middle of a file, however its reader ends.
 foreach my $format (qw(parquet orc))
 {
