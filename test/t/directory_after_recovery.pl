@@ -70,7 +70,7 @@ $_->wait_for_more(5) foreach values %load;
 $_->stop foreach values %load;
 
 drain($node, $_) foreach sort(keys %batch), 'deleted', 'deleted_slowly';
-ok(wait_until(sub { !glob "$base/landing/{arc,del}/{*.json,.taken*}" }), 'every file has gone')
+ok(wait_until(sub { !(() = glob "$base/landing/{arc,del}/{*.json,.taken*}") }), 'every file has gone')
   or diag(join ' ', map { substr $_, length $base } glob "$base/landing/{arc,del}/{*.json,.taken*}");
 same_as_batch($node, $_, $batch{$_}, "$_ has what is in the archive") foreach sort keys %batch;
 is($node->safe_psql('postgres', 'SELECT sum(n), sum(sum) FROM per_k'), join('|', $load{arc}->written), 'and that is what was written');

@@ -42,7 +42,7 @@ sub compare
 
 	drain($node, $_) foreach qw(all_rows all_avro per_k);
 	# It looks all the while, but may not have come to the last ones.
-	ok(wait_until(sub { !glob "$base/taken/*" }), 'the reader has taken all');
+	ok(wait_until(sub { !(() = glob "$base/taken/*") }), 'the reader has taken all');
 	my $lines = join '', map { "$_\n" } $taker->lines;
 	$node->safe_psql('postgres', "BEGIN; TRUNCATE inserted; COPY inserted FROM stdin (FORMAT csv);\n$lines\\.\nCOMMIT;");
 	same_as_batch($node, 'inserted', 'SELECT tx, k, v FROM mirror', "$test: each row once");
