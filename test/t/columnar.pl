@@ -277,6 +277,7 @@ foreach my $out (qw(out out_arrow))
 is(substr(PostgreSQL::Test::Utils::slurp_file((glob "$dir/out/x-*.arrow")[0]), 0, 6), 'ARROW1', 'as a file, not a stream');
 like(error_of("INSERT INTO out (ts) VALUES ('infinity')"), qr/value of column "ts" cannot be written to a Parquet or Arrow file/, 'infinite times do not');
 like(error_of("INSERT INTO out (dec) VALUES ('NaN')"), qr/value of column "dec" cannot be written to a Parquet or Arrow file/, 'nor NaN as a decimal');
+like(error_of("INSERT INTO out (t) VALUES ('24:00')"), qr/value of column "t" cannot be written to a Parquet or Arrow file/, 'nor the end of a day');
 
 # Rows that were encoded before the columns were altered are written as they were.
 sql(q(CREATE FOREIGN TABLE altered (a int, b text) SERVER d OPTIONS (path 'rows/*.parquet', format 'parquet', file_interval '1h', file_max_rows '4')));
