@@ -138,6 +138,8 @@ CREATE VIEW fewer WITH (streaming.trigger = 'manual') AS SELECT * FROM few;
 SELECT streaming.drain('fewer');
 SELECT * FROM fewer ORDER BY k;
 SELECT * FROM few ORDER BY k;
+-- as the scan has them: no more columns than the stream
+SELECT * FROM few WHERE k = 1;
 SELECT convert_from(payload, 'UTF8') AS record, sqlstate, column_name, error FROM streaming.rejected_rows WHERE stream = 'few'::regclass ORDER BY position;
 
 -- Refused.

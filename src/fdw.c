@@ -528,7 +528,10 @@ open_source(ForeignScanState *node, StreamScan *state)
 {
 	state->stream = streaming_stream_open(RelationGetRelid(node->ss.ss_currentRelation),
 										  scan_user(node));
-	state->slot = MakeSingleTupleTableSlot(state->stream->tupdesc, &TTSOpsVirtual);
+	/* Without what a record does: a query without a projection sends all that a slot has. */
+	state->slot = MakeSingleTupleTableSlot(state->stream->change_attno ?
+										   CreateTupleDescCopy(RelationGetDescr(node->ss.ss_currentRelation)) :
+										   state->stream->tupdesc, &TTSOpsVirtual);
 	state->source = streaming_source_scan_open(state->stream, STREAMING_READ_BATCH,
 											   needed_columns(node));
 

@@ -288,6 +288,8 @@ bool
 streaming_fold_row(StreamingFold *fold, TupleTableSlot *slot)
 {
 	StreamingFolded folded;
+	/* A slot may lack the last column, which says what a record does. */
+	int			ncolumns = Min(slot->tts_tupleDescriptor->natts, fold->ncolumns);
 
 	ExecClearTuple(slot);
 	do
@@ -297,8 +299,8 @@ streaming_fold_row(StreamingFold *fold, TupleTableSlot *slot)
 	} while (folded.change == STREAMING_CHANGE_DELETE);
 	ExecForceStoreMinimalTuple(folded.row, fold->other, false);
 	slot_getallattrs(fold->other);
-	memcpy(slot->tts_values, fold->other->tts_values, sizeof(Datum) * fold->ncolumns);
-	memcpy(slot->tts_isnull, fold->other->tts_isnull, sizeof(bool) * fold->ncolumns);
+	memcpy(slot->tts_values, fold->other->tts_values, sizeof(Datum) * ncolumns);
+	memcpy(slot->tts_isnull, fold->other->tts_isnull, sizeof(bool) * ncolumns);
 	ExecStoreVirtualTuple(slot);
 	return true;
 }

@@ -577,7 +577,8 @@ streaming_decode_change(StreamingChangeDecoder *change, const StreamingRecord *r
 	if (decoder->stream->changes == STREAMING_CHANGES_DEBEZIUM)
 		return change->op ? decode_avro_envelope(change, record, values, isnull) :
 			decode_json_envelope(change, record, values, isnull);
-	if (record->payload == NULL)
+	/* A row of a columnar file has no bytes of its own. */
+	if (record->payload == NULL && record->batch == NULL)
 	{
 		decode_message_key(change, record, values, isnull);
 		return STREAMING_CHANGE_DELETE;

@@ -227,7 +227,10 @@ append_value(const EncodedColumn *column, Datum value, StringInfo buf)
 			appendBinaryStringInfo(buf, (char *) &four, sizeof(four));
 			return;
 		case STREAMING_COLUMNAR_TIME:
+			/* 24:00 makes a file that readers refuse as a whole. */
 			eight = DatumGetTimeADT(value);
+			if (eight >= USECS_PER_DAY)
+				refuse_value(column);
 			appendBinaryStringInfo(buf, (char *) &eight, sizeof(eight));
 			return;
 		case STREAMING_COLUMNAR_TIMESTAMP:
@@ -301,6 +304,6 @@ refuse_value(const EncodedColumn *column)
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("value of column \"%s\" cannot be written to a Parquet or Arrow file", column->name),
-			 errdetail("It has nothing for infinite times and for NaN as a decimal."),
+			 errdetail("It has nothing for infinite times, for the time of day 24:00 and for NaN as a decimal."),
 			 errhint("Use a column of another type, such as text.")));
 }

@@ -284,6 +284,20 @@ foreach my $out (qw(out out_arrow))
 is(substr(PostgreSQL::Test::Utils::slurp_file((glob "$dir/out/x-*.arrow")[0]), 0, 6), 'ARROW1', 'as a file, not a stream');
 like(error_of("INSERT INTO out (ts) VALUES ('infinity')"), qr/value of column "ts" cannot be written to a Parquet or Arrow file/, 'infinite times do not');
 like(error_of("INSERT INTO out (dec) VALUES ('NaN')"), qr/value of column "dec" cannot be written to a Parquet or Arrow file/, 'nor NaN as a decimal');
+like(error_of("INSERT INTO out (t) VALUES ('24:00')"), qr/value of column "t" cannot be written to a Parquet or Arrow file/, 'nor the end of a day');
+
+# Rows that change: one takes the place of that with its key, and none is a tombstone.
+sql(<<'SQL');
+CREATE FOREIGN TABLE changing (id int, v int) SERVER d OPTIONS (path 'changing-*.parquet', format 'parquet', file_interval '0');
+INSERT INTO changing SELECT g % 10, g FROM generate_series(1, 25) g;
+CREATE FOREIGN TABLE changed (id int, v int) SERVER d OPTIONS (path 'changing-*.parquet', format 'parquet', changes 'upsert', key 'id');
+SQL
+ok(wait_for($node, 'SELECT count(*) FROM changing', 25), 'changes are written');
+is(sql('SELECT count(*), sum(v) FROM (SELECT * FROM changed) c'), '10|205', 'a row for each key');
+is(sql('SELECT * FROM changed WHERE id = 3'), '3|23', 'the last one');
+sql('CREATE VIEW changed_v WITH (streaming.continuous) AS SELECT id, v FROM changed');
+drain($node, 'changed_v');
+same_as_batch($node, 'changed_v', 'SELECT id, v FROM changed');
 
 # Rows that were encoded before the columns were altered are written as they were.
 sql(q(CREATE FOREIGN TABLE altered (a int, b text) SERVER d OPTIONS (path 'rows/*.parquet', format 'parquet', file_interval '1h', file_max_rows '4')));
