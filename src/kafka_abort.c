@@ -74,8 +74,8 @@ streaming_kafka_guard_abort(void)
 }
 
 /*
- * All signals are blocked in threads of librdkafka.  Of SIGSEGV a thread then dies without
- * a handler; abort() unblocks its own.
+ * All signals are blocked in threads of librdkafka, which then die of these without a
+ * handler; abort() unblocks its own, but not that of glibc 2.41 and later.
  */
 void
 streaming_kafka_guard_thread(void)
@@ -84,6 +84,7 @@ streaming_kafka_guard_thread(void)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGSEGV);
+	sigaddset(&set, SIGABRT);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -118,6 +119,9 @@ is_harmless(int signal_number, const siginfo_t *info)
 {
 	if (signal_number == SIGSEGV)
 		return info->si_code == SEGV_MAPERR && (uintptr_t) info->si_addr < NULL_PAGE;
+	/* somebody wants the process to end */
+	if (info->si_code != SI_TKILL)
+		return false;
 	/* librdkafka's own crash has no message; damaged memory has another one */
 	return *message == NULL || strstr((*message)->text, "Assertion `") != NULL;
 }
