@@ -79,7 +79,7 @@ sub run_block
 {
 	my ($block, $database, $dir) = @_;
 	my $own = "_${database}_$suffix";
-	my $text = $block->{body} =~ s{/srv/}{$dir/}gr =~ s/(topic '|--topic |-t )(\w+)/$1$2$own/gr;
+	my $text = $block->{body} =~ s{/srv/}{$dir/}gr =~ s/(topic '|--topic |-t )(\w+)/$1$2$own/gr =~ s/(topic '\^[^']*)\.\*/$1$own/gr;
 	my $out = '';
 
 	$text =~ s/localhost:9092/$kafka->address/ge if $kafka;
