@@ -119,16 +119,21 @@ $node->safe_psql('postgres', 'DROP VIEW windows');
 my $numbers = "SELECT count(*) FROM streaming_internal.topic_partitions WHERE stream = 's'::regclass";
 my $before = $node->safe_psql('postgres', $numbers);
 my $rows = $node->safe_psql('postgres', 'SELECT count(*) FROM all_rows');
-my $there = $node->safe_psql('postgres', "$numbers AND NOT gone");
-my $empty = StreamingKafka->new;
-$node->safe_psql('postgres', "ALTER SERVER broker OPTIONS (SET bootstrap_servers '${\$empty->address}')");
-ok(wait_for($node, "$numbers AND NOT gone", 0), 'other brokers have none of the topics');
-$node->safe_psql('postgres', "ALTER SERVER broker OPTIONS (SET bootstrap_servers '${\$kafka->address}')");
-produce($topic{b}, 0, 2);
-ok(wait_for($node, 'SELECT count(*) FROM all_rows', $rows + 2), 'with the first ones the view goes on');
-drain($node, 'all_rows');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM all_rows'), $rows + 2, 'where it was');
-is($node->safe_psql('postgres', "$numbers AND NOT gone") . ' of ' . $node->safe_psql('postgres', $numbers), "$there of $before", 'with the same numbers');
+SKIP:
+{
+	skip(StreamingKafka->unavailable, 4) if defined StreamingKafka->unavailable;
+	my $there = $node->safe_psql('postgres', "$numbers AND NOT gone");
+	my $empty = StreamingKafka->new;
+	$node->safe_psql('postgres', "ALTER SERVER broker OPTIONS (SET bootstrap_servers '${\$empty->address}')");
+	ok(wait_for($node, "$numbers AND NOT gone", 0), 'other brokers have none of the topics');
+	$node->safe_psql('postgres', "ALTER SERVER broker OPTIONS (SET bootstrap_servers '${\$kafka->address}')");
+	produce($topic{b}, 0, 2);
+	ok(wait_for($node, 'SELECT count(*) FROM all_rows', $rows + 2), 'with the first ones the view goes on');
+	drain($node, 'all_rows');
+	$rows += 2;
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM all_rows'), $rows, 'where it was');
+	is($node->safe_psql('postgres', "$numbers AND NOT gone") . ' of ' . $node->safe_psql('postgres', $numbers), "$there of $before", 'with the same numbers');
+}
 
 # A dump has numbers and checkpoints.
 my $dump = "$ENV{STREAMING_WORK}/pattern.sql";
@@ -137,7 +142,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('other') ], 'restore');
 produce($topic{b}, 0, 3);
 ok(wait_until(sub { eval { $node->safe_psql('other', "SELECT streaming.drain('all_rows', '$deadline s')"); 1 } }), 'a restored view runs');
-is($node->safe_psql('other', 'SELECT count(*), count(*) - count(DISTINCT (topic, part, off)) FROM all_rows'), ($rows + 5) . '|0', 'and goes on where it was');
+is($node->safe_psql('other', 'SELECT count(*), count(*) - count(DISTINCT (topic, part, off)) FROM all_rows'), ($rows + 3) . '|0', 'and goes on where it was');
 
 # Too many.
 $node->safe_psql('postgres', "INSERT INTO streaming_internal.topic_partitions SELECT 's'::regclass, g, 'x', 0, true FROM generate_series($before, 9999) g");
