@@ -114,10 +114,6 @@ open_client(StreamingKafkaHandle *handle, const char *topic)
 	if (!exit_registered)
 	{
 		on_proc_exit(close_at_exit, (Datum) 0);
-#ifdef __GLIBC__
-		/* after OpenSSL's, since handle has been made, so it runs before that */
-		(void) on_exit(leave_at_once, NULL);
-#endif
 		exit_registered = true;
 	}
 	if (client != NULL && topic != NULL)
@@ -595,6 +591,10 @@ close_at_exit(int code, Datum argument)
 {
 	int			left = EXIT_WAIT / 10;
 
+#ifdef __GLIBC__
+	/* the last one to be registered, it runs before what libraries do at the end */
+	(void) on_exit(leave_at_once, NULL);
+#endif
 	if (streaming_kafka_has_aborted())
 		return;					/* a close would wait for the thread that has */
 	while (!dlist_is_empty(&open_clients))

@@ -28,7 +28,7 @@ my $no_kafka = StreamingKafka->missing;
 # A server that is slow to answer here must not be taken for one that is wrong.
 my $node = new_node('main', "timezone = 'UTC'", 'streaming.reachable_timeout = 1s', "statement_timeout = '${deadline}s'");
 # The broker is shared with other tests.
-my $suffix = $$;
+my $suffix = $$ . int rand 1_000_000;
 my $failed = qr/^(?:ERROR|FATAL|exit status)/m;
 
 # Of a file: { language, body, line, excused, and the bodies of blocks after it: text, log }.
