@@ -83,11 +83,12 @@ static Question *make_question(QuestionKind kind, StreamingKafka *client, int ti
 static bool ask(StreamingKafka *client, Question *question);
 static void take_places(const Question *question, StreamingPlace *places);
 pg_noreturn static void report_silence(StreamingKafka *client, const StreamingStream *stream,
-									   const char *text, int timeout);
+									   char *text, int timeout);
 static void copy_found(StreamingTopicsFound *to, const StreamingTopicsFound *from);
 
 static void run_question(StreamingKafka *client, StreamingKafkaCall *call);
 static bool run_topics(StreamingKafka *client, int timeout, StreamingTopicsFound *found, char *text);
+static void drop_repeated(StreamingTopicsFound *found);
 static void run_presence(Question *question);
 static bool run_offsets(StreamingKafka *client, Question *question, int64 when, size_t field,
 						int timeout);
@@ -241,12 +242,13 @@ take_places(const Question *question, StreamingPlace *places)
 
 /* librdkafka's own text says best why there was no answer. */
 pg_noreturn static void
-report_silence(StreamingKafka *client, const StreamingStream *stream, const char *text, int timeout)
+report_silence(StreamingKafka *client, const StreamingStream *stream, char *text, int timeout)
 {
 	const char *trouble;
 
 	streaming_kafka_serve(client);
 	trouble = streaming_kafka_trouble(client);
+	streaming_kafka_clean_text(text);
 	if (trouble == NULL && text[0])
 		trouble = text;
 	ereport(ERROR,
@@ -368,9 +370,26 @@ run_topics(StreamingKafka *client, int timeout, StreamingTopicsFound *found, cha
 		return false;
 	}
 	qsort(answer.topics, answer.n, sizeof(StreamingTopicFound), by_name);
+	drop_repeated(&answer);
 	free_found(found);
 	*found = answer;
 	return true;
+}
+
+/* A broker that tells of a topic twice is none of Kafka's. */
+static void
+drop_repeated(StreamingTopicsFound *found)
+{
+	int			n = 0;
+
+	for (int i = 0; i < found->n; i++)
+	{
+		if (n > 0 && by_name(&found->topics[n - 1], &found->topics[i]) == 0)
+			free(found->topics[i].name);
+		else
+			found->topics[n++] = found->topics[i];
+	}
+	found->n = n;
 }
 
 static void
@@ -392,26 +411,19 @@ static bool
 run_offsets(StreamingKafka *client, Question *question, int64 when, size_t field, int timeout)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(question->n);
-	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	int			next = 0;
+	bool		answered;
 
 	for (int i = 0; i < question->n; i++)
 	{
-		StreamingPlace *place = &question->places[i];
+		const StreamingPlace *place = &question->places[i];
 
 		if (place->there)
-			rd_kafka_topic_partition_list_add(list, place->topic,
-											  place->mark.partition)->offset = when;
+			rd_kafka_topic_partition_list_add(list, place->topic, place->mark.partition);
 	}
-	if (list->cnt > 0)
-	{
-		streaming_kafka_ask_begin(client);
-		err = rd_kafka_offsets_for_times(streaming_kafka_handle(client), list, timeout);
-		streaming_kafka_ask_end(client);
-	}
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		snprintf(question->text, STREAMING_KAFKA_TEXT, "broker down: %s", rd_kafka_err2str(err));
-	for (int i = 0; i < question->n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+	answered = list->cnt == 0 ||
+		streaming_kafka_ask_list(client, list, when, timeout, question->text);
+	for (int i = 0; i < question->n && answered; i++)
 	{
 		StreamingPlace *place = &question->places[i];
 		rd_kafka_topic_partition_t *answer;
@@ -421,15 +433,10 @@ run_offsets(StreamingKafka *client, Question *question, int64 when, size_t field
 		answer = &list->elems[next++];	/* the order has stayed */
 		if (answer->partition != place->mark.partition || strcmp(answer->topic, place->topic) != 0)
 			answer = rd_kafka_topic_partition_list_find(list, place->topic, place->mark.partition);
-		err = answer->err;
-		if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-			snprintf(question->text, STREAMING_KAFKA_TEXT, "partition %d of topic \"%s\": %s",
-					 (int) place->mark.partition, place->topic, rd_kafka_err2str(err));
-		else
-			*(int64 *) ((char *) place + field) = answer->offset;
+		*(int64 *) ((char *) place + field) = answer->offset;
 	}
 	rd_kafka_topic_partition_list_destroy(list);
-	return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+	return answered;
 }
 
 /* As run_comparison of kafka_marks.c, which tells what a mark is and where. */

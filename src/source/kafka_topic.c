@@ -471,14 +471,13 @@ streaming_kafka_ask_partitions(StreamingKafka *client, rd_kafka_topic_t *topic, 
 
 /* Kafka's protocol writes the two constants as times that are negative. */
 bool
-streaming_kafka_ask_offsets(StreamingKafka *client, const char *topic, int n, int64 when,
-			int timeout, int64 *offsets, char *text)
+streaming_kafka_ask_list(StreamingKafka *client, rd_kafka_topic_partition_list_t *list, int64 when,
+						 int timeout, char *text)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
 	rd_kafka_resp_err_t err;
 
-	for (int i = 0; i < n; i++)
-		rd_kafka_topic_partition_list_add(list, topic, i)->offset = when;
+	for (int i = 0; i < list->cnt; i++)
+		list->elems[i].offset = when;
 	streaming_kafka_ask_begin(client);
 	err = rd_kafka_offsets_for_times(streaming_kafka_handle(client), list, timeout);
 	streaming_kafka_ask_end(client);
@@ -486,22 +485,37 @@ streaming_kafka_ask_offsets(StreamingKafka *client, const char *topic, int n, in
 		snprintf(text, STREAMING_KAFKA_TEXT, "broker down: %s", rd_kafka_err2str(err));
 	for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
 	{
-		err = list->elems[i].err;
+		const rd_kafka_topic_partition_t *answer = &list->elems[i];
+
+		err = answer->err;
 		if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 			snprintf(text, STREAMING_KAFKA_TEXT, "partition %d of topic \"%s\": %s",
-					 (int) list->elems[i].partition, topic, rd_kafka_err2str(err));
-		else if (when < 0 && list->elems[i].offset < 0)
+					 (int) answer->partition, answer->topic, rd_kafka_err2str(err));
+		else if (when < 0 && answer->offset < 0)
 		{
 			/* left out of the answer, or nonsense */
 			err = RD_KAFKA_RESP_ERR__BAD_MSG;
 			snprintf(text, STREAMING_KAFKA_TEXT, "partition %d of topic \"%s\": the broker told no offset",
-					 (int) list->elems[i].partition, topic);
+					 (int) answer->partition, answer->topic);
 		}
-		else
-			offsets[list->elems[i].partition] = list->elems[i].offset;
 	}
-	rd_kafka_topic_partition_list_destroy(list);
 	return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+bool
+streaming_kafka_ask_offsets(StreamingKafka *client, const char *topic, int n, int64 when,
+			int timeout, int64 *offsets, char *text)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n);
+	bool		answered;
+
+	for (int i = 0; i < n; i++)
+		rd_kafka_topic_partition_list_add(list, topic, i);
+	answered = streaming_kafka_ask_list(client, list, when, timeout, text);
+	for (int i = 0; i < list->cnt && answered; i++)
+		offsets[list->elems[i].partition] = list->elems[i].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return answered;
 }
 
 int

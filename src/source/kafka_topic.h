@@ -83,6 +83,13 @@ extern int	streaming_kafka_ask_partitions(StreamingKafka *client, rd_kafka_topic
 extern bool streaming_kafka_ask_offsets(StreamingKafka *client, const char *topic, int n,
 										int64 when, int timeout, int64 *offsets, char *text);
 
+/*
+ * The same of the partitions of list, into their offsets.  False: text says what is
+ * wrong, such as a partition of which the broker tells no offset.
+ */
+extern bool streaming_kafka_ask_list(StreamingKafka *client, rd_kafka_topic_partition_list_t *list,
+									 int64 when, int timeout, char *text);
+
 /* ms that the first question should wait; of the backend's thread. */
 extern int	streaming_kafka_first_patience(StreamingKafka *client);
 

@@ -182,8 +182,6 @@ static bool take_message(KafkaSource *kafka, rd_kafka_message_t *message,
 static void take_event(KafkaSource *kafka, rd_kafka_message_t *message);
 static void nudge(KafkaSource *kafka);
 static bool verify(KafkaSource *kafka, bool delivers);
-pg_noreturn static void fail_bad_offset(KafkaSource *kafka, const rd_kafka_message_t *message,
-										int64 expected);
 static void fail_lost_offset(KafkaSource *kafka);
 static void skip_lost(KafkaSource *kafka, StreamingRecord *record,
 					  StreamingPositions *positions);
@@ -802,8 +800,7 @@ take_message(KafkaSource *kafka, rd_kafka_message_t *message, StreamingRecord *r
 
 	/* started, so it is there */
 	p = &kafka->consumer->partitions[message->partition];
-	if (unlikely(message->offset < Max(p->next, 0) || message->offset == PG_INT64_MAX))
-		fail_bad_offset(kafka, message, p->next);
+	streaming_kafka_check_offset(message, kafka->base.stream->topic, p->next);
 	p->next = message->offset + 1;
 	p->touched = true;
 
@@ -938,14 +935,13 @@ nudge(KafkaSource *kafka)
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* To take it would be to lose our place: nothing of the poll is taken. */
-static void
-fail_bad_offset(KafkaSource *kafka, const rd_kafka_message_t *message, int64 expected)
+void
+streaming_kafka_fail_bad_offset(const rd_kafka_message_t *message, const char *topic, int64 expected)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_ERROR),
 			 errmsg("partition %d of topic \"%s\" has a message with offset " INT64_FORMAT " where " INT64_FORMAT " or more was expected",
-					(int) message->partition, kafka->base.stream->topic, message->offset,
+					(int) message->partition, topic, message->offset,
 					Max(expected, 0)),
 			 errdetail("Messages of a partition have ascending offsets."),
 			 errhint("The broker is damaged, or none of Kafka's: check the option \"bootstrap_servers\" of the stream's server.")));

@@ -749,9 +749,7 @@ take_message(StreamingTopics *topics, rd_kafka_message_t *message, StreamingReco
 	if (number < 0)
 		return false;			/* its topic has been given up */
 	part = &topics->parts[number];
-	if (unlikely(message->offset < part->next))
-		elog(ERROR, "\"%s\" went back from offset " INT64_FORMAT " to " INT64_FORMAT,
-			 part->path, part->next, message->offset);
+	streaming_kafka_check_offset(message, part->row.topic, part->next);
 	part->next = message->offset + 1;
 	part->touched = true;
 	record->partition = number;

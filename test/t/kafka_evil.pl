@@ -17,7 +17,7 @@ plan skip_all => 'there is no Python to play a broker' if system('python3 -c "" 
 # decompressed, memory that there is not, names that are NULL.
 my @deadly = qw(lz4_skip snappy_java_many broker_null topic_null);
 my @endless = qw(mute drip_all silent_later short noise partitions_sparse size_gigabyte fetch_throttle);
-my @modes = (qw(honest back base_top bounds_negative offsets_none headers_many headers_same headers_bytes time_top broker_bytes topic_bytes committed_top produce_error),
+my @modes = (qw(honest back base_top bounds_negative offsets_none headers_many headers_same headers_bytes time_top broker_bytes topic_bytes topic_many committed_top produce_error),
 	@deadly, @endless);
 my $node = new_node('main', 'streaming.retry_max = 500ms', 'streaming.connect_timeout = 5s');
 
@@ -70,6 +70,15 @@ sql('CREATE VIEW v_back WITH (streaming.continuous) AS SELECT n, off FROM back')
 ok(wait_for($node, q(SELECT last_error FROM streaming.stat_streams WHERE stream = 'back'::regclass), qr/offset 4 where 6/), 'the stream tells it');
 is(sql('SELECT count(*) FROM v_back'), 0, 'and takes nothing of it');
 unlike(answer('SELECT count(at) FROM time_top'), qr/server closed/, 'times that cannot be');
+
+# So it is where the topics are found by their names.
+my %found = (back => qr/topic "evil" has a message with offset 4 where 6 or more was expected/, base_top => qr/offset 9223372036854775807 where|could not read stream/,
+	offsets_none => qr/the broker told no offset/, topic_many => qr/^20$/);
+foreach my $mode (sort keys %found)
+{
+	sql("CREATE FOREIGN TABLE p_$mode (k text, n int) SERVER $mode OPTIONS (topic '^evil\$')");
+	like(answer("SELECT count(*) FROM p_$mode"), $found{$mode}, "$mode of a pattern");
+}
 
 # Headers. A list of 100,000 takes no quadratic time.
 push_rows();
