@@ -240,8 +240,10 @@ OBJS = \
 	src/source/directory_release.o \
 	src/source/directory_tree.o \
 	src/source/directory_watch.o \
+	src/source/kafka_group.o \
 	src/source/kafka_identity.o \
 	src/source/kafka_marks.o \
+	src/source/kafka_messages.o \
 	src/source/kafka_survey.o \
 	src/source/kafka_topic.o \
 	src/source/kafka_topics.o \

@@ -21,24 +21,6 @@
 extern StreamingKafka *streaming_kafka_consumer(StreamingStream *stream, int memory,
 												StreamingReadMode mode, const char *topic);
 
-/* Fills record with a message, except for partition and path. */
-extern void streaming_kafka_record(rd_kafka_message_t *message, StreamingRecord *record);
-
-pg_noreturn extern void streaming_kafka_fail_bad_offset(const rd_kafka_message_t *message,
-														const char *topic, int64 expected);
-
-/*
- * Can message be the next one of its partition?  next: the offset to come; -1: the
- * earliest.  To take it otherwise would be to lose our place: an error, nothing of the
- * poll is taken.
- */
-static inline void
-streaming_kafka_check_offset(const rd_kafka_message_t *message, const char *topic, int64 next)
-{
-	if (unlikely(message->offset < Max(next, 0) || message->offset == PG_INT64_MAX))
-		streaming_kafka_fail_bad_offset(message, topic, next);
-}
-
 /* What the option start asks brokers for. */
 typedef enum StreamingKafkaStart
 {

@@ -30,10 +30,6 @@
  * deletes, creates and fills a topic while one fetch waits is found out when the
  * watch has asked next.
  *
- * Headers become a JSON object: values that are UTF-8 become strings, null
- * stays null, other bytes are written like bytea, \x and hexadecimal digits;
- * a name that comes more than once holds an array of its values in order.
- *
  * Memory: librdkafka keeps at most streaming.source_memory of messages in the
  * queue, plus one response of each broker; a message costs MESSAGE_OVERHEAD
  * besides its bytes.  When the queue is full librdkafka stops to fetch, and
@@ -46,12 +42,9 @@
 #include <limits.h>
 
 #include "commands/defrem.h"
-#include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -60,7 +53,9 @@
 #include "base/clock.h"
 #include "kafka.h"
 #include "source/kafka_consumer.h"
+#include "source/kafka_group.h"
 #include "source/kafka_identity.h"
+#include "source/kafka_messages.h"
 #include "source/kafka_topic.h"
 #include "source/source.h"
 
@@ -72,9 +67,6 @@
 
 /* ms between looks of the watch, unless the server says otherwise */
 #define WATCH_INTERVAL	10000
-
-/* ms between offsets that a group is told, at least */
-#define COMMIT_INTERVAL	1000
 
 /* nudge: at most this often (ms) */
 #define NUDGE_INTERVAL	5
@@ -93,25 +85,11 @@ typedef struct Partition
 typedef struct Consumer
 {
 	rd_kafka_topic_t *topic;
-	rd_kafka_queue_t *queue;
-	rd_kafka_message_t **messages;	/* of the last poll */
-	int			nmessages;
-	int			allocated;
+	StreamingKafkaMessages messages;
 	Partition  *partitions;		/* by number */
 	int			npartitions;
-	bool		committing;		/* no answer yet about the group's offsets */
-	char		commit_error[STREAMING_KAFKA_TEXT]; /* of the last answer; or "" */
+	StreamingKafkaCommit commit;
 } Consumer;
-
-/* A header of a message. */
-typedef struct Header
-{
-	const char *name;
-	const void *value;			/* NULL: null */
-	size_t		size;
-	size_t		number;
-	size_t		first;			/* number of the first one of its name */
-} Header;
 
 typedef struct KafkaSource
 {
@@ -135,9 +113,7 @@ typedef struct KafkaSource
 	int64		lost_offset;
 	char		gap[STREAMING_KAFKA_TEXT];	/* that was skipped last */
 
-	StreamingPositions committed;	/* told to the group; pos NULL: nothing */
-	StreamingTime commit_at;	/* not before that again */
-	char		commit_trouble[STREAMING_KAFKA_TEXT * 2];
+	StreamingKafkaGroup group;
 
 	bool		nudging;		/* this librdkafka needs it */
 	size_t		full_messages;	/* in the queue: it may be full, or */
@@ -160,7 +136,6 @@ static int	kafka_poll(StreamingSource *source, StreamingRecord *records, int max
 static int	kafka_wait_fd(StreamingSource *source);
 static void kafka_known_end(StreamingSource *source, StreamingPositions *end);
 static const char *kafka_last_error(StreamingSource *source);
-static char *kafka_headers_json(const StreamingRecord *record);
 static void kafka_close(StreamingSource *source);
 
 /* opening and closing */
@@ -173,9 +148,6 @@ static void start_partition(KafkaSource *kafka, int32 partition, int64 offset);
 static void stop_partition(Consumer *consumer, int32 partition);
 
 /* poll */
-static void take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
-						rd_kafka_topic_partition_list_t *offsets, void *opaque);
-static void release_messages(Consumer *consumer);
 static void take_news(KafkaSource *kafka);
 static bool take_message(KafkaSource *kafka, rd_kafka_message_t *message,
 						 StreamingRecord *record);
@@ -187,9 +159,6 @@ static void skip_lost(KafkaSource *kafka, StreamingRecord *record,
 					  StreamingPositions *positions);
 
 /* headers */
-static int	by_name(const void *a, const void *b);
-static int	by_first(const void *a, const void *b);
-static void append_header_value(StringInfo json, const void *value, size_t size);
 
 const StreamingSourceRoutine streaming_source_kafka = {
 	.name = "kafka",
@@ -245,6 +214,7 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
 	if (consumer == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	kafka->consumer = consumer;
+	kafka->group.commit = &consumer->commit;
 	streaming_kafka_on_close(kafka->client, release_consumer, consumer);
 
 	consumer->topic = rd_kafka_topic_new(streaming_kafka_handle(kafka->client),
@@ -255,8 +225,7 @@ kafka_open(StreamingStream *stream, StreamingReadMode mode)
 				 errmsg("could not use topic \"%s\" of stream %s: %s",
 						stream->topic, stream->name,
 						rd_kafka_err2str(rd_kafka_last_error()))));
-	consumer->queue = rd_kafka_queue_new(streaming_kafka_handle(kafka->client));
-	streaming_kafka_watch_queue(kafka->client, consumer->queue);
+	streaming_kafka_messages_open(&consumer->messages, kafka->client);
 	return &kafka->base;
 }
 
@@ -334,14 +303,12 @@ release_consumer(void *argument)
 {
 	Consumer   *consumer = argument;
 
-	release_messages(consumer);
+	streaming_kafka_messages_release(&consumer->messages);
 	for (int i = 0; i < consumer->npartitions; i++)
 		stop_partition(consumer, i);
-	if (consumer->queue != NULL)
-		rd_kafka_queue_destroy(consumer->queue);
 	if (consumer->topic != NULL)
 		rd_kafka_topic_destroy(consumer->topic);
-	free(consumer->messages);
+	streaming_kafka_messages_close(&consumer->messages);
 	free(consumer->partitions);
 	free(consumer);
 }
@@ -515,70 +482,20 @@ kafka_known_end(StreamingSource *source, StreamingPositions *end)
  * Partitions
  * ------------------------------------------------------------------------ */
 
-/* In streaming_kafka_serve. */
-static void
-take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
-			rd_kafka_topic_partition_list_t *offsets, void *opaque)
+static const char *
+place_of(void *source, int32 number, int32 *partition)
 {
-	Consumer   *consumer = opaque;
-
-	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < offsets->cnt; i++)
-		error = offsets->elems[i].err;
-	consumer->committing = false;
-	strlcpy(consumer->commit_error,
-			error == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_err2str(error),
-			STREAMING_KAFKA_TEXT);
+	*partition = number;
+	return ((KafkaSource *) source)->base.stream->topic;
 }
 
-/*
- * Option group_id: the positions of the slowest view become the offsets of that group,
- * for those who watch it.  Nobody reads them here, so it does not matter when, or
- * whether, that succeeds; and once in COMMIT_INTERVAL is enough.
- */
 static StreamingRelease
 kafka_release(StreamingSource *source, const StreamingPositions *needed)
 {
 	KafkaSource *kafka = (KafkaSource *) source;
-	Consumer   *consumer = kafka->consumer;
-	rd_kafka_topic_partition_list_t *list;
-	rd_kafka_queue_t *queue;
-	MemoryContext old;
 
-	if (source->stream->group_id == NULL)
-		return STREAMING_RELEASE_NEVER;
-	streaming_kafka_serve(kafka->client);
-	if (consumer->committing || streaming_now() < kafka->commit_at)
-		return STREAMING_RELEASE_LATER;
-
-	list = rd_kafka_topic_partition_list_new(needed->n);
-	for (int i = 0; i < needed->n; i++)
-	{
-		const StreamingPosition *p = &needed->pos[i];
-
-		if (p->offset > 0 &&
-			(consumer->commit_error[0] || kafka->committed.pos == NULL ||
-			 streaming_positions_get(&kafka->committed, p->partition) != p->offset))
-			rd_kafka_topic_partition_list_add(list, source->stream->topic,
-											  p->partition)->offset = p->offset;
-	}
-	if (list->cnt == 0)
-	{
-		rd_kafka_topic_partition_list_destroy(list);
-		return STREAMING_RELEASE_DONE;
-	}
-	consumer->committing = true;
-	queue = rd_kafka_queue_get_main(streaming_kafka_handle(kafka->client));
-	if (rd_kafka_commit_queue(streaming_kafka_handle(kafka->client), list, queue,
-							  take_commit, consumer) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		consumer->committing = false;
-	rd_kafka_queue_destroy(queue);
-	rd_kafka_topic_partition_list_destroy(list);
-
-	old = MemoryContextSwitchTo(kafka->context);
-	streaming_positions_copy(&kafka->committed, needed);
-	MemoryContextSwitchTo(old);
-	kafka->commit_at = streaming_time_plus(streaming_now(), COMMIT_INTERVAL);
-	return STREAMING_RELEASE_LATER;	/* for the answer */
+	return streaming_kafka_group_release(&kafka->group, kafka->client, source, needed, place_of,
+										 kafka->context);
 }
 
 static void
@@ -588,7 +505,7 @@ kafka_seek(StreamingSource *source, const StreamingPositions *positions)
 	Consumer   *consumer = kafka->consumer;
 	int			expected = 0;
 
-	release_messages(consumer);
+	streaming_kafka_messages_release(&consumer->messages);
 	for (int i = 0; i < consumer->npartitions; i++)
 		stop_partition(consumer, i);
 	kafka->failed = false;
@@ -663,7 +580,7 @@ start_partition(KafkaSource *kafka, int32 partition, int64 offset)
 
 	if (rd_kafka_consume_start_queue(kafka->consumer->topic, partition,
 									 offset < 0 ? RD_KAFKA_OFFSET_BEGINNING : offset,
-									 kafka->consumer->queue) < 0)
+									 kafka->consumer->messages.queue) < 0)
 		elog(ERROR, "could not consume partition %d of topic \"%s\": %s",
 			 partition, kafka->base.stream->topic,
 			 rd_kafka_err2str(rd_kafka_last_error()));
@@ -693,20 +610,10 @@ kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 {
 	KafkaSource *kafka = (KafkaSource *) source;
 	Consumer   *consumer = kafka->consumer;
-	ssize_t		n;
+	int			n;
 	int			delivered = 0;
 
-	release_messages(consumer);
-	if (max > consumer->allocated)
-	{
-		rd_kafka_message_t **grown = realloc(consumer->messages,
-											 sizeof(rd_kafka_message_t *) * max);
-
-		if (grown == NULL)
-			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-		consumer->messages = grown;
-		consumer->allocated = max;
-	}
+	streaming_kafka_messages_begin(&consumer->messages, max);
 
 	/* in this order: what comes after the clearing makes it readable again */
 	streaming_kafka_clear_fd(kafka->client);
@@ -722,10 +629,9 @@ kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 		skip_lost(kafka, &records[0], positions);
 		return 1;
 	}
-	n = rd_kafka_consume_batch_queue(consumer->queue, 0, consumer->messages, max);
-	if (n <= 0)
+	n = streaming_kafka_messages_take(&consumer->messages, max);
+	if (n == 0)
 		return 0;
-	consumer->nmessages = n;
 	if (!verify(kafka, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
@@ -739,7 +645,7 @@ kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 
 	for (int i = 0; i < n; i++)
 	{
-		if (take_message(kafka, consumer->messages[i], &records[delivered]))
+		if (take_message(kafka, consumer->messages.messages[i], &records[delivered]))
 			delivered++;
 	}
 
@@ -752,15 +658,6 @@ kafka_poll(StreamingSource *source, StreamingRecord *records, int max,
 		p->touched = false;
 	}
 	return delivered;
-}
-
-/* Gives the messages of the last poll back; any thread. */
-static void
-release_messages(Consumer *consumer)
-{
-	for (int i = 0; i < consumer->nmessages; i++)
-		rd_kafka_message_destroy(consumer->messages[i]);
-	consumer->nmessages = 0;
 }
 
 /* Starts the partitions that the watch has found; fails if some are gone. */
@@ -808,34 +705,6 @@ take_message(KafkaSource *kafka, rd_kafka_message_t *message, StreamingRecord *r
 	record->path = NULL;
 	streaming_kafka_record(message, record);
 	return true;
-}
-
-void
-streaming_kafka_record(rd_kafka_message_t *message, StreamingRecord *record)
-{
-	rd_kafka_timestamp_type_t type;
-
-	record->offset = message->offset;
-	record->payload = message->payload;
-	record->length = message->payload ? message->len : 0;
-
-	/*
-	 * A page that holds the last byte of the payload can be read to its end,
-	 * whatever is there.
-	 */
-#ifdef __SANITIZE_ADDRESS__
-	record->padded = false;
-#else
-	record->padded = record->length > 0 &&
-		(((uintptr_t) message->payload + message->len - 1) & 4095) <
-		4096 - STREAMING_RECORD_PADDING;
-#endif
-	record->key = message->key;
-	record->key_length = message->key ? message->key_len : 0;
-	record->timestamp_ms = rd_kafka_message_timestamp(message, &type);
-	record->headers = message;
-	record->headers_json = kafka_headers_json;
-	record->framing_error = NULL;
 }
 
 static void
@@ -904,15 +773,15 @@ static void
 nudge(KafkaSource *kafka)
 {
 	Consumer   *consumer = kafka->consumer;
-	size_t		queued = rd_kafka_queue_length(consumer->queue);
+	size_t		queued = rd_kafka_queue_length(consumer->messages.queue);
 	rd_kafka_topic_partition_list_t *list;
 	instr_time	now;
 	instr_time	since;
 
-	if (queued + consumer->nmessages > kafka->most_queued)
-		kafka->most_queued = queued + consumer->nmessages;
-	for (int i = 0; i < consumer->nmessages; i++)
-		kafka->largest = Max(kafka->largest, consumer->messages[i]->len);
+	if (queued + consumer->messages.n > kafka->most_queued)
+		kafka->most_queued = queued + consumer->messages.n;
+	for (int i = 0; i < consumer->messages.n; i++)
+		kafka->largest = Max(kafka->largest, consumer->messages.messages[i]->len);
 	if (queued > kafka->most_queued / 2 ||
 		(kafka->most_queued < kafka->full_messages &&
 		 kafka->most_queued * kafka->largest < kafka->full_bytes))
@@ -933,18 +802,6 @@ nudge(KafkaSource *kafka)
 	if (consumer->npartitions > 0)
 		(void) rd_kafka_offsets_for_times(streaming_kafka_handle(kafka->client), list, 0);
 	rd_kafka_topic_partition_list_destroy(list);
-}
-
-void
-streaming_kafka_fail_bad_offset(const rd_kafka_message_t *message, const char *topic, int64 expected)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_ERROR),
-			 errmsg("partition %d of topic \"%s\" has a message with offset " INT64_FORMAT " where " INT64_FORMAT " or more was expected",
-					(int) message->partition, topic, message->offset,
-					Max(expected, 0)),
-			 errdetail("Messages of a partition have ascending offsets."),
-			 errhint("The broker is damaged, or none of Kafka's: check the option \"bootstrap_servers\" of the stream's server.")));
 }
 
 static void
@@ -1009,122 +866,5 @@ kafka_last_error(StreamingSource *source)
 	KafkaSource *kafka = (KafkaSource *) source;
 	const char *trouble = streaming_kafka_trouble(kafka->client);
 
-	if (trouble == NULL && kafka->consumer->commit_error[0] != '\0')
-	{
-		snprintf(kafka->commit_trouble, sizeof(kafka->commit_trouble),
-				 "could not set the offsets of group \"%s\": %s",
-				 source->stream->group_id, kafka->consumer->commit_error);
-		return kafka->commit_trouble;
-	}
-	return trouble;
-}
-
-/* ------------------------------------------------------------------------
- * Headers
- * ------------------------------------------------------------------------ */
-
-/* By name, those of a name in their order. */
-static int
-by_name(const void *a, const void *b)
-{
-	const Header *x = a;
-	const Header *y = b;
-	int			order = strcmp(x->name, y->name);
-
-	return order != 0 ? order : x->number < y->number ? -1 : 1;
-}
-
-/* By the first of the name. */
-static int
-by_first(const void *a, const void *b)
-{
-	const Header *x = a;
-	const Header *y = b;
-
-	return x->first != y->first ? (x->first < y->first ? -1 : 1) :
-		x->number < y->number ? -1 : 1;
-}
-
-/*
- * Those of a name stand where the first of them does.  A message may have a million of
- * them, so each is looked at a few times only.
- */
-static char *
-kafka_headers_json(const StreamingRecord *record)
-{
-	rd_kafka_headers_t *list;
-	Header	   *headers;
-	StringInfoData json;
-	size_t		n;
-
-	if (rd_kafka_message_headers(record->headers, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return NULL;
-	n = rd_kafka_header_cnt(list);
-	headers = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Header) * Max(n, 1));
-	for (size_t i = 0; i < n; i++)
-	{
-		headers[i].number = i;
-		if (rd_kafka_header_get_all(list, i, &headers[i].name, &headers[i].value,
-									&headers[i].size) != RD_KAFKA_RESP_ERR_NO_ERROR)
-			n = i;
-	}
-	qsort(headers, n, sizeof(Header), by_name);
-	for (size_t i = 0; i < n; i++)
-		headers[i].first = i > 0 && strcmp(headers[i].name, headers[i - 1].name) == 0 ?
-			headers[i - 1].first : headers[i].number;
-	qsort(headers, n, sizeof(Header), by_first);
-
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	for (size_t i = 0; i < n; i++)
-	{
-		bool		begins = i == 0 || headers[i].first != headers[i - 1].first;
-		bool		ends = i + 1 == n || headers[i].first != headers[i + 1].first;
-
-		CHECK_FOR_INTERRUPTS();
-		if (i > 0)
-			appendStringInfoString(&json, ", ");
-		if (begins)
-		{
-			append_header_value(&json, headers[i].name, strlen(headers[i].name));
-			appendStringInfoString(&json, ends ? ": " : ": [");
-		}
-		append_header_value(&json, headers[i].value, headers[i].size);
-		if (ends && !begins)
-			appendStringInfoChar(&json, ']');
-	}
-	appendStringInfoChar(&json, '}');
-	pfree(headers);
-	return json.data;
-}
-
-/*
- * Appends bytes as a JSON string: text if they are UTF-8 without zero bytes,
- * otherwise hexadecimal; NULL as null.
- */
-static void
-append_header_value(StringInfo json, const void *value, size_t size)
-{
-	char	   *text;
-
-	if (value == NULL)
-	{
-		appendStringInfoString(json, "null");
-		return;
-	}
-	if (memchr(value, 0, size) == NULL &&
-		pg_encoding_verifymbstr(PG_UTF8, value, size) == (int) size)
-	{
-		char	   *copy = pnstrdup(value, size);
-
-		text = pg_any_to_server(copy, size, PG_UTF8);
-	}
-	else
-	{
-		text = palloc(2 + size * 2 + 1);
-		strcpy(text, "\\x");
-		hex_encode(value, size, text + 2);
-		text[2 + size * 2] = '\0';
-	}
-	escape_json(json, text);
+	return trouble ? trouble : streaming_kafka_group_trouble(&kafka->group, source->stream);
 }

@@ -37,9 +37,6 @@
 /* ms that poll waits for an answer whether topics are still those that they were */
 #define VERIFY_WAIT		3000
 
-/* ms between offsets that a group is told, at least */
-#define COMMIT_INTERVAL	1000
-
 /* nudge: at most this often (ms); see source_kafka.c */
 #define NUDGE_INTERVAL	5
 
@@ -75,7 +72,6 @@ static void topics_close(StreamingSource *source);
 /* opening and closing */
 static void close_callback(void *argument);
 static void release_fetches(void *argument);
-static void release_messages(StreamingFetches *fetches);
 
 /* parts */
 static void find_topics(StreamingTopics *topics, int timeout, bool may_register);
@@ -87,9 +83,6 @@ static void start_new(StreamingTopics *topics);
 static int32 find_number(StreamingTopics *topics, const rd_kafka_message_t *message);
 
 /* poll */
-static void take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
-						rd_kafka_topic_partition_list_t *offsets, void *opaque);
-static void allocate_messages(StreamingFetches *fetches, int max);
 static void note_delivered(StreamingTopics *topics);
 static void take_news(StreamingTopics *topics);
 static bool verify(StreamingTopics *topics, bool delivers);
@@ -151,9 +144,9 @@ topics_open(StreamingStream *stream, StreamingReadMode mode)
 	if (fetches == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	topics->fetches = fetches;
+	topics->group.commit = &fetches->commit;
 	streaming_kafka_on_close(topics->client, release_fetches, fetches);
-	fetches->queue = rd_kafka_queue_new(streaming_kafka_handle(topics->client));
-	streaming_kafka_watch_queue(topics->client, fetches->queue);
+	streaming_kafka_messages_open(&fetches->messages, topics->client);
 	return &topics->base;
 }
 
@@ -185,7 +178,7 @@ release_fetches(void *argument)
 {
 	StreamingFetches *fetches = argument;
 
-	release_messages(fetches);
+	streaming_kafka_messages_release(&fetches->messages);
 	for (int i = 0; i < fetches->nparts; i++)
 	{
 		StreamingFetch *fetch = &fetches->parts[i];
@@ -195,20 +188,9 @@ release_fetches(void *argument)
 		if (fetch->topic != NULL)
 			rd_kafka_topic_destroy(fetch->topic);
 	}
-	if (fetches->queue != NULL)
-		rd_kafka_queue_destroy(fetches->queue);
-	free(fetches->messages);
+	streaming_kafka_messages_close(&fetches->messages);
 	free(fetches->parts);
 	free(fetches);
-}
-
-/* Gives the messages of the last poll back; any thread. */
-static void
-release_messages(StreamingFetches *fetches)
-{
-	for (int i = 0; i < fetches->nmessages; i++)
-		rd_kafka_message_destroy(fetches->messages[i]);
-	fetches->nmessages = 0;
 }
 
 StreamingKafka *
@@ -418,7 +400,7 @@ start_part(StreamingTopics *topics, int32 number, int64 offset)
 
 	if (rd_kafka_consume_start_queue(fetch->topic, fetch->partition,
 									 offset < 0 ? RD_KAFKA_OFFSET_BEGINNING : offset,
-									 topics->fetches->queue) < 0)
+									 topics->fetches->messages.queue) < 0)
 		elog(ERROR, "could not consume \"%s\": %s", topics->parts[number].path,
 			 rd_kafka_err2str(rd_kafka_last_error()));
 	fetch->started = true;
@@ -464,7 +446,7 @@ topics_seek(StreamingSource *source, const StreamingPositions *positions)
 {
 	StreamingTopics *topics = (StreamingTopics *) source;
 
-	release_messages(topics->fetches);
+	streaming_kafka_messages_release(&topics->fetches->messages);
 	for (int i = 0; i < topics->nparts; i++)
 	{
 		streaming_parts_stop(topics, i);
@@ -499,72 +481,27 @@ find_number(StreamingTopics *topics, const rd_kafka_message_t *message)
  * The group's offsets
  * ------------------------------------------------------------------------ */
 
-/* In streaming_kafka_serve. */
-static void
-take_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
-			rd_kafka_topic_partition_list_t *offsets, void *opaque)
+/* Of the parts that are there. */
+static const char *
+place_of(void *source, int32 number, int32 *partition)
 {
-	StreamingFetches *fetches = opaque;
+	StreamingTopics *topics = source;
+	const StreamingPart *part;
 
-	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < offsets->cnt; i++)
-		error = offsets->elems[i].err;
-	fetches->committing = false;
-	strlcpy(fetches->commit_error,
-			error == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_err2str(error),
-			STREAMING_KAFKA_TEXT);
+	if (number >= topics->nparts)
+		return NULL;
+	part = &topics->parts[number];
+	*partition = part->row.mark.partition;
+	return part->there && !part->row.gone ? part->row.topic : NULL;
 }
 
-/* As of one topic, of those that are there. */
 static StreamingRelease
 topics_release(StreamingSource *source, const StreamingPositions *needed)
 {
 	StreamingTopics *topics = (StreamingTopics *) source;
-	StreamingFetches *fetches = topics->fetches;
-	rd_kafka_topic_partition_list_t *list;
-	rd_kafka_queue_t *queue;
-	MemoryContext old;
 
-	if (source->stream->group_id == NULL)
-		return STREAMING_RELEASE_NEVER;
-	streaming_kafka_serve(topics->client);
-	if (fetches->committing || streaming_now() < topics->commit_at)
-		return STREAMING_RELEASE_LATER;
-
-	list = rd_kafka_topic_partition_list_new(needed->n);
-	for (int i = 0; i < needed->n; i++)
-	{
-		const StreamingPosition *p = &needed->pos[i];
-		const StreamingPart *part;
-
-		if (p->partition >= topics->nparts)
-			continue;
-		part = &topics->parts[p->partition];
-		if (p->offset > 0 && part->there && !part->row.gone &&
-			(fetches->commit_error[0] || topics->committed.pos == NULL ||
-			 streaming_positions_get(&topics->committed, p->partition) != p->offset))
-			rd_kafka_topic_partition_list_add(list, part->row.topic,
-											  part->row.mark.partition)->offset = p->offset;
-	}
-	if (list->cnt == 0)
-	{
-		rd_kafka_topic_partition_list_destroy(list);
-		return STREAMING_RELEASE_DONE;
-	}
-	fetches->committing = true;
-	queue = rd_kafka_queue_get_main(streaming_kafka_handle(topics->client));
-	if (rd_kafka_commit_queue(streaming_kafka_handle(topics->client), list, queue,
-							  take_commit, fetches) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		fetches->committing = false;
-	rd_kafka_queue_destroy(queue);
-	rd_kafka_topic_partition_list_destroy(list);
-
-	old = MemoryContextSwitchTo(topics->context);
-	if (topics->committed.pos != NULL)
-		pfree(topics->committed.pos);
-	streaming_positions_copy(&topics->committed, needed);
-	MemoryContextSwitchTo(old);
-	topics->commit_at = streaming_time_plus(streaming_now(), COMMIT_INTERVAL);
-	return STREAMING_RELEASE_LATER; /* for the answer */
+	return streaming_kafka_group_release(&topics->group, topics->client, source, needed, place_of,
+										 topics->context);
 }
 
 /* ------------------------------------------------------------------------
@@ -577,11 +514,10 @@ topics_poll(StreamingSource *source, StreamingRecord *records, int max,
 {
 	StreamingTopics *topics = (StreamingTopics *) source;
 	StreamingFetches *fetches = topics->fetches;
-	ssize_t		n;
+	int			n;
 	int			delivered = 0;
 
-	release_messages(fetches);
-	allocate_messages(fetches, max);
+	streaming_kafka_messages_begin(&fetches->messages, max);
 
 	/* in this order: what comes after the clearing makes it readable again */
 	streaming_kafka_clear_fd(topics->client);
@@ -597,10 +533,9 @@ topics_poll(StreamingSource *source, StreamingRecord *records, int max,
 		skip_lost(topics, &records[0], positions);
 		return 1;
 	}
-	n = rd_kafka_consume_batch_queue(fetches->queue, 0, fetches->messages, max);
-	if (n <= 0)
+	n = streaming_kafka_messages_take(&fetches->messages, max);
+	if (n == 0)
 		return 0;
-	fetches->nmessages = n;
 	note_delivered(topics);
 	if (!verify(topics, true))
 		ereport(ERROR,
@@ -615,7 +550,7 @@ topics_poll(StreamingSource *source, StreamingRecord *records, int max,
 
 	for (int i = 0; i < n; i++)
 	{
-		if (take_message(topics, fetches->messages[i], &records[delivered]))
+		if (take_message(topics, fetches->messages.messages[i], &records[delivered]))
 			delivered++;
 	}
 	for (int i = 0; i < topics->nparts; i++)
@@ -635,30 +570,16 @@ note_delivered(StreamingTopics *topics)
 {
 	StreamingFetches *fetches = topics->fetches;
 
-	for (int i = 0; i < fetches->nmessages; i++)
+	for (int i = 0; i < fetches->messages.n; i++)
 	{
-		int32		number = find_number(topics, fetches->messages[i]);
+		int32		number = find_number(topics, fetches->messages.messages[i]);
 		StreamingPart *part = &topics->parts[Max(number, 0)];
 
-		if (number < 0 || fetches->messages[i]->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		if (number < 0 || fetches->messages.messages[i]->err != RD_KAFKA_RESP_ERR_NO_ERROR)
 			continue;
 		part->delivered = true;
 		topics->unmarked |= part->row.mark.offset < 0 && !part->compared;
 	}
-}
-
-static void
-allocate_messages(StreamingFetches *fetches, int max)
-{
-	rd_kafka_message_t **grown;
-
-	if (max <= fetches->allocated)
-		return;
-	grown = realloc(fetches->messages, sizeof(rd_kafka_message_t *) * max);
-	if (grown == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	fetches->messages = grown;
-	fetches->allocated = max;
 }
 
 /* Only a follower looks for topics that come and go. */
@@ -883,13 +804,13 @@ nudge(StreamingTopics *topics)
 	int32		last = -1;
 
 	if (streaming_now() < topics->nudge_at ||
-		rd_kafka_queue_length(fetches->queue) > fetches->nmessages)
+		rd_kafka_queue_length(fetches->messages.queue) > fetches->messages.n)
 		return;
 	topics->nudge_at = streaming_time_plus(streaming_now(), NUDGE_INTERVAL);
 	list = rd_kafka_topic_partition_list_new(16);
-	for (int i = 0; i < fetches->nmessages; i++)
+	for (int i = 0; i < fetches->messages.n; i++)
 	{
-		int32		number = find_number(topics, fetches->messages[i]);
+		int32		number = find_number(topics, fetches->messages.messages[i]);
 
 		if (number >= 0 && number != last)
 			rd_kafka_topic_partition_list_add(list, topics->parts[number].row.topic,
@@ -914,12 +835,5 @@ topics_last_error(StreamingSource *source)
 	StreamingTopics *topics = (StreamingTopics *) source;
 	const char *trouble = streaming_kafka_trouble(topics->client);
 
-	if (trouble == NULL && topics->fetches->commit_error[0] != '\0')
-	{
-		snprintf(topics->commit_trouble, sizeof(topics->commit_trouble),
-				 "could not set the offsets of group \"%s\": %s",
-				 source->stream->group_id, topics->fetches->commit_error);
-		return topics->commit_trouble;
-	}
-	return trouble;
+	return trouble ? trouble : streaming_kafka_group_trouble(&topics->group, source->stream);
 }

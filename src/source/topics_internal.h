@@ -9,6 +9,8 @@
 #include "access/transam.h"
 #include "base/clock.h"
 #include "kafka.h"
+#include "source/kafka_group.h"
+#include "source/kafka_messages.h"
 #include "source/kafka_survey.h"
 #include "source/source.h"
 #include "source/topic_numbers.h"
@@ -40,14 +42,10 @@ typedef struct StreamingFetch
 /* malloc'ed, since it is given back by the thread that closes the client. */
 typedef struct StreamingFetches
 {
-	rd_kafka_queue_t *queue;
-	rd_kafka_message_t **messages;	/* of the last poll */
-	int			nmessages;
-	int			allocated;
+	StreamingKafkaMessages messages;
 	StreamingFetch *parts;		/* by number */
 	int			nparts;
-	bool		committing;		/* no answer yet about the group's offsets */
-	char		commit_error[STREAMING_KAFKA_TEXT]; /* of the last answer; or "" */
+	StreamingKafkaCommit commit;
 } StreamingFetches;
 
 typedef struct StreamingTopics
@@ -84,9 +82,7 @@ typedef struct StreamingTopics
 	int64		lost_offset;
 	char		gap[STREAMING_KAFKA_TEXT];	/* that was skipped last */
 
-	StreamingPositions committed;	/* told to the group; pos NULL: nothing */
-	StreamingTime commit_at;	/* not before that again */
-	char		commit_trouble[STREAMING_KAFKA_TEXT * 2];
+	StreamingKafkaGroup group;
 	StreamingTime settle_at;	/* to ask the brokers again */
 
 	bool		nudging;		/* this librdkafka needs it */
