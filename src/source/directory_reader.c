@@ -130,7 +130,7 @@ static bool decompress(StreamingReader *reader);
 static void decompress_gzip(StreamingReader *reader);
 static void decompress_zstd(StreamingReader *reader);
 static void damaged(StreamingReader *reader, const char *what, const char *why);
-static bool deliver(StreamingReader *reader, StreamingRecord *record,
+static bool deliver(StreamingReader *reader, StreamingRecord *record, const char *payload,
 					size_t length, const char *framing_error);
 
 StreamingReader *
@@ -287,8 +287,7 @@ streaming_reader_next(StreamingReader *reader, StreamingRecord *record, bool fre
 			{
 				reader->start += taken;
 				reader->scanned = 0;
-				record->payload = data;
-				if (deliver(reader, record, record_length, NULL))
+				if (deliver(reader, record, data, record_length, NULL))
 					return STREAMING_READER_RECORD;
 				continue;
 			}
@@ -297,8 +296,7 @@ streaming_reader_next(StreamingReader *reader, StreamingRecord *record, bool fre
 				reader->start = reader->end;
 				reader->scanned = 0;
 				reader->resync = true;
-				record->payload = data;
-				if (deliver(reader, record, EXCERPT_SIZE, "record is longer than 256 MB"))
+				if (deliver(reader, record, data, EXCERPT_SIZE, "record is longer than 256 MB"))
 					return STREAMING_READER_RECORD;
 				continue;
 			}
@@ -312,8 +310,7 @@ streaming_reader_next(StreamingReader *reader, StreamingRecord *record, bool fre
 			reader->damage = NULL;
 			reader->start = reader->end;
 			reader->scanned = 0;
-			record->payload = data;
-			if (deliver(reader, record, Min(length, EXCERPT_SIZE), damage))
+			if (deliver(reader, record, data, Min(length, EXCERPT_SIZE), damage))
 				return STREAMING_READER_RECORD;
 			continue;
 		}
@@ -477,7 +474,7 @@ set_read_trouble(StreamingReader *reader)
  * not to be delivered: blank, or to be skipped.
  */
 static bool
-deliver(StreamingReader *reader, StreamingRecord *record, size_t length,
+deliver(StreamingReader *reader, StreamingRecord *record, const char *payload, size_t length,
 		const char *framing_error)
 {
 	if (reader->count >= PG_UINT32_MAX)
@@ -489,19 +486,17 @@ deliver(StreamingReader *reader, StreamingRecord *record, size_t length,
 		(length == 0 && framing_error == NULL && !reader->decoder->routine->empty_records))
 		return false;
 
-	record->partition = 0;
-	record->offset = reader->count - 1;
-	record->length = length;
-	record->padded = true;
-	record->key = NULL;
-	record->key_length = 0;
-	record->timestamp_ms = -1;
-	record->path = reader->path;
-	record->file_size = reader->file_size;
-	record->file_modified = reader->file_modified;
-	record->batch = NULL;
-	record->headers = NULL;
-	record->framing_error = framing_error;
+	*record = (StreamingRecord) {
+		.offset = reader->count - 1,
+		.payload = payload,
+		.length = length,
+		.padded = true,
+		.timestamp_ms = -1,
+		.path = reader->path,
+		.file_size = reader->file_size,
+		.file_modified = reader->file_modified,
+		.framing_error = framing_error,
+	};
 	return true;
 }
 
@@ -544,8 +539,7 @@ next_row(StreamingReader *reader, StreamingRecord *record, bool fresh)
 			reader->damage = NULL;
 			/* Who comes back behind the damage has been told. */
 			reader->count = Max(reader->count, reader->skip - 1);
-			record->payload = NULL;
-			if (deliver(reader, record, 0, damage))
+			if (deliver(reader, record, NULL, 0, damage))
 				return STREAMING_READER_RECORD;
 			continue;
 		}
@@ -568,8 +562,7 @@ next_row(StreamingReader *reader, StreamingRecord *record, bool fresh)
 	}
 	if (fresh)
 		streaming_columnar_forget(reader->columnar, reader->batch);
-	record->payload = NULL;
-	(void) deliver(reader, record, reader->batch->size / reader->batch->array.length + 1, NULL);
+	(void) deliver(reader, record, NULL, reader->batch->size / reader->batch->array.length + 1, NULL);
 	record->batch = reader->batch;
 	record->row = reader->row++;
 	return STREAMING_READER_RECORD;

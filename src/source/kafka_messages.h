@@ -54,33 +54,36 @@ streaming_kafka_check_offset(const rd_kafka_message_t *message, const char *topi
  */
 extern char *streaming_kafka_headers_json(const StreamingRecord *record);
 
-/* Fills record with a message, except for partition and path. */
+/* Fills record with a message: fields that it does not have are zero. */
 static inline void
-streaming_kafka_record(rd_kafka_message_t *message, StreamingRecord *record)
+streaming_kafka_record(rd_kafka_message_t *message, int32 partition, const char *path,
+					   StreamingRecord *record)
 {
 	rd_kafka_timestamp_type_t type;
-
-	record->offset = message->offset;
-	record->payload = message->payload;
-	record->length = message->payload ? message->len : 0;
+	size_t		length = message->payload ? message->len : 0;
+	bool		padded = false;
 
 	/*
 	 * A page that holds the last byte of the payload can be read to its end,
 	 * whatever is there.
 	 */
-#ifdef __SANITIZE_ADDRESS__
-	record->padded = false;
-#else
-	record->padded = record->length > 0 &&
-		(((uintptr_t) message->payload + message->len - 1) & 4095) <
-		4096 - STREAMING_RECORD_PADDING;
+#ifndef __SANITIZE_ADDRESS__
+	padded = length > 0 &&
+		(((uintptr_t) message->payload + length - 1) & 4095) < 4096 - STREAMING_RECORD_PADDING;
 #endif
-	record->key = message->key;
-	record->key_length = message->key ? message->key_len : 0;
-	record->timestamp_ms = rd_kafka_message_timestamp(message, &type);
-	record->headers = message;
-	record->headers_json = streaming_kafka_headers_json;
-	record->framing_error = NULL;
+	*record = (StreamingRecord) {
+		.partition = partition,
+		.offset = message->offset,
+		.payload = message->payload,
+		.length = length,
+		.padded = padded,
+		.key = message->key,
+		.key_length = message->key ? message->key_len : 0,
+		.timestamp_ms = rd_kafka_message_timestamp(message, &type),
+		.path = path,
+		.headers = message,
+		.headers_json = streaming_kafka_headers_json,
+	};
 }
 
 #endif							/* STREAMING_KAFKA_MESSAGES_H */

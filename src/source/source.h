@@ -139,9 +139,10 @@ typedef struct StreamingSourceRoutine
 
 	/*
 	 * Delivers at most max records that have arrived, at least none, without
-	 * waiting (but for an answer whether it is still the source it was).  *positions (in/out; in the context it was made in) is moved
-	 * forward to what has been delivered or skipped: after the records of
-	 * this call have been taken, it is the position to continue from.
+	 * waiting (but for an answer whether it is still the source it was).
+	 * *positions (in/out; in the context it was made in) is moved forward to
+	 * what has been delivered or skipped: after the records of this call have
+	 * been taken, it is the position to continue from.
 	 * (The header of a CSV file that is read on in the middle may be delivered
 	 * again, for the decoder; it is never a row.)
 	 * Connection trouble is no error: it is told by last_error and cleared by

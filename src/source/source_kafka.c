@@ -701,9 +701,7 @@ take_message(KafkaSource *kafka, rd_kafka_message_t *message, StreamingRecord *r
 	p->next = message->offset + 1;
 	p->touched = true;
 
-	record->partition = message->partition;
-	record->path = NULL;
-	streaming_kafka_record(message, record);
+	streaming_kafka_record(message, message->partition, NULL, record);
 	return true;
 }
 

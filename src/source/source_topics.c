@@ -673,9 +673,7 @@ take_message(StreamingTopics *topics, rd_kafka_message_t *message, StreamingReco
 	streaming_kafka_check_offset(message, part->row.topic, part->next);
 	part->next = message->offset + 1;
 	part->touched = true;
-	record->partition = number;
-	record->path = part->path;
-	streaming_kafka_record(message, record);
+	streaming_kafka_record(message, number, part->path, record);
 	return true;
 }
 
