@@ -17,9 +17,12 @@
  *
  * The marks are bits of the cursor options, so that statements planned inside
  * functions that the aggregation calls are not touched.
+ *
+ * Any plan has its recursions bounded.
  */
 #include "postgres.h"
 
+#include "executor/nodeHash.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
@@ -149,6 +152,26 @@ plan_with(bool hash, STREAMING_PLANNER_PARAMETERS)
 	return stmt;
 }
 
+/*
+ * PostgreSQL 19 makes the hash table of a recursion as large as the planner's estimate of its
+ * rows wants it, which multiplies what it does not know and soon is of gigabytes; releases
+ * before begin with hash_mem at most. Tables grow as they need to.
+ */
+static void
+limit_recursions(PlannedStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->subplans)
+	{
+		RecursiveUnion *plan = lfirst(lc);
+
+		if (plan && IsA(plan, RecursiveUnion))
+			plan->numGroups = Min(plan->numGroups,
+								  Max(get_hash_memory_limit() / sizeof(TupleHashEntryData), 1));
+	}
+}
+
 static PlannedStmt *
 streaming_planner(STREAMING_PLANNER_PARAMETERS)
 {
@@ -165,6 +188,7 @@ streaming_planner(STREAMING_PLANNER_PARAMETERS)
 		split_aggregation(stmt);
 	if (ordered)
 		order_by_hash(stmt);
+	limit_recursions(stmt);
 	return stmt;
 }
 
