@@ -67,6 +67,22 @@ drain($node, 'all_rows');
 is($node->safe_psql('postgres', "SELECT max(off) - count(*) FROM all_rows WHERE topic = '$topic{a}' AND part = 0"), 5, 'skip goes on behind messages that are lost');
 like($node->safe_psql('postgres', "SELECT path, error FROM streaming.rejected_rows WHERE payload IS NULL"), qr/^$topic{a}:0\|.*are not in the topic any more/, 'and says where');
 
+# A bad record of one topic stops the stream, and is where it was once it may be rejected.
+$topic{"strict$_"} = $kafka->create_topic("strict-$_", 1) foreach qw(a b);
+$node->safe_psql('postgres', <<SQL);
+CREATE FOREIGN TABLE strict ($columns) SERVER broker OPTIONS (topic '^strict-.*_$suffix', on_error 'stop');
+CREATE VIEW strictly WITH (streaming.continuous) AS SELECT topic, part, off, v FROM strict;
+SQL
+$kafka->produce($topic{stricta}, 0, [ map { qq({"v": $_}) } 1 .. 3 ]);
+$kafka->produce($topic{strictb}, 0, [ '{"v": 4}', '{"v": "bad"}', '{"v": 5}' ]);
+ok(wait_for($node, q(SELECT last_error FROM streaming.stat_streams WHERE stream = 'strict'::regclass AND last_error IS NOT NULL LIMIT 1), qr/invalid input syntax for type integer: "bad"/), 'a bad record stops all topics');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM strictly WHERE v > 4)), 0, 'before what is behind it');
+$node->safe_psql('postgres', q(ALTER FOREIGN TABLE strict OPTIONS (SET on_error 'reject')));
+drain($node, 'strictly');
+is($node->safe_psql('postgres', q(SELECT string_agg(v::text, ' ' ORDER BY v) FROM strictly)), '1 2 3 4 5', 'rejected it is passed over');
+is($node->safe_psql('postgres', q(SELECT path, position FROM streaming.rejected_rows WHERE stream = 'strict'::regclass)), "$topic{strictb}:0|1", 'once');
+$node->safe_psql('postgres', 'DROP VIEW strictly');
+
 # Not for writing, nor for import.
 like(error_of("INSERT INTO s (v) VALUES (1)"), qr/ERROR:  cannot write to stream .*s, whose topics are named by a regular expression/, 'INSERT');
 like(error_of("CREATE VIEW sunk WITH (streaming.sink = 's', streaming.output_mode = 'append') AS SELECT v FROM one"), qr/ERROR:  cannot write to stream .*s, whose topics are named by a regular expression/, 'sink');
