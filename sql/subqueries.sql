@@ -18,6 +18,9 @@ CALL keep('as_array', 'SELECT k, ARRAY(SELECT y FROM b WHERE b.k = g.k ORDER BY 
 CALL keep('in_case', 'SELECT id, CASE WHEN x > 2 THEN (SELECT min(y) FROM b WHERE b.k = a.k) ELSE -1 END AS y FROM a');
 CALL keep('in_on', 'SELECT a.id, b.id AS with FROM a JOIN b ON a.k = b.k AND b.y >= (SELECT max(y) FROM b same WHERE same.k = b.k)');
 CALL keep('in_function', 'SELECT i FROM generate_series(1, (SELECT max(y) FROM b)) i');
+-- windows of rows that are no input's, whose columns have the numbers of those that are
+CALL keep('in_window', 'SELECT i, most FROM (SELECT i, (SELECT max(x) FROM a WHERE a.k = v.i) AS most, row_number() OVER (PARTITION BY v.g ORDER BY v.i) AS r FROM (VALUES (0, 1), (1, 1), (2, 2)) v (i, g)) q WHERE r <= 2');
+CALL keep('in_window_texts', 'SELECT i, most FROM (SELECT i, (SELECT max(x) FROM a WHERE a.k = v.i) AS most, rank() OVER (PARTITION BY v.g ORDER BY v.i) AS r FROM (VALUES (0, ''a''), (1, ''a''), (2, ''b'')) v (i, g)) q WHERE r <= 2');
 CREATE TABLE key_names (k int PRIMARY KEY, name text);
 INSERT INTO key_names SELECT i, 'name ' || i % 3 FROM generate_series(0, 5) i;
 CALL keep('in_named_groups', 'SELECT g.name, g.n, g.least FROM (SELECT l.name, count(*) AS n, (SELECT l.k + 1) AS least FROM a JOIN live.key_names l USING (k) GROUP BY l.k) g');

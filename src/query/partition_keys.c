@@ -403,12 +403,15 @@ plain_key(Node *expr)
 	return node;
 }
 
-/* Keys of the one leaf from expressions of PARTITION BY or DISTINCT ON. */
+/* Keys of the one leaf from expressions of PARTITION BY or DISTINCT ON of query. */
 static void
-keys_of_exprs(Partition *partition, List *exprs, Leaf *leaf)
+keys_of_exprs(Partition *partition, Query *query, List *exprs, Leaf *leaf)
 {
 	ListCell   *lc;
 
+	/* of a leaf in a subquery's expression they have no columns, but may look as if */
+	if (leaf->level->query != query)
+		return;
 	foreach(lc, exprs)
 	{
 		Node	   *key;
@@ -470,9 +473,9 @@ streaming_find_keys(Partition *partition)
 			 ((query->hasWindowFuncs || query->hasDistinctOn) && list_length(partition->leaves) > 1))
 		partition->whole = true;
 	else if (query->hasWindowFuncs)
-		keys_of_exprs(partition, streaming_window_keys(query), first);
+		keys_of_exprs(partition, query, streaming_window_keys(query), first);
 	else if (query->hasDistinctOn)
-		keys_of_exprs(partition, streaming_distinct_keys(query), first);
+		keys_of_exprs(partition, query, streaming_distinct_keys(query), first);
 	else if (!is_anchored(partition, linitial(partition->levels), (Node *) query->jointree))
 		partition->whole = true;
 	else if (list_length(partition->leaves) > 1)
