@@ -32,6 +32,9 @@ sub answer
 	return $err eq '' ? $out : "$out$err";
 }
 
+# Likewise, of a broker that does answer, sooner or later.
+sub patient_answer { return answer("SET streaming.connect_timeout = '$deadline s'; $_[0]") }
+
 my $broker = open2(my $from, my $to, StreamingKafka->tool('evil_broker'), @modes);
 foreach my $mode (@modes)
 {
@@ -62,14 +65,14 @@ drain($node, 'v_honest');
 is(sql('SELECT count(*), sum(n) FROM v_honest'), '20|90', 'the broker can behave, too');
 
 # Offsets that cannot be.
-like(answer('SELECT count(*) FROM back'), qr/has a message with offset 4 where 6 or more was expected/, 'offsets that go back');
+like(patient_answer('SELECT count(*) FROM back'), qr/has a message with offset 4 where 6 or more was expected/, 'offsets that go back');
 like(answer('SELECT count(*) FROM base_top'), qr/offset 9223372036854775807 where|could not read stream/, 'the last offset that there is');
 like(answer('SELECT count(*) FROM bounds_negative'), qr/the broker told no offset|Timed out/, 'offsets that are negative');
-like(answer('SELECT count(*) FROM offsets_none'), qr/the broker told no offset/, 'offsets that are not told');
+like(patient_answer('SELECT count(*) FROM offsets_none'), qr/the broker told no offset/, 'offsets that are not told');
 sql('CREATE VIEW v_back WITH (streaming.continuous) AS SELECT n, off FROM back');
 ok(wait_for($node, q(SELECT last_error FROM streaming.stat_streams WHERE stream = 'back'::regclass), qr/offset 4 where 6/), 'the stream tells it');
 is(sql('SELECT count(*) FROM v_back'), 0, 'and takes nothing of it');
-unlike(answer('SELECT count(at) FROM time_top'), qr/server closed/, 'times that cannot be');
+unlike(patient_answer('SELECT count(at) FROM time_top'), qr/server closed/, 'times that cannot be');
 
 # So it is where the topics are found by their names.
 my %found = (back => qr/topic "evil" has a message with offset 4 where 6 or more was expected/, base_top => qr/offset 9223372036854775807 where|could not read stream/,
@@ -77,14 +80,14 @@ my %found = (back => qr/topic "evil" has a message with offset 4 where 6 or more
 foreach my $mode (sort keys %found)
 {
 	sql("CREATE FOREIGN TABLE p_$mode (k text, n int) SERVER $mode OPTIONS (topic '^evil\$')");
-	like(answer("SELECT count(*) FROM p_$mode"), $found{$mode}, "$mode of a pattern");
+	like($mode eq 'base_top' ? answer("SELECT count(*) FROM p_$mode") : patient_answer("SELECT count(*) FROM p_$mode"), $found{$mode}, "$mode of a pattern");
 }
 
 # Headers. A list of 100,000 takes no quadratic time.
 push_rows();
-is(answer(q(SELECT count(*), min(h ->> 'h99999') FROM headers_many)), '2|v', 'headers without end');
-is(answer(q(SELECT count(*), min(jsonb_array_length(h -> 'h')) FROM headers_same)), '2|100000', 'of one name');
-like(answer('SELECT h FROM headers_bytes LIMIT 1'), qr/^\{"\\\\xff0a22|^\{"\\\\xff"/, 'that are no text');
+is(patient_answer(q(SELECT count(*), min(h ->> 'h99999') FROM headers_many)), '2|v', 'headers without end');
+is(patient_answer(q(SELECT count(*), min(jsonb_array_length(h -> 'h')) FROM headers_same)), '2|100000', 'of one name');
+like(patient_answer('SELECT h FROM headers_bytes LIMIT 1'), qr/^\{"\\\\xff0a22|^\{"\\\\xff"/, 'that are no text');
 
 # Names that are no text, in answers, views and the log.
 my $answer = answer('SELECT count(*) FROM broker_bytes');
