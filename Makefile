@@ -12,6 +12,7 @@ PGFILEDESC = "streaming - continuous views over streams"
 
 OBJS = \
 	src/base/attempt.o \
+	src/base/call_memo.o \
 	src/base/closest_match.o \
 	src/base/column_set.o \
 	src/base/depend.o \
