@@ -12,9 +12,11 @@ PGFILEDESC = "streaming - continuous views over streams"
 
 OBJS = \
 	src/base/attempt.o \
+	src/base/call_memo.o \
 	src/base/closest_match.o \
 	src/base/column_set.o \
 	src/base/depend.o \
+	src/base/extend.o \
 	src/base/index_lookup.o \
 	src/base/settings.o \
 	src/base/statement.o \

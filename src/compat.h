@@ -42,6 +42,11 @@
 	} while (0)
 #endif
 
+/* smgrzeroextend() is there since 4d330a61b (16). */
+#if PG_VERSION_NUM >= 160000
+#define STREAMING_HAS_ZEROEXTEND
+#endif
+
 /* The compiler's, or nothing. */
 #ifdef __GNUC__
 #define streaming_prefetch(address) __builtin_prefetch(address)

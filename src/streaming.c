@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 
 #include "streaming.h"
+#include "base/call_memo.h"
 #include "command/command.h"
 #include "exec/exec.h"
 #include "shared/shmem.h"
@@ -39,6 +40,7 @@ _PG_init(void)
 	streaming_sink_slots_init();
 	streaming_launcher_register();
 	streaming_query_init();
+	streaming_call_memo_init();
 	streaming_command_init();
 	loaded = true;
 }

@@ -11,6 +11,7 @@
 #include "utils/plancache.h"
 #include "utils/resowner.h"
 
+#include "base/call_memo.h"
 #include "base/statement.h"
 
 static SPIPlanPtr
@@ -85,6 +86,7 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 	MemoryContext old = CurrentMemoryContext;
 	SPIExecuteOptions options = {0};
 	ParamListInfo list = NULL;
+	SPIPlanPtr	plan;
 	int			rc;
 
 	if (size == STREAMING_SIZE_MANY && statement->many_groups)
@@ -105,7 +107,9 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 	options.params = list;
 	options.read_only = read_only;
 	options.dest = dest ? dest : None_Receiver;
-	rc = SPI_execute_plan_extended(get_plan(statement, size), &options);
+	plan = get_plan(statement, size);
+	streaming_remember_calls();
+	rc = SPI_execute_plan_extended(plan, &options);
 	if (rc < 0)
 		elog(ERROR, "could not execute \"%s\": %s", statement->sql,
 			 SPI_result_code_string(rc));

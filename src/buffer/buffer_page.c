@@ -24,7 +24,11 @@
 #include "storage/bufpage.h"
 #include "utils/rel.h"
 
+#include "base/extend.h"
 #include "buffer/buffer.h"
+
+/* So many pages a file is made longer by at a time, at most */
+#define EXTEND_PAGES	128
 
 static HeapTupleHeader form_row(StreamingBufferWriter *writer, const Datum *values,
 								const bool *isnull, Size *length);
@@ -175,7 +179,7 @@ lock_page(StreamingBufferWriter *writer)
 	writer->locked = true;
 }
 
-/* The next page, empty. */
+/* The next page, empty.  A file without pages may stay small; one that grows will more. */
 static void
 begin_page(StreamingBufferWriter *writer)
 {
@@ -184,6 +188,9 @@ begin_page(StreamingBufferWriter *writer)
 	writer->block = ItemPointerIsValid(&writer->end) ? writer->block + 1 : 0;
 	if (writer->block >= writer->file_blocks)
 		writer->file_blocks = RelationGetNumberOfBlocks(writer->rel);
+	if (writer->block >= writer->file_blocks && writer->block > 0)
+		writer->file_blocks = streaming_extend(writer->rel, writer->file_blocks,
+											   Min(writer->file_blocks, EXTEND_PAGES));
 	extend = writer->block >= writer->file_blocks;
 	writer->buffer = ReadBufferExtended(writer->rel, MAIN_FORKNUM,
 										extend ? P_NEW : writer->block,

@@ -46,6 +46,7 @@
 
 #include "catalog/view.h"
 #include "catalog/internal.h"
+#include "base/extend.h"
 #include "base/index_lookup.h"
 #include "query/program.h"
 #include "state/state_table.h"
@@ -794,6 +795,7 @@ streaming_state_flush(StreamingStateTable *table)
 		return;
 	CHECK_FOR_INTERRUPTS();
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(table->estate));
+	streaming_reserve(table->rel, table->pending_size, table->bulk);
 	table_multi_insert(table->rel, table->pending, table->npending, cid, 0, table->bulk);
 	MemoryContextSwitchTo(old);
 	for (int i = 0; i < table->npending; i++)
