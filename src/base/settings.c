@@ -9,6 +9,7 @@
 
 #include "utils/elog.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 
 #include "base/settings.h"
 
@@ -34,6 +35,11 @@ static const struct
 	{"array_nulls", "on"},
 	{"transform_null_equals", "off"},
 };
+
+/* Used last over the session's own, of which these differ. */
+static bool known = false;
+static List *known_settings = NIL;	/* of char *, in TopMemoryContext */
+static List *known_changes = NIL;	/* likewise */
 
 const char *
 streaming_setting_name(const char *name)
@@ -142,10 +148,12 @@ hint_change(void *arg)
 			name, name);
 }
 
-void
-streaming_settings_use(const List *settings)
+/* Returns those that were not so. */
+static List *
+use(const List *settings)
 {
 	ErrorContextCallback context;
+	List	   *changed = NIL;
 	ListCell   *lc;
 
 	context.callback = hint_change;
@@ -158,9 +166,72 @@ streaming_settings_use(const List *settings)
 
 		context.arg = (void *) name;
 		if (name && strcmp(GetConfigOption(name, false, false), value) != 0)
+		{
 			set(name, value);
+			changed = lappend(changed, lfirst(lc));
+		}
 	}
 	error_context_stack = context.previous;
+	return changed;
+}
+
+void
+streaming_settings_use(const List *settings)
+{
+	list_free(use(settings));
+}
+
+static bool
+same_settings(const List *a, const List *b)
+{
+	if (list_length(a) != list_length(b))
+		return false;
+	for (int i = 0; i < list_length(a); i++)
+	{
+		if (strcmp(list_nth(a, i), list_nth(b, i)) != 0)
+			return false;
+	}
+	return true;
+}
+
+static List *
+copy_settings(const List *settings)
+{
+	List	   *copy = NIL;
+	ListCell   *lc;
+
+	foreach(lc, settings)
+		copy = lappend(copy, pstrdup(lfirst(lc)));
+	return copy;
+}
+
+void
+streaming_settings_use_known(const List *settings)
+{
+	List	   *changed;
+	MemoryContext old;
+
+	if (known && same_settings(known_settings, settings))
+	{
+		list_free(use(known_changes));
+		return;
+	}
+	streaming_settings_forget();
+	changed = use(settings);
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	known_settings = copy_settings(settings);
+	known_changes = copy_settings(changed);
+	MemoryContextSwitchTo(old);
+	known = true;
+}
+
+void
+streaming_settings_forget(void)
+{
+	known = false;
+	list_free_deep(known_settings);
+	list_free_deep(known_changes);
+	known_settings = known_changes = NIL;
 }
 
 void

@@ -43,6 +43,14 @@ extern List *streaming_settings_change(const List *settings, const char *name,
 extern void streaming_settings_use(const List *settings);
 
 /*
+ * As streaming_settings_use, over settings that only change with the server's: those of
+ * a worker, who says so (streaming_settings_forget).  What was used last and is the
+ * same is not compared with them again.
+ */
+extern void streaming_settings_use_known(const List *settings);
+extern void streaming_settings_forget(void);
+
+/*
  * What output functions write from now on, until the caller's nest level of settings
  * ends, is read by input functions as what it was, whatever the settings are there.
  */

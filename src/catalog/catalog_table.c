@@ -16,7 +16,8 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
-#include "executor/tuptable.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -221,6 +222,7 @@ streaming_table_open(StreamingTable *table, StreamingTableDef *def, int lockmode
 		check_writable(def, shape);
 	table->def = def;
 	table->rel = rel;
+	table->writes_many = false;
 	table->written = NULL;
 	memcpy(table->attnums, shape->attnums, sizeof(table->attnums));
 	memcpy(table->indexes, shape->indexes, sizeof(table->indexes));
@@ -335,11 +337,74 @@ streaming_table_row_at(const StreamingTable *table, const StreamingRowPlace *pla
 void
 streaming_table_write_many(StreamingTable *table)
 {
-	table->written = CatalogOpenIndexes(table->rel);
+	table->writes_many = true;
+}
+
+static CatalogIndexState
+open_indexes(StreamingTable *table)
+{
+	CatalogIndexState indexes = table->written ? table->written : CatalogOpenIndexes(table->rel);
+
+	if (table->writes_many)
+		table->written = indexes;
+	return indexes;
+}
+
+static void
+close_indexes(StreamingTable *table, CatalogIndexState indexes)
+{
+	if (!table->writes_many)
+		CatalogCloseIndexes(indexes);
+}
+
+static void
+index_row(StreamingTable *table, TupleTableSlot *row, bool only_summarizing)
+{
+	CatalogIndexState indexes = open_indexes(table);
+	EState	   *estate = CreateExecutorState();
+
+	if (indexes->ri_NumIndices > 0)
+		streaming_insert_index_tuples(indexes, row, estate, only_summarizing);
+	FreeExecutorState(estate);
+	close_indexes(table, indexes);
+}
+
+/*
+ * As CatalogTupleUpdate, which opens the indexes before it knows whether they are to
+ * have another entry: mostly the row stays on its page, and they are not.  Takes tuple.
+ */
+static ItemPointerData
+update_row(StreamingTable *table, HeapTuple old, HeapTuple tuple)
+{
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(table->rel),
+												   &TTSOpsHeapTuple);
+	streaming_update_indexes update_indexes;
+	ItemPointerData tid;
+
+	ExecStoreHeapTuple(tuple, row, true);
+	simple_table_tuple_update(table->rel, &old->t_self, row, InvalidSnapshot, &update_indexes);
+	if (streaming_must_index(update_indexes))
+		index_row(table, row, streaming_only_summarizing(update_indexes));
+	tid = row->tts_tid;
+	ExecDropSingleTupleTableSlot(row);
+	return tid;
+}
+
+static ItemPointerData
+insert_row(StreamingTable *table, HeapTuple tuple)
+{
+	CatalogIndexState indexes = open_indexes(table);
+	ItemPointerData tid;
+
+	CatalogTupleInsertWithInfo(table->rel, tuple, indexes);
+	tid = tuple->t_self;
+	close_indexes(table, indexes);
+	heap_freetuple(tuple);
+	return tid;
 }
 
 StreamingRowPlace
-streaming_table_write(const StreamingTable *table, HeapTuple old, const Datum *values,
+streaming_table_write(StreamingTable *table, HeapTuple old, const Datum *values,
 					  const bool *isnull)
 {
 	StreamingRowPlace place = {.file = table->rel->rd_rel->relfilenode};
@@ -357,16 +422,7 @@ streaming_table_write(const StreamingTable *table, HeapTuple old, const Datum *v
 		all_null[table->attnums[i] - 1] = isnull[i];
 	}
 	tuple = heap_form_tuple(desc, all, all_null);
-	if (old && table->written)
-		CatalogTupleUpdateWithInfo(table->rel, &old->t_self, tuple, table->written);
-	else if (old)
-		CatalogTupleUpdate(table->rel, &old->t_self, tuple);
-	else if (table->written)
-		CatalogTupleInsertWithInfo(table->rel, tuple, table->written);
-	else
-		CatalogTupleInsert(table->rel, tuple);
-	place.tid = tuple->t_self;
-	heap_freetuple(tuple);
+	place.tid = old ? update_row(table, old, tuple) : insert_row(table, tuple);
 	pfree(all);
 	pfree(all_null);
 	return place;

@@ -53,7 +53,8 @@ typedef struct StreamingTable
 	Relation	rel;
 	AttrNumber	attnums[STREAMING_TABLE_COLUMNS];
 	Oid			indexes[STREAMING_TABLE_INDEXES];	/* Invalid: there is none */
-	struct ResultRelInfo *written;	/* its indexes are open; NULL: for each row */
+	bool		writes_many;
+	struct ResultRelInfo *written;	/* its indexes are open; NULL: not yet, or for each row */
 } StreamingTable;
 
 /* Where a row was written last.  It may have gone since, and another be there. */
@@ -113,7 +114,7 @@ extern void streaming_table_write_many(StreamingTable *table);
  * Inserts a row, or puts it in the place of old, of which it keeps the columns
  * that are not in def.  Returns where it is now.
  */
-extern StreamingRowPlace streaming_table_write(const StreamingTable *table, HeapTuple old,
+extern StreamingRowPlace streaming_table_write(StreamingTable *table, HeapTuple old,
 											   const Datum *values, const bool *isnull);
 
 #endif							/* STREAMING_CATALOG_TABLE_H */

@@ -48,6 +48,9 @@
 
 #define SAFE_SEARCH_PATH	"pg_catalog, pg_temp"
 
+/* What NewGUCNestLevel returns where nobody has begun a level of settings. */
+#define FIRST_LEVEL			2
+
 static bool is_worker = false;
 static bool session_changed = false;	/* the session's user is an owner */
 static bool has_run = false;	/* code of an owner, in this transaction */
@@ -184,7 +187,11 @@ streaming_run_as_begin(StreamingRunAs *saved, Oid owner, const List *settings)
 	if (strcmp(namespace_search_path, SAFE_SEARCH_PATH) != 0)
 		(void) set_config_option("search_path", SAFE_SEARCH_PATH, PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	streaming_settings_use(settings);
+	/* the first level of a worker's transaction is over the settings of its session */
+	if (saved->session && saved->guc_level == FIRST_LEVEL)
+		streaming_settings_use_known(settings);
+	else
+		streaming_settings_use(settings);
 }
 
 /* Is an object in our temporary schema one that we have made there? */

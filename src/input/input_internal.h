@@ -113,6 +113,7 @@ struct StreamingInput
 
 	/* mode SNAPSHOT */
 	StreamingSnapshotPosition position; /* committed */
+	StreamingPushTaken taken;	/* by position, of its page */
 	StreamingSnapshotPosition new_position; /* of the batch */
 	uint64		prepared;		/* number of the current segment; 0: not prepared */
 	StreamingPlace looked_at;	/* the end when it was prepared */

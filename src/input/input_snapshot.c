@@ -224,8 +224,10 @@ streaming_snapshot_begin(StreamingInput *input)
 	else
 		streaming_snapshot_position_set(&input->new_position, GetActiveSnapshot());
 
+	push->taken = &input->taken;
 	streaming_push_scan_begin(push, GetActiveSnapshot(), &input->position, slot);
 	found = streaming_push_scan_next(push);
+	push->taken = NULL;
 	if (found)
 	{
 		push->from = slot->tts_tid;

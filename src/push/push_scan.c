@@ -110,6 +110,29 @@ begin_block(StreamingPushScan *scan, const StreamingSnapshotPosition *position, 
 		position->block : 0;
 }
 
+/* Is the block the one of the table that position begins with? */
+static bool
+is_first_block(StreamingPushScan *scan, BlockNumber block)
+{
+	const StreamingSnapshotPosition *position = scan->position;
+
+	return position && position->number == scan->numbers[scan->table] &&
+		position->era == scan->eras[scan->table] && position->block == block;
+}
+
+/* Where the rows of that block begin that position may not have taken. */
+static OffsetNumber
+begin_offset(StreamingPushScan *scan, BlockNumber block)
+{
+	StreamingPushTaken *taken = scan->taken;
+
+	if (taken && is_first_block(scan, block) && OffsetNumberIsValid(taken->next) &&
+		taken->number == scan->position->number && taken->era == scan->position->era &&
+		taken->block == block)
+		return taken->next;
+	return FirstOffsetNumber;
+}
+
 void
 streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
 						  const StreamingSnapshotPosition *position, TupleTableSlot *slot)
@@ -127,8 +150,11 @@ streaming_push_scan_begin(StreamingPushScan *scan, Snapshot snapshot,
 	if (position && position->number >= scan->numbers[1])
 		scan->table = 1;
 	if (position)
-		ItemPointerSet(&scan->from, begin_block(scan, position, scan->table),
-					   FirstOffsetNumber);
+	{
+		BlockNumber block = begin_block(scan, position, scan->table);
+
+		ItemPointerSet(&scan->from, block, begin_offset(scan, block));
+	}
 	if (scan->share)
 		begin_share(scan);
 }
@@ -183,6 +209,7 @@ is_wanted(StreamingPushScan *scan, HeapTuple tuple)
 	HeapTupleHeader header = tuple->t_data;
 	StreamingPushOrigin *last = &scan->origin;
 	StreamingPushOrigin origin;
+	uint64		xid;
 	bool		visible;
 
 	origin.xmin = HeapTupleHeaderGetRawXmin(header);
@@ -195,14 +222,11 @@ is_wanted(StreamingPushScan *scan, HeapTuple tuple)
 	visible = HeapTupleSatisfiesVisibility(tuple, scan->snapshot, scan->buffer);
 	HeapCheckForSerializableConflictOut(visible, scan->rel, tuple, scan->buffer,
 										scan->snapshot);
-	scan->origin_wanted = visible &&
-		(scan->position == NULL ||
-		 !streaming_snapshot_has_seen(scan->position,
-									  streaming_push_row_xid(tuple, scan->next_xid),
-									  origin.cmin)) &&
-		(scan->until == NULL ||
-		 streaming_snapshot_has_seen(scan->until, streaming_push_row_xid(tuple, scan->next_xid),
-									 origin.cmin));
+	xid = streaming_push_row_xid(tuple, scan->next_xid);
+	scan->origin_taken = visible && scan->position &&
+		streaming_snapshot_has_seen(scan->position, xid, origin.cmin);
+	scan->origin_wanted = visible && !scan->origin_taken &&
+		(scan->until == NULL || streaming_snapshot_has_seen(scan->until, xid, origin.cmin));
 	if ((origin.infomask & HEAP_XMAX_INVALID) == 0)
 		origin.infomask = 0;
 	*last = origin;
@@ -235,6 +259,7 @@ next_page(StreamingPushScan *scan)
 {
 	OffsetNumber offset = FirstOffsetNumber;
 	OffsetNumber last;
+	OffsetNumber taken;			/* all rows before it are */
 
 	end_page(scan);
 	if (scan->block >= scan->nblocks && !next_range(scan))
@@ -250,6 +275,7 @@ next_page(StreamingPushScan *scan)
 
 	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
 	last = PageGetMaxOffsetNumber(scan->page);
+	taken = offset;
 	for (; offset <= last; offset++)
 	{
 		if (!ItemIdIsNormal(PageGetItemId(scan->page, offset)))
@@ -257,8 +283,17 @@ next_page(StreamingPushScan *scan)
 		set_tuple(scan, offset);
 		if (is_wanted(scan, &scan->tuple))
 			scan->wanted[scan->nwanted++] = offset;
+		else if (taken == offset && scan->origin_taken)
+			taken++;
 	}
 	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
+	if (scan->taken && is_first_block(scan, scan->block - 1))
+	{
+		scan->taken->number = scan->position->number;
+		scan->taken->era = scan->position->era;
+		scan->taken->block = scan->block - 1;
+		scan->taken->next = taken;
+	}
 	scan->pages++;
 	scan->rows += scan->nwanted;
 	return true;

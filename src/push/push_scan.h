@@ -38,6 +38,15 @@ typedef struct StreamingPushOrigin
 	uint16		infomask;		/* of it HEAP_XACT_MASK; 0: of no row */
 } StreamingPushOrigin;
 
+/* Of the page that a position begins with, all rows before next have been taken. */
+typedef struct StreamingPushTaken
+{
+	uint64		number;
+	uint64		era;
+	BlockNumber block;
+	OffsetNumber next;			/* Invalid: nothing is known */
+} StreamingPushTaken;
+
 /* What processes know together that share a scan; in their shared memory. */
 typedef struct StreamingPushShare StreamingPushShare;
 
@@ -51,6 +60,7 @@ typedef struct StreamingPushScan
 	TupleDesc	desc;			/* of the rows wanted; NULL: nobody looks into them */
 	const StreamingSnapshotPosition *position;	/* NULL: all rows are wanted */
 	const StreamingSnapshotPosition *until; /* and seen by this one; NULL: by any */
+	StreamingPushTaken *taken;	/* by position or earlier ones; NULL: nobody remembers it */
 	Snapshot	snapshot;
 	uint64		next_xid;		/* when the scan began */
 	TupleTableSlot *slot;		/* the row found */
@@ -73,6 +83,7 @@ typedef struct StreamingPushScan
 	/* of the row looked at last */
 	StreamingPushOrigin origin;
 	bool		origin_wanted;
+	bool		origin_taken;	/* by position, as from now on by all later ones */
 
 	/* of a scan that several processes share */
 	StreamingPushShare *share;	/* NULL: it is not */

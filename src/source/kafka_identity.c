@@ -76,7 +76,7 @@ static int	by_partition(const void *a, const void *b);
 static int	newest_first(const ListCell *a, const ListCell *b);
 static void write_marks(StreamingStream *stream, int64 incarnation,
 						const StreamingKafkaMarks *marks);
-static void write_mark(const StreamingTable *table, HeapTuple old, StreamingStream *stream,
+static void write_mark(StreamingTable *table, HeapTuple old, StreamingStream *stream,
 					   int64 incarnation, const StreamingKafkaMark *mark);
 static int64 new_incarnation(StreamingStream *stream, List *known,
 							 const StreamingKafkaMarks *marks);
@@ -340,7 +340,7 @@ write_marks(StreamingStream *stream, int64 incarnation, const StreamingKafkaMark
 
 /* old NULL: a new row. */
 static void
-write_mark(const StreamingTable *table, HeapTuple old, StreamingStream *stream,
+write_mark(StreamingTable *table, HeapTuple old, StreamingStream *stream,
 		   int64 incarnation, const StreamingKafkaMark *mark)
 {
 	Datum		values[COLUMN_COUNT];

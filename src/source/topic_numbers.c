@@ -57,7 +57,7 @@ static StreamingTableDef numbers =
 
 static int	by_number(const void *a, const void *b);
 static void read_row(const Datum *values, const bool *isnull, StreamingTopicPartition *row);
-static void write_row(const StreamingTable *table, HeapTuple old, Oid stream,
+static void write_row(StreamingTable *table, HeapTuple old, Oid stream,
 					  const StreamingTopicPartition *row);
 
 StreamingTopicPartition *
@@ -163,7 +163,7 @@ streaming_topic_numbers_write(Oid stream, const StreamingTopicPartition *rows, i
 
 /* old NULL: a new row. */
 static void
-write_row(const StreamingTable *table, HeapTuple old, Oid stream,
+write_row(StreamingTable *table, HeapTuple old, Oid stream,
 		  const StreamingTopicPartition *row)
 {
 	Datum		values[COLUMN_COUNT];

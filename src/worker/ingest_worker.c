@@ -54,10 +54,13 @@
  * hundred transactions in this process and in each view, not a thousand.  A record
  * that comes alone does not wait.  Where such groups follow each other, brokers are not
  * asked for the next one before it is wanted, for they would send record by record
- * (kafka_pace.c).  Nothing for QUIET_TIME ends that.
+ * (kafka_pace.c).  Nothing for QUIET_TIME ends that.  librdkafka hands over such a group
+ * partition by partition, and tells of the first: the others, which would have to wait
+ * for the next group, are given GATHER_TIME.
  */
 #define PACE_INTERVAL	4		/* ms */
 #define QUIET_TIME		20		/* ms */
+#define GATHER_TIME		300		/* us */
 
 #define TAKE_RETRY		100		/* ms until a stream is taken up that another process has */
 #define REFUSED_RETRY	30000	/* likewise, that the server has no room for */
@@ -412,6 +415,7 @@ static void
 wait_for_more(long timeout)
 {
 	WaitEvent	events[MAX_EVENTS];
+	bool		told = false;
 	int			n;
 
 	if (streaming_ingest_fds_changed || wait_set == NULL)
@@ -433,8 +437,10 @@ wait_for_more(long timeout)
 				streaming_ingest_look(lfirst(lc));
 		}
 		else if (ingest)
-			ingest->ready = true;
+			ingest->ready = told = true;
 	}
+	if (told && streaming_kafka_holds_requests())
+		pg_usleep(GATHER_TIME);
 }
 
 /* What is held is not asked for what it has. */

@@ -185,6 +185,7 @@ static bool run_is_due(Run *run, StreamingTime now, long *timeout);
 static bool has_work(Run *run, StreamingTime now, long *timeout);
 static bool interval_is_due(Run *run, StreamingTime now, long *timeout);
 static void due_at(StreamingTime due, StreamingTime now, long *timeout);
+static bool keep_pace(void);
 static void set_due(Run *run);
 static int64 clock_offset(void);
 
@@ -233,9 +234,10 @@ streaming_query_main(Datum arg)
 		{
 			if (stats_timeout >= 0 && (timeout < 0 || stats_timeout < timeout))
 				timeout = stats_timeout;
-			(void) WaitLatch(MyLatch,
-							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout > 0 ? WL_TIMEOUT : 0),
-							 timeout, PG_WAIT_EXTENSION);
+			if (!keep_pace())
+				(void) WaitLatch(MyLatch,
+								 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout > 0 ? WL_TIMEOUT : 0),
+								 timeout, PG_WAIT_EXTENSION);
 		}
 		else if (!PostmasterIsAlive())
 			proc_exit(1);
@@ -526,6 +528,34 @@ run_is_due(Run *run, StreamingTime now, long *timeout)
 	if (run->trigger == STREAMING_TRIGGER_INTERVAL && !run->drained)
 		return interval_is_due(run, now, timeout);
 	return has_work(run, now, timeout);
+}
+
+/*
+ * Where all views wait for their pace, sleeps until the first of them is due, without the
+ * latch: each row that is brought meanwhile would wake us in vain.  False: there is another
+ * thing to wait for.
+ */
+static bool
+keep_pace(void)
+{
+	StreamingTime now = streaming_now();
+	StreamingTime due = STREAMING_TIME_NEVER;
+	ListCell   *lc;
+
+	foreach(lc, runs)
+	{
+		Run		   *run = lfirst(lc);
+
+		if (run->paced <= now)
+			return false;
+		due = Min(due, run->paced);
+	}
+	if (due > streaming_time_plus(now, PACE_INTERVAL))
+		return false;
+	pgstat_report_wait_start(PG_WAIT_EXTENSION);
+	pg_usleep(due - now);
+	pgstat_report_wait_end();
+	return true;
 }
 
 /* Something has come, or the watermark may move without. */

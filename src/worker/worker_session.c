@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "base/settings.h"
 #include "catalog/run_as.h"
 #include "shared/slots.h"
 #include "worker/worker.h"
@@ -45,6 +46,7 @@ streaming_worker_set_session(void)
 	for (int i = 0; i < lengthof(settings); i++)
 		if (GetConfigOption(settings[i].name, true, false))
 			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+	streaming_settings_forget();
 }
 
 /*
