@@ -1,6 +1,8 @@
 # Schema registries that misbehave: whoever may make a server can name one. Nobody else
 # notices, memory stays bounded, whoever waits can be interrupted, and no password is shown.
 
+# Takes long.
+
 use strict;
 use warnings;
 
@@ -125,7 +127,7 @@ my %answers = (
 	early => sub { return '' },
 );
 
-my %ids = (huge => '99999999999', low => '-99999999999', top => '1e400', broken => '1.5', text => '"1"', null => 'null', list => '[1]', twice => '1, "id": 99999999999');
+my %ids = (top => '1e400', broken => '1.5', text => '"1"', twice => '1, "id": -99999999999');
 $answers{"id_$_"} = whole(qq({"id": $ids{$_}})) foreach keys %ids;
 
 $taker = StreamingEvilRegistry->new(sub { print { $_[0] } whole('{}') });
