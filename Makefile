@@ -13,6 +13,7 @@ PGFILEDESC = "streaming - continuous views over streams"
 OBJS = \
 	src/base/attempt.o \
 	src/base/call_memo.o \
+	src/base/clean_text.o \
 	src/base/closest_match.o \
 	src/base/column_set.o \
 	src/base/depend.o \
@@ -158,7 +159,6 @@ OBJS = \
 	src/kafka_handle.o \
 	src/kafka_pace.o \
 	src/kafka_property.o \
-	src/kafka_text.o \
 	src/push/follow.o \
 	src/push/follow_tables.o \
 	src/push/follow_trigger.o \

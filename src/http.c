@@ -11,9 +11,12 @@
 #include <signal.h>
 
 #include "http.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/wait_event.h"
+
+#include "base/clean_text.h"
 
 #define CONNECT_TIMEOUT_MS	5000L
 #define TIMEOUT_MS			15000L
@@ -84,11 +87,16 @@ converse(Transfer *transfer, const StreamingHttpRequest *request, StreamingHttpA
 		*trouble = transfer->received.too_long ?
 			psprintf("the answer is longer than %d bytes", STREAMING_HTTP_MAX_ANSWER) :
 			pstrdup(transfer->error[0] ? transfer->error : curl_easy_strerror(code));
+		/* it may quote the server's certificate */
+		streaming_clean_text(*trouble);
 		return false;
 	}
 	(void) curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer->status);
 	answer->length = transfer->received.length;
-	answer->body = pnstrdup(transfer->received.data ? transfer->received.data : "", answer->length);
+	answer->body = palloc(answer->length + 1);
+	if (answer->length > 0)
+		memcpy(answer->body, transfer->received.data, answer->length);
+	answer->body[answer->length] = '\0';
 	return true;
 }
 
@@ -126,7 +134,7 @@ streaming_http_check_url(const char *url)
 char *
 streaming_http_escape(const char *part)
 {
-	char	   *escaped = curl_easy_escape(NULL, part, 0);
+	char	   *escaped = curl_easy_escape(NULL, pg_server_to_any(part, strlen(part), PG_UTF8), 0);
 	char	   *copy;
 
 	if (escaped == NULL)
@@ -160,6 +168,8 @@ begin(Transfer *transfer, const StreamingHttpRequest *request)
 		curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
 	}
 	curl_easy_setopt(easy, CURLOPT_URL, request->url);
+	/* A part of it may be "..", which is a name like any other. */
+	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);

@@ -28,15 +28,15 @@ typedef struct StreamingHttpRequest
 typedef struct StreamingHttpAnswer
 {
 	long		status;			/* 200 ... */
-	char	   *body;			/* palloc'd, with a terminator */
+	char	   *body;			/* palloc'd, with a terminator; any bytes */
 	size_t		length;
 } StreamingHttpAnswer;
 
 /* in http.c */
 
 /*
- * Asks, and waits for the answer.  Returns false, with *trouble palloc'd, if there
- * was none.  Errors: only those of interrupts.
+ * Asks, and waits for the answer.  Returns false, with *trouble palloc'd and fit to be
+ * shown, if there was none.  Errors: only those of interrupts.
  */
 extern bool streaming_http_ask(const StreamingHttpRequest *request,
 							   StreamingHttpAnswer *answer, char **trouble);
@@ -47,7 +47,7 @@ extern bool streaming_http_ask(const StreamingHttpRequest *request,
  */
 extern const char *streaming_http_check_url(const char *url);
 
-/* A part of a path, with escapes where they are needed; palloc'd. */
+/* A part of a path, in UTF-8 and with escapes where they are needed; palloc'd. */
 extern char *streaming_http_escape(const char *part);
 
 #endif							/* STREAMING_HTTP_H */

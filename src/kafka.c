@@ -36,6 +36,7 @@
 
 #include "streaming.h"
 
+#include "base/clean_text.h"
 #include "kafka_internal.h"
 
 /*
@@ -233,7 +234,7 @@ static void
 set_trouble(StreamingKafka *client, const char *text, bool transport)
 {
 	strlcpy(client->trouble, text, STREAMING_KAFKA_TEXT);
-	streaming_kafka_clean_text(client->trouble);
+	streaming_clean_text(client->trouble);
 	streaming_kafka_hide_secrets(client->handle, client->trouble);
 	client->transport = transport;
 

@@ -75,15 +75,6 @@ extern rd_kafka_conf_t *streaming_kafka_conf(List *options,
 /* Has librdkafka aborted?  Then the process is about to end. */
 extern bool streaming_kafka_has_aborted(void);
 
-/* in kafka_text.c */
-
-/*
- * Puts a question mark for each byte of text that is no character of the database's
- * encoding, or a control character.  Whatever comes from librdkafka passes here before
- * it is shown.
- */
-extern void streaming_kafka_clean_text(char *text);
-
 /* in kafka.c */
 
 /*

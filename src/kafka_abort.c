@@ -30,6 +30,7 @@
 
 #include "streaming.h"
 
+#include "base/clean_text.h"
 #include "kafka_internal.h"
 
 #define GRACE	10				/* s */
@@ -132,7 +133,7 @@ report_abort(int code, Datum argument)
 	if (!aborted)
 		return;
 	aborted_text[strcspn(aborted_text, "\n")] = '\0';
-	streaming_kafka_clean_text(aborted_text);
+	streaming_clean_text(aborted_text);
 	ereport(LOG,
 			(errmsg("librdkafka %s has aborted", rd_kafka_version_str()),
 			 aborted_text[0] ? errdetail_internal("%s", aborted_text) : 0,

@@ -20,6 +20,7 @@
 
 #include "streaming.h"
 
+#include "base/clean_text.h"
 #include "kafka_internal.h"
 
 /*
@@ -120,7 +121,7 @@ streaming_kafka_handle_open(rd_kafka_type_t type, List *options, const Streaming
 
 	if (handle->rk == NULL)
 	{
-		streaming_kafka_clean_text(text);
+		streaming_clean_text(text);
 		streaming_kafka_hide_secrets(handle, text);
 		free_handle(handle);
 		ereport(ERROR,
@@ -303,7 +304,7 @@ log_callback(const rd_kafka_t *rk, int level, const char *facility, const char *
 	handle->lines[handle->nlines].level = level;
 	snprintf(handle->lines[handle->nlines].text, STREAMING_KAFKA_TEXT, "%s: %s",
 			 facility, text);
-	streaming_kafka_clean_text(handle->lines[handle->nlines].text);
+	streaming_clean_text(handle->lines[handle->nlines].text);
 	streaming_kafka_hide_secrets(handle, handle->lines[handle->nlines].text);
 	handle->nlines++;
 }

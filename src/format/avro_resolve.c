@@ -14,6 +14,7 @@
 
 #include "streaming.h"
 
+#include "base/clean_text.h"
 #include "format/avro_schema.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -23,6 +24,9 @@
 
 /* Fields and bytes of defaults of all of them. */
 #define MAX_PARTS	(4 * STREAMING_AVRO_MAX_SCHEMA)
+
+/* Bytes that are shown of why something is never read. */
+#define MAX_MESSAGE	300
 
 typedef struct Pair
 {
@@ -315,6 +319,6 @@ never(const char *message)
 	StreamingAvroType *type = palloc0(sizeof(StreamingAvroType));
 
 	type->kind = STREAMING_AVRO_NEVER;
-	type->name = message;
+	type->name = streaming_clean_copy(message, strlen(message), MAX_MESSAGE);
 	return type;
 }

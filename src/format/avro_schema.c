@@ -13,6 +13,7 @@
 
 #include "streaming.h"
 
+#include "base/clean_text.h"
 #include "format/avro_schema.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -20,8 +21,9 @@
 #include "utils/hsearch.h"
 #include "utils/numeric.h"
 
-/* Names, in bytes. */
+/* Names, in bytes; and what is shown of a schema that is none. */
 #define MAX_NAME		512
+#define MAX_DETAIL		300
 
 /* Digits that a numeric column can be declared with. */
 #define MAX_PRECISION	1000
@@ -203,6 +205,7 @@ parse_references(Parser *parser, JsonbValue *json)
 static void
 check_root(const StreamingAvroType *type)
 {
+	const char *name = streaming_avro_type_name(type);
 	bool		found = type->kind == STREAMING_AVRO_RECORD;
 
 	for (int i = 0; type->kind == STREAMING_AVRO_UNION && i < type->n; i++)
@@ -210,7 +213,8 @@ check_root(const StreamingAvroType *type)
 	if (!found)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("Avro schema is of type %s, not of records", streaming_avro_type_name(type)),
+				 errmsg("Avro schema is of type %s, not of records",
+						streaming_clean_copy(name, strlen(name), MAX_DETAIL)),
 				 errhint("A stream takes records, and unions of records.")));
 }
 
@@ -586,5 +590,5 @@ invalid(const char *detail)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid Avro schema"),
-			 errdetail("%s", detail)));
+			 errdetail("%s", streaming_clean_copy(detail, strlen(detail), MAX_DETAIL))));
 }

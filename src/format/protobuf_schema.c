@@ -8,6 +8,7 @@
 
 #include "streaming.h"
 
+#include "base/clean_text.h"
 #include "format/protobuf_schema.h"
 #include "format/schema_registry.h"
 #include "miscadmin.h"
@@ -17,6 +18,9 @@
 #if __has_include("varatt.h")	/* split from postgres.h in 16 */
 #include "varatt.h"
 #endif
+
+/* Bytes that are shown of what a schema says. */
+#define MAX_DETAIL		300
 
 static bytea *decode_option(const char *option);
 static void hint_option(void *arg);
@@ -195,7 +199,7 @@ streaming_protobuf_refuse(bool limit, const char *format,...)
 	ereport(ERROR,
 			(errcode(limit ? ERRCODE_PROGRAM_LIMIT_EXCEEDED : ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid Protobuf schema"),
-			 errdetail_internal("%s", detail)));
+			 errdetail_internal("%s", streaming_clean_copy(detail, strlen(detail), MAX_DETAIL))));
 }
 
 void

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "common/base64.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
@@ -22,6 +23,7 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
+#include "base/clean_text.h"
 #include "catalog/catalog_table.h"
 #include "format/avro_schema.h"
 #include "format/schema_registry.h"
@@ -34,11 +36,16 @@
 #define VERSION_NOT_FOUND	40402
 #define SCHEMA_NOT_FOUND	40403
 
-/* No more of an answer is repeated in a message. */
+/* No more of an answer is repeated in a message, and of a name in one. */
 #define MAX_QUOTED		300
+#define MAX_QUOTED_NAME	100
 
-/* Schemas that one may refer to, by others. */
+/* Schemas that one may refer to, by others, and bytes of their answers. */
 #define MAX_REFERENCES	100
+#define MAX_REFERRED	(16 * 1024 * 1024)
+
+/* A shorter secret is found by accident. */
+#define MIN_SECRET		4
 
 /* What is kept of a Protobuf schema begins so; no Avro schema does. */
 #define FILES_BEGIN		"{\"" STREAMING_PROTOBUF_FILES "\": ["
@@ -86,11 +93,19 @@ static const struct
 	{"PROTOBUF", "protobuf_schema"}
 };
 
+/* What a schema refers to, as it is asked for. */
+typedef struct References
+{
+	List	   *paths;			/* of String */
+	size_t		length;			/* of the answers */
+	StringInfoData all;
+} References;
+
 static void check_type(int32 id, const char *found, StreamingSchemaType type);
 static char *with_references(const StreamingStream *stream, Jsonb *json, char *schema,
 							 StreamingSchemaType type);
 static void add_references(const StreamingStream *stream, Jsonb *json, StreamingSchemaType type,
-						   List **names, StringInfo all);
+						   References *references);
 static void add_file(StringInfo all, const char *name, const char *text);
 static bool find_known(const StreamingStream *stream, Known *known);
 static void remember(const StreamingStream *stream, const Known *known);
@@ -100,7 +115,8 @@ static Jsonb *parse_answer(const StreamingStream *stream, const char *what,
 						   const StreamingHttpAnswer *answer);
 static bool string_of(Jsonb *json, const char *name, char **string);
 static bool number_of(Jsonb *json, const char *name, int64 *number);
-static char *quoted_answer(const StreamingHttpAnswer *answer);
+static char *quoted_answer(const StreamingStream *stream, const StreamingHttpAnswer *answer);
+static bool is_secret_in(const StreamingRegistry *registry, const char *text, size_t length);
 pg_noreturn static void no_answer(const StreamingStream *stream, const char *what, const char *why);
 
 bool
@@ -139,7 +155,7 @@ streaming_registry_schema(const StreamingStream *stream, int32 id, StreamingSche
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("schema registry has no schema %d", id)));
 	if (answer.status != 200 || !string_of(json, "schema", &known.schema))
-		no_answer(stream, what, quoted_answer(&answer));
+		no_answer(stream, what, quoted_answer(stream, &answer));
 	(void) string_of(json, "schemaType", &found);
 	check_type(id, found, type);
 	known.schema = with_references(stream, json, known.schema, type);
@@ -153,31 +169,32 @@ check_type(int32 id, const char *found, StreamingSchemaType type)
 	if (strcmp(found, types[type].name) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("schema %d of the schema registry is of type %s, not %s", id, found, types[type].name)));
+				 errmsg("schema %d of the schema registry is of type %s, not %s", id,
+						streaming_clean_copy(found, strlen(found), MAX_QUOTED_NAME), types[type].name)));
 }
 
 /* The schema of an answer, with those that it refers to, if any. */
 static char *
 with_references(const StreamingStream *stream, Jsonb *json, char *schema, StreamingSchemaType type)
 {
-	List	   *names = NIL;
-	StringInfoData all;
+	References	references = {0};
 
-	initStringInfo(&all);
-	add_references(stream, json, type, &names, &all);
+	initStringInfo(&references.all);
+	add_references(stream, json, type, &references);
 	if (type == STREAMING_SCHEMA_PROTOBUF)
 	{
-		add_file(&all, "", schema);
-		return psprintf(FILES_BEGIN "%s]}", all.data);
+		add_file(&references.all, "", schema);
+		return psprintf(FILES_BEGIN "%s]}", references.all.data);
 	}
-	return names == NIL ? schema :
-		psprintf("{\"" STREAMING_AVRO_REFERENCES "\": [%s], \"" STREAMING_AVRO_SCHEMA "\": %s}", all.data, schema);
+	return references.paths == NIL ? schema :
+		psprintf("{\"" STREAMING_AVRO_REFERENCES "\": [%s], \"" STREAMING_AVRO_SCHEMA "\": %s}",
+				 references.all.data, schema);
 }
 
 /* Appends what json refers to, the innermost first, each once. */
 static void
 add_references(const StreamingStream *stream, Jsonb *json, StreamingSchemaType type,
-			   List **names, StringInfo all)
+			   References *references)
 {
 	JsonbValue	value;
 	JsonbContainer *array;
@@ -190,30 +207,39 @@ add_references(const StreamingStream *stream, Jsonb *json, StreamingSchemaType t
 	for (int i = 0; i < JsonContainerSize(array); i++)
 	{
 		Jsonb	   *reference = JsonbValueToJsonb(getIthJsonbValueFromContainer(array, i));
+		StringInfo	all = &references->all;
 		StreamingHttpAnswer answer;
 		Jsonb	   *answered;
 		char	   *subject;
 		char	   *name = "";
 		char	   *path;
+		const char *what;
 		char	   *schema;
 		int64		version;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!JB_ROOT_IS_OBJECT(reference) || !string_of(reference, "subject", &subject) ||
 			!number_of(reference, "version", &version))
 			no_answer(stream, "what a schema refers to", "a reference has no subject or version");
 		path = psprintf("/subjects/%s/versions/%lld", streaming_http_escape(subject), (long long) version);
-		if (list_member(*names, makeString(path)))
+		if (list_member(references->paths, makeString(path)))
 			continue;
-		if (list_length(*names) == MAX_REFERENCES)
+		if (list_length(references->paths) == MAX_REFERENCES)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("schema refers to more than %d others", MAX_REFERENCES)));
-		*names = lappend(*names, makeString(path));
-		ask(stream, path, NULL, path, &answer);
-		answered = parse_answer(stream, path, &answer);
+		references->paths = lappend(references->paths, makeString(path));
+		what = streaming_clean_copy(path, strlen(path), MAX_QUOTED);
+		ask(stream, path, NULL, what, &answer);
+		references->length += answer.length;
+		if (references->length > MAX_REFERRED)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("schema refers to others that are longer than %d bytes", MAX_REFERRED)));
+		answered = parse_answer(stream, what, &answer);
 		if (answer.status != 200 || !string_of(answered, "schema", &schema))
-			no_answer(stream, path, quoted_answer(&answer));
-		add_references(stream, answered, type, names, all);
+			no_answer(stream, what, quoted_answer(stream, &answer));
+		add_references(stream, answered, type, references);
 		(void) string_of(reference, "name", &name);
 		if (type == STREAMING_SCHEMA_PROTOBUF)
 			add_file(all, name, schema);
@@ -249,7 +275,7 @@ streaming_registry_latest(const StreamingStream *stream, StreamingSchemaType *ty
 		(code == SUBJECT_NOT_FOUND || code == VERSION_NOT_FOUND))
 		return false;
 	if (answer.status != 200 || !string_of(json, "schema", &text))
-		no_answer(stream, what, quoted_answer(&answer));
+		no_answer(stream, what, quoted_answer(stream, &answer));
 	(void) string_of(json, "schemaType", &found);
 	for (int i = 0; i < lengthof(types); i++)
 	{
@@ -294,12 +320,12 @@ streaming_registry_register(const StreamingStream *stream, StreamingSchemaType t
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("schema registry does not take the schema of stream %s for subject \"%s\"",
 						stream->name, known.subject),
-				 errdetail("It says: %s", quoted_answer(&answer)),
+				 errdetail("It says: %s", quoted_answer(stream, &answer)),
 				 errhint("Change the columns, give the option \"%s%s\", or change the compatibility of the subject.",
 						 stream->is_key ? "key_" : "", types[type].option)));
 	json = parse_answer(stream, what, &answer);
 	if (answer.status != 200 || !number_of(json, "id", &id) || id < PG_INT32_MIN || id > PG_INT32_MAX)
-		no_answer(stream, what, quoted_answer(&answer));
+		no_answer(stream, what, quoted_answer(stream, &answer));
 	known.id = (int32) id;
 	remember(stream, &known);
 	return known.id;
@@ -402,7 +428,7 @@ parse_answer(const StreamingStream *stream, const char *what, const StreamingHtt
 	Jsonb	   *volatile json = NULL;
 
 	if (answer->status != 200 && answer->status != 404)
-		no_answer(stream, what, quoted_answer(answer));
+		no_answer(stream, what, quoted_answer(stream, answer));
 	PG_TRY();
 	{
 		char	   *text = pg_any_to_server(answer->body, answer->length, PG_UTF8);
@@ -411,15 +437,20 @@ parse_answer(const StreamingStream *stream, const char *what, const StreamingHtt
 	}
 	PG_CATCH();
 	{
-		/* Another error follows at once, which undoes what this one has left. */
-		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+		int			category = ERRCODE_TO_CATEGORY(geterrcode());
+
+		/*
+		 * No JSON, or JSON that is nested too deeply or too large.  Another error follows at
+		 * once, which undoes what this one has left.
+		 */
+		if (category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
 	}
 	PG_END_TRY();
 	if (json == NULL || !JB_ROOT_IS_OBJECT(json))
-		no_answer(stream, what, quoted_answer(answer));
+		no_answer(stream, what, quoted_answer(stream, answer));
 	return json;
 }
 
@@ -450,17 +481,42 @@ number_of(Jsonb *json, const char *name, int64 *number)
 	return strlen(text) < 18 && *end == '\0';
 }
 
-/* One line of what the registry, or who is in its place, has said. */
+/*
+ * One line of what the registry, or who is in its place, has said.  Some repeat what they
+ * were asked, with its headers.
+ */
 static char *
-quoted_answer(const StreamingHttpAnswer *answer)
+quoted_answer(const StreamingStream *stream, const StreamingHttpAnswer *answer)
 {
 	size_t		length = Min(answer->length, MAX_QUOTED);
-	char	   *text = pnstrdup(answer->body, length);
+	char	   *text;
 
+	if (is_secret_in(stream->registry, answer->body, answer->length))
+		return psprintf("status %ld, and an answer that repeats the password", answer->status);
+	text = pnstrdup(answer->body, length);
 	for (char *c = text; *c; c++)
 		if ((unsigned char) *c < ' ' || (unsigned char) *c >= 0x7f)
 			*c = ' ';
 	return psprintf("status %ld: %s", answer->status, text);
+}
+
+/* Of the answer as a whole, since a part of the password may be where it is cut. */
+static bool
+is_secret_in(const StreamingRegistry *registry, const char *text, size_t length)
+{
+	const char *password = registry->password;
+	char	   *pair;
+	char	   *encoded;
+	int			n;
+
+	if (password == NULL || strlen(password) < MIN_SECRET)
+		return false;
+	pair = psprintf("%s:%s", registry->username ? registry->username : "", password);
+	n = pg_b64_enc_len((int) strlen(pair));
+	encoded = palloc0(n + 1);
+	n = pg_b64_encode((const void *) pair, (int) strlen(pair), encoded, n);
+	return memmem(text, length, password, strlen(password)) != NULL ||
+		(n > 0 && memmem(text, length, encoded, n) != NULL);
 }
 
 static void
@@ -469,5 +525,6 @@ no_answer(const StreamingStream *stream, const char *what, const char *why)
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
 			 errmsg("could not get %s from schema registry \"%s\": %s",
-					what, stream->registry->url, why)));
+					what, stream->registry->url, why),
+			 errhint("Check the option \"schema_registry\" of the server, and \"schema_registry_...\" of the server and of the user mapping.")));
 }

@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "base/clean_text.h"
 #include "base/clock.h"
 #include "kafka.h"
 #include "sink/delivery.h"
@@ -608,7 +609,7 @@ fail(KafkaDelivery *kafka, rd_kafka_resp_err_t error, const char *text)
 		text = fatal;
 	}
 	strlcpy(clean, text, sizeof(clean));
-	streaming_kafka_clean_text(clean);
+	streaming_clean_text(clean);
 	text = clean;
 	if (is_fenced(error))
 		ereport(ERROR,

@@ -15,6 +15,7 @@
 
 #include "streaming.h"
 
+#include "base/clean_text.h"
 #include "kafka.h"
 #include "source/kafka_survey.h"
 #include "source/kafka_topic.h"
@@ -248,7 +249,7 @@ report_silence(StreamingKafka *client, const StreamingStream *stream, char *text
 
 	streaming_kafka_serve(client);
 	trouble = streaming_kafka_trouble(client);
-	streaming_kafka_clean_text(text);
+	streaming_clean_text(text);
 	if (trouble == NULL && text[0])
 		trouble = text;
 	ereport(ERROR,

@@ -18,6 +18,7 @@
 
 #include "streaming.h"
 
+#include "base/clean_text.h"
 #include "kafka.h"
 #include "source/kafka_topic.h"
 
@@ -138,7 +139,7 @@ streaming_kafka_topic_offsets(StreamingKafka *client, StreamingStream *stream,
 			return;
 		}
 		strlcpy(text, question->text, sizeof(text));
-		streaming_kafka_clean_text(text);
+		streaming_clean_text(text);
 		missing = question->missing;
 		streaming_kafka_call_end(&question->call);
 	}

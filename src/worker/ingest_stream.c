@@ -762,7 +762,10 @@ decode_carefully(StreamingIngest *ingest, StreamingRecord *record,
 	OneRecord	one = {ingest, record, rejects, nrejects};
 
 	ingest->stopped = streaming_attempt(decode_one, &one, ingest->context);
-	if (ingest->stopped && ingest->stopped->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	/* A registry that does not answer is not the record's fault, and may answer again. */
+	if (ingest->stopped &&
+		(ingest->stopped->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		 ingest->stopped->sqlerrcode == ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION))
 		ReThrowError(ingest->stopped);
 }
 

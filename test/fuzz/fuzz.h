@@ -2,8 +2,7 @@
  * fuzz.h
  *		What the fuzz targets share.
  *
- * A target is a libFuzzer one: it defines LLVMFuzzerTestOneInput.  Where there
- * is no libFuzzer, driver.c calls it.
+ * A target is a libFuzzer one: it defines LLVMFuzzerTestOneInput.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
