@@ -370,6 +370,7 @@ streaming_replan(StreamingStageExec *exec, StreamingStatement *statement)
 {
 	BlockNumber nblocks = exec->table ? RelationGetNumberOfBlocks(exec->table->rel) : 0;
 
+	statement->cursor_options |= STREAMING_CURSOR_OPT_STATE;
 	for (int i = 0; i < exec->stage->nedges; i++)
 		nblocks += RelationGetNumberOfBlocks(exec->edges[i].table->rel);
 	if (nblocks < statement->planned_blocks * 2 + FEW_BLOCKS)

@@ -18,6 +18,8 @@
  * The marks are bits of the cursor options, so that statements planned inside
  * functions that the aggregation calls are not touched.
  *
+ * With STREAMING_CURSOR_OPT_STATE rows of tables are rather looked up than read with all.
+ *
  * Any plan has its recursions bounded.
  */
 #include "postgres.h"
@@ -27,6 +29,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
 #include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
 #include "utils/guc.h"
 
@@ -38,6 +41,9 @@
 /* Combines states, but hands out states again: between the planner's two halves. */
 #define AGGSPLIT_BETWEEN \
 	((AggSplit) (AGGSPLIT_INITIAL_SERIAL | AGGSPLIT_FINAL_DESERIAL))
+
+/* A page anywhere in a table of state costs so many times the next one. */
+#define NEAR_PAGE 1.1
 
 static planner_hook_type prev_planner_hook = NULL;
 
@@ -127,18 +133,25 @@ next_planner(STREAMING_PLANNER_PARAMETERS)
  * The next planner, without hash tables for groups if hash is false.  Grouping sets have
  * them however many groups there may be, of which nothing is known: a table that is full
  * writes the rows of the others out, and all are sorted once for each set without.
+ *
+ * If state is true it is told that pages anywhere in a table cost about as much as the
+ * next one.  By what the server says of disks, a table of state of 100 times as many rows
+ * as a batch would be read as a whole with each, and a batch would cost what the state does.
  */
 static PlannedStmt *
-plan_with(bool hash, STREAMING_PLANNER_PARAMETERS)
+plan_with(bool hash, bool state, STREAMING_PLANNER_PARAMETERS)
 {
 	PlannedStmt *volatile stmt = NULL;
 	bool		saved = enable_hashagg;
 	int			saved_mem = work_mem;
+	double		saved_cost = random_page_cost;
 
 	if (parse->groupingSets)
 		work_mem = MAX_KILOBYTES;
 	else
 		enable_hashagg = enable_hashagg && hash;
+	if (state)
+		random_page_cost = Min(random_page_cost, seq_page_cost * NEAR_PAGE);
 	PG_TRY();
 	{
 		stmt = next_planner(STREAMING_PLANNER_ARGUMENTS);
@@ -147,6 +160,7 @@ plan_with(bool hash, STREAMING_PLANNER_PARAMETERS)
 	{
 		enable_hashagg = saved;
 		work_mem = saved_mem;
+		random_page_cost = saved_cost;
 	}
 	PG_END_TRY();
 	return stmt;
@@ -177,12 +191,14 @@ streaming_planner(STREAMING_PLANNER_PARAMETERS)
 {
 	bool		partial = (cursor_options & STREAMING_CURSOR_OPT_PARTIAL) != 0;
 	bool		ordered = (cursor_options & STREAMING_CURSOR_OPT_ORDERED) != 0;
+	bool		state = (cursor_options & STREAMING_CURSOR_OPT_STATE) != 0;
 	PlannedStmt *stmt;
 
-	cursor_options &= ~(STREAMING_CURSOR_OPT_PARTIAL | STREAMING_CURSOR_OPT_ORDERED);
+	cursor_options &= ~(STREAMING_CURSOR_OPT_PARTIAL | STREAMING_CURSOR_OPT_ORDERED |
+						STREAMING_CURSOR_OPT_STATE);
 	if (partial)
 		avoid_minmax(parse);
-	stmt = partial || ordered ? plan_with(!ordered, STREAMING_PLANNER_ARGUMENTS) :
+	stmt = partial || ordered || state ? plan_with(!ordered, state, STREAMING_PLANNER_ARGUMENTS) :
 		next_planner(STREAMING_PLANNER_ARGUMENTS);
 	if (partial)
 		split_aggregation(stmt);
