@@ -276,15 +276,21 @@ streaming_edge_form(StreamingEdgeExec *edge, TupleTableSlot *slot, int64 group)
 	return ExecStoreVirtualTuple(row);
 }
 
+/* In the order of their hashes, in which what they meet is looked up best. */
 void
-streaming_join_add_formed(StreamingEdgeExec *edge, MinimalTuple row)
+streaming_join_add_formed(StreamingStageExec *exec)
 {
-	if (edge->rows == NULL)
+	StreamingEdgeExec *edge = exec->current;
+
+	if (edge->rows == NULL || !edge->forms_rows || edge->joined)
 		return;
-	ExecForceStoreMinimalTuple(row, edge->waiting, false);
-	tuplestore_puttupleslot(edge->rows->store, edge->waiting);
+	for (int i = 0; i < exec->npending; i++)
+	{
+		ExecForceStoreMinimalTuple(exec->pending[i].tuple, edge->waiting, false);
+		tuplestore_puttupleslot(edge->rows->store, edge->waiting);
+	}
 	ExecClearTuple(edge->waiting);
-	edge->rows->nrows++;
+	edge->rows->nrows += exec->npending;
 }
 
 static void
@@ -459,6 +465,7 @@ streaming_join_begin(StreamingStageExec *exec)
 	StreamingEdgeExec *edge = exec->current;
 
 	edge->rows = NULL;
+	edge->joined = false;
 	if (edge->join.sql == NULL && edge->first_match.sql == NULL)
 		return;
 	/* what the rows derive is not asked where the whole is computed anew */
@@ -492,6 +499,7 @@ streaming_join_run(StreamingStageExec *exec)
 
 	if (edge->rows == NULL)
 		return;
+	edge->joined = true;
 	if (edge->waits && edge->weighed)
 		streaming_match_weigh(exec);
 	exec->recomputes |= exec->stage->recursion && edge->rows->nleaving > 0;
