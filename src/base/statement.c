@@ -110,7 +110,7 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 
 	if (size == STREAMING_SIZE_MANY && statement->many_groups)
 		size = STREAMING_SIZE_MANY_GROUPS;
-	if (size == STREAMING_SIZE_MANY && delta && (statement->cursor_options & STREAMING_CURSOR_OPT_STATE))
+	if (size == STREAMING_SIZE_MANY && delta && (statement->cursor_options & STREAMING_CURSOR_OPT_LOOK_UP))
 		forget_plan(statement, delta->nrows);
 	if (delta)
 		register_delta(delta);

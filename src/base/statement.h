@@ -36,7 +36,7 @@ typedef enum StreamingSize
  */
 #define STREAMING_CURSOR_OPT_PARTIAL 0x10000000 /* hands out states */
 #define STREAMING_CURSOR_OPT_ORDERED 0x08000000 /* also: in the order of hashes */
-#define STREAMING_CURSOR_OPT_STATE 0x04000000	/* reads tables of state */
+#define STREAMING_CURSOR_OPT_LOOK_UP 0x04000000 /* joins rows with tables of state */
 
 /* Rows that a statement sees under a name. */
 typedef struct StreamingDelta

@@ -91,6 +91,8 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 	exec->kept = streaming_state_keep(view, edge->table, edge->weighted);
 	exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
 	exec->rows_desc = rows_desc(edge);
+	exec->join.cursor_options = exec->first_match.cursor_options =
+		exec->last_match.cursor_options = STREAMING_CURSOR_OPT_LOOK_UP;
 	exec->join.sql = edge->join_sql;
 	exec->first_match.sql = edge->first_match_sql;
 	exec->last_match.sql = edge->last_match_sql;
@@ -376,7 +378,6 @@ streaming_replan(StreamingStageExec *exec, StreamingStatement *statement)
 {
 	BlockNumber nblocks = exec->table ? RelationGetNumberOfBlocks(exec->table->rel) : 0;
 
-	statement->cursor_options |= STREAMING_CURSOR_OPT_STATE;
 	for (int i = 0; i < exec->stage->nedges; i++)
 		nblocks += RelationGetNumberOfBlocks(exec->edges[i].table->rel);
 	if (nblocks < statement->planned_blocks * 2 + FEW_BLOCKS)
