@@ -17,6 +17,9 @@ CALL keep('less', 'SELECT a.id, b.id AS with FROM a JOIN b ON a.id < b.y');
 CALL keep('every', 'SELECT a.k, b.k AS bk FROM a CROSS JOIN b WHERE a.x > 3 AND b.y > 3');
 CALL keep('counted', 'SELECT k, count(*) AS n, sum(x) AS x FROM a JOIN b USING (k) GROUP BY k');
 CALL keep('with_table', 'SELECT name, a.id, b.id AS with FROM a JOIN b USING (k) JOIN names USING (k)');
+CALL keep('by_table', 'SELECT name, a.id, b.id AS with FROM a JOIN names ON names.k = a.k JOIN b ON b.k = names.k');
+CALL keep('of_counts', 'SELECT name, n, b.id AS with FROM (SELECT k, count(*) AS n FROM a GROUP BY k) q JOIN b USING (k) JOIN names USING (k)');
+CALL keep('three_with', 'SELECT name, count(*) AS n FROM a, b, a AS c, names WHERE a.k = b.k AND c.x = b.y AND names.k = c.k GROUP BY name');
 CALL keep('same_rows', 'SELECT DISTINCT a.k, b.y FROM a JOIN b USING (k)');
 
 CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(1, 25) i');
@@ -33,6 +36,17 @@ SELECT * FROM plan('three');
 SELECT * FROM plan('less');
 SELECT * FROM plan('counted');
 SELECT * FROM plan('with_table');
+SELECT * FROM plan('three_with') WHERE plan ~ 'Stage|Cost';
+-- counts change, and so do rows of the join with the table
+SELECT * FROM plan('of_counts') WHERE plan ~ 'Stage';
+
+-- a pair of rows meets the table when the second of them comes
+CALL feed('a', 'VALUES (101, 1, 1)');
+SELECT streaming.drain('with_table');
+UPDATE names SET name = 'ONE' WHERE k = 1;
+CALL feed('b', 'VALUES (101, 1, 1)');
+SELECT streaming.drain('with_table');
+SELECT name, count(*) FROM with_table WHERE 101 IN (id, "with") GROUP BY name ORDER BY name;
 
 \set include :source '/sql/include/done.sql'
 \i :include

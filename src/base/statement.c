@@ -14,6 +14,9 @@
 #include "base/call_memo.h"
 #include "base/statement.h"
 
+/* Rows are about as many as so many times more, or less. */
+#define SAME_ROWS 4
+
 static SPIPlanPtr
 prepare(StreamingStatement *statement, StreamingSize size)
 {
@@ -50,6 +53,24 @@ register_delta(StreamingDelta *delta)
 	if (rc != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register \"%s\": %s", delta->name,
 			 SPI_result_code_string(rc));
+}
+
+/*
+ * A table of state is read as a whole for rows that are not much fewer than its own, and
+ * looked up for others: so no plan for many rows is kept for many more or less.
+ */
+static void
+forget_plan(StreamingStatement *statement, int64 nrows)
+{
+	SPIPlanPtr *plan = &statement->plans[STREAMING_SIZE_MANY];
+
+	if (*plan && nrows <= statement->planned_rows * SAME_ROWS &&
+		nrows >= statement->planned_rows / SAME_ROWS)
+		return;
+	if (*plan)
+		SPI_freeplan(*plan);
+	*plan = NULL;
+	statement->planned_rows = nrows;
 }
 
 /* Prepares the plan for that size, if it is not. */
@@ -91,6 +112,8 @@ streaming_statement_run(StreamingStatement *statement, StreamingDelta *delta,
 
 	if (size == STREAMING_SIZE_MANY && statement->many_groups)
 		size = STREAMING_SIZE_MANY_GROUPS;
+	if (size == STREAMING_SIZE_MANY && delta && (statement->cursor_options & STREAMING_CURSOR_OPT_LOOK_UP))
+		forget_plan(statement, delta->nrows);
 	if (delta)
 		register_delta(delta);
 	if (statement->nparams > 0)

@@ -31,11 +31,12 @@ typedef enum StreamingSize
 } StreamingSize;
 
 /*
- * Cursor options of statements that aggregate, on top of the server's; exec/partial.c,
- * a planner hook, acts upon them.
+ * Cursor options of statements that aggregate, or read state, on top of the server's;
+ * exec/partial.c, a planner hook, acts upon them.
  */
 #define STREAMING_CURSOR_OPT_PARTIAL 0x10000000 /* hands out states */
 #define STREAMING_CURSOR_OPT_ORDERED 0x08000000 /* also: in the order of hashes */
+#define STREAMING_CURSOR_OPT_LOOK_UP 0x04000000 /* joins rows with tables of state */
 
 /* Rows that a statement sees under a name. */
 typedef struct StreamingDelta
@@ -59,6 +60,7 @@ typedef struct StreamingStatement
 	bool		many_groups;	/* what many rows are expected to be of */
 	StreamingSize size;	/* set before a run that reads no delta */
 	BlockNumber planned_blocks; /* for whom it matters: of the tables it reads */
+	int64		planned_rows;	/* of the delta, when many were planned for */
 	SPIPlanPtr	plans[STREAMING_SIZES];	/* NULL until the first run of
 												 * that size */
 } StreamingStatement;

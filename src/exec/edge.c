@@ -91,6 +91,8 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 	exec->kept = streaming_state_keep(view, edge->table, edge->weighted);
 	exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
 	exec->rows_desc = rows_desc(edge);
+	exec->join.cursor_options = exec->first_match.cursor_options =
+		exec->last_match.cursor_options = STREAMING_CURSOR_OPT_LOOK_UP;
 	exec->join.sql = edge->join_sql;
 	exec->first_match.sql = edge->first_match_sql;
 	exec->last_match.sql = edge->last_match_sql;
@@ -276,15 +278,21 @@ streaming_edge_form(StreamingEdgeExec *edge, TupleTableSlot *slot, int64 group)
 	return ExecStoreVirtualTuple(row);
 }
 
+/* In the order of their hashes, in which what they meet is looked up best. */
 void
-streaming_join_add_formed(StreamingEdgeExec *edge, MinimalTuple row)
+streaming_join_add_formed(StreamingStageExec *exec)
 {
-	if (edge->rows == NULL)
+	StreamingEdgeExec *edge = exec->current;
+
+	if (edge->rows == NULL || !edge->forms_rows || edge->joined)
 		return;
-	ExecForceStoreMinimalTuple(row, edge->waiting, false);
-	tuplestore_puttupleslot(edge->rows->store, edge->waiting);
+	for (int i = 0; i < exec->npending; i++)
+	{
+		ExecForceStoreMinimalTuple(exec->pending[i].tuple, edge->waiting, false);
+		tuplestore_puttupleslot(edge->rows->store, edge->waiting);
+	}
 	ExecClearTuple(edge->waiting);
-	edge->rows->nrows++;
+	edge->rows->nrows += exec->npending;
 }
 
 static void
@@ -458,6 +466,7 @@ streaming_join_begin(StreamingStageExec *exec)
 	StreamingEdgeExec *edge = exec->current;
 
 	edge->rows = NULL;
+	edge->joined = false;
 	if (edge->join.sql == NULL && edge->first_match.sql == NULL)
 		return;
 	/* what the rows derive is not asked where the whole is computed anew */
@@ -491,6 +500,7 @@ streaming_join_run(StreamingStageExec *exec)
 
 	if (edge->rows == NULL)
 		return;
+	edge->joined = true;
 	if (edge->waits && edge->weighed)
 		streaming_match_weigh(exec);
 	exec->recomputes |= exec->stage->recursion && edge->rows->nleaving > 0;

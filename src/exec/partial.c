@@ -18,6 +18,8 @@
  * The marks are bits of the cursor options, so that statements planned inside
  * functions that the aggregation calls are not touched.
  *
+ * With STREAMING_CURSOR_OPT_LOOK_UP rows of tables are rather looked up than read with all.
+ *
  * Any plan has its recursions bounded.
  */
 #include "postgres.h"
@@ -27,6 +29,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
 #include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
 #include "utils/guc.h"
 
@@ -38,6 +41,10 @@
 /* Combines states, but hands out states again: between the planner's two halves. */
 #define AGGSPLIT_BETWEEN \
 	((AggSplit) (AGGSPLIT_INITIAL_SERIAL | AGGSPLIT_FINAL_DESERIAL))
+
+/* What a page of state costs, and a row of it, of what the server's settings say. */
+#define CACHED_PAGE 0.1
+#define COPIED_TUPLE 4
 
 static planner_hook_type prev_planner_hook = NULL;
 
@@ -127,18 +134,33 @@ next_planner(STREAMING_PLANNER_PARAMETERS)
  * The next planner, without hash tables for groups if hash is false.  Grouping sets have
  * them however many groups there may be, of which nothing is known: a table that is full
  * writes the rows of the others out, and all are sorted once for each set without.
+ *
+ * If look_up is true rows of a batch are joined with a table of state.  Left to itself the planner
+ * reads all of that until it has some 100 times as many rows, by what it takes disks to be, and
+ * 20 times if all is cached, so that a batch costs what the state does.  But the pages of state
+ * are in memory; and a row that is copied into a hash table takes a quarter of the time in which
+ * another is found by an index, whose entries are asked for in their order.
  */
 static PlannedStmt *
-plan_with(bool hash, STREAMING_PLANNER_PARAMETERS)
+plan_with(bool hash, bool look_up, STREAMING_PLANNER_PARAMETERS)
 {
 	PlannedStmt *volatile stmt = NULL;
 	bool		saved = enable_hashagg;
 	int			saved_mem = work_mem;
+	double		saved_seq = seq_page_cost;
+	double		saved_random = random_page_cost;
+	double		saved_tuple = cpu_tuple_cost;
 
 	if (parse->groupingSets)
 		work_mem = MAX_KILOBYTES;
 	else
 		enable_hashagg = enable_hashagg && hash;
+	if (look_up)
+	{
+		seq_page_cost *= CACHED_PAGE;
+		random_page_cost = Min(random_page_cost, seq_page_cost);
+		cpu_tuple_cost *= COPIED_TUPLE;
+	}
 	PG_TRY();
 	{
 		stmt = next_planner(STREAMING_PLANNER_ARGUMENTS);
@@ -147,6 +169,9 @@ plan_with(bool hash, STREAMING_PLANNER_PARAMETERS)
 	{
 		enable_hashagg = saved;
 		work_mem = saved_mem;
+		seq_page_cost = saved_seq;
+		random_page_cost = saved_random;
+		cpu_tuple_cost = saved_tuple;
 	}
 	PG_END_TRY();
 	return stmt;
@@ -177,12 +202,14 @@ streaming_planner(STREAMING_PLANNER_PARAMETERS)
 {
 	bool		partial = (cursor_options & STREAMING_CURSOR_OPT_PARTIAL) != 0;
 	bool		ordered = (cursor_options & STREAMING_CURSOR_OPT_ORDERED) != 0;
+	bool		look_up = (cursor_options & STREAMING_CURSOR_OPT_LOOK_UP) != 0;
 	PlannedStmt *stmt;
 
-	cursor_options &= ~(STREAMING_CURSOR_OPT_PARTIAL | STREAMING_CURSOR_OPT_ORDERED);
+	cursor_options &= ~(STREAMING_CURSOR_OPT_PARTIAL | STREAMING_CURSOR_OPT_ORDERED |
+						STREAMING_CURSOR_OPT_LOOK_UP);
 	if (partial)
 		avoid_minmax(parse);
-	stmt = partial || ordered ? plan_with(!ordered, STREAMING_PLANNER_ARGUMENTS) :
+	stmt = partial || ordered || look_up ? plan_with(!ordered, look_up, STREAMING_PLANNER_ARGUMENTS) :
 		next_planner(STREAMING_PLANNER_ARGUMENTS);
 	if (partial)
 		split_aggregation(stmt);

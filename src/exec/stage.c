@@ -319,6 +319,7 @@ merge_chunk(StreamingStageExec *exec)
 	else if (exec->stage->kind == STREAMING_STAGE_MULTISET)
 		streaming_collapse_pending(exec, exec->group_key, exec->current->edge->weighted);
 	exec->lookups = exec->npending;
+	streaming_join_add_formed(exec);
 	merge_rows(exec);
 	exec->npending = 0;
 	exec->keeps_order = exec->in_order;
@@ -427,12 +428,9 @@ streaming_add_pending(StreamingStageExec *exec, int64 hash, TupleTableSlot *slot
 	streaming_add_held(exec, hash, tuple);
 }
 
-/*
- * A row of a stage with state waits for its chunk.  joins: it is to be joined, if it is formed
- * here.
- */
+/* A row of a stage with state waits for its chunk. */
 static void
-add_pending(StreamingStageExec *exec, TupleTableSlot *slot, bool joins)
+add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 {
 	StreamingGroupKey *key = exec->row_key ? exec->row_key : exec->group_key;
 	int64		hash;
@@ -450,8 +448,6 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot, bool joins)
 			exec->in_order = false;
 	}
 	streaming_add_pending(exec, hash, slot);
-	if (joins && exec->current->forms_rows)
-		streaming_join_add_formed(exec->current, exec->pending[exec->npending - 1].tuple);
 	if (chunk_is_full(exec) && !must_wait(exec))
 		merge_chunk(exec);
 }
@@ -494,7 +490,7 @@ merge_waiting(StreamingStageExec *exec)
 	merge_chunk(exec);
 	slot = MakeSingleTupleTableSlot(exec->input->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 	while (tuplestore_gettupleslot(exec->waiting, true, false, slot))
-		add_pending(exec, slot, false);
+		add_pending(exec, slot);
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(exec->waiting);
 	exec->waiting = NULL;
@@ -511,13 +507,13 @@ static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	StageReceiver *receiver = (StageReceiver *) self;
-	bool		joins = joins_rows(receiver->exec->stage);
 
 	if (++receiver->nrows % CHECK_POSTMASTER_ROWS == 0 && !PostmasterIsAlive())
 		proc_exit(1);
 	if (unlikely(receiver->exec->current->loaded != NULL) && receiver->nrows % SHOWN_ROWS == 0)
 		pg_atomic_write_u64(receiver->exec->current->loaded, receiver->nrows);
-	if (joins && (!receiver->exec->current->forms_rows || waits(receiver->exec)))
+	if (joins_rows(receiver->exec->stage) &&
+		(!receiver->exec->current->forms_rows || waits(receiver->exec)))
 		streaming_join_add(receiver->exec, slot);
 	if (receiver->exec->stage->table_keys)
 		streaming_table_join_add(receiver->exec, slot);
@@ -535,7 +531,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	else if (waits(receiver->exec))
 		add_waiting(receiver->exec, slot);
 	else
-		add_pending(receiver->exec, slot, joins);
+		add_pending(receiver->exec, slot);
 	return true;
 }
 
@@ -649,7 +645,12 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 	if (input)
 		streaming_stage_expect(exec, input->nrows, exec->ngroups);
 	if (joins_rows(exec->stage))
+	{
+		if (edge->forms_rows && !exec->in_order)
+			streaming_sort_hashed(exec->pending, exec->npending);
+		streaming_join_add_formed(exec);
 		streaming_join_run(exec);
+	}
 	if (edge->top)
 		merge_top(exec);
 	merge_waiting(exec);

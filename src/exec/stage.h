@@ -49,6 +49,7 @@ typedef struct StreamingEdgeExec
 	StreamingStateTable *table;
 	StreamingDelta *rows;		/* join: what has come; see edge.c */
 	bool		waits;			/* nothing is kept before all has come */
+	bool		joined;			/* all has come and is in rows */
 	Datum	   *values;			/* space for one of those */
 	bool	   *isnull;
 	TupleTableSlot *formed;		/* forms_rows: a row as it is kept */
@@ -295,8 +296,8 @@ extern void streaming_keep_row(StreamingEdgeExec *exec, int64 hash, Datum *value
 extern void streaming_join_begin(StreamingStageExec *exec);
 extern void streaming_join_add(StreamingStageExec *exec, TupleTableSlot *slot);
 
-/* The same, of a row that is formed. */
-extern void streaming_join_add_formed(StreamingEdgeExec *edge, MinimalTuple row);
+/* The same, of the pending rows, if they are formed and have not been joined. */
+extern void streaming_join_add_formed(StreamingStageExec *exec);
 extern void streaming_join_run(StreamingStageExec *exec);
 extern void streaming_join_end(StreamingStageExec *exec);
 

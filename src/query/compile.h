@@ -238,6 +238,9 @@ extern RangeTblEntry *streaming_delta_rte(StreamingStage *stage);
 /* May rows of the one input of query disappear? */
 extern bool streaming_input_is_signed(StreamingCompiler *compiler, Query *query);
 
+/* Do rows of a relation only appear, as far as its form tells before it is compiled? */
+extern bool streaming_only_appears(StreamingCompiler *compiler, RangeTblEntry *rte);
+
 /*
  * The edge of a stage over the one input of query.  with_sign: the rows have their
  * sign behind them if they may disappear.

@@ -24,8 +24,9 @@
 #include "utils/ruleutils.h"
 #include "utils/typcache.h"
 
+#include "catalog/stream.h"
 #include "push/follow.h"
-#include "query/compile.h"
+#include "query/partition.h"
 #include "streaming.h"
 
 /*
@@ -323,6 +324,33 @@ streaming_input_is_signed(StreamingCompiler *compiler, Query *query)
 
 	return streaming_is_delta(rte) ? !compiler->program->stages[rte->relid - 1].only_appears :
 		find_input(compiler, rte->relid)->is_signed;
+}
+
+bool
+streaming_only_appears(StreamingCompiler *compiler, RangeTblEntry *rte)
+{
+	Query	   *query = rte->subquery;
+	Relids		relids;
+
+	if (!streaming_rte_contains_input(rte))
+		return true;
+	if (streaming_is_delta(rte))
+		return compiler->program->stages[rte->relid - 1].only_appears;
+	if (rte->rtekind == RTE_RELATION)
+		return !streaming_stream_changes(rte->relid) && !find_input(compiler, rte->relid)->is_signed;
+	if (rte->rtekind != RTE_SUBQUERY || streaming_reads_changes(query) || query->hasAggs ||
+		query->groupClause || query->groupingSets || query->havingQual || query->distinctClause ||
+		query->setOperations || query->hasWindowFuncs || query->limitCount || query->limitOffset ||
+		query->cteList != NIL || query->hasSubLinks ||
+		!streaming_only_inner((Node *) query->jointree))
+		return false;
+	relids = streaming_relations_of((Node *) query->jointree);
+	for (int i = bms_next_member(relids, -1); i >= 0; i = bms_next_member(relids, i))
+	{
+		if (!streaming_only_appears(compiler, rt_fetch(i, query->rtable)))
+			return false;
+	}
+	return true;
 }
 
 StreamingEdge

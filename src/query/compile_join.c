@@ -68,18 +68,43 @@ streaming_is_fixed_partition(Partition *partition)
 	return streaming_is_fixed_join(partition->query, is_signed);
 }
 
+/* One level of several leaves, and how many relations in FROM are none; -1: it is more. */
+static int
+count_tables(Partition *partition)
+{
+	Query	   *query = partition->query;
+
+	if (list_length(partition->leaves) < 2 || list_length(partition->levels) > 1 ||
+		query->setOperations || query->hasWindowFuncs || query->hasDistinctOn ||
+		query->limitCount || query->limitOffset || query->cteList != NIL || query->hasSubLinks)
+		return -1;
+	return bms_num_members(streaming_relations_of((Node *) query->jointree)) -
+		list_length(partition->leaves);
+}
+
 bool
 streaming_is_join(Partition *partition)
 {
 	Query	   *query = partition->query;
-	int			members = bms_num_members(streaming_relations_of((Node *) query->jointree));
 
-	return list_length(partition->leaves) > 1 && list_length(partition->levels) == 1 &&
-		!query->setOperations && !query->hasWindowFuncs && !query->hasDistinctOn &&
-		!query->limitCount && !query->limitOffset && query->cteList == NIL &&
-		members == list_length(partition->leaves) && !query->hasSubLinks &&
+	return count_tables(partition) == 0 &&
 		(streaming_only_inner((Node *) query->jointree) ||
 		 (partition->compiler->mode == STREAMING_OUTPUT_APPEND && streaming_outer_join(query)));
+}
+
+bool
+streaming_joins_tables(Partition *partition)
+{
+	ListCell   *lc;
+
+	if (count_tables(partition) <= 0 || !streaming_only_inner((Node *) partition->query->jointree))
+		return false;
+	foreach(lc, partition->leaves)
+	{
+		if (!streaming_only_appears(partition->compiler, streaming_leaf_rte(lfirst(lc))))
+			return false;
+	}
+	return true;
 }
 
 bool

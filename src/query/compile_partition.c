@@ -166,8 +166,8 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 	if (streaming_nests_by_match(&partition, nested))
 		return streaming_compile_query(compiler, nested);
 	/* what is computed anew never appends */
-	if ((partition.whole || (!joined && compiler->mode == STREAMING_OUTPUT_APPEND)) &&
-		streaming_nest_joins(nested))
+	if ((partition.whole || (!joined && compiler->mode == STREAMING_OUTPUT_APPEND) ||
+		 streaming_joins_tables(&partition)) && streaming_nest_joins(nested))
 		return streaming_compile_query(compiler, nested);
 	n = list_length(partition.leaves);
 	for (int i = 0; i < n; i++)

@@ -7,6 +7,10 @@
  *
  *	FROM f, a, b WHERE f.x = a.x AND f.y = b.y
  *	FROM (SELECT ... FROM f, a WHERE f.x = a.x) q, b WHERE q.y = b.y
+ *
+ * So they do where ordinary tables are joined besides, if rows only appear: inputs alone are a
+ * join, and what comes of it is joined with the tables as it comes, while all in one would be
+ * computed anew.
  */
 #include "postgres.h"
 

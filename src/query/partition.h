@@ -177,6 +177,9 @@ extern bool streaming_is_fixed_partition(Partition *partition);
 /* Has it the form of one whose rows that come can be joined with those that are kept? */
 extern bool streaming_is_join(Partition *partition);
 
+/* Are leaves whose rows only appear joined with each other, and with ordinary tables? */
+extern bool streaming_joins_tables(Partition *partition);
+
 /*
  * Is each row of the result made of one row of the first leaf, and of what it meets of the
  * others in subqueries?
