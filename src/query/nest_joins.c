@@ -8,6 +8,8 @@
  *	FROM f, a, b WHERE f.x = a.x AND f.y = b.y
  *	FROM (SELECT ... FROM f, a WHERE f.x = a.x) q, b WHERE q.y = b.y
  *
+ * Two inputs that equal the same of something else have that in common.
+ *
  * So they do where ordinary tables are joined besides, if rows only appear: inputs alone are a
  * join, and what comes of it is joined with the tables as it comes, while all in one would be
  * computed anew.
@@ -177,12 +179,60 @@ count_equalities(List *quals, Relids left, Relids right)
 	return n;
 }
 
+/* An equality of two sides of one type; or NULL. */
+static OpExpr *
+plain_equality(Node *qual)
+{
+	OpExpr	   *op = (OpExpr *) qual;
+
+	return IsA(op, OpExpr) && list_length(op->args) == 2 &&
+		exprType(linitial(op->args)) == exprType(lsecond(op->args)) &&
+		op_hashjoinable(op->opno, exprType(linitial(op->args))) &&
+		op_mergejoinable(op->opno, exprType(linitial(op->args))) ? op : NULL;
+}
+
+/* a = t and t = b: a = b, which inputs have in common without saying so. */
+static List *
+implied_equalities(List *quals)
+{
+	List	   *implied = NIL;
+
+	for (int i = 0; i < list_length(quals); i++)
+	{
+		OpExpr	   *first = plain_equality(list_nth(quals, i));
+
+		for (int k = i + 1; first && k < list_length(quals); k++)
+		{
+			OpExpr	   *second = plain_equality(list_nth(quals, k));
+
+			if (second == NULL || second->opno != first->opno ||
+				second->inputcollid != first->inputcollid)
+				continue;
+			for (int sides = 0; sides < 4; sides++)
+			{
+				Node	   *shared = list_nth(first->args, sides & 1);
+				OpExpr	   *op;
+
+				if (!equal(shared, list_nth(second->args, sides >> 1)) ||
+					contain_volatile_functions(shared))
+					continue;
+				op = copyObject(first);
+				op->args = list_make2(copyObject(list_nth(first->args, 1 - (sides & 1))),
+									  copyObject(list_nth(second->args, 1 - (sides >> 1))));
+				implied = lappend(implied, op);
+			}
+		}
+	}
+	return implied;
+}
+
 /* Of inner joins: the two items that have most in common. */
 static bool
 nest_items(Query *query)
 {
 	List	   *items = NIL;
 	List	   *quals = NIL;
+	List	   *implied;
 	List	   *inputs = NIL;
 	List	   *inner = NIL;
 	Node	   *best[2] = {NULL, NULL};
@@ -201,11 +251,13 @@ nest_items(Query *query)
 		(list_length(inputs) == 2 && list_length(items) == 2 &&
 		 !streaming_has_sublink_input((Node *) quals, NULL)))
 		return false;
+	implied = implied_equalities(quals);
 	for (int i = 0; i < list_length(inputs); i++)
 	{
 		for (int k = i + 1; k < list_length(inputs); k++)
 		{
-			int			n = count_equalities(quals, streaming_relations_of(list_nth(inputs, i)),
+			int			n = count_equalities(list_concat_copy(quals, implied),
+											 streaming_relations_of(list_nth(inputs, i)),
 											 streaming_relations_of(list_nth(inputs, k)));
 
 			if (n <= most)
@@ -227,6 +279,11 @@ nest_items(Query *query)
 			inner = lappend(inner, qual);
 	}
 	quals = list_difference_ptr(quals, inner);
+	foreach(lc, implied)
+	{
+		if (bms_is_subset(pull_varnos(NULL, lfirst(lc)), both) && !list_member(inner, lfirst(lc)))
+			inner = lappend(inner, lfirst(lc));
+	}
 	pair = makeFromExpr(list_make2(best[0], best[1]), (Node *) make_ands_explicit(inner));
 	if (inner == NIL)
 		pair->quals = NULL;
