@@ -125,6 +125,7 @@ streaming_buffer_open(StreamingStreamShared *shared, StreamingStream *stream)
 	writer->shared = shared;
 	writer->stream = stream;
 	writer->desc = streaming_buffer_desc(stream->tupdesc);
+	writer->columns = streaming_page_columns(writer->desc);
 	writer->values = palloc(sizeof(Datum) * writer->desc->natts);
 	writer->isnull = palloc(sizeof(bool) * writer->desc->natts);
 	writer->segment = -1;

@@ -22,11 +22,32 @@
  * The writer: one per stream, in its ingest worker.
  * ----------
  */
+/* How a value of a column of a segment is stored. */
+typedef enum StreamingStored
+{
+	STREAMING_STORED_1,			/* by value, of so many bytes */
+	STREAMING_STORED_2,
+	STREAMING_STORED_4,
+	STREAMING_STORED_8,
+	STREAMING_STORED_FIXED,		/* by reference */
+	STREAMING_STORED_VARLENA,
+	STREAMING_STORED_PACKED,	/* with a short header if it is short */
+	STREAMING_STORED_OTHER
+} StreamingStored;
+
+typedef struct StreamingBufferColumn
+{
+	StreamingStored stored;
+	int			length;			/* of what has a fixed one by reference */
+	int			align;
+} StreamingBufferColumn;
+
 typedef struct StreamingBufferWriter
 {
 	StreamingStreamShared *shared;
 	StreamingStream *stream;
 	TupleDesc	desc;			/* of the segments */
+	StreamingBufferColumn *columns; /* its */
 	Datum	   *values;			/* of a row of a segment */
 	bool	   *isnull;
 	PGAlignedBlock row;			/* in which rows are formed */
@@ -184,6 +205,9 @@ extern TableScanDesc streaming_buffer_scan(Relation rel, Snapshot snapshot,
 										   const StreamingBufferPart *part);
 
 /* in buffer_page.c */
+
+/* How rows of desc are stored; made once for a writer. */
+extern StreamingBufferColumn *streaming_page_columns(TupleDesc desc);
 
 /*
  * Adds a row with the columns of a segment to the one that is written, leaving

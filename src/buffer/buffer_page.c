@@ -30,8 +30,12 @@
 /* So many pages a file is made longer by at a time, at most */
 #define EXTEND_PAGES	128
 
+static StreamingStored stored_as(Form_pg_attribute att);
 static HeapTupleHeader form_row(StreamingBufferWriter *writer, const Datum *values,
 								const bool *isnull, Size *length);
+static inline char *pad(char *out, int align);
+static inline char *append_varlena(char *out, const char *limit,
+								   const StreamingBufferColumn *column, const char *value);
 static HeapTupleHeader form_wide_row(StreamingBufferWriter *writer, const Datum *values,
 									 const bool *isnull, Size *length);
 static void freeze(HeapTupleHeader row);
@@ -88,36 +92,175 @@ streaming_page_release(StreamingBufferWriter *writer)
  * ----------
  */
 
+StreamingBufferColumn *
+streaming_page_columns(TupleDesc desc)
+{
+	StreamingBufferColumn *columns = palloc(sizeof(StreamingBufferColumn) * desc->natts);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		columns[i].stored = stored_as(att);
+		columns[i].length = att->attlen;
+		columns[i].align = att_align_nominal(1, att->attalign);
+	}
+	return columns;
+}
+
+static StreamingStored
+stored_as(Form_pg_attribute att)
+{
+	if (att->attlen == -1)
+		return att->attstorage == TYPSTORAGE_PLAIN ? STREAMING_STORED_VARLENA : STREAMING_STORED_PACKED;
+	if (att->attlen < 0)
+		return STREAMING_STORED_OTHER;
+	if (!att->attbyval)
+		return STREAMING_STORED_FIXED;
+	switch (att->attlen)
+	{
+		case 1:
+			return STREAMING_STORED_1;
+		case 2:
+			return STREAMING_STORED_2;
+		case 4:
+			return STREAMING_STORED_4;
+		default:
+			return STREAMING_STORED_8;
+	}
+}
+
 /*
  * Forms a row in the writer's own memory, valid until the next one; NULL if
- * some of its values have to go out of line.
+ * that is not for it: some of its values have to go out of line, or are there.
+ * What heap_compute_data_size() and heap_fill_tuple() do, once over the values.
  */
 static HeapTupleHeader
 form_row(StreamingBufferWriter *writer, const Datum *values, const bool *isnull, Size *length)
 {
-	TupleDesc	desc = writer->desc;
+	int			natts = writer->desc->natts;
 	HeapTupleHeader row = (HeapTupleHeader) writer->row.data;
-	bool		has_null = false;
-	Size		hoff;
-	Size		data_length;
+	char	   *limit = writer->row.data + TOAST_TUPLE_THRESHOLD;
+	bool		has_null = memchr(isnull, true, natts) != NULL;
+	Size		hoff = MAXALIGN(SizeofHeapTupleHeader + (has_null ? BITMAPLEN(natts) : 0));
+	char	   *out = writer->row.data + hoff;
+	uint16		infomask = has_null ? HEAP_HASNULL : 0;
 
-	for (int i = 0; i < desc->natts; i++)
-		has_null |= isnull[i];
-	hoff = MAXALIGN(SizeofHeapTupleHeader + (has_null ? BITMAPLEN(desc->natts) : 0));
-	data_length = heap_compute_data_size(desc, unconstify(Datum *, values),
-										 unconstify(bool *, isnull));
-	*length = hoff + data_length;
-	if (*length > TOAST_TUPLE_THRESHOLD)
+	/* behind the limit there is room for any number and its padding */
+	StaticAssertStmt(TOAST_TUPLE_THRESHOLD + 2 * MAXIMUM_ALIGNOF + sizeof(Datum) <= BLCKSZ,
+					 "a row is no longer than a page");
+
+	memset(row, 0, hoff);
+	for (int i = 0; i < natts; i++)
+	{
+		const StreamingBufferColumn *column = &writer->columns[i];
+		Datum		value = values[i];
+		Size		size;
+
+		if (has_null)
+		{
+			if (isnull[i])
+				continue;
+			row->t_bits[i >> 3] |= 1 << (i & 7);
+		}
+		if (out > limit)
+			return NULL;
+		switch (column->stored)
+		{
+			case STREAMING_STORED_1:
+				*out++ = DatumGetChar(value);
+				break;
+			case STREAMING_STORED_2:
+				{
+					int16		number = DatumGetInt16(value);
+
+					out = pad(out, column->align);
+					memcpy(out, &number, sizeof(number));
+					out += sizeof(number);
+					break;
+				}
+			case STREAMING_STORED_4:
+				{
+					int32		number = DatumGetInt32(value);
+
+					out = pad(out, column->align);
+					memcpy(out, &number, sizeof(number));
+					out += sizeof(number);
+					break;
+				}
+			case STREAMING_STORED_8:
+				out = pad(out, column->align);
+				memcpy(out, &value, sizeof(value));
+				out += sizeof(value);
+				break;
+			case STREAMING_STORED_FIXED:
+				out = pad(out, column->align);
+				size = column->length;
+				if (out + size > limit)
+					return NULL;
+				memcpy(out, DatumGetPointer(value), size);
+				out += size;
+				break;
+			case STREAMING_STORED_VARLENA:
+			case STREAMING_STORED_PACKED:
+				infomask |= HEAP_HASVARWIDTH;
+				out = append_varlena(out, limit, column, DatumGetPointer(value));
+				if (out == NULL)
+					return NULL;
+				break;
+			case STREAMING_STORED_OTHER:
+				return NULL;
+		}
+	}
+	if (out > limit)
 		return NULL;
 
-	memset(row, 0, *length);
-	HeapTupleHeaderSetNatts(row, desc->natts);
+	*length = out - writer->row.data;
+	row->t_infomask = infomask;
+	HeapTupleHeaderSetNatts(row, natts);
 	row->t_hoff = hoff;
-	heap_fill_tuple(desc, unconstify(Datum *, values), unconstify(bool *, isnull),
-					(char *) row + hoff, data_length, &row->t_infomask,
-					has_null ? row->t_bits : NULL);
 	freeze(row);
 	return row;
+}
+
+/* Padding is zero: so a reader tells it from a short header. */
+static inline char *
+pad(char *out, int align)
+{
+	memset(out, 0, MAXIMUM_ALIGNOF);
+	return (char *) TYPEALIGN(align, out);
+}
+
+/* Returns its end, or NULL if it is none for this row. */
+static inline char *
+append_varlena(char *out, const char *limit, const StreamingBufferColumn *column, const char *value)
+{
+	Size		size;
+
+	if (VARATT_IS_SHORT(value))
+	{
+		if (VARATT_IS_EXTERNAL(value))
+			return NULL;
+		size = VARSIZE_SHORT(value);
+	}
+	else if (column->stored == STREAMING_STORED_PACKED && VARATT_CAN_MAKE_SHORT(value))
+	{
+		size = VARATT_CONVERTED_SHORT_SIZE(value);
+		if (size > limit - out)
+			return NULL;
+		SET_VARSIZE_SHORT(out, size);
+		memcpy(out + 1, VARDATA(value), size - 1);
+		return out + size;
+	}
+	else
+	{
+		size = VARSIZE(value);
+		out = pad(out, column->align);
+	}
+	if (out > limit || size > limit - out)
+		return NULL;
+	memcpy(out, value, size);
+	return out + size;
 }
 
 /* In CurrentMemoryContext. */

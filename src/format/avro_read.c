@@ -5,6 +5,7 @@
  * Needs no server, and fails by returning false.
  */
 #include "format/avro.h"
+#include "format/varint.h"
 
 #include <string.h>
 
@@ -73,8 +74,15 @@ bool
 streaming_avro_long(StreamingAvroCursor *cursor, int64_t *value)
 {
 	uint64_t	bits = 0;
-	const uint8_t *p = cursor->p;
+	const uint8_t *p = streaming_varint_at_once(cursor->p, cursor->end, &bits);
 
+	if (p)
+	{
+		*value = (int64_t) ((bits >> 1) ^ (0 - (bits & 1)));
+		cursor->p = p;
+		return true;
+	}
+	p = cursor->p;
 	for (int shift = 0; shift < 70 && p < cursor->end; shift += 7)
 	{
 		uint8_t		byte = *p++;

@@ -56,7 +56,10 @@ struct StreamingChangeDecoder
 {
 	StreamingDecoder *decoder;
 	StreamingJsonReader *reader;	/* of members */
-	StreamingJsonValue found[NMEMBERS];
+	StreamingJsonReader *payload_reader;	/* ditto, of those of the member "payload" */
+	StreamingJsonValue members[NMEMBERS];
+	StreamingJsonValue payload_members[NMEMBERS];
+	StreamingJsonValue *found;	/* those that count */
 	MemoryContextCallback callback;
 	StreamingDecoder *json_key; /* of an object that has the key, in JSON */
 	StreamingDecoder *binary_key;	/* ditto, in Avro or Protobuf; NULL: it is never such */
@@ -78,7 +81,10 @@ static void open_binary_keys(StreamingChangeDecoder *change, int nfields, int sk
 static void
 destroy_reader(void *arg)
 {
-	streaming_json_reader_destroy(((StreamingChangeDecoder *) arg)->reader);
+	StreamingChangeDecoder *change = arg;
+
+	streaming_json_reader_destroy(change->reader);
+	streaming_json_reader_destroy(change->payload_reader);
 }
 
 /*
@@ -241,10 +247,14 @@ streaming_change_decoder_open(StreamingDecoder *decoder)
 	change->callback.arg = change;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &change->callback);
 	change->reader = streaming_json_reader_create(members, NMEMBERS);
-	if (change->reader == NULL)
+	change->payload_reader = streaming_json_reader_create(members, NMEMBERS);
+	if (change->reader == NULL || change->payload_reader == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
+	streaming_json_reader_nest(change->reader, MEMBER_PAYLOAD, change->payload_reader,
+							   change->payload_members);
+	change->found = change->members;
 	open_keys(change);
 	return change;
 }
@@ -266,6 +276,7 @@ read_members(StreamingChangeDecoder *change, const char **data, size_t *length)
 {
 	StreamingJsonError error;
 
+	change->found = change->members;
 	if (!streaming_json_read(change->reader, *data, *length, change->found, &error))
 		streaming_json_report(&error, *data, *length);
 	if (change->found[MEMBER_SCHEMA].kind == STREAMING_JSON_ABSENT ||
@@ -273,8 +284,7 @@ read_members(StreamingChangeDecoder *change, const char **data, size_t *length)
 		return;
 	*data = change->found[MEMBER_PAYLOAD].data;
 	*length = change->found[MEMBER_PAYLOAD].length;
-	if (!streaming_json_read(change->reader, *data, *length, change->found, &error))
-		streaming_json_report(&error, *data, *length);
+	change->found = change->payload_members;
 }
 
 /* A string without its escapes; in CurrentMemoryContext, or where it stands. */
@@ -484,7 +494,7 @@ static StreamingChange
 decode_json_envelope(StreamingChangeDecoder *change, const StreamingRecord *record,
 					 Datum *values, bool *isnull)
 {
-	StreamingJsonValue *found = change->found;
+	const StreamingJsonValue *found;
 	StreamingJsonValue before;
 	StreamingRecord row = *record;
 	StreamingChange what;
@@ -492,6 +502,7 @@ decode_json_envelope(StreamingChangeDecoder *change, const StreamingRecord *reco
 	if (record->payload == NULL)
 		return STREAMING_CHANGE_NONE;
 	read_members(change, &row.payload, &row.length);
+	found = change->found;
 	if (found[MEMBER_OP].kind != STREAMING_JSON_STRING)
 	{
 		if (is_string(&found[MEMBER_STATUS], "BEGIN") || is_string(&found[MEMBER_STATUS], "END") ||

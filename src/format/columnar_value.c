@@ -25,6 +25,7 @@
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
 #include "format/columnar.h"
+#include "format/direct_value.h"
 #include "format/scalar.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -58,7 +59,6 @@ static Datum numeric_at(StreamingArrowConverter *converter, const StreamingArrow
 						const struct ArrowArray *array, int64 i);
 static Datum convert_by_text(StreamingArrowConverter *converter, const StreamingArrowType *type,
 							 const struct ArrowArray *array, int64 i);
-static Datum text_datum(const char *data, size_t length);
 static void append_json(StringInfo buf, const StreamingArrowType *type, const struct ArrowArray *array, int64 i);
 static void append_map(StringInfo buf, const StreamingArrowType *type, const struct ArrowArray *array, int64 i);
 static void append_key(StringInfo buf, const StreamingArrowType *type, const struct ArrowArray *array, int64 i);
@@ -228,7 +228,7 @@ streaming_arrow_convert(StreamingArrowConverter *converter, StreamingArrowPair p
 			return PointerGetDatum(cstring_to_text_with_len(data, length));
 		case STREAMING_ARROW_TO_TEXT:
 			data = bytes_at(type, array, i, &length);
-			return text_datum(data, length);
+			return streaming_direct_text(GetDatabaseEncoding() == PG_UTF8, data, length);
 		case STREAMING_ARROW_BY_TEXT:
 		case STREAMING_ARROW_AS_JSON:
 			break;
@@ -253,16 +253,6 @@ convert_by_text(StreamingArrowConverter *converter, const StreamingArrowType *ty
 		kind = type->kind == STREAMING_ARROW_BOOL ? STREAMING_TOKEN_BOOL : STREAMING_TOKEN_NUMBER;
 	return streaming_convert_text(kind == STREAMING_TOKEN_NUMBER && converter->epoch ?
 								  converter->epoch : converter->converter, kind, text);
-}
-
-static Datum
-text_datum(const char *data, size_t length)
-{
-	if (GetDatabaseEncoding() == PG_UTF8)
-		pg_verify_mbstr(PG_UTF8, data, length, false);
-	else
-		data = streaming_utf8_to_server(data, &length);
-	return PointerGetDatum(cstring_to_text_with_len(data, length));
 }
 
 static Datum

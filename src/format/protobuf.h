@@ -181,6 +181,8 @@ typedef struct StreamingProtobufWantField
 	StreamingProtobufWant *nested;	/* what is wanted of the message; NULL: nothing */
 	int		   *owned;			/* what goes when another member of the oneof is set */
 	int			nowned;
+	StreamingProtobufWire wire; /* of one value */
+	bool		plain;			/* the last one of that wire is its value, and no more to it */
 } StreamingProtobufWantField;
 
 struct StreamingProtobufWant

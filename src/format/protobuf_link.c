@@ -491,6 +491,10 @@ streaming_protobuf_complete(StreamingProtobufWant *want, int *nvalues)
 				wanted->owned[wanted->nowned++] = wanted->value;
 			add_owned(wanted->nested, wanted->owned, &wanted->nowned);
 		}
+		wanted->wire = streaming_protobuf_wire(wanted->field->kind);
+		wanted->plain = wanted->value >= 0 && wanted->oneof < 0 && !wanted->field->repeated &&
+			wanted->field->message == NULL &&
+			!(wanted->field->symbols && wanted->field->symbols->closed);
 	}
 	/* Numbers are small, as a rule; where they are not, they are looked up. */
 	if (want->n > 0 && largest < 4 * (uint32_t) want->n + 32)

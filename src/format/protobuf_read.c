@@ -5,6 +5,7 @@
  * Needs no server, and fails by returning false.
  */
 #include "format/protobuf.h"
+#include "format/varint.h"
 
 #include <string.h>
 
@@ -17,8 +18,12 @@ typedef struct Walk
 
 static bool walk_message(Walk *walk, const StreamingProtobufWant *want,
 						 const uint8_t *data, size_t length);
+static const uint8_t *take_plain(StreamingProtobufValue *values, const StreamingProtobufWant *want,
+								 const uint8_t *p, const uint8_t *end);
 static bool take(Walk *walk, const StreamingProtobufWant *want,
 				 const StreamingProtobufWantField *wanted, const StreamingProtobufItem *item);
+static inline void set_value(StreamingProtobufValue *value, const StreamingProtobufField *field,
+							 uint64_t bits, const uint8_t *data, size_t length);
 static void set_member(Walk *walk, const StreamingProtobufWant *want,
 					   const StreamingProtobufWantField *wanted);
 static bool add_piece(Walk *walk, StreamingProtobufValue *value, const StreamingProtobufItem *item);
@@ -27,7 +32,8 @@ static bool next_item(StreamingProtobufCursor *cursor, StreamingProtobufItem *it
 static bool skip_group(StreamingProtobufCursor *cursor, uint32_t number,
 					   StreamingProtobufItem *item, StreamingProtobufError *error);
 static bool fail(StreamingProtobufError *error, const uint8_t *at, const char *message);
-static uint64_t little(const uint8_t *p, int n);
+static inline const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, uint64_t *value);
+static inline uint64_t little(const uint8_t *p, int n);
 
 bool
 streaming_protobuf_read(const StreamingProtobufWant *want, const uint8_t *data, size_t length,
@@ -48,15 +54,66 @@ walk_message(Walk *walk, const StreamingProtobufWant *want, const uint8_t *data,
 	StreamingProtobufCursor cursor = {data, data + length};
 	StreamingProtobufItem item;
 
-	while (next_item(&cursor, &item, walk->error))
+	for (;;)
 	{
-		const StreamingProtobufWantField *wanted = item.number < want->ndense ?
-			want->dense[item.number] : streaming_protobuf_wanted(want, item.number);
+		const StreamingProtobufWantField *wanted;
 
+		cursor.p = take_plain(walk->values, want, cursor.p, cursor.end);
+		if (!next_item(&cursor, &item, walk->error))
+			return walk->error->message == NULL;
+		wanted = streaming_protobuf_wanted(want, item.number);
 		if (wanted && !take(walk, want, wanted, &item))
 			return false;
 	}
-	return walk->error->message == NULL;
+}
+
+/*
+ * Takes the fields that come first, as far as they are what most are: wanted, and of
+ * numbers and lengths that take a byte.  Returns where they end; what is there next, a
+ * mistake included, is for next_item.
+ */
+static const uint8_t *
+take_plain(StreamingProtobufValue *values, const StreamingProtobufWant *want,
+		   const uint8_t *p, const uint8_t *end)
+{
+	while (p < end && *p < 0x80 && *p >> 3 < want->ndense)
+	{
+		const StreamingProtobufWantField *wanted = want->dense[*p >> 3];
+		const uint8_t *at = p + 1;
+		const uint8_t *next;
+		uint64_t	bits;
+
+		if (wanted == NULL || !wanted->plain || wanted->wire != (*p & 7))
+			break;
+		switch (wanted->wire)
+		{
+			case STREAMING_PROTOBUF_VARINT:
+				next = read_varint(at, end, &bits);
+				if (next == NULL)
+					return p;
+				break;
+
+			case STREAMING_PROTOBUF_I64:
+				if (end - at < 8)
+					return p;
+				bits = little(at, 8);
+				next = at + 8;
+				break;
+
+			case STREAMING_PROTOBUF_LEN:
+				if (at == end || *at >= 0x80 || *at > end - at - 1)
+					return p;
+				bits = *at++;
+				next = at + bits;
+				break;
+
+			default:
+				return p;
+		}
+		set_value(&values[wanted->value], wanted->field, bits, at, next - at);
+		p = next;
+	}
+	return p;
 }
 
 /* A field of another wire type than its own is an unknown one; numbers may be packed. */
@@ -65,7 +122,7 @@ take(Walk *walk, const StreamingProtobufWant *want, const StreamingProtobufWantF
 	 const StreamingProtobufItem *item)
 {
 	const StreamingProtobufField *field = wanted->field;
-	StreamingProtobufWire wire = streaming_protobuf_wire(field->kind);
+	StreamingProtobufWire wire = wanted->wire;
 	StreamingProtobufValue *value;
 
 	if (item->wire != wire &&
@@ -90,12 +147,19 @@ take(Walk *walk, const StreamingProtobufWant *want, const StreamingProtobufWantF
 	if (value->field && (field->repeated || wire == STREAMING_PROTOBUF_BEGIN ||
 						 field->kind == STREAMING_PROTOBUF_MESSAGE))
 		return add_piece(walk, value, item);
-	value->field = field;
-	value->bits = item->bits;
-	value->data = item->data;
-	value->length = (uint32_t) item->length;
-	value->next = -1;
+	set_value(value, field, item->bits, item->data, item->length);
 	return true;
+}
+
+static inline void
+set_value(StreamingProtobufValue *value, const StreamingProtobufField *field, uint64_t bits,
+		  const uint8_t *data, size_t length)
+{
+	value->field = field;
+	value->bits = bits;
+	value->data = data;
+	value->length = (uint32_t) length;
+	value->next = -1;
 }
 
 /* Setting a member of a oneof takes back the one that was set before. */
@@ -277,10 +341,24 @@ skip_group(StreamingProtobufCursor *cursor, uint32_t number, StreamingProtobufIt
 bool
 streaming_protobuf_varint(StreamingProtobufCursor *cursor, uint64_t *value)
 {
-	uint64_t	bits = 0;
-	const uint8_t *p = cursor->p;
+	const uint8_t *next = read_varint(cursor->p, cursor->end, value);
 
-	for (int shift = 0; shift < 70 && p < cursor->end; shift += 7)
+	if (next == NULL)
+		return false;
+	cursor->p = next;
+	return true;
+}
+
+/* Returns its end, or NULL if there is none. */
+static inline const uint8_t *
+read_varint(const uint8_t *p, const uint8_t *end, uint64_t *value)
+{
+	uint64_t	bits = 0;
+	const uint8_t *next = streaming_varint_at_once(p, end, value);
+
+	if (next)
+		return next;
+	for (int shift = 0; shift < 70 && p < end; shift += 7)
 	{
 		uint8_t		byte = *p++;
 
@@ -288,11 +366,10 @@ streaming_protobuf_varint(StreamingProtobufCursor *cursor, uint64_t *value)
 		if (byte < 0x80)
 		{
 			*value = bits;
-			cursor->p = p;
-			return true;
+			return p;
 		}
 	}
-	return false;
+	return NULL;
 }
 
 bool
@@ -390,7 +467,7 @@ fail(StreamingProtobufError *error, const uint8_t *at, const char *message)
 }
 
 /* The lowest byte first. */
-static uint64_t
+static inline uint64_t
 little(const uint8_t *p, int n)
 {
 	uint64_t	bits = 0;

@@ -57,6 +57,8 @@ static bool convert_directly(const StreamingProtobufConverter *converter,
 							 const StreamingProtobufValue *value, Datum *datum);
 static bool direct_message(const StreamingProtobufConverter *converter,
 						   const StreamingProtobufValue *value, Datum *datum);
+static void read_parts(const StreamingProtobufMessage *message, const StreamingProtobufValue *value,
+					   StreamingProtobufPieces *pieces, StreamingProtobufValue *parts);
 static StreamingTokenKind make_text(StreamingProtobufConverter *converter,
 									const StreamingProtobufValue *value);
 static Timestamp timestamp_of(int64 seconds, int64 nanos);
@@ -398,10 +400,21 @@ StreamingProtobufValue *
 streaming_protobuf_parts(const StreamingProtobufMessage *message, const StreamingProtobufValue *value,
 						 StreamingProtobufPieces *pieces)
 {
-	StreamingProtobufValue *parts = palloc0(sizeof(StreamingProtobufValue) * Max(message->nvalues, 1));
+	StreamingProtobufValue *parts = palloc(sizeof(StreamingProtobufValue) * Max(message->nvalues, 1));
+
+	read_parts(message, value, pieces, parts);
+	return parts;
+}
+
+/* parts: room for the message's values */
+static void
+read_parts(const StreamingProtobufMessage *message, const StreamingProtobufValue *value,
+		   StreamingProtobufPieces *pieces, StreamingProtobufValue *parts)
+{
 	StreamingProtobufPiece piece = {value->data, value->length, value->next};
 	StreamingProtobufError error;
 
+	memset(parts, 0, sizeof(StreamingProtobufValue) * message->nvalues);
 	for (;;)
 	{
 		if (!streaming_protobuf_read(message->all, piece.data, piece.length, parts, pieces, &error))
@@ -413,7 +426,6 @@ streaming_protobuf_parts(const StreamingProtobufMessage *message, const Streamin
 	for (int i = 0; i < message->n; i++)
 		if (parts[i].field == NULL && !message->fields[i].presence && !message->fields[i].repeated)
 			parts[i] = streaming_protobuf_zero(&message->fields[i]);
-	return parts;
 }
 
 void
@@ -431,12 +443,18 @@ streaming_protobuf_time(const StreamingProtobufValue *value, StreamingProtobufPi
 						int64 *seconds, int64 *nanos)
 {
 	const StreamingProtobufMessage *message = value->field->message;
-	StreamingProtobufValue *parts = streaming_protobuf_parts(message, value, pieces);
+	StreamingProtobufValue few[4];
+	StreamingProtobufValue *parts = few;
 	bool		duration = message->logical == STREAMING_PROTOBUF_DURATION;
 
+	if (message->nvalues <= lengthof(few))
+		read_parts(message, value, pieces, few);
+	else
+		parts = streaming_protobuf_parts(message, value, pieces);
 	*seconds = (int64) parts[0].bits;
 	*nanos = (int32) parts[1].bits;
-	pfree(parts);
+	if (parts != few)
+		pfree(parts);
 	if (*nanos <= -NANOS_PER_SEC || *nanos >= NANOS_PER_SEC || (!duration && *nanos < 0) ||
 		(duration && (*seconds < -MAX_SECONDS || *seconds > MAX_SECONDS ||
 					  (*seconds < 0 && *nanos > 0) || (*seconds > 0 && *nanos < 0))))

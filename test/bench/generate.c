@@ -12,11 +12,13 @@
  *	generate windows  RECORDS			CSV campaign_id,window,count of the views
  *	generate users    RECORDS			one line: distinct sum(n) sum(n * n)
  *	generate rows     [-n ROWS] [-g GROUPS] [-s SEED] [-D]
+ *	generate orders   -F FORMAT -b BROKERS -t TOPIC [-p PARTITIONS] [-n ORDERS]
+ *	generate orders   -F FORMAT [-n ORDERS]		each behind its length in 4 bytes; csv: lines
  *	generate nexmark  -d DIRECTORY [-f FILES] EVENTS	part-0000.json ...
  *	generate nexmark-tables -d DIRECTORY EVENTS	person.tsv, auction.tsv, bid.tsv
  *
  * RECORDS is [-n NUMBER] [-u USERS] [-r EVENTS_PER_SECOND] [-s SEED], and EVENTS
- * the same without users.
+ * the same without users.  FORMAT is one of json, csv, avro, protobuf.
  *
  * A record is a function of the seed and its number alone, never of the
  * record before it, so the topic, the files and the expected answers all
@@ -71,6 +73,7 @@ typedef struct Options
 	int64_t		groups;
 	uint64_t	seed;
 	bool		distinct;		/* rows: key i is i-th of a permutation */
+	const char *format;			/* of orders */
 } Options;
 
 /* The choices that make record i; everything else is spelling. */
@@ -203,6 +206,170 @@ put_record(char *out, const Options *opt, int64_t i)
 			*out++ = '.';
 	}
 	return put(out, "\"}");
+}
+
+/*
+ * Orders: records of ten columns, in each of the formats.  order.avsc, order.proto and
+ * run say what they look like.
+ */
+typedef struct Order
+{
+	int64_t		id;
+	int64_t		us;				/* since 1970 */
+	char		day[11];
+	char		customer[32];
+	const char *city;
+	char		note[64];
+	uint32_t	quantity;
+	uint32_t	points;
+	uint32_t	cents;
+	bool		paid;
+} Order;
+
+static void
+draw_order(const Options *opt, int64_t i, Order *order)
+{
+	static const char *const cities[] = {
+		"Amsterdam", "Berlin", "Dar es Salaam", "Kyoto", "Lima", "Los Angeles", "Oslo", "Paris"
+	};
+	uint64_t	a = mix(opt->seed ^ mix((uint64_t) i));
+	uint64_t	b = mix(a);
+	uint64_t	c = mix(b);
+
+	order->id = i;
+	order->us = INT64_C(1780000000000000) + i * 1000 + below(a >> 32, 1000);
+	snprintf(order->day, sizeof(order->day), "2026-%02u-%02u", below(c, 12) + 1, below(c >> 32, 28) + 1);
+	snprintf(order->customer, sizeof(order->customer), "customer-%05u", below(a, 1000));
+	order->city = cities[b & 7];
+	snprintf(order->note, sizeof(order->note), "leave it at door %u, ring %u times",
+			 below(b >> 32, 500), below(b, 20));
+	order->quantity = below(mix(c), 100);
+	order->points = below(mix(c) >> 32, 100000);
+	order->cents = below(mix(c + 1), 1000000);
+	order->paid = (c >> 20) & 1;
+}
+
+/* As Avro and Protobuf write numbers. */
+static char *
+put_varint(char *out, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		*out++ = (char) (value | 0x80);
+	*out++ = (char) value;
+	return out;
+}
+
+static char *
+put_avro_string(char *out, const char *text)
+{
+	return put(put_varint(out, strlen(text) << 1), text);
+}
+
+static char *
+put_order_avro(char *out, const Order *order)
+{
+	double		price = order->cents / 100.0;
+	int			month,
+				day,
+				days = 20454;	/* 2026-01-01 */
+
+	sscanf(order->day + 5, "%d-%d", &month, &day);
+	for (int m = 1; m < month; m++)
+		days += m == 2 ? 28 : 30 + ((m + m / 8) & 1);
+	out = put_varint(out, (uint64_t) order->id << 1);
+	out = put_varint(out, (uint64_t) order->us << 1);
+	out = put_varint(out, (uint64_t) (days + day - 1) << 1);
+	out = put_avro_string(out, order->customer);
+	out = put_avro_string(out, order->city);
+	out = put_avro_string(out, order->note);
+	out = put_varint(out, (uint64_t) order->quantity << 1);
+	out = put_varint(out, (uint64_t) order->points << 1);
+	memcpy(out, &price, sizeof(price));
+	out += sizeof(price);
+	*out++ = (char) order->paid;
+	return out;
+}
+
+static char *
+put_field(char *out, int field, uint64_t value)
+{
+	return put_varint(put_varint(out, (uint64_t) field << 3), value);
+}
+
+static char *
+put_bytes_field(char *out, int field, const char *bytes, size_t length)
+{
+	out = put_varint(put_varint(out, (uint64_t) field << 3 | 2), length);
+	memcpy(out, bytes, length);
+	return out + length;
+}
+
+static char *
+put_order_protobuf(char *out, const Order *order)
+{
+	double		price = order->cents / 100.0;
+	char		at[32];
+	char	   *at_end = at;
+
+	at_end = put_field(at_end, 1, (uint64_t) order->us / 1000000);
+	at_end = put_field(at_end, 2, (uint64_t) order->us % 1000000 * 1000);
+	out = put_field(out, 1, (uint64_t) order->id);
+	out = put_bytes_field(out, 2, at, (size_t) (at_end - at));
+	out = put_bytes_field(out, 3, order->day, strlen(order->day));
+	out = put_bytes_field(out, 4, order->customer, strlen(order->customer));
+	out = put_bytes_field(out, 5, order->city, strlen(order->city));
+	out = put_bytes_field(out, 6, order->note, strlen(order->note));
+	out = put_field(out, 7, order->quantity);
+	out = put_field(out, 8, order->points);
+	out = put_varint(out, 9 << 3 | 1);
+	memcpy(out, &price, sizeof(price));
+	return put_field(out + sizeof(price), 10, order->paid);
+}
+
+/* Writes order i to out[MAX_RECORD]; returns its end. */
+static char *
+put_order(char *out, const Options *opt, int64_t i)
+{
+	Order		order;
+	char		at[40];
+	time_t		seconds;
+	struct tm	tm;
+
+	draw_order(opt, i, &order);
+	if (strcmp(opt->format, "avro") == 0)
+		return put_order_avro(out, &order);
+	if (strcmp(opt->format, "protobuf") == 0)
+		return put_order_protobuf(out, &order);
+
+	seconds = order.us / 1000000;
+	gmtime_r(&seconds, &tm);
+	strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(at + strlen(at), sizeof(at) - strlen(at), ".%06dZ", (int) (order.us % 1000000));
+	return out + snprintf(out, MAX_RECORD, strcmp(opt->format, "csv") == 0 ?
+						  "%" PRId64 ",%s,%s,%s,%s,\"%s\",%u,%u,%u.%02u,%s" :
+						  "{\"id\":%" PRId64 ",\"at\":\"%s\",\"day\":\"%s\",\"customer\":\"%s\",\"city\":\"%s\","
+						  "\"note\":\"%s\",\"quantity\":%u,\"points\":%u,\"price\":%u.%02u,\"paid\":%s}",
+						  order.id, at, order.day, order.customer, order.city, order.note, order.quantity,
+						  order.points, order.cents / 100, order.cents % 100, order.paid ? "true" : "false");
+}
+
+static void
+print_orders(const Options *opt)
+{
+	bool		lines = strcmp(opt->format, "csv") == 0;
+
+	for (int64_t i = 0; i < opt->number; i++)
+	{
+		char		record[MAX_RECORD];
+		char	   *end = put_order(record, opt, i);
+		uint32_t	length = (uint32_t) (end - record);
+
+		if (!lines)
+			fwrite(&length, sizeof(length), 1, stdout);
+		fwrite(record, 1, length, stdout);
+		if (lines)
+			putchar('\n');
+	}
 }
 
 /*
@@ -344,7 +511,8 @@ to_kafka(const Options *opt, bool records)
 	for (int64_t i = 0; records && i < opt->number; i++)
 	{
 		char		record[MAX_RECORD];
-		size_t		len = (size_t) (put_record(record, opt, i) - record);
+		char	   *end = opt->format ? put_order(record, opt, i) : put_record(record, opt, i);
+		size_t		len = (size_t) (end - record);
 
 		while (rd_kafka_produce(topic, (int32_t) (i % opt->partitions), RD_KAFKA_MSG_F_COPY,
 								record, len, NULL, 0, NULL) != 0)
@@ -1034,7 +1202,7 @@ main(int argc, char **argv)
 	int			option;
 
 	optind = 2;
-	while ((option = getopt(argc, argv, "b:t:d:p:f:n:u:r:g:s:D")) != -1)
+	while ((option = getopt(argc, argv, "b:t:d:p:f:F:n:u:r:g:s:D")) != -1)
 	{
 		switch (option)
 		{
@@ -1052,6 +1220,9 @@ main(int argc, char **argv)
 				break;
 			case 'f':
 				opt.files = (int) number(optarg);
+				break;
+			case 'F':
+				opt.format = optarg;
 				break;
 			case 'n':
 				opt.number = number(optarg);
@@ -1093,12 +1264,18 @@ main(int argc, char **argv)
 		print_users(&opt);
 	else if (strcmp(command, "rows") == 0)
 		print_rows(&opt);
+	else if (strcmp(command, "orders") == 0 && opt.format == NULL)
+		fatal("orders", "-F FORMAT is needed");
+	else if (strcmp(command, "orders") == 0 && opt.topic)
+		to_kafka(&opt, true);
+	else if (strcmp(command, "orders") == 0)
+		print_orders(&opt);
 	else if (strcmp(command, "nexmark") == 0)
 		print_nexmark(&opt);
 	else if (strcmp(command, "nexmark-tables") == 0)
 		print_nexmark_tables(&opt);
 	else
-		fatal(command, "not one of topic, kafka, topics, trickle, files, ads, windows, users, rows, nexmark, nexmark-tables");
+		fatal(command, "not one of topic, kafka, topics, trickle, files, ads, windows, users, rows, orders, nexmark, nexmark-tables");
 	if (fflush(stdout) != 0 || ferror(stdout))
 		fatal("standard output", strerror(errno));
 	return 0;
