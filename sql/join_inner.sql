@@ -38,7 +38,7 @@ SELECT * FROM plan('counted');
 SELECT * FROM plan('with_table');
 SELECT * FROM plan('three_with') WHERE plan ~ 'Stage|Cost';
 -- what both equal of the table they have in common
-SELECT * FROM plan('by_table') WHERE plan ~ 'Stage|key';
+SELECT * FROM plan('by_table');
 -- counts change, and so do rows of the join with the table
 SELECT * FROM plan('of_counts') WHERE plan ~ 'Stage';
 
