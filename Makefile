@@ -258,6 +258,7 @@ OBJS = \
 	src/source/topic_parts.o \
 	src/source/topic_pattern.o \
 	src/state/group_key.o \
+	src/state/row_image.o \
 	src/state/row_map.o \
 	src/state/state_table.o \
 	src/stats.o \

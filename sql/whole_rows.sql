@@ -47,6 +47,15 @@ CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(15, 
 SELECT * FROM compare();
 SELECT * FROM filled ORDER BY id, b LIMIT 3;
 
+-- rows with compressed fields, which are made, and taken back in the same batch
+CALL stream('l', 'id int, t text');
+CALL keep('long', 'SELECT l, a.k FROM l LEFT JOIN a USING (id)');
+CALL keep('long_in_arrays', 'SELECT ARRAY[l] AS ls, a.k FROM l LEFT JOIN a USING (id)');
+CALL feed('l', 'SELECT i, repeat(''ab'', 3000) FROM generate_series(30, 36) i');
+CALL feed('a', 'SELECT i, pick(i, 1, 6), ''x'' FROM generate_series(33, 38) i');
+SELECT * FROM compare() WHERE view ~ 'long';
+DROP VIEW long, long_in_arrays;
+
 -- what a view keeps as a row stays as it is; others may change
 ALTER FOREIGN TABLE b ADD COLUMN more int;
 ALTER FOREIGN TABLE a DROP COLUMN x;

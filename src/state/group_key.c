@@ -16,6 +16,7 @@
 #include "utils/typcache.h"
 
 #include "state/group_key.h"
+#include "state/row_image.h"
 
 /* streaming_sort_hashed */
 #define ST_SORT streaming_sort_hashed
@@ -24,6 +25,25 @@
 #define ST_SCOPE
 #define ST_DEFINE
 #include "lib/sort_template.h"
+
+static bool
+same_image(const StreamingKeyColumn *column, Datum a, Datum b)
+{
+	if (datum_image_eq(a, b, column->typbyval, column->typlen))
+		return true;
+	return OidIsValid(column->row_type) &&
+		datum_image_eq(streaming_row_image(a, column->row_type),
+					   streaming_row_image(b, column->row_type), column->typbyval, column->typlen);
+}
+
+static uint64
+image_hash(const StreamingKeyColumn *column, Datum value)
+{
+	if (OidIsValid(column->row_type))
+		value = streaming_row_image(value, column->row_type);
+	/* of 32 bits, which are spread: the map of rows looks at the upper ones */
+	return hash_bytes_uint32_extended(datum_image_hash(value, column->typbyval, column->typlen), 0);
+}
 
 static void
 fill_column(StreamingKeyColumn *column, StreamingValue *value)
@@ -40,6 +60,8 @@ fill_column(StreamingKeyColumn *column, StreamingValue *value)
 		column->by_image = value->type < FirstNormalObjectId;
 	if (OidIsValid(value->eqop))
 		fmgr_info(get_opcode(value->eqop), &column->equal);
+	if (column->by_image && streaming_has_rows(value->type))
+		column->row_type = value->type;
 	column->collation = value->collation;
 	get_typlenbyval(value->type, &column->typlen, &column->typbyval);
 }
@@ -72,10 +94,8 @@ streaming_group_hash(StreamingGroupKey *key, const Datum *values, const bool *is
 		else if (OidIsValid(column->hash.fn_oid))
 			one = DatumGetUInt64(FunctionCall2Coll(&column->hash, column->collation,
 												   values[i], Int64GetDatum(0)));
-		/* of 32 bits, which are spread: the map of rows looks at the upper ones */
 		else if (column->by_image)
-			one = hash_bytes_uint32_extended(datum_image_hash(values[i], column->typbyval,
-															  column->typlen), 0);
+			one = image_hash(column, values[i]);
 		hash = hash_combine64(hash, one);
 	}
 	return (int64) hash;
@@ -95,7 +115,7 @@ streaming_group_equal(StreamingGroupKey *key,
 		if (isnull1[i])
 			continue;
 		if (!OidIsValid(column->equal.fn_oid) ?
-			!datum_image_eq(values1[i], values2[i], column->typbyval, column->typlen) :
+			!same_image(column, values1[i], values2[i]) :
 			!DatumGetBool(FunctionCall2Coll(&column->equal, column->collation,
 											values1[i], values2[i])))
 			return false;

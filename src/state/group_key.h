@@ -13,6 +13,8 @@ typedef struct StreamingKeyColumn
 	FmgrInfo	hash;			/* extended hash function; fn_oid Invalid: by
 								 * image or not at all */
 	bool		by_image;		/* equal values have equal bytes */
+	Oid			row_type;		/* then: the type, if it has rows in it, whose bytes need
+								 * not be equal (row_image.h) */
 	FmgrInfo	equal;
 	Oid			collation;
 	int16		typlen;
