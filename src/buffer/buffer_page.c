@@ -322,18 +322,19 @@ lock_page(StreamingBufferWriter *writer)
 	writer->locked = true;
 }
 
-/* The next page, empty.  A file without pages may stay small; one that grows will more. */
+/* The next page, empty.  A file that grows will more: by a quarter of what it has. */
 static void
 begin_page(StreamingBufferWriter *writer)
 {
+	BlockNumber more;
 	bool		extend;
 
 	writer->block = ItemPointerIsValid(&writer->end) ? writer->block + 1 : 0;
 	if (writer->block >= writer->file_blocks)
 		writer->file_blocks = RelationGetNumberOfBlocks(writer->rel);
-	if (writer->block >= writer->file_blocks && writer->block > 0)
-		writer->file_blocks = streaming_extend(writer->rel, writer->file_blocks,
-											   Min(writer->file_blocks, EXTEND_PAGES));
+	more = Min(writer->file_blocks / 4, EXTEND_PAGES);
+	if (writer->block >= writer->file_blocks && more > 0)
+		writer->file_blocks = streaming_extend(writer->rel, writer->file_blocks, more);
 	extend = writer->block >= writer->file_blocks;
 	writer->buffer = ReadBufferExtended(writer->rel, MAIN_FORKNUM,
 										extend ? P_NEW : writer->block,
