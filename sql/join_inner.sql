@@ -42,6 +42,15 @@ SELECT * FROM plan('by_table');
 -- counts change, and so do rows of the join with the table
 SELECT * FROM plan('of_counts') WHERE plan ~ 'Stage';
 
+-- by more than the table's equality says, and by nothing that tells pairs of the inputs
+CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CALL keep('collated', 'SELECT a.id, b.id AS with FROM a JOIN names n ON n.name COLLATE alike = CASE a.k WHEN 1 THEN ''one'' ELSE ''two'' END JOIN b ON n.name COLLATE alike = CASE b.k WHEN 1 THEN ''ONE'' ELSE ''TWO'' END');
+CALL keep('through', 'SELECT a.id, b.id AS with FROM a JOIN names n ON n.k = a.k JOIN names m ON m.k = n.k JOIN b ON b.k = m.k');
+CALL keep('bridged', 'SELECT a.id, b.id AS with FROM a JOIN names n ON n.k = a.k JOIN b ON b.k = length(n.name)');
+SELECT * FROM compare() WHERE view IN ('collated', 'through', 'bridged');
+SELECT * FROM plan('through') WHERE plan ~ 'Stage|partition:';
+SELECT * FROM plan('bridged') WHERE plan ~ 'Stage|Cost';
+
 -- a pair of rows meets the table when the second of them comes
 CALL feed('a', 'VALUES (101, 1, 1)');
 SELECT streaming.drain('with_table');

@@ -37,6 +37,13 @@ CALL feed('a', 'SELECT i, pick(i, 1, 6), pick(i, 2, 5) FROM generate_series(20, 
 CALL feed('b', 'SELECT i, pick(i, 3, 6), pick(i, 4, 5) FROM generate_series(15, 28) i');
 SELECT * FROM compare();
 
+-- conditions on a subquery that reads the row outside
+CREATE TABLE t (id int, k int);
+INSERT INTO t SELECT i, i % 6 FROM generate_series(1, 12) i;
+CALL keep('some_count', 'SELECT o.id FROM t o WHERE EXISTS (SELECT FROM (SELECT count(*) AS n FROM b WHERE b.k = o.k) q WHERE q.n > 5)');
+CALL keep('within_latest', 'SELECT o.id FROM a o WHERE o.id NOT IN (SELECT q.id FROM (SELECT DISTINCT ON (b.y) b.y, b.id FROM b WHERE b.k = o.k ORDER BY b.y, b.id DESC) q WHERE q.y > 1 AND q.id IS NOT NULL)');
+SELECT * FROM compare() WHERE view ~ 'some_count|latest';
+
 SELECT * FROM plan('semi');
 SELECT * FROM plan('anti');
 SELECT * FROM plan('within');

@@ -329,8 +329,11 @@ extern Query *streaming_rows_behind(Query *query, Query *above, int64 *most);
 /* Relations below a node of a jointree. */
 extern Relids streaming_relations_of(Node *node);
 
-/* Two inputs of a join of several become a subquery; false: there are no such. */
-extern bool streaming_nest_joins(Query *query);
+/*
+ * Two inputs of a join of several become a subquery; false: there are no such.  all: also
+ * those that nothing but an ordinary table may join.
+ */
+extern bool streaming_nest_joins(Query *query, bool all);
 
 /*
  * An outer join beside other inputs, or a side of one with several, becomes a subquery; of

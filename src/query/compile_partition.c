@@ -167,7 +167,8 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 		return streaming_compile_query(compiler, nested);
 	/* what is computed anew never appends */
 	if ((partition.whole || (!joined && compiler->mode == STREAMING_OUTPUT_APPEND) ||
-		 streaming_joins_tables(&partition)) && streaming_nest_joins(nested))
+		 streaming_joins_tables(&partition)) &&
+		streaming_nest_joins(nested, compiler->mode == STREAMING_OUTPUT_APPEND))
 		return streaming_compile_query(compiler, nested);
 	n = list_length(partition.leaves);
 	for (int i = 0; i < n; i++)

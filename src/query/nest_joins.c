@@ -91,6 +91,8 @@ nest(Query *query, Node *node)
 	lower->jointree = IsA(node, FromExpr) ? (FromExpr *) node :
 		makeFromExpr(list_make1(node), NULL);
 	streaming_raise_columns(query, lower, relids);
+	/* what it reads of queries around is one level further away */
+	IncrementVarSublevelsUp((Node *) lower, 1, 1);
 	lower->hasSubLinks = checkExprHasSubLink((Node *) lower->jointree);
 	query->hasSubLinks = checkExprHasSubLink((Node *) query->jointree) ||
 		checkExprHasSubLink((Node *) query->targetList);
@@ -191,19 +193,23 @@ plain_equality(Node *qual)
 		op_mergejoinable(op->opno, exprType(linitial(op->args))) ? op : NULL;
 }
 
-/* a = t and t = b: a = b, which inputs have in common without saying so. */
+/*
+ * a = t and t = b: a = b, which inputs have in common without saying so.  Both must have the
+ * collation of the equality by themselves, for it is written without.
+ */
 static List *
 implied_equalities(List *quals)
 {
-	List	   *implied = NIL;
+	List	   *all = list_copy(quals);
 
-	for (int i = 0; i < list_length(quals); i++)
+	/* all grows meanwhile */
+	for (int i = 0; i < list_length(all); i++)
 	{
-		OpExpr	   *first = plain_equality(list_nth(quals, i));
+		OpExpr	   *first = plain_equality(list_nth(all, i));
 
-		for (int k = i + 1; first && k < list_length(quals); k++)
+		for (int k = 0; first && k < i; k++)
 		{
-			OpExpr	   *second = plain_equality(list_nth(quals, k));
+			OpExpr	   *second = plain_equality(list_nth(all, k));
 
 			if (second == NULL || second->opno != first->opno ||
 				second->inputcollid != first->inputcollid)
@@ -211,24 +217,31 @@ implied_equalities(List *quals)
 			for (int sides = 0; sides < 4; sides++)
 			{
 				Node	   *shared = list_nth(first->args, sides & 1);
+				Node	   *left = list_nth(first->args, 1 - (sides & 1));
+				Node	   *right = list_nth(second->args, 1 - (sides >> 1));
 				OpExpr	   *op;
 
-				if (!equal(shared, list_nth(second->args, sides >> 1)) ||
-					contain_volatile_functions(shared))
+				if (!equal(shared, list_nth(second->args, sides >> 1)) || equal(left, right) ||
+					contain_volatile_functions((Node *) list_make3(shared, left, right)) ||
+					exprCollation(left) != first->inputcollid ||
+					exprCollation(right) != first->inputcollid)
 					continue;
 				op = copyObject(first);
-				op->args = list_make2(copyObject(list_nth(first->args, 1 - (sides & 1))),
-									  copyObject(list_nth(second->args, 1 - (sides >> 1))));
-				implied = lappend(implied, op);
+				op->args = copyObject(list_make2(left, right));
+				if (!list_member(all, op))
+					all = lappend(all, op);
 			}
 		}
 	}
-	return implied;
+	return list_difference_ptr(all, quals);
 }
 
-/* Of inner joins: the two items that have most in common. */
+/*
+ * Of inner joins: the two items that have most in common.  Those that have nothing are not
+ * paired where ordinary tables may tell which of them meet, unless all may be paired.
+ */
 static bool
-nest_items(Query *query)
+nest_items(Query *query, bool all)
 {
 	List	   *items = NIL;
 	List	   *quals = NIL;
@@ -267,6 +280,8 @@ nest_items(Query *query)
 			best[1] = list_nth(inputs, k);
 		}
 	}
+	if (most == 0 && !all && list_length(inputs) < list_length(items))
+		return false;
 	both = bms_union(streaming_relations_of(best[0]), streaming_relations_of(best[1]));
 	items = list_delete_ptr(list_delete_ptr(items, best[0]), best[1]);
 	foreach(lc, quals)
@@ -365,12 +380,12 @@ streaming_nest_exists(Query *query)
 }
 
 bool
-streaming_nest_joins(Query *query)
+streaming_nest_joins(Query *query, bool all)
 {
 	if (query->setOperations || query->hasWindowFuncs || query->hasDistinctOn ||
 		query->limitCount || query->limitOffset || query->cteList != NIL ||
 		is_lateral(query, streaming_relations_of((Node *) query->jointree)))
 		return false;
 	streaming_flatten_joins(query);
-	return nest_sides(query, (Node **) &query->jointree) || nest_items(query);
+	return nest_sides(query, (Node **) &query->jointree) || nest_items(query, all);
 }

@@ -185,6 +185,14 @@ condition_of(SubLink *sublink, Node *quals, bool *negated)
 	return (Node *) test;
 }
 
+/* Can an input have conditions of its own?  Not with what it reads of others. */
+static bool
+takes_conditions(RangeTblEntry *rte)
+{
+	return streaming_rte_contains_input(rte) && !rte->lateral &&
+		!(rte->rtekind == RTE_SUBQUERY && streaming_is_correlated(rte->subquery));
+}
+
 /* Conditions on a query's only relation, an input, move into that. */
 static void
 push_conditions(Query *query)
@@ -194,8 +202,7 @@ push_conditions(Query *query)
 	List	   *others = NIL;
 	ListCell   *lc;
 
-	if (rti == 0 || rt_fetch(rti, query->rtable)->lateral ||
-		!streaming_rte_contains_input(rt_fetch(rti, query->rtable)))
+	if (rti == 0 || !takes_conditions(rt_fetch(rti, query->rtable)))
 		return;
 	foreach(lc, make_ands_implicit((Expr *) query->jointree->quals))
 	{
@@ -253,14 +260,10 @@ push_outer_conditions(Query *query, JoinExpr *join)
 	Relids		relids = streaming_relations_of(*side);
 	List	   *own = NIL;
 	List	   *others = NIL;
-	RangeTblEntry *rte;
 	ListCell   *lc;
 
-	if (join->jointype == JOIN_FULL || !IsA(*side, RangeTblRef))
-		return;
-	rte = rt_fetch(((RangeTblRef *) *side)->rtindex, query->rtable);
-	/* what reads columns of the other side stays beside it */
-	if (rte->lateral || !streaming_rte_contains_input(rte))
+	if (join->jointype == JOIN_FULL || !IsA(*side, RangeTblRef) ||
+		!takes_conditions(rt_fetch(((RangeTblRef *) *side)->rtindex, query->rtable)))
 		return;
 	foreach(lc, make_ands_implicit((Expr *) join->quals))
 	{
