@@ -8,14 +8,13 @@
  *	FROM f, a, b WHERE f.x = a.x AND f.y = b.y
  *	FROM (SELECT ... FROM f, a WHERE f.x = a.x) q, b WHERE q.y = b.y
  *
- * Two inputs that equal the same of something else have that in common.
- *
  * So they do where ordinary tables are joined besides, if rows only appear: inputs alone are a
  * join, and what comes of it is joined with the tables as it comes, while all in one would be
- * computed anew.
+ * computed anew.  Two inputs that equal the same of a table have that in common.
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -25,6 +24,9 @@
 #include "utils/lsyscache.h"
 
 #include "query/compile.h"
+
+/* Where a query has so many, nothing more is derived from them: each is compared with each. */
+#define MAX_CONDITIONS	200
 
 /* Relations below a node of a jointree. */
 Relids
@@ -194,11 +196,12 @@ plain_equality(Node *qual)
 }
 
 /*
- * a = t and t = b: a = b, which inputs have in common without saying so.  Both must have the
- * collation of the equality by themselves, for it is written without.
+ * Conditions, and the equalities that follow from them: a = t and t = b, so a = b, which inputs
+ * have in common without saying so.  Both sides must have the collation of the equality by
+ * themselves, for it is written without.
  */
 static List *
-implied_equalities(List *quals)
+with_implied_equalities(List *quals)
 {
 	List	   *all = list_copy(quals);
 
@@ -211,6 +214,7 @@ implied_equalities(List *quals)
 		{
 			OpExpr	   *second = plain_equality(list_nth(all, k));
 
+			CHECK_FOR_INTERRUPTS();
 			if (second == NULL || second->opno != first->opno ||
 				second->inputcollid != first->inputcollid)
 				continue;
@@ -228,12 +232,12 @@ implied_equalities(List *quals)
 					continue;
 				op = copyObject(first);
 				op->args = copyObject(list_make2(left, right));
-				if (!list_member(all, op))
+				if (list_length(all) < MAX_CONDITIONS && !list_member(all, op))
 					all = lappend(all, op);
 			}
 		}
 	}
-	return list_difference_ptr(all, quals);
+	return all;
 }
 
 /*
@@ -245,7 +249,7 @@ nest_items(Query *query, bool all)
 {
 	List	   *items = NIL;
 	List	   *quals = NIL;
-	List	   *implied;
+	List	   *known;				/* and what follows from them */
 	List	   *inputs = NIL;
 	List	   *inner = NIL;
 	Node	   *best[2] = {NULL, NULL};
@@ -264,13 +268,12 @@ nest_items(Query *query, bool all)
 		(list_length(inputs) == 2 && list_length(items) == 2 &&
 		 !streaming_has_sublink_input((Node *) quals, NULL)))
 		return false;
-	implied = implied_equalities(quals);
+	known = with_implied_equalities(quals);
 	for (int i = 0; i < list_length(inputs); i++)
 	{
 		for (int k = i + 1; k < list_length(inputs); k++)
 		{
-			int			n = count_equalities(list_concat_copy(quals, implied),
-											 streaming_relations_of(list_nth(inputs, i)),
+			int			n = count_equalities(known, streaming_relations_of(list_nth(inputs, i)),
 											 streaming_relations_of(list_nth(inputs, k)));
 
 			if (n <= most)
@@ -284,7 +287,7 @@ nest_items(Query *query, bool all)
 		return false;
 	both = bms_union(streaming_relations_of(best[0]), streaming_relations_of(best[1]));
 	items = list_delete_ptr(list_delete_ptr(items, best[0]), best[1]);
-	foreach(lc, quals)
+	foreach(lc, known)
 	{
 		Node	   *qual = lfirst(lc);
 
@@ -294,11 +297,6 @@ nest_items(Query *query, bool all)
 			inner = lappend(inner, qual);
 	}
 	quals = list_difference_ptr(quals, inner);
-	foreach(lc, implied)
-	{
-		if (bms_is_subset(pull_varnos(NULL, lfirst(lc)), both) && !list_member(inner, lfirst(lc)))
-			inner = lappend(inner, lfirst(lc));
-	}
 	pair = makeFromExpr(list_make2(best[0], best[1]), (Node *) make_ands_explicit(inner));
 	if (inner == NIL)
 		pair->quals = NULL;
