@@ -38,11 +38,11 @@ streaming_clean_text(char *text)
 }
 
 char *
-streaming_clean_copy(const char *text, size_t length, size_t limit)
+streaming_clean_copy(const char *text, size_t limit)
 {
-	char	   *copy = pnstrdup(text, Min(length, limit));
+	char	   *copy = pnstrdup(text, limit);
 
 	/* A character that is cut through at the limit is none any more. */
 	streaming_clean_text(copy);
-	return length > limit ? psprintf("%s...", copy) : copy;
+	return strlen(text) > limit ? psprintf("%s...", copy) : copy;
 }

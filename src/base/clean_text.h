@@ -12,7 +12,7 @@
  */
 extern void streaming_clean_text(char *text);
 
-/* Ditto of length bytes, up to a zero and no more than limit; palloc'd. */
-extern char *streaming_clean_copy(const char *text, size_t length, size_t limit);
+/* Ditto of a copy of no more than limit bytes; palloc'd. */
+extern char *streaming_clean_copy(const char *text, size_t limit);
 
 #endif							/* STREAMING_CLEAN_TEXT_H */

@@ -319,6 +319,6 @@ never(const char *message)
 	StreamingAvroType *type = palloc0(sizeof(StreamingAvroType));
 
 	type->kind = STREAMING_AVRO_NEVER;
-	type->name = streaming_clean_copy(message, strlen(message), MAX_MESSAGE);
+	type->name = streaming_clean_copy(message, MAX_MESSAGE);
 	return type;
 }

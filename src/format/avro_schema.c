@@ -214,7 +214,7 @@ check_root(const StreamingAvroType *type)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("Avro schema is of type %s, not of records",
-						streaming_clean_copy(name, strlen(name), MAX_DETAIL)),
+						streaming_clean_copy(name, MAX_DETAIL)),
 				 errhint("A stream takes records, and unions of records.")));
 }
 
@@ -590,5 +590,5 @@ invalid(const char *detail)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid Avro schema"),
-			 errdetail("%s", streaming_clean_copy(detail, strlen(detail), MAX_DETAIL))));
+			 errdetail("%s", streaming_clean_copy(detail, MAX_DETAIL))));
 }

@@ -199,7 +199,7 @@ streaming_protobuf_refuse(bool limit, const char *format,...)
 	ereport(ERROR,
 			(errcode(limit ? ERRCODE_PROGRAM_LIMIT_EXCEEDED : ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid Protobuf schema"),
-			 errdetail_internal("%s", streaming_clean_copy(detail, strlen(detail), MAX_DETAIL))));
+			 errdetail_internal("%s", streaming_clean_copy(detail, MAX_DETAIL))));
 }
 
 void

@@ -8,8 +8,9 @@
 /*
  * One record as its source delivers it: it fills the whole, and leaves zero what
  * it has nothing for.  Pointers belong to the source and are valid until its next
- * poll or close.  payload may be NULL (a Kafka tombstone).  At least STREAMING_RECORD_PADDING readable bytes follow
- * payload + length only if padded is true (simdjson wants them).
+ * poll or close.  payload may be NULL (a Kafka tombstone).  At least
+ * STREAMING_RECORD_PADDING readable bytes follow payload + length only if padded is
+ * true (simdjson wants them).
  */
 #define STREAMING_RECORD_PADDING 64
 

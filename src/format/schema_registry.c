@@ -170,7 +170,7 @@ check_type(int32 id, const char *found, StreamingSchemaType type)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("schema %d of the schema registry is of type %s, not %s", id,
-						streaming_clean_copy(found, strlen(found), MAX_QUOTED_NAME), types[type].name)));
+						streaming_clean_copy(found, MAX_QUOTED_NAME), types[type].name)));
 }
 
 /* The schema of an answer, with those that it refers to, if any. */
@@ -229,7 +229,7 @@ add_references(const StreamingStream *stream, Jsonb *json, StreamingSchemaType t
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("schema refers to more than %d others", MAX_REFERENCES)));
 		references->paths = lappend(references->paths, makeString(path));
-		what = streaming_clean_copy(path, strlen(path), MAX_QUOTED);
+		what = streaming_clean_copy(path, MAX_QUOTED);
 		ask(stream, path, NULL, what, &answer);
 		references->length += answer.length;
 		if (references->length > MAX_REFERRED)
