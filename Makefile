@@ -17,6 +17,7 @@ OBJS = \
 	src/base/closest_match.o \
 	src/base/column_set.o \
 	src/base/depend.o \
+	src/base/durable.o \
 	src/base/extend.o \
 	src/base/index_lookup.o \
 	src/base/settings.o \

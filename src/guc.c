@@ -28,6 +28,7 @@ int			streaming_state_memory = 80 * 1024;
 int			streaming_retry_max = 60 * 1000;
 int			streaming_lock_timeout = 2 * 1000;
 int			streaming_batch_timeout = 0;
+bool		streaming_synchronous_commit = false;
 int			streaming_scan_interval = 10 * 1000;
 int			streaming_idle_partition_timeout = 60 * 1000;
 int			streaming_connect_timeout = 10 * 1000;
@@ -167,6 +168,14 @@ define_worker_settings(void)
 							2 * 1000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("streaming.synchronous_commit",
+							 "Small batches wait until they are on disk when they commit.",
+							 "Otherwise they are on disk soon after, and what a crash takes is computed anew. Only batches whose results stay in the view are concerned; the others do as synchronous_commit says.",
+							 &streaming_synchronous_commit,
+							 false,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
 
 	DefineCustomIntVariable("streaming.batch_timeout",
 							"Longest time that a batch may take.",

@@ -39,6 +39,7 @@ extern int	streaming_idle_partition_timeout;	/* ms */
 extern int	streaming_max_query_workers;	/* with those for views that are held up */
 extern int	streaming_batch_timeout;	/* ms, 0: none */
 extern int	streaming_role_share;	/* per cent of streams, views that one role may use */
+extern bool streaming_synchronous_commit;	/* of small batches */
 extern int	streaming_lock_timeout;	/* ms, lock_timeout of batches; 0: none */
 extern int	streaming_scan_interval;	/* ms, periodic scan of directories */
 extern int	streaming_connect_timeout;	/* ms, for calls a user waits for */

@@ -23,12 +23,12 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "replication/syncrep.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
+#include "base/durable.h"
 #include "catalog/catalog_table.h"
 #include "catalog/planned_batch.h"
 
@@ -161,16 +161,6 @@ set_row(const StreamingTable *table, TupleTableSlot *slot, Oid view,
 	ExecStoreVirtualTuple(slot);
 }
 
-/* All that the transaction has written to the log, also to a standby that is waited for. */
-static void
-make_durable(void)
-{
-	XLogFlush(XactLastRecEnd);
-	HOLD_INTERRUPTS();
-	SyncRepWaitForLSN(XactLastRecEnd, false);
-	RESUME_INTERRUPTS();
-}
-
 void
 streaming_planned_batch_write(Oid view, const StreamingPlannedBatch *batch)
 {
@@ -190,7 +180,7 @@ streaming_planned_batch_write(Oid view, const StreamingPlannedBatch *batch)
 	ExecCloseIndices(result);
 	streaming_table_close(&table, NoLock);
 	FreeExecutorState(estate);
-	make_durable();
+	streaming_make_durable(XactLastRecEnd);
 }
 
 void

@@ -38,6 +38,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -915,11 +916,14 @@ streaming_batch_begin(void)
 }
 
 double
-streaming_batch_commit(void)
+streaming_batch_commit(bool wait)
 {
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
+	if (!wait)
+		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
 	EndTransactionBlock(false);
 	CommitTransactionCommand();
 	streaming_stop_point("batch_committed");
@@ -927,9 +931,15 @@ streaming_batch_commit(void)
 }
 
 bool
+streaming_view_is_derived(StreamingViewState *state)
+{
+	return state->valid && state->program && state->sink == NULL && state->planned == NULL;
+}
+
+bool
 streaming_view_may_share(StreamingViewState *state)
 {
-	if (!state->valid || state->program == NULL || state->sink || state->planned)
+	if (!streaming_view_is_derived(state))
 		return false;
 	for (int i = 0; i < state->program->ninputs; i++)
 	{

@@ -73,14 +73,18 @@ extern int64 streaming_view_pause(StreamingViewState *state, const StreamingBatc
  * the view is not to run now, though the caller does not know yet: it has been paused,
  * or runs only when it is drained; or with held_back.  drained: somebody waits for it.
  * beside: others have run in the transaction, so no lock is waited for; also held_back.
+ * wait: for the disk, if synchronous_commit says so.
  */
 extern void streaming_batch_begin(void);
 extern bool streaming_batch_run(StreamingViewState *state, bool drained, bool beside,
 								StreamingBatchResult *result);
-extern double streaming_batch_commit(void);	/* ms that it took */
+extern double streaming_batch_commit(bool wait);	/* ms that it took */
 extern void streaming_batch_committed(StreamingViewState *state, StreamingBatchResult *result,
 									  double commit_ms);
 extern void streaming_view_aborted(StreamingViewState *state);
+
+/* Does a batch write nothing but what can be computed again from the input? */
+extern bool streaming_view_is_derived(StreamingViewState *state);
 
 /*
  * Is the next batch, as far as shared memory tells, small, and may it share a transaction with

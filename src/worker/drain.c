@@ -20,7 +20,8 @@
  *			sessions may, and nobody waits for them.
  *
  * Then, if the view's sink is a stream, it is waited for until that has delivered
- * all that was committed (sink_slots.c).
+ * all that was committed (sink_slots.c).  What small batches have not waited for is on
+ * disk when the function returns.
  *
  * The request makes the holder of the view run it, whatever its trigger says,
  * and as long as somebody waits it runs as if asap (query_worker.c).  The
@@ -35,6 +36,7 @@
 
 #include <limits.h>
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/progress.h"
@@ -57,6 +59,7 @@
 #include "utils/wait_event.h"
 
 #include "streaming.h"
+#include "base/durable.h"
 #include "catalog/checkpoint.h"
 #include "shared/shmem.h"
 #include "sink/outbox.h"
@@ -144,6 +147,7 @@ streaming_drain(PG_FUNCTION_ARGS)
 {
 	StreamingTime deadline = STREAMING_TIME_NEVER;
 	StreamingView *view;
+	int64		rows;
 
 	streaming_require_loaded();
 	streaming_refuse_in_batch("streaming.drain()");
@@ -159,7 +163,10 @@ streaming_drain(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, get_rel_name(view->view));
 	if (!PG_ARGISNULL(1))
 		deadline = time_after(PG_GETARG_DATUM(1));
-	PG_RETURN_INT64(drain_view(view->view, deadline));
+	rows = drain_view(view->view, deadline);
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_OFF)
+		streaming_make_all_durable();
+	PG_RETURN_INT64(rows);
 }
 
 /* interval from now on */

@@ -56,6 +56,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -87,7 +88,7 @@
 /*
  * Rows that trickle in are taken in small groups: a batch of fewer than
  * PACE_ROWS is followed by the next PACE_INTERVAL after it began, at the
- * earliest.  Most of such a batch is its commit, waiting for the disk included;
+ * earliest.  Most of such a batch is what does not depend on its rows, such as its commit;
  * a thousand rows a second need not be a thousand of them.  A row that comes
  * alone does not wait, nor does one that a drain waits for.
  *
@@ -97,8 +98,8 @@
  * done less often, and the processes that bring the rows get the time.
  */
 #define PACE_ROWS			100
-#define PACE_INTERVAL		2		/* ms */
-#define PACE_SLACK			500		/* us before that; a wait is one of whole ms */
+#define PACE_INTERVAL		1800	/* us */
+#define PACE_SLACK			500		/* us before that; a wait for the latch is one of whole ms */
 #define LOAD_INTERVAL		20		/* ms */
 
 /* Small batches in one transaction: of so many views, and for so long, at most. */
@@ -165,6 +166,7 @@ static List *runs = NIL;
 static uint64 seen_assignments = 0;
 static MemoryContext loop_context;
 static TimeoutId batch_timeout;
+static XLogRecPtr unflushed = InvalidXLogRecPtr;	/* end of a commit that did not wait */
 static volatile sig_atomic_t timed_out = false; /* the batch has taken too long */
 
 /* The process */
@@ -186,6 +188,7 @@ static bool has_work(Run *run, StreamingTime now, long *timeout);
 static bool interval_is_due(Run *run, StreamingTime now, long *timeout);
 static void due_at(StreamingTime due, StreamingTime now, long *timeout);
 static bool keep_pace(void);
+static bool flush_commits(void);
 static void set_due(Run *run);
 static int64 clock_offset(void);
 
@@ -193,7 +196,7 @@ static int64 clock_offset(void);
 static void run_views(List **group, ListCell *next, List *waiting);
 static void attempt_run(List **group, ListCell *next, List *waiting);
 static void run_batches(List **group, ListCell *next, List *waiting, void **current);
-static bool may_share(Run *run);
+static bool must_wait(Run *run);
 static void run_batch(Run *run, bool beside);
 static void end_batch_of(Run *run, double commit_ms);
 static void part(List *group, Run *failed);
@@ -234,7 +237,7 @@ streaming_query_main(Datum arg)
 		{
 			if (stats_timeout >= 0 && (timeout < 0 || stats_timeout < timeout))
 				timeout = stats_timeout;
-			if (!keep_pace())
+			if (!keep_pace() && !flush_commits())
 				(void) WaitLatch(MyLatch,
 								 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout > 0 ? WL_TIMEOUT : 0),
 								 timeout, PG_WAIT_EXTENSION);
@@ -265,10 +268,10 @@ query_worker_connect(Oid dboid)
  * Settings of the database or of the superuser we connect as must not leak
  * into the views.
  *
- * synchronous_commit stays as configured.  Turned off, a batch's commit would
- * still be atomic, but others act on what it says: rows of a pushed stream are
- * removed, and a drain returns, as soon as the batch is committed; after a
- * crash they would be gone and the batch, too.
+ * synchronous_commit stays as configured, but small batches do not wait for the disk
+ * (run_batches).  What they write is computed anew after a crash; and those who act on
+ * what they say, by removing what was taken, do so with commits that are behind theirs in
+ * the log, and wait themselves.
  *
  * read committed: a batch is read under one snapshot that is taken explicitly,
  * and what it writes into a user's table must not fail because somebody else
@@ -546,15 +549,26 @@ keep_pace(void)
 	{
 		Run		   *run = lfirst(lc);
 
-		if (run->paced <= now)
+		if (run->paced <= now + PACE_SLACK)
 			return false;
 		due = Min(due, run->paced);
 	}
-	if (due > streaming_time_plus(now, PACE_INTERVAL))
+	if (due > now + PACE_INTERVAL)
 		return false;
 	pgstat_report_wait_start(PG_WAIT_EXTENSION);
 	pg_usleep(due - now);
 	pgstat_report_wait_end();
+	return true;
+}
+
+/* What small batches have committed goes to disk when nothing else is due.  True: it took a while. */
+static bool
+flush_commits(void)
+{
+	if (unflushed == InvalidXLogRecPtr)
+		return false;
+	XLogFlush(unflushed);
+	unflushed = InvalidXLogRecPtr;
 	return true;
 }
 
@@ -691,7 +705,8 @@ run_batches(List **group, ListCell *next, List *waiting, void **current)
 {
 	Run		   *first = linitial(*group);
 	StreamingTime began = streaming_now();
-	bool		shares = may_share(first);
+	bool		waits = must_wait(first);
+	bool		shares = !waits && streaming_view_may_share(first->state);
 	double		commit_ms;
 	ListCell   *lc;
 
@@ -707,7 +722,8 @@ run_batches(List **group, ListCell *next, List *waiting, void **current)
 		long		timeout = -1;
 		MemoryContext old;
 
-		if (run->owner != first->owner || !may_share(run) ||
+		if (run->owner != first->owner || run->state == NULL || must_wait(run) ||
+			!streaming_view_may_share(run->state) ||
 			!run_is_due(run, streaming_now(), &timeout) ||
 			!streaming_view_slot_begin(run->index, run->view, run->wanted_generation))
 			continue;
@@ -718,7 +734,9 @@ run_batches(List **group, ListCell *next, List *waiting, void **current)
 		pgstat_report_activity(STATE_RUNNING, run->activity);
 		run_batch(run, true);
 	}
-	commit_ms = streaming_batch_commit();
+	commit_ms = streaming_batch_commit(waits || streaming_synchronous_commit);
+	if (!waits && synchronous_commit > SYNCHRONOUS_COMMIT_OFF)
+		unflushed = XactLastCommitEnd;
 	MemoryContextSwitchTo(loop_context);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	foreach(lc, *group)
@@ -728,11 +746,12 @@ run_batches(List **group, ListCell *next, List *waiting, void **current)
 	}
 }
 
+/* Is the batch to be on disk when it is committed? */
 static bool
-may_share(Run *run)
+must_wait(Run *run)
 {
-	return run->state && run->small && !run->apart && run->failures == 0 && !run->drained &&
-		run->trigger == STREAMING_TRIGGER_ASAP && streaming_view_may_share(run->state);
+	return !run->small || run->apart || run->failures > 0 || run->drained ||
+		run->trigger != STREAMING_TRIGGER_ASAP || !streaming_view_is_derived(run->state);
 }
 
 static void
@@ -845,7 +864,7 @@ note_success(Run *run, const StreamingBatchResult *result, uint64 request)
 		if (result->input_rows > STREAMING_FEW_ROWS)
 			run->paced = streaming_time_plus(run->began, LOAD_INTERVAL);
 		else if (result->input_rows < PACE_ROWS && !run->drained)
-			run->paced = streaming_time_plus(run->began, PACE_INTERVAL);
+			run->paced = run->began + PACE_INTERVAL;
 	}
 	run->failures = 0;
 	if (!run->more)
