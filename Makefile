@@ -85,7 +85,7 @@ OBJS = \
 	src/exec/recursion.o \
 	src/exec/result_index.o \
 	src/exec/stage.o \
-	src/exec/suffix.o \
+	src/exec/touched.o \
 	src/exec/table_join.o \
 	src/exec/top.o \
 	src/exec/upsert.o \

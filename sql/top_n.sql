@@ -39,11 +39,18 @@ CALL keep('newest', 'SELECT DISTINCT ON (k) * FROM many ORDER BY k, id DESC');
 CALL keep('first', 'SELECT id, x FROM many ORDER BY x NULLS LAST, id LIMIT 2');
 CALL feed('many', 'SELECT i, pick(i, 1, 3), pick(i, 2, 1000000) FROM generate_series(1, 20000) i');
 SELECT * FROM compare() WHERE view IN ('three', 'newest', 'first');
-SELECT v.view, pg_relation_size(c.oid) / 8192 AS pages
-FROM streaming_internal.continuous_view v JOIN pg_class c ON c.relname = format('rows_%s_1_1', v.id)
-WHERE v.view IN ('three'::regclass, 'newest'::regclass, 'first'::regclass) ORDER BY c.oid;
+SELECT v.view, split_part(c.relname, '_', 1) AS kept_as, pg_relation_size(c.oid) / 8192 AS pages
+FROM streaming_internal.continuous_view v JOIN pg_class c ON c.relname IN (format('rows_%s_1_1', v.id), format('result_%s', v.id))
+WHERE v.view IN ('three'::regclass, 'newest'::regclass, 'first'::regclass) ORDER BY v.view, kept_as;
+-- what is not shown, or not all of it, is not only kept as the result
+CALL keep('second', 'SELECT id, k FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY x, id) AS n FROM many) r WHERE n = 2');
+CALL keep('some', 'SELECT id, k FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY x, id) AS n FROM many) r WHERE n <= 2 AND id % 2 = 0');
+CALL keep('least', 'SELECT k FROM (SELECT *, rank() OVER (PARTITION BY k ORDER BY x % 7) AS n FROM many) r WHERE 1 >= n');
 CALL feed('many', 'SELECT i, pick(i, 1, 3), pick(i, 2, 1000000) FROM generate_series(20001, 25000) i');
-SELECT * FROM compare() WHERE view IN ('three', 'newest', 'first');
+SELECT * FROM plan('second');
+SELECT * FROM plan('some');
+SELECT * FROM plan('least');
+SELECT * FROM compare() WHERE view IN ('three', 'newest', 'first', 'second', 'some', 'least');
 
 \set include :source '/sql/include/done.sql'
 \i :include

@@ -85,6 +85,9 @@ explain_edge(List *lines, StreamingProgram *program, StreamingStage *stage, int 
 										edge->table, edge->nkeys == 0 ? "" :
 										psprintf(stage->recursion ? " (looked up by: %s)" : " (partition: %s)",
 												 names(edge->keys, edge->nkeys))));
+	if (edge->kept_keys)
+		lines = lappend(lines, psprintf("    Rows%s: those of the result (partition: %s)", which,
+										names(edge->keys, edge->nkeys)));
 	if (edge->closes)
 		lines = lappend(lines, psprintf("    Rows%s go: when the watermark has passed what they can be joined with",
 										which));

@@ -82,14 +82,17 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 	exec->edge = edge;
 	exec->statement.sql = edge->sql;
 	exec->initial.sql = edge->initial_sql;
-	if (edge->table == NULL)
+	if (!streaming_keeps_rows(edge))
 		return;
 	exec->types = edge_types(edge);
 	exec->partition = streaming_group_key(edge->keys, edge->nkeys, NULL, 0);
 	exec->row = streaming_group_key(edge->columns, edge->ncolumns, NULL, 0);
 	exec->weighed = edge->weighted ? exec->row : NULL;
-	exec->kept = streaming_state_keep(view, edge->table, edge->weighted);
-	exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
+	if (edge->table)
+	{
+		exec->kept = streaming_state_keep(view, edge->table, edge->weighted);
+		exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
+	}
 	exec->rows_desc = rows_desc(edge);
 	exec->join.cursor_options = exec->first_match.cursor_options =
 		exec->last_match.cursor_options = STREAMING_CURSOR_OPT_LOOK_UP;
@@ -305,16 +308,21 @@ keep_formed(StreamingStageExec *exec)
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
 		ExecForceStoreMinimalTuple(exec->pending[i].tuple, edge->waiting, false);
-		streaming_state_insert(edge->table, edge->waiting);
-		if (exec->stage->suffix)
+		if (edge->table)
+			streaming_state_insert(edge->table, edge->waiting);
+		if (exec->stage->suffix || edge->edge->kept_keys)
 		{
 			slot_getallattrs(edge->waiting);
-			streaming_suffix_touch(exec, edge->waiting, exec->pending[i].hash);
+			streaming_touch_row(exec, edge->waiting->tts_values, edge->waiting->tts_isnull,
+								exec->pending[i].hash);
 		}
-		else if (exec->stage->kind == STREAMING_STAGE_PARTITION && exec->stage->recursion == NULL)
+		if (exec->stage->kind == STREAMING_STAGE_PARTITION && exec->stage->suffix == NULL &&
+			exec->stage->recursion == NULL)
 			streaming_touch_group(exec, exec->pending[i].hash);
 	}
 	ExecClearTuple(edge->waiting);
+	if (edge->table)
+		streaming_state_settle(edge->table);
 }
 
 /* ---- What has come is merged ---- */
@@ -344,7 +352,6 @@ streaming_merge_edge(StreamingStageExec *exec)
 	if (edge->forms_rows)
 	{
 		keep_formed(exec);
-		streaming_state_settle(edge->table);
 		return;
 	}
 	for (int i = 0; i < exec->npending; i++)
@@ -363,7 +370,7 @@ streaming_merge_edge(StreamingStageExec *exec)
 		streaming_keep_row(edge, exec->pending[i].hash, exec->input->tts_values,
 						   exec->input->tts_isnull, weight, group);
 		if (exec->stage->suffix)
-			streaming_suffix_touch(exec, exec->input, group);
+			streaming_touch_row(exec, exec->input->tts_values, exec->input->tts_isnull, group);
 		else if (exec->stage->kind == STREAMING_STAGE_PARTITION && exec->stage->recursion == NULL)
 			streaming_touch_group(exec, group);
 		MemoryContextSwitchTo(old);
@@ -379,7 +386,10 @@ streaming_replan(StreamingStageExec *exec, StreamingStatement *statement)
 	BlockNumber nblocks = exec->table ? RelationGetNumberOfBlocks(exec->table->rel) : 0;
 
 	for (int i = 0; i < exec->stage->nedges; i++)
-		nblocks += RelationGetNumberOfBlocks(exec->edges[i].table->rel);
+	{
+		if (exec->edges[i].table)
+			nblocks += RelationGetNumberOfBlocks(exec->edges[i].table->rel);
+	}
 	if (nblocks < statement->planned_blocks * 2 + FEW_BLOCKS)
 		return;
 	streaming_statement_free(statement);

@@ -13,6 +13,8 @@
  * it touches.  Partitions whose keys share a hash are computed together, which
  * changes nothing but time.
  *
+ * Of some queries the rows of the result are all that can matter to what comes
+ * (query/compile_top.c): no others are kept, and they are computed anew with those that come.
  * Of some queries what is behind the first row that came or went is enough
  * (query/suffix.c).  Their rows may have hidden columns; what differs in these alone is
  * no change for who reads the outputs.
@@ -32,6 +34,13 @@
 
 /* Partitions that one run of the query computes. */
 #define PARTITIONS_AT_ONCE 8192
+
+/* Of rows of a partition that have gone: others of it may come there. */
+typedef struct FreePlaces
+{
+	StreamingStatePlace *places;
+	int			n;
+} FreePlaces;
 
 typedef struct PartitionReceiver
 {
@@ -81,7 +90,12 @@ streaming_partition_open(StreamingStageExec *exec)
 	exec->prune.sql = stage->prune_sql;
 	if (stage->nkeys > stage->noutputs)
 		exec->output_key = streaming_group_key(stage->keys, stage->noutputs, NULL, 0);
-	if (!stage->whole && !stage->suffix)
+	if (stage->edges[0].kept_keys)
+	{
+		exec->stored.nparams = 1;
+		exec->stored.param_types = param_types;
+	}
+	else if (!stage->whole && !stage->suffix)
 	{
 		exec->recompute.nparams = exec->stored.nparams = exec->prune.nparams = 1;
 		exec->recompute.param_types = exec->stored.param_types = exec->prune.param_types = param_types;
@@ -97,11 +111,33 @@ streaming_partition_open(StreamingStageExec *exec)
 		streaming_recursion_open(exec);
 }
 
+/* A row of the result as it was is computed anew with those that come. */
+static void
+touch_stored(StreamingStageExec *exec, TupleTableSlot *slot)
+{
+	StreamingEdge *edge = exec->edges[0].edge;
+	Datum		values[MaxTupleAttributeNumber];
+	bool		isnull[MaxTupleAttributeNumber];
+	int64		count;
+
+	slot_getallattrs(slot);
+	count = DatumGetInt64(slot->tts_values[exec->stage->nkeys + 1]);
+	for (int i = 0; i < edge->ncolumns; i++)
+	{
+		values[i] = slot->tts_values[edge->kept_keys[i] + 1];
+		isnull[i] = slot->tts_isnull[edge->kept_keys[i] + 1];
+	}
+	for (; count < 0; count++)
+		streaming_touch_row(exec, values, isnull, DatumGetInt64(slot->tts_values[0]));
+}
+
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	StreamingStageExec *exec = ((PartitionReceiver *) self)->exec;
 
+	if (exec->stage->edges[0].kept_keys)
+		touch_stored(exec, slot);
 	if (exec->stage->recursion)
 	{
 		slot_getallattrs(slot);
@@ -200,9 +236,26 @@ emit_changes(StreamingStageExec *exec)
 	}
 }
 
+/* table->row is there count times, which may be none; found: it is table->stored. */
+static void
+write_row(StreamingStageExec *exec, FreePlaces *freed, bool found, int64 count)
+{
+	StreamingStateTable *table = exec->table;
+
+	if (!found && freed->n > 0)
+		streaming_state_replace(table, &freed->places[--freed->n]);
+	else if (!found)
+		streaming_state_insert(table, table->row);
+	else if (count == 0)
+		freed->places[freed->n++] = streaming_state_place(table);
+	else
+		streaming_state_update(table, &table->stored->tts_tid);
+}
+
 /* A row of the result appears or disappears so often. */
 static void
-put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64 weight)
+put_row(StreamingStageExec *exec, FreePlaces *freed, int64 hash, Datum *values, bool *isnull,
+		int64 weight)
 {
 	StreamingStage *stage = exec->stage;
 	StreamingStateTable *table = exec->table;
@@ -234,12 +287,7 @@ put_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64
 	row->tts_values[stage->group_attno - 1] = values[0];
 	row->tts_values[stage->hash_attno - 1] = Int64GetDatum(hash);
 	ExecStoreVirtualTuple(row);
-	if (!found)
-		streaming_state_insert(table, row);
-	else if (count == 0)
-		streaming_state_delete(table, table->stored);
-	else
-		streaming_state_update(table, &table->stored->tts_tid);
+	write_row(exec, freed, found, count);
 	if (exec->output_key)
 		keep_change(exec, weight, values + 1, isnull + 1);
 	else
@@ -285,24 +333,62 @@ streaming_partition_stored_all(StreamingStageExec *exec)
 	streaming_statement_run(&exec->stored_all, NULL, NULL, false, (DestReceiver *) &receiver);
 }
 
-void
-streaming_partition_put(StreamingStageExec *exec)
+/* Those of the pending rows from begin to end that come, or those that go. */
+static void
+put_pending(StreamingStageExec *exec, FreePlaces *freed, int begin, int end, bool come)
 {
 	MemoryContext old = CurrentMemoryContext;
 
+	for (int i = begin; i < end; i++)
+	{
+		if ((exec->weights[i] > 0) != come)
+			continue;
+		ResetExprContext(exec->econtext);
+		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
+		ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
+		slot_getallattrs(exec->input);
+		put_row(exec, freed, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
+				exec->weights[i]);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+static int64
+pending_group(StreamingStageExec *exec, int i)
+{
+	bool		isnull;
+
+	ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
+	return DatumGetInt64(slot_getattr(exec->input, 1, &isnull));
+}
+
+/* Those of one partition after the other: what comes is written over what goes. */
+static void
+put_chunk(StreamingStageExec *exec)
+{
+	FreePlaces	freed = {palloc_array(StreamingStatePlace, exec->npending), 0};
+
+	for (int begin = 0, end; begin < exec->npending; begin = end)
+	{
+		int64		group = pending_group(exec, begin);
+
+		for (end = begin + 1; end < exec->npending && pending_group(exec, end) == group;)
+			end++;
+		put_pending(exec, &freed, begin, end, false);
+		put_pending(exec, &freed, begin, end, true);
+		while (freed.n > 0)
+			streaming_state_remove(exec->table, &freed.places[--freed.n]);
+	}
+	pfree(freed.places);
+}
+
+void
+streaming_partition_put(StreamingStageExec *exec)
+{
 	while (streaming_weigh_next(exec))
 	{
 		streaming_state_expect(exec->table, exec->lookups);
-		for (int i = 0; i < exec->npending; i++)
-		{
-			ResetExprContext(exec->econtext);
-			MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
-			ExecForceStoreMinimalTuple(exec->pending[i].tuple, exec->input, false);
-			slot_getallattrs(exec->input);
-			put_row(exec, exec->pending[i].hash, exec->input->tts_values, exec->input->tts_isnull,
-					exec->weights[i]);
-			MemoryContextSwitchTo(old);
-		}
+		put_chunk(exec);
 	}
 	streaming_state_settle(exec->table);
 	emit_changes(exec);
@@ -328,7 +414,7 @@ compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 static void
 compute_ends(StreamingStageExec *exec)
 {
-	StreamingDelta *rows = streaming_suffix_take(exec);
+	StreamingDelta *rows = streaming_take_touched(exec);
 
 	if (rows == NULL)
 		return;
@@ -336,6 +422,29 @@ compute_ends(StreamingStageExec *exec)
 	streaming_stop_point("partition_touched");
 	streaming_partition_compute(exec, rows, NULL);
 	tuplestore_end(rows->store);
+}
+
+/* Ditto of partitions of which nothing is kept but their results. */
+static void
+compute_kept(StreamingStageExec *exec)
+{
+	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
+	DestNone}, exec};
+	int64	   *hashes = palloc(sizeof(int64) * PARTITIONS_AT_ONCE);
+	StreamingDelta *rows;
+	int			n;
+
+	while ((n = streaming_next_touched(exec, hashes, PARTITIONS_AT_ONCE)) > 0)
+	{
+		/* nothing was before the view's first batch */
+		if (!exec->first)
+			streaming_partition_stored(exec, hashes, n);
+	}
+	rows = streaming_take_touched(exec);
+	streaming_statement_run(&exec->recompute, rows, NULL, false, (DestReceiver *) &receiver);
+	tuplestore_end(rows->store);
+	streaming_stop_point("partition_computed");
+	streaming_partition_put(exec);
 }
 
 Datum
@@ -375,6 +484,11 @@ streaming_compute_touched(StreamingStageExec *exec)
 		return;
 	CommandCounterIncrement();
 	streaming_stop_point("partition_touched");
+	if (exec->stage->edges[0].kept_keys)
+	{
+		compute_kept(exec);
+		return;
+	}
 	hashes = palloc(sizeof(int64) * PARTITIONS_AT_ONCE);
 	while ((n = streaming_next_touched(exec, hashes, PARTITIONS_AT_ONCE)) > 0)
 		compute_partitions(exec, hashes, n);

@@ -293,7 +293,7 @@ append_row(StreamingStageExec *exec, TupleTableSlot *slot)
 static void
 merge_rows(StreamingStageExec *exec)
 {
-	if (exec->current->table)
+	if (streaming_keeps_rows(exec->current->edge))
 		streaming_merge_edge(exec);
 	else if (exec->stage->kind == STREAMING_STAGE_RECOMPUTE)
 		streaming_merge_bag(exec);
@@ -436,9 +436,9 @@ add_pending(StreamingStageExec *exec, TupleTableSlot *slot)
 	int64		hash;
 
 	slot_getallattrs(slot);
-	hash = exec->current->table ? streaming_edge_hash(exec->current, slot) :
+	hash = streaming_keeps_rows(exec->current->edge) ? streaming_edge_hash(exec->current, slot) :
 		streaming_group_hash(key, slot->tts_values, slot->tts_isnull);
-	if (exec->current->table && exec->current->forms_rows)
+	if (exec->current->forms_rows)
 		slot = streaming_edge_form(exec->current, slot, hash);
 	if (exec->npending > 0 && hash < exec->pending[exec->npending - 1].hash)
 	{
@@ -584,7 +584,7 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 	StreamingStageExec *exec = ((StageReceiver *) self)->exec;
 	StreamingEdge *edge = exec->current->edge;
 
-	streaming_check_types(desc, edge->table ? exec->current->types :
+	streaming_check_types(desc, streaming_keeps_rows(edge) ? exec->current->types :
 						  statement_types(exec->stage, edge));
 	if (exec->stage->kind != STREAMING_STAGE_APPEND)
 		streaming_make_input(exec, desc);
@@ -636,7 +636,7 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 		streaming_join_begin(exec);
 	if (edge->top)
 		streaming_top_begin(exec);
-	if (edge->table)
+	if (streaming_keeps_rows(edge->edge))
 		streaming_edge_begin(exec);
 	edge->statement.size = edge->initial.size = edge->input_size;
 	streaming_statement_run(edge->initial_load ? &edge->initial : &edge->statement, input, NULL,
@@ -655,7 +655,7 @@ run_edge(StreamingStageExec *exec, StreamingEdgeExec *edge, StreamingDelta **del
 		merge_top(exec);
 	merge_waiting(exec);
 	merge_chunk(exec);
-	if (edge->table)
+	if (streaming_keeps_rows(edge->edge))
 	{
 		merge_weighed(exec);
 		streaming_edge_end(exec);

@@ -120,7 +120,7 @@ typedef struct StreamingStageExec
 	struct StreamingSessionMerge *sessions; /* session */
 	struct StreamingFold *fold; /* upsert: records that have come; NULL: none */
 	bool		rewrites;		/* upsert: groups are written although they are as they were */
-	StreamingDelta *touched_rows;	/* partition, suffix: rows that came or went; or NULL */
+	StreamingDelta *touched_rows;	/* partition: see touched.c; NULL: none */
 	Tuplestorestate *unweighed; /* partition with hidden keys: changes of its outputs */
 	Tuplestorestate *derived;	/* recursion: outputs, weighted; NULL: none */
 	StreamingDelta *fresh;		/* recursion: gets rows that are new; NULL: all are put */
@@ -337,11 +337,12 @@ extern void streaming_recursion_weigh(StreamingStageExec *exec, Datum *outputs, 
 extern void streaming_recursion_add(StreamingStageExec *exec, Datum *values, bool *isnull,
 									int64 weight);
 
-/* in suffix.c: a row of the edge, of that partition, has come or gone */
-extern void streaming_suffix_touch(StreamingStageExec *exec, TupleTableSlot *row, int64 group);
+/* in touched.c: a row of the edge, of that partition, is one of "$touched" */
+extern void streaming_touch_row(StreamingStageExec *exec, Datum *columns, bool *nulls,
+								int64 group);
 
 /* Those rows, which begin anew; NULL: there are none. */
-extern StreamingDelta *streaming_suffix_take(StreamingStageExec *exec);
+extern StreamingDelta *streaming_take_touched(StreamingStageExec *exec);
 /*
  * Its parts: what is less than what it was; rows, or params: what the statements read;
  * what n partitions were is weighed, and what has been weighed becomes the result.

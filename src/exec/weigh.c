@@ -25,7 +25,7 @@
 
 struct StreamingWeighing
 {
-	Tuplesortstate *sort;		/* of (columns, weight, hash), by hash */
+	Tuplesortstate *sort;		/* of (columns, weight, hash), by hash; or by $group first */
 	MemoryContext context;
 	StreamingGroupKey *key;		/* what makes rows equal: of the first columns */
 	int			ncolumns;
@@ -59,15 +59,18 @@ begin_weighing(StreamingStageExec *exec, StreamingGroupKey *key, TupleDesc rows,
 	MemoryContext old = MemoryContextSwitchTo(context);
 	StreamingWeighing *weighing = palloc0(sizeof(StreamingWeighing));
 	TupleDesc	desc = sort_desc(rows, ncolumns);
-	AttrNumber	attno = desc->natts;
-	Oid			operator = Int8LessOperator;
-	Oid			collation = InvalidOid;
-	bool		nulls_first = false;
+	AttrNumber	attnos[2] = {1, desc->natts};
+	Oid			operators[2] = {Int8LessOperator, Int8LessOperator};
+	Oid			collations[2] = {InvalidOid, InvalidOid};
+	bool		nulls_first[2] = {false, false};
+	/* of a partition the rows come together (partition.c) */
+	int			first = exec->stage->kind == STREAMING_STAGE_PARTITION && key == exec->row_key ? 0 : 1;
 
 	weighing->context = context;
 	weighing->key = key;
 	weighing->ncolumns = ncolumns;
-	weighing->sort = tuplesort_begin_heap(desc, 1, &attno, &operator, &collation, &nulls_first,
+	weighing->sort = tuplesort_begin_heap(desc, 2 - first, attnos + first, operators + first,
+										  collations + first, nulls_first + first,
 										  streaming_work_mem / 2, NULL, TUPLESORT_NONE);
 	weighing->to_sort = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	weighing->sorted = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);

@@ -61,7 +61,7 @@ stage_grows(StreamingProgram *program, StreamingStage *stage, Oid *stream)
 static bool
 keeps_stream(StreamingProgram *program, StreamingStage *stage, Oid *stream)
 {
-	if (stage->kind == STREAMING_STAGE_APPEND || stage->closes || stage->prune_sql ||
+	if (stage->kind == STREAMING_STAGE_APPEND || stage->closes || streaming_keeps_first_rows(stage) ||
 		(streaming_has_groups(stage) && stage->bag_table == NULL && !stage->keeps_values))
 		return false;
 	for (int i = 0; i < stage->nedges; i++)
@@ -152,7 +152,7 @@ streaming_stage_bound(StreamingProgram *program, StreamingStage *stage)
 		case STREAMING_STAGE_PARTITION:
 			if (stage->recursion)
 				return psprintf("rows of %s, rows of the recursion", sources(program, stage));
-			if (stage->prune_sql)
+			if (streaming_keeps_first_rows(stage))
 				return pstrdup(stage->whole ? "rows that can still be in the result" :
 							   "number of partitions, in each the rows that can still be in the result");
 			break;

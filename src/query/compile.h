@@ -324,6 +324,12 @@ extern AttrNumber streaming_carry_column(Query *query, int depth, const char *na
  */
 extern Query *streaming_rows_behind(Query *query, Query *above, int64 *most);
 
+/*
+ * Then: is there a row of query, whose relation or that of its only subquery is numbered so,
+ * for each with n <= *most?
+ */
+extern bool streaming_shows_first_rows(Query *query, int depth);
+
 /* in nest_joins.c */
 
 /* Relations below a node of a jointree. */

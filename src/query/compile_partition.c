@@ -220,10 +220,10 @@ streaming_compile_partition(StreamingCompiler *compiler, Query *query)
 			edges[0].initial_sql = streaming_prune_rows(&partition, stage, edges[0].initial_sql);
 		}
 		streaming_plan_suffix(&partition, stage);
-		if (stage->suffix)
+		if (stage->suffix || streaming_plan_kept_result(&partition, stage))
 			return stage;
 		stage->recompute_sql = !stage->whole && streaming_is_ordered(&partition) ?
-			streaming_ordered_sql(&partition, stage) :
+			streaming_ordered_sql(&partition, stage, NIL) :
 			streaming_partition_sql(&partition, stage, streaming_deparse(query));
 		return stage;
 	}

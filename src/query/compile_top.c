@@ -6,12 +6,17 @@
  * the query wants ten (fold.c).  The server would sort all of them; where the window is
  * partitioned and ordered by columns of the edge, exec/top.c finds them in passing.
  * streaming_prune_rows is the general way.
+ *
+ * Where the query shows those rows, and all of them, they are kept as its result and nowhere
+ * else: columns of them that it does not show are hidden keys of the stage.
  */
 #include "postgres.h"
 
 #include "access/transam.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
 #include "utils/fmgroids.h"
 
 #include "query/partition.h"
@@ -95,4 +100,71 @@ streaming_plan_top(Partition *partition, StreamingStage *stage)
 		!fill_columns(top->order, leaf, query, window->orderClause))
 		return NULL;
 	return top;
+}
+
+/* The column of the leaf that expr, of the query that many levels above it, is; or 0. */
+static AttrNumber
+leaf_attno(Query *query, int depth, Expr *expr)
+{
+	RangeTblEntry *rte = rt_fetch(streaming_only_relation(query), query->rtable);
+	Var		   *var = (Var *) expr;
+
+	if (!IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
+		return 0;
+	if (depth == 0)
+		return var->varattno;
+	return leaf_attno(rte->subquery, depth - 1,
+					  get_tle_by_resno(rte->subquery->targetList, var->varattno)->expr);
+}
+
+/* The output that is a column of the leaf, from 0; or -1. */
+static int
+output_of(Partition *partition, Var *column)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, partition->query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (tle->resjunk)
+			continue;
+		if (leaf_attno(partition->query, partition->depth, tle->expr) == column->varattno)
+			return n;
+		n++;
+	}
+	return -1;
+}
+
+bool
+streaming_plan_kept_result(Partition *partition, StreamingStage *stage)
+{
+	Leaf	   *leaf = linitial(partition->leaves);
+	StreamingEdge *edge = &stage->edges[0];
+	List	   *hidden = NIL;
+	StreamingValue *keys;
+	ListCell   *lc;
+
+	if (stage->prune_sql == NULL || stage->whole || !streaming_is_ordered(partition) ||
+		edge->closes || !streaming_shows_first_rows(partition->query, partition->depth))
+		return false;
+	keys = palloc0(sizeof(StreamingValue) * (stage->nkeys + list_length(leaf->columns)));
+	memcpy(keys, stage->keys, sizeof(StreamingValue) * stage->nkeys);
+	edge->kept_keys = palloc(sizeof(int) * Max(edge->ncolumns, 1));
+	foreach(lc, leaf->columns)
+	{
+		int			output = output_of(partition, lfirst(lc));
+
+		edge->kept_keys[foreach_current_index(lc)] = output >= 0 ? output : stage->nkeys;
+		if (output >= 0)
+			continue;
+		hidden = lappend(hidden, lfirst(lc));
+		streaming_fill_value(&keys[stage->nkeys++], psprintf("h%d", list_length(hidden)), lfirst(lc));
+	}
+	stage->keys = keys;
+	edge->table = NULL;
+	stage->prune_sql = NULL;
+	stage->recompute_sql = streaming_ordered_sql(partition, stage, hidden);
+	return true;
 }

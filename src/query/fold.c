@@ -511,3 +511,25 @@ streaming_rows_behind(Query *query, Query *above, int64 *most)
 	(void) add_column(result, (Expr *) copyObject(rank), "n", 0);
 	return result;
 }
+
+static bool
+is_equality(OpExpr *op)
+{
+	return get_op_opfamily_strategy(op->opno, INTEGER_BTREE_FAM_OID) == BTEqualStrategyNumber;
+}
+
+bool
+streaming_shows_first_rows(Query *query, int depth)
+{
+	AttrNumber	attno;
+	int64		most;
+	List	   *quals = make_ands_implicit((Expr *) query->jointree->quals);
+
+	if (depth == 0)
+		return query->hasDistinctOn && query->limitCount == NULL && query->limitOffset == NULL;
+	return depth == 1 && list_length(quals) == 1 && upper_limit(linitial(quals), &attno, &most) &&
+		(most == 1 || !is_equality(linitial(quals))) && !query->hasAggs && !query->hasWindowFuncs &&
+		!query->hasSubLinks && !query->hasTargetSRFs && query->groupClause == NIL &&
+		query->groupingSets == NIL && query->havingQual == NULL && query->distinctClause == NIL &&
+		query->limitCount == NULL && query->limitOffset == NULL;
+}

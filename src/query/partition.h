@@ -86,6 +86,12 @@ extern void streaming_name_rows(Partition *partition);
 /* in compile_top.c: stage->edges[0].top, which is the same as streaming_prune_rows; or NULL */
 extern StreamingTop *streaming_plan_top(Partition *partition, StreamingStage *stage);
 
+/*
+ * If the rows of the result are all that is to be kept: sets edges[0].kept_keys instead of its
+ * table, adds to the stage's keys, and sets recompute_sql.
+ */
+extern bool streaming_plan_kept_result(Partition *partition, StreamingStage *stage);
+
 /* in unused_outputs.c */
 
 /*
@@ -130,8 +136,11 @@ extern char *streaming_partition_sql(Partition *partition, StreamingStage *stage
 /* Does each level take its rows from one relation, and by partition? */
 extern bool streaming_is_ordered(Partition *partition);
 
-/* Then, all partitions at once: their rows have their partition behind them. */
-extern char *streaming_ordered_sql(Partition *partition, StreamingStage *stage);
+/*
+ * Then, all partitions at once: their rows have their partition before them, and behind them
+ * columns (of Var) of the leaf.
+ */
+extern char *streaming_ordered_sql(Partition *partition, StreamingStage *stage, List *columns);
 
 /*
  * The query that numbers the rows of the leaf, those behind most of them no longer matter;

@@ -145,20 +145,34 @@ streaming_is_ordered(Partition *partition)
 }
 
 char *
-streaming_ordered_sql(Partition *partition, StreamingStage *stage)
+streaming_ordered_sql(Partition *partition, StreamingStage *stage, List *columns)
 {
+	Leaf	   *leaf = linitial(partition->leaves);
+	int			n = stage->noutputs + list_length(columns);
+	StringInfoData more;
 	StringInfoData buf;
+	ListCell   *lc;
 
+	initStringInfo(&more);
+	foreach(lc, columns)
+	{
+		int			i = streaming_list_position(leaf->columns, lfirst(lc));
+
+		appendStringInfo(&more, "t.c%d, ", i + 1);
+		streaming_carry_column(partition->query, partition->depth, psprintf("$c%d", i + 1),
+							   lfirst_node(Var, lc)->vartype);
+	}
+	appendStringInfoString(&more, "t.\"$group\"");
 	streaming_carry_column(partition->query, partition->depth, "$group", INT8OID);
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "SELECT q.\"$group\"");
-	for (int i = 0; i < stage->noutputs; i++)
+	for (int i = 0; i < n; i++)
 		appendStringInfo(&buf, ", q.c%d", i + 1);
 	appendStringInfoString(&buf, " FROM (WITH ");
-	streaming_append_leaf(&buf, linitial(partition->leaves), 0, "t.\"$group\"", 1,
-						  touched_rows(stage, &stage->edges[0]));
+	streaming_append_leaf(&buf, leaf, 0, more.data, list_length(columns) + 1,
+						  stage->edges[0].kept_keys ? "\"$touched\" t" : touched_rows(stage, &stage->edges[0]));
 	appendStringInfo(&buf, " %s) q(", streaming_deparse(partition->query));
-	for (int i = 0; i < stage->noutputs; i++)
+	for (int i = 0; i < n; i++)
 		appendStringInfo(&buf, "c%d, ", i + 1);
 	appendStringInfoString(&buf, "\"$group\")");
 	return buf.data;

@@ -169,10 +169,20 @@ typedef struct StreamingEdge
 	AttrNumber	closes_attno;	/* then */
 	int64		lag;			/* with closes: how much later, in microseconds, it goes:
 								 * others that it has met are to find it; -1: never */
+	int		   *kept_keys;		/* partition, without a table: what is kept of its rows are
+								 * those of the result; of each column, the key of the
+								 * stage that has it, from 0; or NULL */
 	char	   *unmatched_sql;	/* of the rows that close after $1 and until $2: outer
 								 * join: those that have met none; without join_sql:
 								 * the query over each of them; or NULL */
 } StreamingEdge;
+
+/* Are rows of the edge kept, as they are or as the result that they make? */
+#define streaming_keeps_rows(edge) ((edge)->table != NULL || (edge)->kept_keys != NULL)
+
+/* partition: are rows that no longer matter not kept? */
+#define streaming_keeps_first_rows(stage) \
+	((stage)->prune_sql != NULL || (stage)->edges[0].kept_keys != NULL)
 
 /* partition: what is behind the first row that comes or goes is computed anew (suffix.c). */
 typedef struct StreamingSuffix

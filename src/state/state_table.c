@@ -562,6 +562,7 @@ fetch_row(StreamingStateTable *table, ItemPointer tid)
 	if (!read_page(table, ItemPointerGetBlockNumber(tid)))
 		return false;
 	buffer = table->page->buffer;
+	table->root = *tid;
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	found = heap_hot_search_buffer(tid, table->rel, buffer, SnapshotSelf,
 								   &table->found, NULL, true);
@@ -840,14 +841,61 @@ streaming_state_update(StreamingStateTable *table, ItemPointer tid)
 void
 streaming_state_delete(StreamingStateTable *table, TupleTableSlot *stored)
 {
-	simple_table_tuple_delete(table->rel, &stored->tts_tid, GetActiveSnapshot());
-	unmap_row(table, stored, &stored->tts_tid);
+	StreamingStatePlace place = {.tid = stored->tts_tid};
+
+	if (uses_map(table))
+		place.hash = hash_of(table, stored);
+	streaming_state_remove(table, &place);
+}
+
+/* Those of the table that are not all visible, and all of its indexes. */
+StreamingStatePlace
+streaming_state_place(StreamingStateTable *table)
+{
+	StreamingStatePlace place = {table->stored->tts_tid, table->root, hash_of(table, table->stored)};
+
+	return place;
+}
+
+/* The map forgets a row that was at a place. */
+static void
+unmap_place(StreamingStateTable *table, StreamingStatePlace *place)
+{
+	if (uses_map(table))
+		streaming_row_map_remove(table->map, place->hash, &place->tid);
+}
+
+void
+streaming_state_replace(StreamingStateTable *table, StreamingStatePlace *place)
+{
+	TupleTableSlot *row = table->row;
+	streaming_update_indexes update_indexes;
+	bool		moves;
+
+	row->tts_tableOid = RelationGetRelid(table->rel);
+	simple_table_tuple_update(table->rel, &place->tid, row, GetActiveSnapshot(), &update_indexes);
+	unmap_place(table, place);
+	moves = streaming_must_index(update_indexes) && !streaming_only_summarizing(update_indexes);
+	if (streaming_must_index(update_indexes))
+		index_row(table, row, !moves);
+	if (moves && table->kept)
+		table->kept->dead_rows++;
+	if (moves)
+		map_row(table, row);
+	else if (uses_map(table))
+		(void) streaming_row_map_add(table->map, hash_of(table, row), &place->root);
+}
+
+void
+streaming_state_remove(StreamingStateTable *table, StreamingStatePlace *place)
+{
+	simple_table_tuple_delete(table->rel, &place->tid, GetActiveSnapshot());
+	unmap_place(table, place);
 	table->rows_added--;
 	if (table->kept)
 		table->kept->dead_rows++;
 }
 
-/* Those of the table that are not all visible, and all of its indexes. */
 static BlockNumber
 pages_to_vacuum(StreamingStateTable *table)
 {

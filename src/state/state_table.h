@@ -48,6 +48,14 @@ typedef struct StreamingStateKept
 	int64		rows_added;		/* inserted less deleted, in the last batch */
 } StreamingStateKept;
 
+/* Of a row of a table. */
+typedef struct StreamingStatePlace
+{
+	ItemPointerData tid;
+	ItemPointerData root;		/* where an index says that it is */
+	int64		hash;
+} StreamingStatePlace;
+
 typedef struct StreamingStateTable
 {
 	Relation	rel;
@@ -81,6 +89,7 @@ typedef struct StreamingStateTable
 	uint32		nprefetches;
 	BlockNumber nblocks;		/* of the table; maybe more by now */
 	HeapTupleData found;
+	ItemPointerData root;		/* where the map says that it is */
 	Size		row_size;		/* of the last row found, or a guess */
 	Size		room;			/* a page with less free space is pruned */
 	TupleTableSlot **pending;	/* rows to insert */
@@ -182,6 +191,13 @@ extern void streaming_state_update(StreamingStateTable *table, ItemPointer tid);
 
 /* Deletes a row of the table that is in a slot. */
 extern void streaming_state_delete(StreamingStateTable *table, TupleTableSlot *stored);
+
+/* Where the row is that is in table->stored; until somebody writes to it. */
+extern StreamingStatePlace streaming_state_place(StreamingStateTable *table);
+
+/* Puts table->row in that place, whatever its hash is; or nothing. */
+extern void streaming_state_replace(StreamingStateTable *table, StreamingStatePlace *place);
+extern void streaming_state_remove(StreamingStateTable *table, StreamingStatePlace *place);
 
 extern void streaming_state_flush(StreamingStateTable *table);
 
