@@ -16,6 +16,7 @@ CALL keep('labelled', 'SELECT CASE grouping(k) WHEN 0 THEN k::text ELSE ''all'' 
 CALL keep('plain', 'SELECT k, grouping(k) AS g, count(*) AS n FROM a GROUP BY k');
 CALL keep('not_combinable', 'SELECT k, count(DISTINCT t) AS n FROM a GROUP BY ROLLUP (k)');
 CALL keep('largest', 'SELECT k, t, count(*) AS n FROM a GROUP BY CUBE (k, t) ORDER BY n DESC, k, t LIMIT 3');
+CALL keep('total_of_none', 'SELECT t, grouping(t) AS g FROM (SELECT k, t FROM a WHERE k > 1000 ORDER BY k LIMIT 4) b GROUP BY ROLLUP (t)');
 CALL keep('grand_total', 'SELECT count(*) AS n FROM a GROUP BY GROUPING SETS ((), ())');
 -- no row has come
 SELECT * FROM compare();

@@ -13,6 +13,7 @@ CALL keep('rest', 'SELECT id, x FROM a ORDER BY x, id, t OFFSET 20');
 CALL keep('ties', 'SELECT id, x FROM a ORDER BY x DESC NULLS LAST FETCH FIRST 2 ROWS WITH TIES');
 CALL keep('most', 'SELECT k, count(*) AS n FROM a GROUP BY k ORDER BY n DESC, k LIMIT 2');
 CALL keep('different', 'SELECT DISTINCT k, t FROM a ORDER BY k, t LIMIT 4');
+CALL keep('different_of_windows', 'SELECT DISTINCT max(x) OVER (PARTITION BY k) AS m, count(*) OVER () AS n FROM a ORDER BY m, n LIMIT 3');
 CALL keep('of_top', 'SELECT k, count(*) AS n FROM (SELECT k FROM a ORDER BY x DESC, id, t LIMIT 10) top GROUP BY k');
 CALL keep('none', 'SELECT id FROM a LIMIT 0');
 CALL keep('all_rows', 'SELECT id FROM a LIMIT ALL');

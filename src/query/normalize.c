@@ -554,6 +554,9 @@ one_set(Query *query, SetContext *context)
 	result->groupingSets = NIL;
 	result->groupDistinct = false;
 	result->havingQual = set_mutator(result->havingQual, context);
+	/* GROUPING() counts as one, and is a number now */
+	result->hasAggs = contain_aggs_of_level((Node *) result->targetList, 0) ||
+		contain_aggs_of_level(result->havingQual, 0);
 	if (clauses == NIL && !result->hasAggs && result->havingQual == NULL)
 		result->havingQual = makeBoolConst(true, false);
 	return result;
@@ -697,6 +700,9 @@ streaming_split_final(Query *query, bool distinct)
 		TargetEntry *above;
 		Node	   *expr = (Node *) tle->expr;
 
+		/* what its windows and groups are made of is no part of what is distinct */
+		if (tle->resjunk && lower->distinctClause != NIL && !lower->hasDistinctOn)
+			continue;
 		above = makeTargetEntry((Expr *) makeVar(1, tle->resno, exprType(expr), exprTypmod(expr),
 												 exprCollation(expr), 0),
 								tle->resno, tle->resname, tle->resjunk);
