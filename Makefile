@@ -199,6 +199,7 @@ OBJS = \
 	src/query/normalize.o \
 	src/query/normalize_exists.o \
 	src/query/normalize_recursion.o \
+	src/query/normalize_rows.o \
 	src/query/normalize_with.o \
 	src/query/partition_keys.o \
 	src/query/partition_leaves.o \

@@ -37,6 +37,19 @@ CALL keep('latest', 'SELECT DISTINCT ON (k) b FROM b ORDER BY k, id DESC');
 CALL keep('three', 'SELECT a, b, c.name FROM a JOIN b USING (k) LEFT JOIN names c ON c.k = b.y');
 CALL keep('same_rows', 'SELECT p.id FROM b p JOIN b q ON p = q');
 CALL keep('oids_alone', 'SELECT k, count(DISTINCT tableoid) AS n FROM a GROUP BY k');
+-- of subqueries, where a level keeps what is made of them
+CALL keep('agg_ordered', 'SELECT jsonb_agg(q ORDER BY q.k) AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q');
+CALL keep('agg_named', 'SELECT q.n, json_agg(q ORDER BY q.key)::text AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q(key, n) GROUP BY q.n');
+CALL keep('other_names', 'SELECT to_jsonb(q) AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q(key, number)');
+CALL keep('agg_values', 'SELECT k, jsonb_object_agg(q.id, q) AS j, count(q) AS n FROM (SELECT id, k, y FROM b) q GROUP BY k HAVING max(q::text) > ''('' ');
+CALL keep('agg_met', 'SELECT a.k, count(q) AS met, jsonb_agg(to_jsonb(q) -> ''n'' ORDER BY a.id) AS j, count(*) AS n FROM a LEFT JOIN (SELECT k, count(*) AS n FROM b GROUP BY k) q ON q.k = a.k AND q.n > 3 GROUP BY a.k');
+CALL keep('agg_lines', 'SELECT a.k, json_agg(q ORDER BY a.id)::text AS j FROM a LEFT JOIN (SELECT k, count(*) AS n FROM b GROUP BY k) q ON q.k = a.k AND q.n > 3 GROUP BY a.k');
+CALL keep('over_lines', 'SELECT q.k, json_agg(q) OVER (ORDER BY q.k)::text AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q');
+CALL keep('agg_lateral', 'SELECT a.k, jsonb_agg(l ORDER BY a.id, l.id) AS j FROM a, LATERAL (SELECT b.id, a.x FROM b WHERE b.k = a.k ORDER BY b.id DESC LIMIT 2) l GROUP BY a.k');
+CALL keep('distinct_text', 'SELECT DISTINCT q::text AS t FROM (SELECT k, y FROM b) q');
+CALL keep('numbered', 'SELECT to_jsonb(q) AS j, row_number() OVER (PARTITION BY k ORDER BY n) AS r FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q');
+CALL keep('over_window', 'SELECT q.k, jsonb_agg(q) OVER (ORDER BY q.k) AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q');
+CALL keep('top_json', 'SELECT to_jsonb(q) AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q ORDER BY q.n DESC, q.k LIMIT 2');
 
 CALL feed('a', 'SELECT i, pick(i, 1, 6), ''x'' || pick(i, 2, 5) FROM generate_series(1, 25) i');
 SELECT * FROM compare();

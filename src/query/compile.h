@@ -158,6 +158,9 @@ extern void streaming_rename_ctes(Query *query);
 /* WITH queries over streams are written where they are named. */
 extern void streaming_inline_ctes(Query *query);
 
+/* in normalize_rows.c: of a level that keeps rows, what is made of those of subqueries */
+extern void streaming_normalize_rows(Query *query);
+
 /* in normalize_recursion.c */
 
 /*

@@ -851,11 +851,31 @@ cast_negative_keys(Query *query)
 	}
 }
 
+/* A row of FROM (...) q(a, b) as a value has these names. */
+static void
+name_outputs(Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+		ListCell   *name;
+		ListCell   *target;
+
+		if (rte->rtekind != RTE_SUBQUERY || rte->alias == NULL || rte->alias->colnames == NIL)
+			continue;
+		forboth(name, rte->eref->colnames, target, rte->subquery->targetList)
+			lfirst_node(TargetEntry, target)->resname = pstrdup(strVal(lfirst(name)));
+	}
+}
+
 void
 streaming_normalize(Query *query)
 {
 	if (!streaming_contains_input((Node *) query))
 		return;
+	name_outputs(query);
 	streaming_flatten_group_exprs(query);
 	streaming_inline_ctes(query);
 	cast_negative_keys(query);
@@ -865,6 +885,9 @@ streaming_normalize(Query *query)
 	/* the order of rows is of no account to who reads them all */
 	if (query->limitCount == NULL && query->limitOffset == NULL && !query->hasDistinctOn)
 		query->sortClause = NIL;
+	if (aggregates(query) || query->hasWindowFuncs || query->distinctClause != NIL ||
+		query->limitCount || query->limitOffset)
+		streaming_normalize_rows(query);
 	while (split_level(query))
 		;
 	normalize_below(query);
