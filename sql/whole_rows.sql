@@ -41,6 +41,7 @@ CALL keep('oids_alone', 'SELECT k, count(DISTINCT tableoid) AS n FROM a GROUP BY
 CALL keep('agg_ordered', 'SELECT jsonb_agg(q ORDER BY q.k) AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q');
 CALL keep('agg_named', 'SELECT q.n, json_agg(q ORDER BY q.key)::text AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q(key, n) GROUP BY q.n');
 CALL keep('other_names', 'SELECT to_jsonb(q) AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q(key, number)');
+CALL keep('same_name', 'SELECT to_jsonb(q) AS j FROM (SELECT y AS r, k AS rr, row_number() OVER (PARTITION BY k ORDER BY id) AS n FROM b) q');
 CALL keep('agg_values', 'SELECT k, jsonb_object_agg(q.id, q) AS j, count(q) AS n FROM (SELECT id, k, y FROM b) q GROUP BY k HAVING max(q::text) > ''('' ');
 CALL keep('agg_met', 'SELECT a.k, count(q) AS met, jsonb_agg(to_jsonb(q) -> ''n'' ORDER BY a.id) AS j, count(*) AS n FROM a LEFT JOIN (SELECT k, count(*) AS n FROM b GROUP BY k) q ON q.k = a.k AND q.n > 3 GROUP BY a.k');
 CALL keep('agg_lines', 'SELECT a.k, json_agg(q ORDER BY a.id)::text AS j FROM a LEFT JOIN (SELECT k, count(*) AS n FROM b GROUP BY k) q ON q.k = a.k AND q.n > 3 GROUP BY a.k');

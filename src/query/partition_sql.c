@@ -12,8 +12,9 @@
 #include "streaming.h"
 
 /*
- * The row of a leaf as a whole, which has all its columns.  A record has their names, too.
- * The planner, if it saw into a row with dropped columns, would take these for NULL.
+ * The row of a leaf as a whole, which has all its columns.  A record has their names, too;
+ * "r" alone would be its column of that name.  The planner, if it saw into a row with dropped
+ * columns, would take these for NULL.
  */
 static char *
 whole_row(Leaf *leaf)
@@ -30,7 +31,7 @@ whole_row(Leaf *leaf)
 			appendStringInfo(&buf, " AS %s", quote_identifier(strVal(list_nth(leaf->names, i))));
 	}
 	if (is_record)
-		return psprintf("(SELECT r FROM (SELECT %s) r)", buf.data);
+		return psprintf("(SELECT r.*::pg_catalog.record FROM (SELECT %s) r)", buf.data);
 	return psprintf(leaf->dropped ? "(SELECT ROW(%s)::%s)" : "ROW(%s)::%s", buf.data, type);
 }
 
