@@ -47,6 +47,7 @@ CALL keep('agg_met', 'SELECT a.k, count(q) AS met, jsonb_agg(to_jsonb(q) -> ''n'
 CALL keep('agg_lines', 'SELECT a.k, json_agg(q ORDER BY a.id)::text AS j FROM a LEFT JOIN (SELECT k, count(*) AS n FROM b GROUP BY k) q ON q.k = a.k AND q.n > 3 GROUP BY a.k');
 CALL keep('over_lines', 'SELECT q.k, json_agg(q) OVER (ORDER BY q.k)::text AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q');
 CALL keep('agg_lateral', 'SELECT a.k, jsonb_agg(l ORDER BY a.id, l.id) AS j FROM a, LATERAL (SELECT b.id, a.x FROM b WHERE b.k = a.k ORDER BY b.id DESC LIMIT 2) l GROUP BY a.k');
+CALL keep('distinct_pairs', 'SELECT k, count(DISTINCT (y, k)) AS n, count(DISTINCT ROW(id % 3, ''x'' || y, NULL::text)) FILTER (WHERE y > 1) AS m FROM b GROUP BY k HAVING count(DISTINCT (k, id)) > 1');
 CALL keep('distinct_text', 'SELECT DISTINCT q::text AS t FROM (SELECT k, y FROM b) q');
 CALL keep('numbered', 'SELECT to_jsonb(q) AS j, row_number() OVER (PARTITION BY k ORDER BY n) AS r FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q');
 CALL keep('over_window', 'SELECT q.k, jsonb_agg(q) OVER (ORDER BY q.k) AS j FROM (SELECT k, count(*) AS n FROM b GROUP BY k) q');

@@ -876,6 +876,8 @@ streaming_normalize(Query *query)
 	if (!streaming_contains_input((Node *) query))
 		return;
 	name_outputs(query);
+	if (query->hasAggs)
+		streaming_normalize_row_counts(query);
 	streaming_flatten_group_exprs(query);
 	streaming_inline_ctes(query);
 	cast_negative_keys(query);

@@ -14,6 +14,8 @@
  * That is calls of strict functions, which are NULL where there is no row, as a column is.
  * What jsonb_agg and the like make of a row is what to_jsonb makes of it.  But json_agg begins
  * a new line for each, which it does not for json: it becomes a string_agg of the lines.
+ *
+ * And count(DISTINCT (a, b)) counts arrays of jsonb, where these are equal as the values are.
  */
 #include "postgres.h"
 
@@ -22,6 +24,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_oper.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
@@ -337,4 +340,81 @@ streaming_normalize_rows(Query *query)
 		query->havingQual = having;
 		make_columns(rte, context.exprs);
 	}
+}
+
+/* ---- count(DISTINCT (a, b)) ---- */
+
+/* Are values equal where they are equal as jsonb? */
+static bool
+is_equal_as_jsonb(Node *expr)
+{
+	Oid			collation = exprCollation(expr);
+
+	switch (getBaseType(exprType(expr)))
+	{
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+		case UUIDOID:
+			return true;
+		case TEXTOID:
+		case VARCHAROID:
+			return !OidIsValid(collation) || get_collation_isdeterministic(collation);
+		default:
+			return false;
+	}
+}
+
+static bool
+counts_distinct_rows(Aggref *aggref)
+{
+	RowExpr    *row;
+	ListCell   *lc;
+
+	if (aggref->aggfnoid != F_COUNT_ANY || aggref->aggdistinct == NIL || aggref->aggorder != NIL)
+		return false;
+	row = (RowExpr *) linitial_node(TargetEntry, aggref->args)->expr;
+	if (!IsA(row, RowExpr) || row->row_typeid != RECORDOID)
+		return false;
+	foreach(lc, row->args)
+	{
+		if (!is_equal_as_jsonb(lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+count_arrays(Node *node, void *context)
+{
+	Aggref	   *aggref = (Aggref *) node;
+	TargetEntry *tle;
+	SortGroupClause *clause;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref) && counts_distinct_rows(aggref))
+	{
+		tle = linitial_node(TargetEntry, aggref->args);
+		clause = linitial_node(SortGroupClause, aggref->aggdistinct);
+		tle->expr = (Expr *) makeFuncExpr(F_JSONB_BUILD_ARRAY_ANY, JSONBOID, ((RowExpr *) tle->expr)->args,
+										  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+		get_sort_group_operators(JSONBOID, true, true, false, &clause->sortop, &clause->eqop, NULL,
+								 &clause->hashable);
+		aggref->aggargtypes = list_make1_oid(JSONBOID);
+		aggref->inputcollid = InvalidOid;
+	}
+	return expression_tree_walker(node, count_arrays, context);
+}
+
+void
+streaming_normalize_row_counts(Query *query)
+{
+	(void) count_arrays((Node *) query->targetList, NULL);
+	(void) count_arrays(query->havingQual, NULL);
 }
