@@ -198,6 +198,7 @@ OBJS = \
 	src/query/nest_joins.o \
 	src/query/normalize.o \
 	src/query/normalize_exists.o \
+	src/query/normalize_order.o \
 	src/query/normalize_recursion.o \
 	src/query/normalize_rows.o \
 	src/query/normalize_with.o \

@@ -15,6 +15,12 @@ CALL keep('by_limit', 'SELECT id, x FROM a ORDER BY x, id DESC LIMIT 5');
 
 CALL keep('by_expression', 'SELECT k % 2 AS odd, id FROM a ORDER BY k % 2 NULLS LAST, id');
 
+-- an aggregate without an order of its own has that of its subquery
+CALL keep('agg_json', 'SELECT json_agg(q)::text AS j FROM (SELECT k, id FROM a ORDER BY k DESC NULLS LAST, id) q');
+CALL keep('agg_by_hidden', 'SELECT array_agg(id) AS ids, string_agg(k::text, '','') AS ks, count(*) AS n FROM (SELECT k, id FROM a ORDER BY id % 4, id DESC, k) q(k, id)');
+CALL keep('agg_groups', 'SELECT array_agg(n) FILTER (WHERE n > 1) AS ns FROM (SELECT k, count(*) AS n FROM a GROUP BY k ORDER BY max(id), k) q');
+CALL keep('agg_top', 'SELECT jsonb_agg(p) AS j FROM (SELECT k, max(id) AS m FROM a GROUP BY k ORDER BY k DESC NULLS LAST LIMIT 2) p');
+
 -- views whose rows are read in another order than the query's
 CREATE FUNCTION disordered() RETURNS TABLE (view name) LANGUAGE plpgsql AS $$
 DECLARE

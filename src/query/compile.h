@@ -161,7 +161,10 @@ extern void streaming_inline_ctes(Query *query);
 /* in normalize_rows.c: of a level that keeps rows, what is made of those of subqueries */
 extern void streaming_normalize_rows(Query *query);
 
-/* Ditto: what counts rows that are different is written otherwise, in place. */
+/* in normalize_order.c: aggregates over a subquery that is ordered take its rows in that order */
+extern void streaming_normalize_order(Query *query);
+
+/* in normalize_rows.c: what counts rows that are different is written otherwise, in place. */
 extern void streaming_normalize_row_counts(Query *query);
 
 /* in normalize_recursion.c */

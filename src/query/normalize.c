@@ -887,6 +887,7 @@ streaming_normalize(Query *query)
 	/* the order of rows is of no account to who reads them all */
 	if (query->limitCount == NULL && query->limitOffset == NULL && !query->hasDistinctOn)
 		query->sortClause = NIL;
+	streaming_normalize_order(query);
 	if (aggregates(query) || query->hasWindowFuncs || query->distinctClause != NIL ||
 		query->limitCount || query->limitOffset)
 		streaming_normalize_rows(query);
