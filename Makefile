@@ -89,6 +89,7 @@ OBJS = \
 	src/exec/table_join.o \
 	src/exec/top.o \
 	src/exec/upsert.o \
+	src/exec/view_state.o \
 	src/exec/weigh.o \
 	src/exec/weighted_bits.o \
 	src/exec/weighted_sum.o \

@@ -24,514 +24,24 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_collation.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
-#include "rewrite/rewriteHandler.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "streaming.h"
 
-#include "exec/exec.h"
+#include "exec/view_state.h"
 #include "exec/late.h"
-#include "catalog/progress.h"
-#include "exec/stage.h"
-#include "input/input.h"
-#include "catalog/planned_batch.h"
 #include "catalog/relation_locks.h"
 #include "catalog/run_as.h"
 #include "push/follow.h"
-#include "sink/outbox.h"
-#include "sink/sink.h"
-#include "push/source_push.h"
-
-struct StreamingViewState
-{
-	Oid			view;
-	MemoryContext context;		/* of the state */
-	MemoryContext program_context;	/* of all below; reset to compile anew */
-	bool		valid;			/* compiled, and no relation has changed since */
-	StreamingView *definition;
-	StreamingProgram *program;	/* NULL, as all that follows, if it is paused */
-	StreamingStageExec **stages;
-	StreamingInput **inputs;	/* in the order of the program's */
-	bool	   *has_input;		/* for one batch: has that input some? */
-	StreamingSink *sink;
-	Oid			change_stream;	/* Invalid: nobody reads the view as a stream */
-	StreamingStatement write_changes;
-	List	   *relations;		/* of Oid: those the program depends on */
-	List	   *objects;		/* of int: hashes in the system caches of functions,
-								 * types, ... that it names */
-	List	   *locks;			/* of Oid: those a batch locks; the view first */
-	StreamingProgress progress;
-	StreamingRowPlace progress_place;
-	StreamingPlannedBatch *planned; /* of the next batch; NULL: it has not called
-									 * any functions yet */
-	TimestampTz closed;			/* groups were closed up to here; DT_NOBEGIN: not
-								 * by this process */
-	StreamingTime due;			/* when the watermark may move without input */
-	int			due_timeout;	/* streaming.idle_partition_timeout, as it was then */
-	bool		begins_again;	/* it has been reset, and not taken all there is since */
-	int64		limited_rows;	/* of the last batch, from inputs that a limit is of */
-};
-
-static void plan_inputs(StreamingViewState *state);
-
-/* The states open in this process, for invalidation. */
-static List *open_states = NIL;
-
-static void
-relation_changed(Datum arg, Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, open_states)
-	{
-		StreamingViewState *state = lfirst(lc);
-
-		if (!OidIsValid(relid) || list_member_oid(state->relations, relid))
-			state->valid = false;
-	}
-}
-
-/* The names of schemas are part of all names. */
-static void
-object_changed(Datum arg, int cacheid, uint32 hashvalue)
-{
-	ListCell   *lc;
-
-	foreach(lc, open_states)
-	{
-		StreamingViewState *state = lfirst(lc);
-
-		if (hashvalue == 0 || cacheid == NAMESPACEOID ||
-			list_member_int(state->objects, (int) hashvalue))
-			state->valid = false;
-	}
-}
-
-/* Rights come from membership, too; and where rows come from is told by servers. */
-static void
-role_changed(Datum arg, int cacheid, uint32 hashvalue)
-{
-	relation_changed((Datum) 0, InvalidOid);
-}
-
-static List *
-add_object(List *objects, int cache, Oid object)
-{
-	return lappend_int(objects, (int) GetSysCacheHashValue1(cache, ObjectIdGetDatum(object)));
-}
-
-/*
- * Hashes in the system caches of what the definition of a view names, and of the
- * functions of its operators.
- */
-static List *
-named_objects(Oid definition)
-{
-	static const struct
-	{
-		Oid			class;
-		int			cache;
-	}			kinds[] = {
-		{ProcedureRelationId, PROCOID}, {OperatorRelationId, OPEROID},
-		{TypeRelationId, TYPEOID}, {CollationRelationId, COLLOID},
-	};
-	List	   *result = NIL;
-	ListCell   *lc;
-
-	for (int i = 0; i < lengthof(kinds); i++)
-	{
-		foreach(lc, streaming_catalog_named(definition, kinds[i].class))
-		{
-			result = add_object(result, kinds[i].cache, lfirst_oid(lc));
-			if (kinds[i].cache == OPEROID)
-				result = add_object(result, PROCOID, get_opcode(lfirst_oid(lc)));
-		}
-	}
-	return result;
-}
-
-/* The same of what its aggregates call. */
-static List *
-add_support_functions(List *objects, StreamingProgram *program)
-{
-	for (int i = 0; i < program->nstages; i++)
-	{
-		StreamingStage *stage = &program->stages[i];
-
-		for (int j = 0; j < stage->naggs; j++)
-		{
-			StreamingAggregate *agg = &stage->aggs[j];
-
-			objects = add_object(objects, PROCOID, agg->combinefn);
-			objects = add_object(objects, PROCOID, agg->finalfn);
-			objects = add_object(objects, PROCOID, agg->serialfn);
-			objects = add_object(objects, PROCOID, agg->deserialfn);
-		}
-	}
-	return objects;
-}
-
-static void
-close_program(StreamingViewState *state)
-{
-	for (int i = 0; state->inputs && i < state->program->ninputs; i++)
-	{
-		if (state->inputs[i])
-			streaming_input_close(state->inputs[i]);
-	}
-	state->inputs = NULL;
-	for (int i = 0; state->stages && i < state->program->nstages; i++)
-	{
-		if (state->stages[i])
-			streaming_stage_close(state->stages[i]);
-	}
-	state->stages = NULL;
-	if (state->sink)
-		state->sink->routine->close(state->sink);
-	state->sink = NULL;
-	streaming_statement_free(&state->write_changes);
-	state->program = NULL;
-	state->planned = NULL;
-	state->relations = NIL;
-	state->objects = NIL;
-	state->locks = NIL;
-	state->valid = false;
-	MemoryContextReset(state->program_context);
-}
-
-static Oid
-find_change_stream(StreamingView *definition)
-{
-	return get_relname_relid(streaming_change_stream_name(definition->id),
-							 streaming_internal_namespace());
-}
-
-/* Compiles the view's query and makes its stages and its sink ready, as its owner. */
-static void
-open_stages(StreamingViewState *state)
-{
-	StreamingView *definition = state->definition;
-	Relation	rel = relation_open(definition->definition, AccessShareLock);
-	StreamingProgram *program;
-	StreamingRunAs saved;
-
-	streaming_run_as_begin(&saved, definition->owner, definition->settings);
-	program = streaming_compile(get_view_query(rel), definition->owner, definition->id,
-								definition->tables, &definition->sink, definition->output_mode);
-	relation_close(rel, NoLock);
-	state->program = program;
-	state->objects = add_support_functions(state->objects, program);
-	if (!streaming_layout_matches(program))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("tables of continuous view \"%s\" do not fit its query any more",
-						get_rel_name(state->view)),
-				 errhint("Drop the view and create it again.")));
-	state->stages = palloc0(sizeof(StreamingStageExec *) * program->nstages);
-	for (int i = 0; i < program->nstages; i++)
-		state->stages[i] = streaming_stage_open(state->view, &program->stages[i]);
-	state->sink = streaming_sink_open(program);
-	streaming_run_as_end(&saved);
-}
-
-static bool
-calls_functions(StreamingViewState *state)
-{
-	return state->sink && state->sink->routine->calls_functions;
-}
-
-/* Event times, and late rows: of sessions these are counted without a watermark, too. */
-static void
-track_inputs(StreamingViewState *state)
-{
-	StreamingProgram *program = state->program;
-	bool		counts = program->has_watermark;
-
-	for (int i = 0; i < program->nstages; i++)
-		counts |= program->stages[i].kind == STREAMING_STAGE_SESSION;
-	for (int i = 0; counts && i < program->ninputs; i++)
-	{
-		if (!program->inputs[i].is_loaded)
-			streaming_input_track(state->inputs[i], program->inputs[i].followed ?
-								  program->inputs[i].event_attno : 0, streaming_late_rescan);
-	}
-}
-
-/*
- * Compiles the view as the catalogs describe it now.  Statements are text, so
- * what has another name by now must be known before the server plans them anew.
- * Nothing that a paused view says is run, and so it is not planned either.
- */
-static void
-open_program(StreamingViewState *state)
-{
-	MemoryContext old;
-
-	close_program(state);
-	old = MemoryContextSwitchTo(state->program_context);
-	state->locks = streaming_relations_of_view(state->view);
-	streaming_lock_relations(state->locks, AccessShareLock);
-	/* a change that commits while the view is compiled is not missed */
-	state->relations = list_make1_oid(state->view);
-	state->valid = true;
-	state->definition = streaming_catalog_view(state->view, false);
-	state->due = STREAMING_TIME_NEVER;
-	if (!state->definition->enabled)
-	{
-		MemoryContextSwitchTo(old);
-		return;
-	}
-	state->relations = list_concat(state->relations,
-								   streaming_catalog_named(state->definition->definition,
-														   RelationRelationId));
-	state->objects = named_objects(state->definition->definition);
-	open_stages(state);
-	state->change_stream = find_change_stream(state->definition);
-	state->relations = list_concat(state->relations, streaming_layout_row_types(state->program));
-	state->relations = lappend_oid(state->relations, state->definition->definition);
-	if (OidIsValid(state->program->sink.relid))
-		state->relations = lappend_oid(state->relations, state->program->sink.relid);
-	if (OidIsValid(state->change_stream))
-		state->write_changes.sql = streaming_changes_sql(state->change_stream,
-														 streaming_last_stage(state->program));
-	state->has_input = palloc0(sizeof(bool) * state->program->ninputs);
-	state->inputs = palloc0(sizeof(StreamingInput *) * state->program->ninputs);
-	for (int i = 0; i < state->program->ninputs; i++)
-	{
-		if (state->program->inputs[i].is_table)
-			streaming_follow_check_captured(state->program->inputs[i].relid,
-											state->definition->definition);
-		state->relations = lappend_oid(state->relations, state->program->inputs[i].scan);
-		state->inputs[i] = streaming_input_open(state->definition, state->program->inputs[i].scan);
-	}
-	state->progress = streaming_progress_read(state->view);
-	if (state->progress.batch_id == 0)
-		state->begins_again = state->progress.is_reset;
-	for (int i = 0; state->begins_again && i < state->program->ninputs; i++)
-		streaming_input_show_reset(state->inputs[i]);
-	state->progress.nstages = Min(state->program->nstages, STREAMING_COUNTED_STAGES);
-	for (int i = 0; i < state->progress.nstages; i++)
-		state->progress.stages[i].kind = streaming_stage_kind_name(state->program->stages[i].kind);
-	state->planned = calls_functions(state) ?
-		streaming_planned_batch_read(state->view, state->progress.batch_id + 1) : NULL;
-	plan_inputs(state);
-	state->closed = DT_NOBEGIN;
-	state->due_timeout = streaming_idle_partition_timeout;
-	track_inputs(state);
-	MemoryContextSwitchTo(old);
-}
-
-StreamingViewState *
-streaming_view_open(Oid view)
-{
-	static bool registered = false;
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "streaming view",
-												  ALLOCSET_DEFAULT_SIZES);
-	StreamingViewState *state = MemoryContextAllocZero(context, sizeof(StreamingViewState));
-	MemoryContext old;
-
-	if (!registered)
-	{
-		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(PROCOID, object_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(OPEROID, object_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(TYPEOID, object_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(COLLOID, object_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, object_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, role_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(AUTHOID, role_changed, (Datum) 0);
-		/* where the stream is read from, and as whom */
-		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, role_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(USERMAPPINGOID, role_changed, (Datum) 0);
-	}
-	registered = true;
-	state->view = view;
-	state->context = context;
-	state->program_context = AllocSetContextCreate(context, "streaming program",
-												   ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	open_states = lappend(open_states, state);
-	MemoryContextSwitchTo(old);
-
-	PG_TRY();
-	{
-		open_program(state);
-	}
-	PG_CATCH();
-	{
-		streaming_view_close(state);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	return state;
-}
-
-void
-streaming_view_close(StreamingViewState *state)
-{
-	open_states = list_delete_ptr(open_states, state);
-	close_program(state);
-	MemoryContextDelete(state->context);
-}
-
-void
-streaming_view_forget(Oid view)
-{
-	streaming_state_forget(view);
-}
-
-/* Does its first batch read views or tables themselves? */
-static bool
-loads_inputs(StreamingProgram *program)
-{
-	for (int i = 0; i < program->ninputs; i++)
-	{
-		if (program->inputs[i].is_loaded)
-			return true;
-	}
-	return false;
-}
-
-/*
- * A view's first batch shows its rows for no input, loads another view, or
- * empties the sink that is to equal the result.
- */
-static bool
-runs_without_input(StreamingViewState *state)
-{
-	if (state->progress.batch_id > 0)
-		return false;
-	if (loads_inputs(state->program) ||
-		(state->sink && state->program->output_mode == STREAMING_OUTPUT_COMPLETE))
-		return true;
-	for (int i = 0; i < state->program->nstages; i++)
-	{
-		StreamingStage *stage = &state->program->stages[i];
-
-		if (stage->kind != STREAMING_STAGE_APPEND && stage->kind != STREAMING_STAGE_JOIN &&
-			(stage->whole || stage->table_keys || !stage->grouped))
-			return true;
-	}
-	return false;
-}
-
-bool
-streaming_view_has_input(StreamingViewState *state)
-{
-	if (!state->valid)
-		return true;
-	if (state->program && (state->planned || runs_without_input(state)))
-		return true;
-	for (int i = 0; state->program && i < state->program->ninputs; i++)
-	{
-		if (streaming_input_available(state->inputs[i]))
-			return true;
-	}
-	return false;
-}
-
-bool
-streaming_view_is_held_back(StreamingViewState *state)
-{
-	return state->valid && state->program && OidIsValid(state->program->sink.relid) &&
-		streaming_outbox_full(state->program->sink.relid);
-}
-
-/* Those who read the stream it writes to are to take what is there first. */
-static bool
-waits_for_readers(StreamingViewState *state)
-{
-	Oid			sink = state->program->sink.relid;
-	StreamingSourceKind kind;
-
-	return OidIsValid(sink) && streaming_is_stream(sink, &kind) &&
-		kind == STREAMING_SOURCE_PUSH && streaming_push_must_wait(sink);
-}
-
-bool
-streaming_view_is_urgent(StreamingViewState *state)
-{
-	for (int i = 0; state->valid && state->program && i < state->program->ninputs; i++)
-	{
-		if (streaming_input_is_urgent(state->inputs[i]))
-			return true;
-	}
-	return false;
-}
-
-StreamingTime
-streaming_view_due(StreamingViewState *state)
-{
-	if (state->program && state->program->has_watermark &&
-		state->due_timeout != streaming_idle_partition_timeout)
-		return 0;
-	return state->due;
-}
-
-/*
- * The watermark as the inputs allow it now, the least of theirs, never less than it
- * was.  Notes when to look again.
- */
-static TimestampTz
-new_watermark(StreamingViewState *state, bool in_batch)
-{
-	StreamingProgram *program = state->program;
-	StreamingTime now = streaming_now();
-	TimestampTz least = DT_NOEND;
-
-	if (!program->has_watermark)
-		return state->progress.watermark;
-	state->due_timeout = streaming_idle_partition_timeout;
-	state->due = STREAMING_TIME_NEVER;
-	for (int i = 0; i < program->ninputs; i++)
-	{
-		StreamingTime due;
-		TimestampTz time;
-
-		if (!program->inputs[i].followed)
-			continue;
-		time = streaming_input_event_time(state->inputs[i], in_batch && state->has_input[i], now,
-										  &due);
-		least = Min(least, streaming_time_less(time, program->inputs[i].event_delay));
-		state->due = Min(state->due, due);
-	}
-	return Max(least, state->progress.watermark);
-}
-
-/*
- * Brings the program up to date, with the view locked.  A change of the view's
- * definition or owner invalidates the view's relcache entry.
- */
-static void
-refresh_program(StreamingViewState *state)
-{
-	if (state->valid && (state->program == NULL ||
-						 find_change_stream(state->definition) == state->change_stream))
-		return;
-	/* planning may call functions that read tables */
-	PushActiveSnapshot(GetTransactionSnapshot());
-	open_program(state);
-	PopActiveSnapshot();
-}
 
 static double
 since_ms(instr_time start)
@@ -582,8 +92,8 @@ planned_positions(StreamingViewState *state, int i, char **partitions, char **po
 }
 
 /* A batch that was tried before ends where it ended then. */
-static void
-plan_inputs(StreamingViewState *state)
+void
+streaming_batch_plan_inputs(StreamingViewState *state)
 {
 	int			known = 0;
 
@@ -618,8 +128,8 @@ plan_batch(StreamingViewState *state)
 		.watermark = state->progress.watermark,
 	};
 
-	if (!calls_functions(state) || state->planned ||
-		(batch.batch_id == 1 && loads_inputs(state->program)))
+	if (!streaming_view_calls_functions(state) || state->planned ||
+		(batch.batch_id == 1 && streaming_view_loads_inputs(state)))
 		return;
 	for (int i = 0; i < state->program->ninputs; i++)
 	{
@@ -715,7 +225,7 @@ end_input(StreamingViewState *state, bool input)
 			streaming_input_finish(state->inputs[i]);
 	}
 	state->progress.watermark = state->planned ? state->planned->watermark :
-		new_watermark(state, input);
+		streaming_view_watermark(state, input);
 }
 
 /* Stage i is complete: adds its rows to its totals.  deltas: of those below. */
@@ -1089,7 +599,7 @@ streaming_batch_run(StreamingViewState *state, bool drained, bool beside,
 		result->held_back = true;
 		return false;
 	}
-	refresh_program(state);
+	streaming_view_refresh(state);
 	if (!state->definition->enabled ||
 		(state->definition->trigger == STREAMING_TRIGGER_MANUAL && !drained))
 	{
@@ -1097,7 +607,7 @@ streaming_batch_run(StreamingViewState *state, bool drained, bool beside,
 		return false;
 	}
 	/* Whoever drains it may wait for what a view above is to take after it. */
-	if (!drained && waits_for_readers(state))
+	if (!drained && streaming_view_waits_for_readers(state))
 	{
 		result->held_back = true;
 		return false;
@@ -1108,8 +618,8 @@ streaming_batch_run(StreamingViewState *state, bool drained, bool beside,
 		streaming_input_prepare(state->inputs[i]);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	input = begin_inputs(state);
-	if (!input && !state->planned && !runs_without_input(state) &&
-		new_watermark(state, false) == state->progress.watermark)
+	if (!input && !state->planned && !streaming_view_runs_without_input(state) &&
+		streaming_view_watermark(state, false) == state->progress.watermark)
 	{
 		PopActiveSnapshot();
 		return false;
@@ -1125,7 +635,7 @@ streaming_batch_run(StreamingViewState *state, bool drained, bool beside,
 	result->batch_id = state->progress.batch_id;
 	streaming_progress_write(state->view, &state->progress, since_ms(start),
 							 result->started_at, &state->progress_place);
-	if (calls_functions(state))
+	if (streaming_view_calls_functions(state))
 		streaming_planned_batch_delete(state->view);
 	PopActiveSnapshot();
 	streaming_stop_point("batch_written");

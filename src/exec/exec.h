@@ -17,7 +17,7 @@
  */
 typedef struct StreamingViewState StreamingViewState;
 
-/* in batch.c */
+/* in view_state.c */
 
 /*
  * Opens view.  Called in a transaction (of the caller's).  Errors as the
@@ -56,6 +56,8 @@ extern bool streaming_view_is_urgent(StreamingViewState *state);
  * NEVER.  As the last run has found.
  */
 extern StreamingTime streaming_view_due(StreamingViewState *state);
+
+/* in batch.c */
 
 /*
  * ms from the beginning of the batch that has just run to the next one, at least, as
