@@ -280,6 +280,8 @@ OBJS = \
 	src/worker/ingest_streams.o \
 	src/worker/ingest_worker.o \
 	src/worker/launcher.o \
+	src/worker/query_due.o \
+	src/worker/query_error.o \
 	src/worker/query_worker.o \
 	src/worker/reset.o \
 	src/worker/restore.o \

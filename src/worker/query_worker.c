@@ -78,90 +78,14 @@
 #include "exec/exec.h"
 #include "base/statement.h"
 #include "shared/slots.h"
+#include "worker/query_run.h"
 #include "worker/worker.h"
-
-#define RETRY_MIN			100		/* ms */
-#define CLOCK_JUMP			1000	/* ms; the wall clock has been set, not slewed */
-#define RELOG_INTERVAL		600000	/* ms after which an error is logged again */
-#define HELD_BACK			50		/* ms until the sink of a view is looked at again */
-
-/*
- * Rows that trickle in are taken in small groups: a batch of fewer than
- * PACE_ROWS is followed by the next PACE_INTERVAL after it began, at the
- * earliest.  Most of such a batch is what does not depend on its rows, such as its commit;
- * a thousand rows a second need not be a thousand of them.  A row that comes
- * alone does not wait, nor does one that a drain waits for.
- *
- * Rows that pour in are taken in large groups: a batch of more than
- * STREAMING_FEW_ROWS is followed by the next LOAD_INTERVAL after it began, at
- * the earliest.  What is done once a batch and once for each group in it is then
- * done less often, and the processes that bring the rows get the time.
- */
-#define PACE_ROWS			100
-#define PACE_INTERVAL		1800	/* us */
-#define PACE_SLACK			500		/* us before that; a wait for the latch is one of whole ms */
-#define LOAD_INTERVAL		20		/* ms */
 
 /* Small batches in one transaction: of so many views, and for so long, at most. */
 #define SHARED_VIEWS		32
 #define SHARED_TIME			3		/* ms */
 
-/* A view that this worker holds. */
-typedef struct Run
-{
-	int			index;			/* of its slot */
-	Oid			view;
-	Oid			owner;
-	char		name[NAMEDATALEN];
-	char		activity[NAMEDATALEN + 32]; /* for pg_stat_activity */
-
-	/* copied from the slot at each pass */
-	bool		held;			/* by this worker */
-	bool		assigned;		/* and still to be */
-	StreamingTriggerKind trigger;
-	int64		trigger_us;
-	int64		wanted_generation;
-	uint64		kicks;
-	bool		drained;		/* somebody waits */
-	uint64		requested;
-	uint64		served;
-
-	MemoryContext context;		/* holds state */
-	StreamingViewState *state;	/* NULL: not open */
-	int64		generation;		/* state's */
-	bool		limited;		/* has a limit of rows or files per trigger */
-
-	bool		more;			/* the last batch left something */
-	StreamingTime began;		/* the last batch */
-	StreamingTime paced;		/* asap: not before */
-	StreamingTime held_until;	/* not before, unless drained: readers of its sink are
-								 * to go on first */
-	StreamingTime limited_until;	/* not before: streaming.catch_up_rate */
-	StreamingTime due;			/* interval: not before */
-	int64		due_offset;		/* between the two clocks, when due was set */
-	bool		input_seen;		/* interval: there was input before it was due */
-	bool		catching_up;	/* interval: runs as if asap, until that has taken
-								 * all there is: rows are cheapest when they have
-								 * just come */
-
-	uint64		seen_kicks;
-	bool		small;			/* the last batch had few rows */
-	bool		apart;			/* one in which it shared a transaction has failed: not
-								 * again before it has run alone */
-
-	/* of the transaction that is under way */
-	StreamingBatchResult result;
-	bool		ran;			/* result is one */
-	uint64		request;		/* that was read before */
-
-	int			failures;		/* in a row */
-	uint64		failed_request; /* the request that was open then */
-	StreamingTime retry_at;
-	StreamingTime logged_at;
-	char	   *logged;			/* message logged last, in TopMemoryContext */
-} Run;
-
-/* Of Run *, in TopMemoryContext; what has run last is last. */
+/* Of StreamingRun *, in TopMemoryContext; what has run last is last. */
 static List *runs = NIL;
 static uint64 seen_assignments = 0;
 static MemoryContext loop_context;
@@ -178,41 +102,27 @@ static void end_batch(void);
 /* Which views */
 static void take_assignments(void);
 static void hold_views(void);
-static void read_slot(Run *run);
-static void release_view(Run *run);
+static void read_slot(StreamingRun *run);
+static void release_view(StreamingRun *run);
 
 /* When */
 static long run_due_views(void);
-static bool run_is_due(Run *run, StreamingTime now, long *timeout);
-static bool has_work(Run *run, StreamingTime now, long *timeout);
-static bool interval_is_due(Run *run, StreamingTime now, long *timeout);
-static void due_at(StreamingTime due, StreamingTime now, long *timeout);
-static bool keep_pace(void);
 static bool flush_commits(void);
-static void set_due(Run *run);
-static int64 clock_offset(void);
 
 /* Running */
 static void run_views(List **group, ListCell *next, List *waiting);
 static void attempt_run(List **group, ListCell *next, List *waiting);
 static void run_batches(List **group, ListCell *next, List *waiting, void **current);
-static bool must_wait(Run *run);
-static void run_batch(Run *run, bool beside);
-static void end_batch_of(Run *run, double commit_ms);
-static void part(List *group, Run *failed);
+static bool must_wait(StreamingRun *run);
+static void run_batch(StreamingRun *run, bool beside);
+static void end_batch_of(StreamingRun *run, double commit_ms);
+static void part(List *group, StreamingRun *failed);
 static void error_context(void *arg);
-static void open_view(Run *run);
-static void close_view(Run *run);
-static void note_success(Run *run, const StreamingBatchResult *result, uint64 request);
-static void note_error(Run *run);
-static void report_error(Run *run, ErrorData *error);
-static void cut_own_context(ErrorData *error);
-static void report_timeout(Run *run);
-static void show_error(Run *run, StreamingViewStatus status, const char *message, int delay);
-static int	retry_delay(int failures);
-static bool is_dropped(Run *run, int sqlerrcode);
-static bool is_incurable(int sqlerrcode);
-static bool log_is_due(Run *run, const char *message);
+static void open_view(StreamingRun *run);
+static void close_view(StreamingRun *run);
+static void note_success(StreamingRun *run, const StreamingBatchResult *result, uint64 request);
+static void note_error(StreamingRun *run);
+static bool is_dropped(StreamingRun *run, int sqlerrcode);
 
 void
 streaming_query_main(Datum arg)
@@ -237,7 +147,7 @@ streaming_query_main(Datum arg)
 		{
 			if (stats_timeout >= 0 && (timeout < 0 || stats_timeout < timeout))
 				timeout = stats_timeout;
-			if (!keep_pace() && !flush_commits())
+			if (!streaming_runs_keep_pace(runs) && !flush_commits())
 				(void) WaitLatch(MyLatch,
 								 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout > 0 ? WL_TIMEOUT : 0),
 								 timeout, PG_WAIT_EXTENSION);
@@ -337,7 +247,7 @@ take_assignments(void)
 
 	foreach(lc, runs)
 	{
-		Run		   *run = lfirst(lc);
+		StreamingRun *run = lfirst(lc);
 
 		if (!run->assigned)
 		{
@@ -381,7 +291,7 @@ hold_views(void)
 	for (int i = 0; i < ntaken; i++)
 	{
 		StreamingViewSlot *slot = &streaming_view_slots[taken[i]];
-		Run		   *run = palloc0(sizeof(Run));
+		StreamingRun *run = palloc0(sizeof(StreamingRun));
 
 		run->index = taken[i];
 		run->input_seen = true;
@@ -393,7 +303,7 @@ hold_views(void)
 		/* What failed once in another worker's hands is tried, not waited for. */
 		run->failures = slot->failures;
 		if (run->failures > 1 && slot->status == STREAMING_VIEW_RETRYING)
-			run->retry_at = streaming_time_plus(streaming_now(), retry_delay(run->failures));
+			run->retry_at = streaming_time_plus(streaming_now(), streaming_retry_delay(run->failures));
 		LWLockRelease(streaming_slots->lock);
 		runs = lappend(runs, run);
 	}
@@ -402,7 +312,7 @@ hold_views(void)
 
 /* Caller holds the lock. */
 static void
-read_slot(Run *run)
+read_slot(StreamingRun *run)
 {
 	StreamingViewSlot *slot = &streaming_view_slots[run->index];
 
@@ -422,7 +332,7 @@ read_slot(Run *run)
 }
 
 static void
-release_view(Run *run)
+release_view(StreamingRun *run)
 {
 	StreamingViewSlot *slot = &streaming_view_slots[run->index];
 
@@ -459,7 +369,7 @@ run_due_views(void)
 
 	foreach(lc, waiting)
 	{
-		Run		   *run = lfirst(lc);
+		StreamingRun *run = lfirst(lc);
 		List	   *group;
 		MemoryContext old;
 		ListCell   *lg;
@@ -467,7 +377,7 @@ run_due_views(void)
 		if (list_member_oid(served, run->owner))
 			continue;
 		query_worker_interrupts();
-		if (!run_is_due(run, streaming_now(), &timeout))
+		if (!streaming_run_is_due(run, streaming_now(), &timeout))
 			continue;
 		group = list_make1(run);
 		run_views(&group, lnext(waiting, lc), waiting);
@@ -481,86 +391,6 @@ run_due_views(void)
 	return timeout;
 }
 
-static void
-due_at(StreamingTime due, StreamingTime now, long *timeout)
-{
-	long		ms = (long) Min(streaming_ms_until(now, due), PG_INT32_MAX);
-
-	*timeout = *timeout < 0 ? ms : Min(*timeout, ms);
-}
-
-/* If it is not due, lowers *timeout to the time it will be, if that is known. */
-static bool
-run_is_due(Run *run, StreamingTime now, long *timeout)
-{
-	/* Without the lock: what is pushed after a drain has returned is not its. */
-	if (run->drained && streaming_view_slots[run->index].drainers == 0)
-		run->drained = false;
-	if (run->state && streaming_view_is_held_back(run->state))
-	{
-		due_at(streaming_time_plus(now, HELD_BACK), now, timeout);
-		return false;
-	}
-	if (run->held_until > now && !run->drained)
-	{
-		due_at(run->held_until, now, timeout);
-		return false;
-	}
-	if (run->limited_until > now)
-	{
-		due_at(run->limited_until, now, timeout);
-		return false;
-	}
-	if (run->requested > run->failed_request && run->requested > run->served)
-		return true;			/* a new request */
-	if (run->retry_at > now)
-	{
-		due_at(run->retry_at, now, timeout);
-		return false;
-	}
-	if (run->state == NULL)
-		return true;			/* to be opened */
-	if (run->drained && (run->failures > 0 || run->requested > run->served))
-		return true;
-	if (run->trigger == STREAMING_TRIGGER_MANUAL && !run->drained)
-		return false;
-	if (run->failures > 0)
-		return true;
-	if (run->more && !(run->limited && run->trigger == STREAMING_TRIGGER_INTERVAL))
-		return true;
-	if (run->trigger == STREAMING_TRIGGER_INTERVAL && !run->drained)
-		return interval_is_due(run, now, timeout);
-	return has_work(run, now, timeout);
-}
-
-/*
- * Where all views wait for their pace, sleeps until the first of them is due, without the
- * latch: each row that is brought meanwhile would wake us in vain.  False: there is another
- * thing to wait for.
- */
-static bool
-keep_pace(void)
-{
-	StreamingTime now = streaming_now();
-	StreamingTime due = STREAMING_TIME_NEVER;
-	ListCell   *lc;
-
-	foreach(lc, runs)
-	{
-		Run		   *run = lfirst(lc);
-
-		if (run->paced <= now + PACE_SLACK)
-			return false;
-		due = Min(due, run->paced);
-	}
-	if (due > now + PACE_INTERVAL)
-		return false;
-	pgstat_report_wait_start(PG_WAIT_EXTENSION);
-	pg_usleep(due - now);
-	pgstat_report_wait_end();
-	return true;
-}
-
 /* What small batches have committed goes to disk when nothing else is due.  True: it took a while. */
 static bool
 flush_commits(void)
@@ -570,69 +400,6 @@ flush_commits(void)
 	XLogFlush(unflushed);
 	unflushed = InvalidXLogRecPtr;
 	return true;
-}
-
-/* Something has come, or the watermark may move without. */
-static bool
-has_work(Run *run, StreamingTime now, long *timeout)
-{
-	StreamingTime due;
-
-	if (run->more || streaming_view_has_input(run->state))
-	{
-		if (run->paced <= now + PACE_SLACK)
-			return true;
-		due_at(run->paced, now, timeout);
-		return false;
-	}
-	due = streaming_view_due(run->state);
-	if (due > now && due != STREAMING_TIME_NEVER)
-		due_at(due, now, timeout);
-	return due <= now;
-}
-
-/*
- * Input that was there when the last batch ended waits for the time that is due
- * since then; what arrives later than that waits for the next multiple.  So
- * nothing needs to wake us while there is no input.
- */
-static bool
-interval_is_due(Run *run, StreamingTime now, long *timeout)
-{
-	if (!has_work(run, now, timeout))
-		return false;
-	if (!run->limited && streaming_view_is_urgent(run->state))
-		run->catching_up = true;
-	if (run->catching_up)
-		return true;
-	if (run->due <= now && run->input_seen)
-		return true;
-	if (run->due <= now || llabs(clock_offset() - run->due_offset) > CLOCK_JUMP * 1000)
-		set_due(run);
-	run->input_seen = true;
-	due_at(run->due, now, timeout);
-	return false;
-}
-
-/* What the wall clock is ahead of the other one. */
-static int64
-clock_offset(void)
-{
-	return GetCurrentTimestamp() - streaming_now();
-}
-
-/*
- * The next batch begins when the wall clock comes to a multiple of the interval,
- * counted from the Unix epoch.
- */
-static void
-set_due(Run *run)
-{
-	const int64 epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-	int64		since_epoch = GetCurrentTimestamp() + epoch;
-
-	run->due_offset = clock_offset();
-	run->due = streaming_now() + run->trigger_us - since_epoch % run->trigger_us;
 }
 
 /* ---- Running ---- */
@@ -647,7 +414,7 @@ set_due(Run *run)
 static void
 run_views(List **group, ListCell *next, List *waiting)
 {
-	Run		   *first = linitial(*group);
+	StreamingRun *first = linitial(*group);
 	ListCell   *lc;
 
 	if (!streaming_view_slot_begin(first->index, first->view, first->wanted_generation))
@@ -662,7 +429,7 @@ run_views(List **group, ListCell *next, List *waiting)
 	/* after who waits for the batch has been woken, who may hold a snapshot */
 	foreach(lc, *group)
 	{
-		Run		   *run = lfirst(lc);
+		StreamingRun *run = lfirst(lc);
 
 		if (run->state && run->failures == 0)
 			streaming_view_vacuum(run->state);
@@ -684,7 +451,7 @@ attempt_run(List **group, ListCell *next, List *waiting)
 	error_context_stack = &callback;
 	PG_TRY();
 	{
-		if (((Run *) callback.arg)->state)
+		if (((StreamingRun *) callback.arg)->state)
 			run_batches(group, next, waiting, &callback.arg);
 		else
 			open_view(callback.arg);
@@ -703,7 +470,7 @@ attempt_run(List **group, ListCell *next, List *waiting)
 static void
 run_batches(List **group, ListCell *next, List *waiting, void **current)
 {
-	Run		   *first = linitial(*group);
+	StreamingRun *first = linitial(*group);
 	StreamingTime began = streaming_now();
 	bool		waits = must_wait(first);
 	bool		shares = !waits && streaming_view_may_share(first->state);
@@ -718,13 +485,13 @@ run_batches(List **group, ListCell *next, List *waiting, void **current)
 		 !streaming_time_passed(began, streaming_now(), SHARED_TIME);
 		 lc = lnext(waiting, lc))
 	{
-		Run		   *run = lfirst(lc);
+		StreamingRun *run = lfirst(lc);
 		long		timeout = -1;
 		MemoryContext old;
 
 		if (run->owner != first->owner || run->state == NULL || must_wait(run) ||
 			!streaming_view_may_share(run->state) ||
-			!run_is_due(run, streaming_now(), &timeout) ||
+			!streaming_run_is_due(run, streaming_now(), &timeout) ||
 			!streaming_view_slot_begin(run->index, run->view, run->wanted_generation))
 			continue;
 		old = MemoryContextSwitchTo(loop_context);
@@ -748,25 +515,25 @@ run_batches(List **group, ListCell *next, List *waiting, void **current)
 
 /* Is the batch to be on disk when it is committed? */
 static bool
-must_wait(Run *run)
+must_wait(StreamingRun *run)
 {
 	return !run->small || run->apart || run->failures > 0 || run->drained ||
 		run->trigger != STREAMING_TRIGGER_ASAP || !streaming_view_is_derived(run->state);
 }
 
 static void
-run_batch(Run *run, bool beside)
+run_batch(StreamingRun *run, bool beside)
 {
 	run->request = run->requested;
 	if (run->trigger == STREAMING_TRIGGER_INTERVAL)
-		set_due(run);
+		streaming_run_set_due(run);
 	run->began = streaming_now();
 	run->ran = streaming_batch_run(run->state, run->drained, beside, &run->result);
 }
 
 /* Its transaction has been committed. */
 static void
-end_batch_of(Run *run, double commit_ms)
+end_batch_of(StreamingRun *run, double commit_ms)
 {
 	StreamingBatchResult *result = &run->result;
 	bool		ran = run->ran;
@@ -781,13 +548,13 @@ end_batch_of(Run *run, double commit_ms)
 
 /* The batch of failed has failed, and with it those of the group: they are tried again. */
 static void
-part(List *group, Run *failed)
+part(List *group, StreamingRun *failed)
 {
 	ListCell   *lc;
 
 	foreach(lc, group)
 	{
-		Run		   *run = lfirst(lc);
+		StreamingRun *run = lfirst(lc);
 
 		if (run == failed)
 			continue;
@@ -800,13 +567,13 @@ part(List *group, Run *failed)
 static void
 error_context(void *arg)
 {
-	errcontext("batch of continuous view %s", ((Run *) arg)->name);
+	errcontext("batch of continuous view %s", ((StreamingRun *) arg)->name);
 	if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
 		errhint("Another transaction holds a lock that the batch needs, perhaps on a row of its sink. The batch is tried again; streaming.lock_timeout limits how long it waits.");
 }
 
 static void
-open_view(Run *run)
+open_view(StreamingRun *run)
 {
 	StreamingView *view;
 
@@ -837,7 +604,7 @@ open_view(Run *run)
 
 /* Also what an open that failed has left. */
 static void
-close_view(Run *run)
+close_view(StreamingRun *run)
 {
 	if (run->state)
 		streaming_view_close(run->state);
@@ -849,7 +616,7 @@ close_view(Run *run)
 
 /* result: NULL if there was nothing to do. */
 static void
-note_success(Run *run, const StreamingBatchResult *result, uint64 request)
+note_success(StreamingRun *run, const StreamingBatchResult *result, uint64 request)
 {
 	run->more = result && result->more;
 	run->small = result == NULL || result->input_rows <= STREAMING_FEW_ROWS;
@@ -882,7 +649,7 @@ note_success(Run *run, const StreamingBatchResult *result, uint64 request)
 
 /* In PG_CATCH. */
 static void
-note_error(Run *run)
+note_error(StreamingRun *run)
 {
 	ErrorData  *error;
 
@@ -908,16 +675,16 @@ note_error(Run *run)
 	}
 	else if (streaming_worker_is_cancelled())
 	{
-		run->retry_at = streaming_time_plus(streaming_now(), retry_delay(run->failures));
+		run->retry_at = streaming_time_plus(streaming_now(), streaming_retry_delay(run->failures));
 		ereport(LOG,
 				(errmsg("a batch of continuous view %s was canceled, since another session waits for what it has locked, or the view is not to run any more",
 						run->name),
 				 errhint("Nothing is lost: what it had taken in is taken in again.")));
 	}
 	else if (timed_out && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		report_timeout(run);
+		streaming_run_timed_out(run);
 	else
-		report_error(run, error);
+		streaming_run_failed(run, error);
 	/* What failed twice is opened anew, in case it is the open state's fault. */
 	if (run->state == NULL || run->failures > 1)
 		close_view(run);
@@ -925,108 +692,9 @@ note_error(Run *run)
 	RESUME_INTERRUPTS();
 }
 
-static void
-log_error(ErrorData *error)
-{
-	PG_TRY();
-	{
-		ReThrowError(error);
-	}
-	PG_CATCH();
-	{
-		EmitErrorReport();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-}
-
-static void
-report_error(Run *run, ErrorData *error)
-{
-	ErrorData	whole = *error;
-	bool		failed = is_incurable(error->sqlerrcode);
-	int			delay = retry_delay(run->failures);
-	char	   *message;
-
-	if (failed && error->hint == NULL)
-		error->hint = psprintf("When that is mended, the view goes on within %d s (streaming.retry_max), or at once if streaming.drain() is called.",
-							   (streaming_retry_max + 999) / 1000);
-	if (error->context)
-		error->context = pstrdup(error->context);
-	cut_own_context(error);
-	message = streaming_error_text(error, STREAMING_ERROR_LENGTH);
-	if (log_is_due(run, message))
-		log_error(&whole);
-	if (failed)
-		delay = streaming_retry_max;
-	else if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-		delay = Max(delay, streaming_lock_timeout);
-	show_error(run, failed ? STREAMING_VIEW_FAILED : STREAMING_VIEW_RETRYING, message, delay);
-}
-
-/*
- * What is outermost is for the log: error_context's line, for who sees the view's
- * error knows the view, and the statement of ours that was run for it.
- */
-static void
-cut_own_context(ErrorData *error)
-{
-	static const char statement[] = "SQL statement \"";
-	char	   *own = error->context ? strrchr(error->context, '\n') : NULL;
-	char	   *last = NULL;
-
-	if (own == NULL)
-	{
-		error->context = NULL;
-		return;
-	}
-	*own = '\0';
-	for (char *line = error->context; line; line = strchr(line, '\n'))
-	{
-		line += (*line == '\n');
-		if (strncmp(line, statement, sizeof(statement) - 1) == 0)
-			last = line;
-	}
-	if (last && own[-1] == '"')
-		*last = '\0';
-	own = error->context + strlen(error->context);
-	if (own > error->context && own[-1] == '\n')
-		own[-1] = '\0';
-}
-
-static void
-report_timeout(Run *run)
-{
-	char	   *message = psprintf("a batch took longer than streaming.batch_timeout (%d ms) and was canceled",
-								   streaming_batch_timeout);
-	const char *hint = "Increase streaming.batch_timeout, or limit what a batch takes in by the view's option streaming.max_rows_per_trigger; a function that never returns must be mended.";
-
-	if (log_is_due(run, message))
-		ereport(LOG,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("continuous view %s: %s", run->name, message),
-				 errhint("%s", hint)));
-	show_error(run, STREAMING_VIEW_RETRYING, psprintf("%s\nHINT:  %s", message, hint),
-			   retry_delay(run->failures));
-}
-
-static void
-show_error(Run *run, StreamingViewStatus status, const char *message, int delay)
-{
-	run->retry_at = streaming_time_plus(streaming_now(), Min(delay, streaming_retry_max));
-	streaming_view_slot_error(run->index, status, message);
-}
-
-/* ms, after so many failures in a row */
-static int
-retry_delay(int failures)
-{
-	return Min(RETRY_MIN << Min(Max(failures - 1, 0), 14), streaming_retry_max);
-}
-
 /* Is the error that the view is no more? */
 static bool
-is_dropped(Run *run, int sqlerrcode)
+is_dropped(StreamingRun *run, int sqlerrcode)
 {
 	bool		dropped;
 
@@ -1038,43 +706,4 @@ is_dropped(Run *run, int sqlerrcode)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(loop_context);
 	return dropped;
-}
-
-/*
- * The query cannot be kept, or names what does not exist.  Missing rights are
- * not among them: a GRANT cures that, and nobody tells us of it.
- */
-static bool
-is_incurable(int sqlerrcode)
-{
-	switch (sqlerrcode)
-	{
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-		case ERRCODE_SYNTAX_ERROR:
-		case ERRCODE_UNDEFINED_OBJECT:
-		case ERRCODE_UNDEFINED_TABLE:
-		case ERRCODE_UNDEFINED_COLUMN:
-		case ERRCODE_UNDEFINED_FUNCTION:
-		case ERRCODE_WRONG_OBJECT_TYPE:
-		case ERRCODE_DATATYPE_MISMATCH:
-			return true;
-		default:
-			return false;
-	}
-}
-
-/* An error is logged when it is another one than before, or time has passed. */
-static bool
-log_is_due(Run *run, const char *message)
-{
-	StreamingTime now = streaming_now();
-
-	if (run->logged && strcmp(run->logged, message) == 0 &&
-		!streaming_time_passed(run->logged_at, now, RELOG_INTERVAL))
-		return false;
-	if (run->logged)
-		pfree(run->logged);
-	run->logged = MemoryContextStrdup(TopMemoryContext, message);
-	run->logged_at = now;
-	return true;
 }
