@@ -47,6 +47,9 @@ my @views = (
 	[ missing => 'SELECT p.id, p.n FROM ranked p WHERE NOT EXISTS (SELECT FROM groups q WHERE q.n = p.n AND q.w > p.id)' ],
 	[ filled => 'SELECT p.id, p.n, q.w FROM ranked p FULL JOIN groups q ON p.n = q.n' ],
 	[ of_table => 'SELECT d.s, p.id FROM d LEFT JOIN ranked p ON p.n = d.k' ],
+	[ newest => 'SELECT DISTINCT ON (a.k) a.k, a.v FROM a ORDER BY a.k, a.id DESC' ],
+	[ best => 'SELECT q.id, q.k, q.n FROM (SELECT a.id, a.k, row_number() OVER (PARTITION BY a.k ORDER BY a.v DESC, a.id) AS n FROM a) q WHERE q.n <= 2' ],
+	[ of_best => 'SELECT p.k, count(*) AS c, max(p.id) AS i FROM best p GROUP BY p.k' ],
 	[ over => 'SELECT p.w, count(*) AS n, max(q.n) AS m FROM inner_join p LEFT JOIN joined q ON p.id = q.id GROUP BY p.w' ],
 );
 my %query;
