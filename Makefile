@@ -76,6 +76,7 @@ OBJS = \
 	src/exec/group.o \
 	src/exec/hash_order.o \
 	src/exec/late.o \
+	src/exec/look_up.o \
 	src/exec/match.o \
 	src/exec/merge_session.o \
 	src/exec/partial.o \

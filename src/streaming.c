@@ -40,6 +40,7 @@ _PG_init(void)
 	streaming_sink_slots_init();
 	streaming_launcher_register();
 	streaming_query_init();
+	streaming_look_up_init();
 	streaming_call_memo_init();
 	streaming_command_init();
 	loaded = true;

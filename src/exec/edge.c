@@ -75,7 +75,7 @@ edge_types(StreamingEdge *edge)
 }
 
 void
-streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
+streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingStage *stage, StreamingEdge *edge)
 {
 	static Oid	times[2] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
 
@@ -90,7 +90,9 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge)
 	exec->weighed = edge->weighted ? exec->row : NULL;
 	if (edge->table)
 	{
-		exec->kept = streaming_state_keep(view, edge->table, edge->weighted);
+		exec->hash_attno = edge->weighted ? STREAMING_EDGE_HASH(edge) :
+			streaming_maps_partitions(stage, edge) ? STREAMING_EDGE_GROUP(edge) : 0;
+		exec->kept = streaming_state_keep(view, edge->table, exec->hash_attno != 0);
 		exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
 	}
 	exec->rows_desc = rows_desc(edge);
@@ -123,9 +125,7 @@ streaming_edge_close(StreamingEdgeExec *exec)
 StreamingStateTable *
 streaming_edge_table(StreamingEdgeExec *exec)
 {
-	return streaming_state_open(exec->edge->table, exec->edge->desc,
-								exec->edge->weighted ? STREAMING_EDGE_HASH(exec->edge) : 0,
-								exec->kept);
+	return streaming_state_open(exec->edge->table, exec->edge->desc, exec->hash_attno, exec->kept);
 }
 
 /* ---- Equal rows ---- */
@@ -384,11 +384,17 @@ void
 streaming_replan(StreamingStageExec *exec, StreamingStatement *statement)
 {
 	BlockNumber nblocks = exec->table ? RelationGetNumberOfBlocks(exec->table->rel) : 0;
+	int64		lookups = exec->current && exec->current->rows ? exec->current->rows->nrows : 1;
 
 	for (int i = 0; i < exec->stage->nedges; i++)
 	{
-		if (exec->edges[i].table)
-			nblocks += RelationGetNumberOfBlocks(exec->edges[i].table->rel);
+		StreamingStateTable *table = exec->edges[i].table;
+
+		if (table == NULL)
+			continue;
+		if (streaming_maps_partitions(exec->stage, exec->edges[i].edge))
+			streaming_state_ready(table, lookups);
+		nblocks += RelationGetNumberOfBlocks(table->rel);
 	}
 	if (nblocks < statement->planned_blocks * 2 + FEW_BLOCKS)
 		return;

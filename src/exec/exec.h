@@ -105,4 +105,7 @@ extern void streaming_view_vacuum(StreamingViewState *state);
 /* in partial.c: planner hook for aggregations of marked statements */
 extern void streaming_query_init(void);	/* from _PG_init */
 
+/* in look_up.c: a way of the planner's to read tables of state */
+extern void streaming_look_up_init(void);	/* ditto */
+
 #endif							/* STREAMING_EXEC_H */

@@ -134,7 +134,7 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 	{
 		StreamingEdgeExec *edge = &exec->edges[i];
 
-		streaming_edge_open(edge, view, &stage->edges[i]);
+		streaming_edge_open(edge, view, stage, &stage->edges[i]);
 		if ((stage->kind == STREAMING_STAGE_COMBINE || stage->kind == STREAMING_STAGE_SESSION) &&
 			stage->naggs > 0 && !stage->edges[i].by_panes)
 			edge->statement.cursor_options = edge->initial.cursor_options =

@@ -35,6 +35,7 @@ typedef struct StreamingEdgeExec
 	StreamingGroupKey *partition;	/* of the keys */
 	StreamingGroupKey *row;		/* of the columns */
 	StreamingStateKept *kept;
+	AttrNumber	hash_attno;		/* of the table: what its rows are looked up by; 0: by none */
 	TupleDesc	rows_desc;
 	ExprState  *closes;			/* over the columns; NULL: rows do not go */
 	struct StreamingTopExec *top;	/* which of its rows matter; NULL: all do */
@@ -248,7 +249,8 @@ extern Datum streaming_closes(StreamingStageExec *exec, Datum *keys, bool *keys_
 
 /* in edge.c */
 
-extern void streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingEdge *edge);
+extern void streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingStage *stage,
+								StreamingEdge *edge);
 extern void streaming_edge_close(StreamingEdgeExec *exec);
 
 /* Opens the table of an edge for a batch. */
@@ -282,7 +284,10 @@ extern void streaming_collapse_pending(StreamingStageExec *exec, StreamingGroupK
  */
 extern void streaming_merge_edge(StreamingStageExec *exec);
 
-/* Of a statement over tables of the stage: is planned anew if they have grown. */
+/*
+ * Before a statement over tables of the stage, which looks them up: it is planned anew if they
+ * have grown.
+ */
 extern void streaming_replan(StreamingStageExec *exec, StreamingStatement *statement);
 
 /* Keeps a row of an edge, or lets one go, by its weight.  hash: of the row; group: of its keys. */

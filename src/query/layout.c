@@ -553,7 +553,8 @@ edges_ddl(List *ddl, StreamingStage *stage)
 		StreamingEdge *edge = &stage->edges[i];
 		List	   *indexed = stage->suffix ?
 			list_make1(psprintf("$group,c%d", stage->suffix->columns[stage->suffix->npartition])) :
-			stage->whole && edge->nkeys == 0 ? NIL : list_make1("$group");
+			streaming_maps_partitions(stage, edge) || (stage->whole && edge->nkeys == 0) ? NIL :
+			list_make1("$group");
 
 		if (edge->closes)
 			indexed = lappend(indexed, "$closes");

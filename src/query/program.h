@@ -180,6 +180,14 @@ typedef struct StreamingEdge
 /* Are rows of the edge kept, as they are or as the result that they make? */
 #define streaming_keeps_rows(edge) ((edge)->table != NULL || (edge)->kept_keys != NULL)
 
+/*
+ * Are they looked up by their partition where the worker remembers (state/row_map.c)?  There is
+ * no index of it then; others are updated, or looked up by more, or deleted by statements.
+ */
+#define streaming_maps_partitions(stage, edge) \
+	((edge)->table != NULL && !(edge)->weighted && (stage)->suffix == NULL && \
+	 (stage)->prune_sql == NULL && !((stage)->whole && (edge)->nkeys == 0))
+
 /* partition: are rows that no longer matter not kept? */
 #define streaming_keeps_first_rows(stage) \
 	((stage)->prune_sql != NULL || (stage)->edges[0].kept_keys != NULL)

@@ -22,6 +22,9 @@
  * allocated at a time is small against the whole.  40 bits of hash tell apart a
  * million rows but for a few; whoever finds a row looks at it anyway.
  *
+ * Where many rows have a hash, as those that are joined by it, one entry stands for all:
+ * its tid says which list they are in, in the order of their tids.
+ *
  * A map is complete or of no use: that a hash is not in it must mean that no row
  * has it.  It is complete from the beginning if the table is empty then, or when
  * the table has been read once, or its index, which pays after some number of
@@ -46,6 +49,13 @@
 
 #define MIN_HOMES		8
 
+/* More rows of a key are in a list, which begins with places for so many. */
+#define MAX_ENTRIES_OF_KEY	4
+#define MIN_LIST			8
+
+/* The offset in the tid of an entry that is a list, whose number is the block. */
+#define LIST_OFFSET			0xFFFF
+
 /* Reading an entry of the index takes about this share of a look-up by it. */
 #define READ_SHARE		32
 
@@ -56,6 +66,18 @@ typedef struct Entry
 	uint16		key_low;
 	ItemPointerData tid;
 } Entry;
+
+/*
+ * Rows of a key, from first on, ascending: rows come at the end of a table for the most part,
+ * and where they go, the oldest go first.
+ */
+typedef struct RowList
+{
+	uint32		first;
+	uint32		n;
+	uint32		max;
+	ItemPointerData tids[FLEXIBLE_ARRAY_MEMBER];
+} RowList;
 
 typedef struct Part
 {
@@ -72,7 +94,10 @@ struct StreamingRowMap
 	bool		complete;
 	bool		given_up;		/* it would be too large */
 	int64		lookups;		/* that it could not answer */
-	Size		size;			/* of all entries */
+	Size		size;			/* of all entries and lists */
+	RowList   **lists;
+	uint32		nlists;
+	uint32		max_lists;
 	Part		parts[PARTS];
 };
 
@@ -95,6 +120,18 @@ static inline bool
 is_gap(const Entry *entry)
 {
 	return entry->tid.ip_posid == InvalidOffsetNumber;
+}
+
+static inline bool
+is_list(const Entry *entry)
+{
+	return entry->tid.ip_posid == LIST_OFFSET;
+}
+
+static inline RowList *
+list_of(const StreamingRowMap *map, const Entry *entry)
+{
+	return map->lists[ItemPointerGetBlockNumberNoCheck(&entry->tid)];
 }
 
 static inline uint32
@@ -145,6 +182,8 @@ static void
 clear(StreamingRowMap *map)
 {
 	memset(map->parts, 0, sizeof(map->parts));
+	map->lists = NULL;
+	map->nlists = map->max_lists = 0;
 	MemoryContextReset(map->context);
 	set_size(map, 0);
 	map->complete = false;
@@ -231,6 +270,7 @@ streaming_row_map_find(const StreamingRowMap *map, int64 hash)
 	split_hash(hash, &cursor.part, &cursor.key);
 	part = &map->parts[cursor.part];
 	cursor.at = part->entries ? find_entry(part, cursor.key) : 0;
+	cursor.within = 0;
 	return cursor;
 }
 
@@ -252,12 +292,154 @@ streaming_row_map_next(const StreamingRowMap *map, StreamingRowMapCursor *cursor
 					   ItemPointer tid)
 {
 	const Part *part = &map->parts[cursor->part];
+	const Entry *entry;
+	const RowList *list;
 
 	if (part->entries == NULL || !has_key(part, cursor->at, cursor->key))
 		return false;
-	*tid = part->entries[cursor->at++].tid;
+	entry = &part->entries[cursor->at];
+	if (!is_list(entry))
+	{
+		*tid = entry->tid;
+		cursor->at++;
+		return true;
+	}
+	/* there is no other entry of the key */
+	list = list_of(map, entry);
+	if (cursor->within >= list->n)
+		return false;
+	*tid = list->tids[list->first + cursor->within++];
 	return true;
 }
+
+/* ----------
+ * Lists
+ * ----------
+ */
+
+static Size
+list_size(uint32 max)
+{
+	return offsetof(RowList, tids) + sizeof(ItemPointerData) * max;
+}
+
+/* Takes so many more bytes; false: the map is given up. */
+static bool
+may_take(StreamingRowMap *map, Size added)
+{
+	if (total_size + added <= (Size) streaming_state_memory * 1024)
+	{
+		set_size(map, map->size + added);
+		return true;
+	}
+	give_up(map);
+	return false;
+}
+
+/* The first place of list whose tid is not less than tid. */
+static uint32
+find_in_list(const RowList *list, ItemPointer tid)
+{
+	uint32		low = 0;
+	uint32		high = list->n;
+
+	/* most come at the end */
+	if (high > 0 && ItemPointerCompare((ItemPointer) &list->tids[list->first + high - 1], tid) < 0)
+		return high;
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (ItemPointerCompare((ItemPointer) &list->tids[list->first + middle], tid) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool
+is_in_list(const RowList *list, uint32 at, ItemPointer tid)
+{
+	return at < list->n && ItemPointerEquals((ItemPointer) &list->tids[list->first + at], tid);
+}
+
+/* False: the map is given up. */
+static bool
+add_to_list(StreamingRowMap *map, Entry *entry, ItemPointer tid)
+{
+	RowList   **place = &map->lists[ItemPointerGetBlockNumberNoCheck(&entry->tid)];
+	RowList    *list = *place;
+	uint32		at = find_in_list(list, tid);
+	ItemPointerData *tids;
+
+	if (is_in_list(list, at, tid))
+		return true;
+	if (list->first + list->n == list->max && list->first >= list->max / 2)
+	{
+		memmove(list->tids, list->tids + list->first, sizeof(ItemPointerData) * list->n);
+		list->first = 0;
+	}
+	if (list->first + list->n == list->max)
+	{
+		uint32		max = list->max + list->max / 2;
+
+		if (!may_take(map, list_size(max) - list_size(list->max)))
+			return false;
+		list = *place = repalloc_huge(list, list_size(max));
+		list->max = max;
+	}
+	tids = list->tids + list->first;
+	memmove(&tids[at + 1], &tids[at], sizeof(ItemPointerData) * (list->n - at));
+	tids[at] = *tid;
+	list->n++;
+	return true;
+}
+
+static void
+take_from_list(RowList *list, uint32 at)
+{
+	ItemPointerData *tids = list->tids + list->first;
+
+	list->n--;
+	if (at == 0)
+		list->first++;
+	else
+		memmove(&tids[at], &tids[at + 1], sizeof(ItemPointerData) * (list->n - at));
+	if (list->n == 0)
+		list->first = 0;
+}
+
+/* The number of a new, empty list; or -1: the map is given up. */
+static int64
+make_list(StreamingRowMap *map)
+{
+	RowList    *list;
+
+	if (map->nlists == map->max_lists)
+	{
+		uint32		max = map->max_lists ? map->max_lists + map->max_lists / 4 : 64;
+
+		if (!may_take(map, sizeof(RowList *) * (max - map->max_lists)))
+			return -1;
+		map->lists = map->lists == NULL ?
+			MemoryContextAllocHuge(map->context, sizeof(RowList *) * max) :
+			repalloc_huge(map->lists, sizeof(RowList *) * max);
+		map->max_lists = max;
+	}
+	if (!may_take(map, list_size(MIN_LIST)))
+		return -1;
+	list = MemoryContextAlloc(map->context, list_size(MIN_LIST));
+	list->first = list->n = 0;
+	list->max = MIN_LIST;
+	map->lists[map->nlists] = list;
+	return map->nlists++;
+}
+
+/* ----------
+ * Changes
+ * ----------
+ */
 
 /* Puts an entry behind those with the same key; false: there is no place. */
 static bool
@@ -280,26 +462,6 @@ put_entry(Part *part, uint32 key, const ItemPointerData *tid)
 	part->entries[at].key_low = (uint16) key;
 	part->entries[at].tid = *tid;
 	part->nused++;
-	return true;
-}
-
-bool
-streaming_row_map_add(StreamingRowMap *map, int64 hash, ItemPointer tid)
-{
-	StreamingRowMapCursor cursor;
-	ItemPointerData known;
-	Part	   *part;
-
-	if (map->given_up)
-		return false;
-	cursor = streaming_row_map_find(map, hash);
-	part = &map->parts[cursor.part];
-	while (streaming_row_map_next(map, &cursor, &known))
-		if (ItemPointerEquals(&known, tid))
-			return true;
-	while (part->nused >= part->nhomes / 8 * 7 || !put_entry(part, cursor.key, tid))
-		if (!grow(map, part))
-			return false;
 	return true;
 }
 
@@ -359,22 +521,104 @@ take_entry(Part *part, uint32 at)
 	part->nused--;
 }
 
+/* The entries of a key, from the first on, become one of a list.  False: the map is given up. */
+static bool
+entries_to_list(StreamingRowMap *map, Part *part, uint32 key)
+{
+	int64		number = make_list(map);
+	Entry	   *first;
+
+	if (number < 0)
+		return false;
+	first = &part->entries[find_entry(part, key)];
+	for (int i = 0; i < MAX_ENTRIES_OF_KEY; i++)
+	{
+		Entry		list = {.tid = {.ip_posid = LIST_OFFSET}};
+
+		BlockIdSet(&list.tid.ip_blkid, (BlockNumber) number);
+		if (!add_to_list(map, &list, &first[i].tid))
+			return false;
+	}
+	for (int i = 1; i < MAX_ENTRIES_OF_KEY; i++)
+		take_entry(part, find_entry(part, key));
+	first = &part->entries[find_entry(part, key)];
+	BlockIdSet(&first->tid.ip_blkid, (BlockNumber) number);
+	first->tid.ip_posid = LIST_OFFSET;
+	return true;
+}
+
+bool
+streaming_row_map_add(StreamingRowMap *map, int64 hash, ItemPointer tid)
+{
+	StreamingRowMapCursor cursor;
+	Part	   *part;
+	uint32		at;
+
+	if (map->given_up)
+		return false;
+	cursor = streaming_row_map_find(map, hash);
+	part = &map->parts[cursor.part];
+	for (at = cursor.at; part->entries && has_key(part, at, cursor.key); at++)
+	{
+		if (is_list(&part->entries[at]))
+			return add_to_list(map, &part->entries[at], tid);
+		if (ItemPointerEquals(&part->entries[at].tid, tid))
+			return true;
+	}
+	if (at - cursor.at == MAX_ENTRIES_OF_KEY)
+		return entries_to_list(map, part, cursor.key) && streaming_row_map_add(map, hash, tid);
+	while (part->nused >= part->nhomes / 8 * 7 || !put_entry(part, cursor.key, tid))
+		if (!grow(map, part))
+			return false;
+	return true;
+}
+
+/* The place of the list that is tid, or else the only one on its page; or none, -1. */
+static int64
+find_of_page(const RowList *list, ItemPointer tid)
+{
+	ItemPointerData page;
+	uint32		at = find_in_list(list, tid);
+
+	if (is_in_list(list, at, tid))
+		return at;
+	ItemPointerSet(&page, ItemPointerGetBlockNumberNoCheck(tid), InvalidOffsetNumber);
+	at = find_in_list(list, &page);
+	ItemPointerSet(&page, ItemPointerGetBlockNumberNoCheck(tid), LIST_OFFSET);
+	return find_in_list(list, &page) == at + 1 ? at : -1;
+}
+
 void
 streaming_row_map_remove(StreamingRowMap *map, int64 hash, ItemPointer tid)
 {
 	StreamingRowMapCursor cursor = streaming_row_map_find(map, hash);
-	ItemPointerData known;
-	uint32		at = 0;
+	Part	   *part = &map->parts[cursor.part];
+	uint32		found = 0;
 	int			n = 0;
 
-	while (streaming_row_map_next(map, &cursor, &known))
+	for (uint32 at = cursor.at; part->entries && has_key(part, at, cursor.key); at++)
 	{
-		if (ItemPointerGetBlockNumberNoCheck(&known) == ItemPointerGetBlockNumberNoCheck(tid))
+		Entry	   *entry = &part->entries[at];
+
+		if (is_list(entry))
 		{
-			at = cursor.at - 1;
+			int64		place = find_of_page(list_of(map, entry), tid);
+
+			if (place >= 0)
+				take_from_list(list_of(map, entry), place);
+			return;
+		}
+		if (ItemPointerEquals(&entry->tid, tid))
+		{
+			take_entry(part, at);
+			return;
+		}
+		if (ItemPointerGetBlockNumberNoCheck(&entry->tid) == ItemPointerGetBlockNumberNoCheck(tid))
+		{
+			found = at;
 			n++;
 		}
 	}
 	if (n == 1)
-		take_entry(&map->parts[cursor.part], at);
+		take_entry(part, found);
 }

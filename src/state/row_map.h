@@ -15,6 +15,7 @@ typedef struct StreamingRowMapCursor
 	uint32		part;
 	uint32		key;
 	uint32		at;
+	uint32		within;			/* of a list */
 } StreamingRowMapCursor;
 
 /* An empty map of no table, in CurrentMemoryContext. */

@@ -196,6 +196,8 @@ streaming_state_open(const char *name, TupleDesc desc, AttrNumber hash_attno,
 	if (table->map)
 		streaming_row_map_attach(table->map, table->rel->rd_rel->relfilenode, table->was_empty);
 	table->row_size = ROW_SIZE_GUESS;
+	if (kept)
+		kept->opened = table;
 	return table;
 }
 
@@ -340,15 +342,15 @@ streaming_state_expect(StreamingStateTable *table, int64 lookups)
 }
 
 static void
-begin_scan(StreamingStateTable *table, int64 hash)
+begin_scan(StreamingStateTable *table, StreamingStateLookUp *look_up)
 {
 	ScanKeyData key;
 	MemoryContext old = MemoryContextSwitchTo(table->context);
 
-	if (table->scan == NULL)
-		table->scan = streaming_index_beginscan(table->rel, table->index, SnapshotSelf, 1);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
-	index_rescan(table->scan, &key, 1, NULL, 0);
+	if (look_up->scan == NULL)
+		look_up->scan = streaming_index_beginscan(table->rel, table->index, SnapshotSelf, 1);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(look_up->hash));
+	index_rescan(look_up->scan, &key, 1, NULL, 0);
 	MemoryContextSwitchTo(old);
 }
 
@@ -372,17 +374,53 @@ find_without_index(StreamingStateTable *table)
 }
 
 void
-streaming_state_find(StreamingStateTable *table, int64 hash)
+streaming_state_ready(StreamingStateTable *table, int64 lookups)
 {
-	table->wanted = hash;
+	streaming_state_expect(table, lookups);
+	table->room = 0;			/* nothing is updated */
+	if (table->map && table->index == NULL && !uses_map(table))
+		find_without_index(table);
+}
+
+StreamingStateTable *
+streaming_state_opened(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, kept_tables)
+	{
+		StreamingStateTable *table = ((StreamingStateKept *) lfirst(lc))->opened;
+
+		if (table && RelationGetRelid(table->rel) == relid)
+			return table;
+	}
+	return NULL;
+}
+
+bool
+streaming_state_is_mapped(StreamingStateTable *table)
+{
+	return uses_map(table);
+}
+
+void
+streaming_state_look_up(StreamingStateTable *table, StreamingStateLookUp *look_up, int64 hash)
+{
+	look_up->hash = hash;
 	if (is_empty(table))
 		return;
 	if (table->index == NULL && !uses_map(table))
 		find_without_index(table);
 	if (uses_map(table))
-		table->cursor = streaming_row_map_find(table->map, hash);
+		look_up->cursor = streaming_row_map_find(table->map, hash);
 	else
-		begin_scan(table, hash);
+		begin_scan(table, look_up);
+}
+
+void
+streaming_state_find(StreamingStateTable *table, int64 hash)
+{
+	streaming_state_look_up(table, &table->look_up, hash);
 }
 
 static int64
@@ -554,7 +592,8 @@ read_page(StreamingStateTable *table, BlockNumber block)
 
 /* Reads the row that is at tid, or the version of it that is current. */
 static bool
-fetch_row(StreamingStateTable *table, ItemPointer tid)
+fetch_row(StreamingStateTable *table, StreamingStateLookUp *look_up, ItemPointer tid,
+		  TupleTableSlot *slot)
 {
 	Buffer		buffer;
 	bool		found;
@@ -562,20 +601,21 @@ fetch_row(StreamingStateTable *table, ItemPointer tid)
 	if (!read_page(table, ItemPointerGetBlockNumber(tid)))
 		return false;
 	buffer = table->page->buffer;
-	table->root = *tid;
+	look_up->root = *tid;
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	found = heap_hot_search_buffer(tid, table->rel, buffer, SnapshotSelf,
-								   &table->found, NULL, true);
+								   &look_up->found, NULL, true);
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	if (!found)
 		return false;
-	table->row_size = MAXALIGN(table->found.t_len) + sizeof(ItemIdData);
-	ExecStoreBufferHeapTuple(&table->found, table->stored, buffer);
-	return hash_of(table, table->stored) == table->wanted;
+	table->row_size = MAXALIGN(look_up->found.t_len) + sizeof(ItemIdData);
+	ExecStoreBufferHeapTuple(&look_up->found, slot, buffer);
+	return hash_of(table, slot) == look_up->hash;
 }
 
 bool
-streaming_state_next(StreamingStateTable *table)
+streaming_state_look_up_next(StreamingStateTable *table, StreamingStateLookUp *look_up,
+							 TupleTableSlot *slot)
 {
 	ItemPointerData tid;
 	MemoryContext old;
@@ -585,18 +625,32 @@ streaming_state_next(StreamingStateTable *table)
 		return false;
 	if (uses_map(table))
 	{
-		while (streaming_row_map_next(table->map, &table->cursor, &tid))
+		while (streaming_row_map_next(table->map, &look_up->cursor, &tid))
 		{
-			if (fetch_row(table, &tid))
+			if (fetch_row(table, look_up, &tid, slot))
 				return true;
 		}
 		return false;
 	}
 	/* the access method may keep what it allocates for the whole scan */
 	old = MemoryContextSwitchTo(table->context);
-	found = index_getnext_slot(table->scan, ForwardScanDirection, table->stored);
+	found = index_getnext_slot(look_up->scan, ForwardScanDirection, slot);
 	MemoryContextSwitchTo(old);
 	return found;
+}
+
+bool
+streaming_state_next(StreamingStateTable *table)
+{
+	return streaming_state_look_up_next(table, &table->look_up, table->stored);
+}
+
+void
+streaming_state_look_up_end(StreamingStateLookUp *look_up)
+{
+	if (look_up->scan)
+		index_endscan(look_up->scan);
+	look_up->scan = NULL;
 }
 
 void
@@ -852,7 +906,8 @@ streaming_state_delete(StreamingStateTable *table, TupleTableSlot *stored)
 StreamingStatePlace
 streaming_state_place(StreamingStateTable *table)
 {
-	StreamingStatePlace place = {table->stored->tts_tid, table->root, hash_of(table, table->stored)};
+	StreamingStatePlace place = {table->stored->tts_tid, table->look_up.root,
+	hash_of(table, table->stored)};
 
 	return place;
 }
@@ -932,6 +987,7 @@ streaming_state_close(StreamingStateTable *table)
 	streaming_state_flush(table);
 	if (table->kept)
 	{
+		table->kept->opened = NULL;
 		table->kept->pages = RelationGetNumberOfBlocks(table->rel);
 		table->kept->rows_added = table->rows_added;
 		table->kept->needs_analyze = needs_analyze(table);
@@ -940,8 +996,7 @@ streaming_state_close(StreamingStateTable *table)
 	}
 	if (table->all)
 		table_endscan(table->all);
-	if (table->scan)
-		index_endscan(table->scan);
+	streaming_state_look_up_end(&table->look_up);
 	for (int i = 0; i < STREAMING_PINNED_PAGES; i++)
 	{
 		if (BufferIsValid(table->pages[i].buffer))

@@ -46,7 +46,18 @@ typedef struct StreamingStateKept
 	bool		needs_analyze;	/* they cannot be planned well */
 	BlockNumber pages;			/* of the table, and */
 	int64		rows_added;		/* inserted less deleted, in the last batch */
+	struct StreamingStateTable *opened; /* for a batch; or NULL */
 } StreamingStateKept;
+
+/* Rows of one hash, while they are looked at. */
+typedef struct StreamingStateLookUp
+{
+	int64		hash;
+	StreamingRowMapCursor cursor;	/* by the map */
+	IndexScanDesc scan;			/* by the index; NULL: not needed yet */
+	HeapTupleData found;		/* the last one, by the map; and */
+	ItemPointerData root;		/* where the map says that it is */
+} StreamingStateLookUp;
 
 /* Of a row of a table. */
 typedef struct StreamingStatePlace
@@ -71,7 +82,7 @@ typedef struct StreamingStateTable
 	ResultRelInfo *result;
 	EState	   *estate;
 	Relation	index;
-	IndexScanDesc scan;			/* by the hash; NULL: not needed yet */
+	StreamingStateLookUp look_up;	/* of streaming_state_find */
 	TableScanDesc all;			/* of streaming_state_find_all; or NULL */
 	IndexScanDesc ordered;		/* of streaming_state_find_until, _from and _end */
 	ScanDirection direction;	/* ditto */
@@ -79,8 +90,6 @@ typedef struct StreamingStateTable
 	StreamingRowMap *map;		/* where the rows are; or NULL */
 	bool		was_empty;		/* when it was opened */
 	bool		flushed;		/* rows have been added since */
-	int64		wanted;			/* hash looked up last */
-	StreamingRowMapCursor cursor;	/* of that look-up, by the map */
 	StreamingStatePage pages[STREAMING_PINNED_PAGES];	/* a ring, of those looked at by
 														 * the map */
 	uint32		npages;
@@ -88,8 +97,6 @@ typedef struct StreamingStateTable
 	StreamingStatePrefetch prefetches[STREAMING_PREFETCHES];	/* a ring */
 	uint32		nprefetches;
 	BlockNumber nblocks;		/* of the table; maybe more by now */
-	HeapTupleData found;
-	ItemPointerData root;		/* where the map says that it is */
 	Size		row_size;		/* of the last row found, or a guess */
 	Size		room;			/* a page with less free space is pruned */
 	TupleTableSlot **pending;	/* rows to insert */
@@ -131,6 +138,27 @@ extern StreamingStateTable *streaming_state_open(const char *table, TupleDesc de
  */
 extern void streaming_state_find(StreamingStateTable *table, int64 hash);
 extern bool streaming_state_next(StreamingStateTable *table);
+
+/*
+ * For statements that look rows up by their hash: that can be done by the map, or by the
+ * index, which is made if need be.  lookups: about how many follow.  To be called
+ * when none of them is running.  Of a table whose rows are only added and deleted.
+ */
+extern void streaming_state_ready(StreamingStateTable *table, int64 lookups);
+
+/* The table with that oid, if a batch has it open; or NULL.  Does its map know all rows? */
+extern StreamingStateTable *streaming_state_opened(Oid relid);
+extern bool streaming_state_is_mapped(StreamingStateTable *table);
+
+/*
+ * As find and next, for whoever has a slot of its own, of a heap tuple in a buffer.  look_up is
+ * zero at first.
+ */
+extern void streaming_state_look_up(StreamingStateTable *table, StreamingStateLookUp *look_up,
+									int64 hash);
+extern bool streaming_state_look_up_next(StreamingStateTable *table, StreamingStateLookUp *look_up,
+										 TupleTableSlot *slot);
+extern void streaming_state_look_up_end(StreamingStateLookUp *look_up);
 
 /*
  * Says that a hash is going to be looked up, best after
