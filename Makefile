@@ -265,7 +265,9 @@ OBJS = \
 	src/state/group_key.o \
 	src/state/row_image.o \
 	src/state/row_map.o \
+	src/state/state_look_up.o \
 	src/state/state_table.o \
+	src/state/state_ways.o \
 	src/stats.o \
 	src/stats_progress.o \
 	src/streaming.o \

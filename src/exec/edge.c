@@ -90,9 +90,9 @@ streaming_edge_open(StreamingEdgeExec *exec, Oid view, StreamingStage *stage, St
 	exec->weighed = edge->weighted ? exec->row : NULL;
 	if (edge->table)
 	{
-		exec->hash_attno = edge->weighted ? STREAMING_EDGE_HASH(edge) :
-			streaming_maps_partitions(stage, edge) ? STREAMING_EDGE_GROUP(edge) : 0;
-		exec->kept = streaming_state_keep(view, edge->table, exec->hash_attno != 0);
+		exec->kept = streaming_state_keep(view, edge->table, edge->weighted);
+		if (streaming_maps_partitions(stage, edge))
+			streaming_state_map_groups(exec->kept, STREAMING_EDGE_GROUP(edge));
 		exec->kept->group_attno = edge->nkeys > 0 ? STREAMING_EDGE_GROUP(edge) : 0;
 	}
 	exec->rows_desc = rows_desc(edge);
@@ -125,7 +125,9 @@ streaming_edge_close(StreamingEdgeExec *exec)
 StreamingStateTable *
 streaming_edge_table(StreamingEdgeExec *exec)
 {
-	return streaming_state_open(exec->edge->table, exec->edge->desc, exec->hash_attno, exec->kept);
+	return streaming_state_open(exec->edge->table, exec->edge->desc,
+								exec->edge->weighted ? STREAMING_EDGE_HASH(exec->edge) : 0,
+								exec->kept);
 }
 
 /* ---- Equal rows ---- */
@@ -396,6 +398,8 @@ streaming_replan(StreamingStageExec *exec, StreamingStatement *statement)
 			streaming_state_ready(table, lookups);
 		nblocks += RelationGetNumberOfBlocks(table->rel);
 	}
+	if (exec->table && streaming_maps_result(exec->stage))
+		streaming_state_ready(exec->table, lookups);
 	if (nblocks < statement->planned_blocks * 2 + FEW_BLOCKS)
 		return;
 	streaming_statement_free(statement);

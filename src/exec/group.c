@@ -554,7 +554,8 @@ streaming_merge_pending(StreamingStageExec *exec)
 		if (i + STREAMING_PREFETCH_DISTANCE < exec->npending)
 		{
 			streaming_prefetch(exec->pending[i + STREAMING_PREFETCH_DISTANCE].tuple);
-			streaming_state_prefetch(exec->table, exec->pending[i + STREAMING_PREFETCH_DISTANCE].hash);
+			streaming_state_prefetch(exec->table, STREAMING_BY_HASH,
+									 exec->pending[i + STREAMING_PREFETCH_DISTANCE].hash);
 		}
 
 		if (i % 1024 == 0)

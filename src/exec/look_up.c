@@ -1,6 +1,6 @@
 /*
  * look_up.c
- *		An executor node that finds rows of a table of state by their hash.
+ *		An executor node that finds rows of a table of state by their partition.
  *
  * Where the rows of a partition are the worker remembers (state/row_map.c).  The planner,
  * to whom this node is another way to read such a table, is free to read all of it instead.
@@ -40,7 +40,7 @@ typedef struct LookUp
 	CustomScanState css;
 	StreamingStateTable *table;
 	StreamingStateLookUp look_up;
-	ExprState  *hash;			/* what is looked for */
+	ExprState  *group;			/* what is looked for */
 	bool		begun;
 } LookUp;
 
@@ -77,13 +77,14 @@ static const CustomExecMethods exec_methods = {
  * ----------
  */
 
-/* What the hash of a row is to be equal to by a condition; NULL: it says nothing of that. */
+/* What the group of a row is to be equal to by a condition; NULL: it says nothing of that. */
 static Expr *
-wanted_hash(RestrictInfo *info, Index rti, AttrNumber attno)
+wanted_group(RestrictInfo *info, Index rti, AttrNumber attno)
 {
 	OpExpr	   *op = (OpExpr *) info->clause;
 
-	if (!IsA(op, OpExpr) || op->opno != lookup_type_cache(INT8OID, TYPECACHE_EQ_OPR)->eq_opr || info->pseudoconstant)
+	if (!IsA(op, OpExpr) || info->pseudoconstant ||
+		op->opno != lookup_type_cache(INT8OID, TYPECACHE_EQ_OPR)->eq_opr)
 		return NULL;
 	for (int i = 0; i < 2; i++)
 	{
@@ -132,24 +133,25 @@ is_known(List *known, Relids relids)
 	return false;
 }
 
-typedef struct HashColumn
+typedef struct GroupColumn
 {
 	Index		rti;
 	AttrNumber	attno;
-} HashColumn;
+} GroupColumn;
 
 static bool
-is_hash(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em, void *arg)
+is_group(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em, void *arg)
 {
-	HashColumn *column = arg;
+	GroupColumn *column = arg;
 	Var		   *var = (Var *) em->em_expr;
 
 	return IsA(var, Var) && var->varno == column->rti && var->varattno == column->attno;
 }
 
-/* Ways for those conditions of joins that say what the hash is equal to. */
+/* Ways for those conditions of joins that say what the group is equal to. */
 static void
-add_joined(PlannerInfo *root, RelOptInfo *rel, List *conditions, HashColumn *column, List **known)
+add_joined(PlannerInfo *root, RelOptInfo *rel, List *conditions, GroupColumn *column,
+		   List **known)
 {
 	ListCell   *lc;
 
@@ -158,7 +160,7 @@ add_joined(PlannerInfo *root, RelOptInfo *rel, List *conditions, HashColumn *col
 		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
 		Relids		outer;
 
-		if (!join_clause_is_movable_to(info, rel) || wanted_hash(info, column->rti, column->attno) == NULL)
+		if (!join_clause_is_movable_to(info, rel) || wanted_group(info, column->rti, column->attno) == NULL)
 			continue;
 		outer = bms_difference(info->clause_relids, rel->relids);
 		outer = bms_add_members(outer, rel->lateral_relids);
@@ -174,17 +176,17 @@ static void
 add_look_ups(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	StreamingStateTable *table = rte->rtekind == RTE_RELATION ? streaming_state_opened(rte->relid) : NULL;
-	HashColumn	column = {rti, table ? table->hash_attno : 0};
+	GroupColumn column = {rti, table ? streaming_state_mapped_group(table) : 0};
 	List	   *known = NIL;
 	ListCell   *lc;
 
 	if (prev_pathlist_hook)
 		prev_pathlist_hook(root, rel, rti, rte);
-	if (table == NULL || !streaming_state_is_mapped(table) || rel->reloptkind != RELOPT_BASEREL)
+	if (column.attno == 0 || rel->reloptkind != RELOPT_BASEREL)
 		return;
 	foreach(lc, rel->baserestrictinfo)
 	{
-		if (wanted_hash(lfirst(lc), rti, table->hash_attno) == NULL)
+		if (wanted_group(lfirst(lc), rti, column.attno) == NULL)
 			continue;
 		add_look_up(root, rel, rel->lateral_relids);
 		return;
@@ -192,7 +194,7 @@ add_look_ups(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	add_joined(root, rel, rel->joininfo, &column, &known);
 	if (rel->has_eclass_joins)
 		add_joined(root, rel,
-				   generate_implied_equalities_for_column(root, rel, is_hash, &column,
+				   generate_implied_equalities_for_column(root, rel, is_group, &column,
 														  rel->lateral_referencers),
 				   &column, &known);
 }
@@ -202,25 +204,26 @@ make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 {
 	StreamingStateTable *table = streaming_state_opened(planner_rt_fetch(rel->relid, root)->relid);
 	CustomScan *scan = makeNode(CustomScan);
+	AttrNumber	attno = streaming_state_mapped_group(table);
 	List	   *others = NIL;
-	Expr	   *hash = NULL;
+	Expr	   *group = NULL;
 	ListCell   *lc;
 
 	foreach(lc, clauses)
 	{
-		Expr	   *wanted = hash ? NULL : wanted_hash(lfirst(lc), rel->relid, table->hash_attno);
+		Expr	   *wanted = group ? NULL : wanted_group(lfirst(lc), rel->relid, attno);
 
 		if (wanted)
-			hash = wanted;
+			group = wanted;
 		else
 			others = lappend(others, lfirst(lc));
 	}
-	if (hash == NULL)
-		elog(ERROR, "rows are looked up by no hash");
+	if (group == NULL)
+		elog(ERROR, "rows are looked up by no group");
 	scan->scan.plan.targetlist = tlist;
 	scan->scan.plan.qual = extract_actual_clauses(others, false);
 	scan->scan.scanrelid = rel->relid;
-	scan->custom_exprs = list_make1(hash);
+	scan->custom_exprs = list_make1(group);
 	scan->flags = path->flags;
 	scan->methods = &scan_methods;
 	return (Plan *) scan;
@@ -252,13 +255,13 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	streaming_init_scan_slot(estate, &node->ss, RelationGetDescr(rel), &TTSOpsBufferHeapTuple);
 	ExecAssignScanProjectionInfo(&node->ss);
 	node->ss.ps.qual = ExecInitQual(plan->scan.plan.qual, (PlanState *) node);
-	scan->hash = ExecInitExpr(linitial(plan->custom_exprs), (PlanState *) node);
+	scan->group = ExecInitExpr(linitial(plan->custom_exprs), (PlanState *) node);
 	scan->table = streaming_state_opened(RelationGetRelid(rel));
 	if (scan->table == NULL)
 		elog(ERROR, "table \"%s\" is not open", RelationGetRelationName(rel));
 }
 
-/* The next row of the hash, whatever else is asked of it. */
+/* The next row of the group, whatever else is asked of it. */
 static TupleTableSlot *
 next_row(ScanState *node)
 {
@@ -269,11 +272,12 @@ next_row(ScanState *node)
 	{
 		ExprContext *econtext = node->ps.ps_ExprContext;
 		bool		isnull;
-		Datum		hash = ExecEvalExprSwitchContext(scan->hash, econtext, &isnull);
+		Datum		group = ExecEvalExprSwitchContext(scan->group, econtext, &isnull);
 
 		if (isnull)
 			return ExecClearTuple(slot);
-		streaming_state_look_up(scan->table, &scan->look_up, DatumGetInt64(hash));
+		streaming_state_look_up(scan->table, &scan->look_up, STREAMING_BY_GROUP,
+								DatumGetInt64(group));
 		scan->begun = true;
 	}
 	if (!streaming_state_look_up_next(scan->table, &scan->look_up, slot))

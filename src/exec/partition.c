@@ -48,9 +48,9 @@ typedef struct PartitionReceiver
 	StreamingStageExec *exec;
 } PartitionReceiver;
 
-/* The rows of the partitions in $1, or of the whole, as they were, negatively. */
+/* All rows as they were, negatively. */
 char *
-streaming_partition_stored_sql(StreamingStage *stage, bool whole)
+streaming_partition_stored_sql(StreamingStage *stage)
 {
 	StringInfoData buf;
 
@@ -60,14 +60,25 @@ streaming_partition_stored_sql(StreamingStage *stage, bool whole)
 		appendStringInfo(&buf, ", t.%s",
 						 quote_identifier(NameStr(TupleDescAttr(stage->table_desc,
 																stage->keys[i].attno - 1)->attname)));
-	appendStringInfoString(&buf, ", - t.\"$count\" FROM ");
-	if (whole)
-		appendStringInfo(&buf, "%s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
-	else
-		appendStringInfo(&buf, "pg_catalog.unnest($1) g(\"$group\"), "
-						 "LATERAL (SELECT * FROM %s.%s t WHERE t.\"$group\" OPERATOR(pg_catalog.=) g.\"$group\" OFFSET 0) t",
-						 STREAMING_INTERNAL_SCHEMA, stage->table);
+	appendStringInfo(&buf, ", - t.\"$count\" FROM %s.%s t", STREAMING_INTERNAL_SCHEMA, stage->table);
 	return buf.data;
+}
+
+/* Ditto one of them. */
+static TupleDesc
+stored_desc(StreamingStage *stage)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(stage->nkeys + 2);
+
+	TupleDescInitEntry(desc, 1, NULL, INT8OID, -1, 0);
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		TupleDescInitEntry(desc, i + 2, NULL, stage->keys[i].type, stage->keys[i].typmod, 0);
+		TupleDescInitEntryCollation(desc, i + 2, stage->keys[i].collation);
+	}
+	TupleDescInitEntry(desc, stage->nkeys + 2, NULL, INT8OID, -1, 0);
+	TupleDescFinalize(desc);
+	return desc;
 }
 
 /* The statement's rows with how often they are there, which is once. */
@@ -86,19 +97,15 @@ streaming_partition_open(StreamingStageExec *exec)
 
 	exec->recompute.sql = computed_sql(stage->suffix ? streaming_suffix_sql(stage) : stage->recompute_sql);
 	exec->stored.sql = stage->suffix ? streaming_suffix_stored_sql(stage) :
-		streaming_partition_stored_sql(stage, stage->whole);
+		streaming_partition_stored_sql(stage);
+	exec->stored_desc = stored_desc(stage);
 	exec->prune.sql = stage->prune_sql;
 	if (stage->nkeys > stage->noutputs)
 		exec->output_key = streaming_group_key(stage->keys, stage->noutputs, NULL, 0);
-	if (stage->edges[0].kept_keys)
+	if (!stage->whole && !stage->suffix && stage->edges[0].kept_keys == NULL)
 	{
-		exec->stored.nparams = 1;
-		exec->stored.param_types = param_types;
-	}
-	else if (!stage->whole && !stage->suffix)
-	{
-		exec->recompute.nparams = exec->stored.nparams = exec->prune.nparams = 1;
-		exec->recompute.param_types = exec->stored.param_types = exec->prune.param_types = param_types;
+		exec->recompute.nparams = exec->prune.nparams = 1;
+		exec->recompute.param_types = exec->prune.param_types = param_types;
 	}
 	exec->row_key = streaming_group_key(&group, 1, stage->keys, stage->nkeys);
 	exec->result_types = list_make1_oid(INT8OID);
@@ -131,11 +138,10 @@ touch_stored(StreamingStageExec *exec, TupleTableSlot *slot)
 		streaming_touch_row(exec, values, isnull, DatumGetInt64(slot->tts_values[0]));
 }
 
-static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
+/* A row of the result as it is computed, or was, negatively. */
+static void
+take_row(StreamingStageExec *exec, TupleTableSlot *slot)
 {
-	StreamingStageExec *exec = ((PartitionReceiver *) self)->exec;
-
 	if (exec->stage->edges[0].kept_keys)
 		touch_stored(exec, slot);
 	if (exec->stage->recursion)
@@ -146,6 +152,12 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	}
 	else
 		streaming_weigh(exec, exec->row_key, slot, true);
+}
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	take_row(((PartitionReceiver *) self)->exec, slot);
 	return true;
 }
 
@@ -295,7 +307,7 @@ put_row(StreamingStageExec *exec, FreePlaces *freed, int64 hash, Datum *values, 
 }
 
 void
-streaming_partition_compute(StreamingStageExec *exec, StreamingDelta *rows, Datum *params)
+streaming_partition_compute(StreamingStageExec *exec, StreamingDelta *rows)
 {
 	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
 	DestNone}, exec};
@@ -304,23 +316,51 @@ streaming_partition_compute(StreamingStageExec *exec, StreamingDelta *rows, Datu
 	streaming_replan(exec, &exec->stored);
 	/* nothing was before the view's first batch */
 	if (!exec->first)
-		streaming_statement_run(&exec->stored, rows, params, false, (DestReceiver *) &receiver);
-	streaming_statement_run(&exec->recompute, rows, params, false, (DestReceiver *) &receiver);
+		streaming_statement_run(&exec->stored, rows, NULL, false, (DestReceiver *) &receiver);
+	streaming_statement_run(&exec->recompute, rows, NULL, false, (DestReceiver *) &receiver);
 	streaming_stop_point("partition_computed");
 	streaming_partition_put(exec);
+}
+
+/* The row that is in table->stored. */
+static void
+take_stored(StreamingStageExec *exec, TupleTableSlot *slot)
+{
+	StreamingStage *stage = exec->stage;
+	TupleTableSlot *stored = exec->table->stored;
+
+	slot_getallattrs(stored);
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, false, sizeof(bool) * (stage->nkeys + 2));
+	slot->tts_values[0] = stored->tts_values[stage->group_attno - 1];
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		slot->tts_values[i + 1] = stored->tts_values[stage->keys[i].attno - 1];
+		slot->tts_isnull[i + 1] = stored->tts_isnull[stage->keys[i].attno - 1];
+	}
+	slot->tts_values[stage->nkeys + 1] =
+		Int64GetDatum(-DatumGetInt64(stored->tts_values[stage->count_attno - 1]));
+	take_row(exec, ExecStoreVirtualTuple(slot));
 }
 
 void
 streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n)
 {
-	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
-	DestNone}, exec};
-	Datum		param = streaming_int8_array(hashes, n);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(exec->stored_desc, &TTSOpsVirtual);
 
-	streaming_replan(exec, &exec->stored);
-	exec->stored.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY : STREAMING_SIZE_FEW;
-	streaming_statement_run(&exec->stored, NULL, &param, false, (DestReceiver *) &receiver);
-	pfree(DatumGetPointer(param));
+	streaming_state_ready(exec->table, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (i + STREAMING_PREFETCH_DISTANCE < n)
+			streaming_state_prefetch(exec->table, STREAMING_BY_GROUP,
+									 hashes[i + STREAMING_PREFETCH_DISTANCE]);
+		streaming_state_find_group(exec->table, hashes[i]);
+		while (streaming_state_next(exec->table))
+			take_stored(exec, slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
 }
 
 void
@@ -398,16 +438,35 @@ streaming_partition_put(StreamingStageExec *exec)
 static void
 compute_partitions(StreamingStageExec *exec, int64 *hashes, int n)
 {
+	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
+	DestNone}, exec};
 	Datum		param = streaming_int8_array(hashes, n);
 
 	streaming_replan(exec, &exec->prune);
-	exec->recompute.size = exec->stored.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
+	streaming_replan(exec, &exec->recompute);
+	exec->recompute.size = exec->prune.size = n > STREAMING_FEW_ROWS ? STREAMING_SIZE_MANY :
 		STREAMING_SIZE_FEW;
 	/* the edge has pruned what it has brought, and there is nothing else yet */
 	if (!exec->first || exec->brings_behind)
 		streaming_prune(exec, param);
-	streaming_partition_compute(exec, NULL, &param);
+	/* nothing was before the view's first batch */
+	if (!exec->first)
+		streaming_partition_stored(exec, hashes, n);
+	streaming_statement_run(&exec->recompute, NULL, &param, false, (DestReceiver *) &receiver);
+	streaming_stop_point("partition_computed");
+	streaming_partition_put(exec);
 	pfree(DatumGetPointer(param));
+}
+
+/* Ditto of all there is. */
+static void
+compute_whole(StreamingStageExec *exec)
+{
+	streaming_replan(exec, &exec->prune);
+	exec->recompute.size = exec->stored.size = exec->prune.size = STREAMING_SIZE_FEW;
+	if (!exec->first || exec->brings_behind)
+		streaming_prune(exec, (Datum) 0);
+	streaming_partition_compute(exec, NULL);
 }
 
 /* Ditto of the ends of partitions. */
@@ -420,7 +479,7 @@ compute_ends(StreamingStageExec *exec)
 		return;
 	CommandCounterIncrement();
 	streaming_stop_point("partition_touched");
-	streaming_partition_compute(exec, rows, NULL);
+	streaming_partition_compute(exec, rows);
 	tuplestore_end(rows->store);
 }
 
@@ -491,5 +550,10 @@ streaming_compute_touched(StreamingStageExec *exec)
 	}
 	hashes = palloc(sizeof(int64) * PARTITIONS_AT_ONCE);
 	while ((n = streaming_next_touched(exec, hashes, PARTITIONS_AT_ONCE)) > 0)
-		compute_partitions(exec, hashes, n);
+	{
+		if (exec->stage->whole)
+			compute_whole(exec);
+		else
+			compute_partitions(exec, hashes, n);
+	}
 }

@@ -271,7 +271,7 @@ streaming_recursion_run(StreamingStageExec *exec)
 		end_derived(exec);
 		CommandCounterIncrement();
 		streaming_stop_point("partition_touched");
-		streaming_partition_compute(exec, NULL, NULL);
+		streaming_partition_compute(exec, NULL);
 		return;
 	}
 	if (exec->derived == NULL)

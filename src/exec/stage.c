@@ -149,6 +149,8 @@ streaming_stage_open(Oid view, StreamingStage *stage)
 	if (stage->kind == STREAMING_STAGE_PARTITION &&
 		(!stage->whole || stage->suffix || (stage->recursion && stage->recursion->nkeys > 0)))
 		exec->kept->group_attno = stage->group_attno;
+	if (streaming_maps_result(stage))
+		streaming_state_map_groups(exec->kept, stage->group_attno);
 	if (stage->suffix)
 		exec->edges[0].kept->group_attno = STREAMING_EDGE_GROUP(&stage->edges[0]);
 	if (stage->bag_table)

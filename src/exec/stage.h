@@ -35,7 +35,6 @@ typedef struct StreamingEdgeExec
 	StreamingGroupKey *partition;	/* of the keys */
 	StreamingGroupKey *row;		/* of the columns */
 	StreamingStateKept *kept;
-	AttrNumber	hash_attno;		/* of the table: what its rows are looked up by; 0: by none */
 	TupleDesc	rows_desc;
 	ExprState  *closes;			/* over the columns; NULL: rows do not go */
 	struct StreamingTopExec *top;	/* which of its rows matter; NULL: all do */
@@ -63,7 +62,8 @@ typedef struct StreamingStageExec
 	StreamingStage *stage;
 	StreamingEdgeExec *edges;
 	StreamingStatement recompute;
-	StreamingStatement stored;	/* partition: what a partition was */
+	StreamingStatement stored;	/* partition: what the whole, or ends of partitions, were */
+	TupleDesc	stored_desc;	/* ditto: a row of that */
 	StreamingStatement prune;	/* partition: which rows go */
 	StreamingStatement step;	/* these four: see recursion.c */
 	StreamingGroupKey *meeting;
@@ -349,14 +349,14 @@ extern void streaming_touch_row(StreamingStageExec *exec, Datum *columns, bool *
 /* Those rows, which begin anew; NULL: there are none. */
 extern StreamingDelta *streaming_take_touched(StreamingStageExec *exec);
 /*
- * Its parts: what is less than what it was; rows, or params: what the statements read;
+ * Its parts: what is less than what it was, by statements that read rows, or nothing;
  * what n partitions were is weighed, and what has been weighed becomes the result.
  */
-extern void streaming_partition_compute(StreamingStageExec *exec, StreamingDelta *rows, Datum *params);
+extern void streaming_partition_compute(StreamingStageExec *exec, StreamingDelta *rows);
 extern void streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n);
 extern void streaming_partition_put(StreamingStageExec *exec);
 extern void streaming_partition_stored_all(StreamingStageExec *exec);
-extern char *streaming_partition_stored_sql(StreamingStage *stage, bool whole);
+extern char *streaming_partition_stored_sql(StreamingStage *stage);
 
 /* in table_join.c: a partition's stage is opened, a row comes, and all have been kept */
 extern void streaming_table_join_open(StreamingStageExec *exec);

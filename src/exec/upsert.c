@@ -113,7 +113,8 @@ merge_pending(StreamingStageExec *exec, StreamingFolded *folded)
 		bool	   *isnull;
 
 		if (i + STREAMING_PREFETCH_DISTANCE < exec->npending)
-			streaming_state_prefetch(exec->table, exec->pending[i + STREAMING_PREFETCH_DISTANCE].hash);
+			streaming_state_prefetch(exec->table, STREAMING_BY_HASH,
+									 exec->pending[i + STREAMING_PREFETCH_DISTANCE].hash);
 		ResetExprContext(exec->econtext);
 		MemoryContextSwitchTo(exec->econtext->ecxt_per_tuple_memory);
 		ExecForceStoreMinimalTuple(row->tuple, exec->other, false);

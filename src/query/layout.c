@@ -30,8 +30,8 @@
  * hash, those that may still grow are found without reading the others.
  *
  * Rows are found by "$hash" alone: any type that can be grouped is a key, however
- * wide, with NULLs, and most updates are heap-only.  The index on it is made when it
- * is needed (state/state_table.c).  The result table has one on the outputs that are keys
+ * wide, with NULLs, and most updates are heap-only.  The index on it, and that on the "$group" of
+ * rows, are made when they are needed (state/state_ways.c).  The result table has one on the outputs that are keys
  * (key_index.c), and those that users make (command/view_index.c).
  */
 #include "postgres.h"
@@ -537,9 +537,6 @@ stage_ddl(List *ddl, StreamingStage *stage)
 		indexed = lappend(indexed, psprintf("$group,%s",
 											NameStr(TupleDescAttr(stage->table_desc, i)->attname)));
 	}
-	else if (stage->group_attno && (stage->recursion ? stage->recursion->nkeys > 0 : !stage->whole) &&
-			 !stage->ordered)
-		indexed = lappend(indexed, "$group");
 	return ordered_ddl(table_ddl(ddl, stage->table, stage->table_desc, stage->hash_attno != 0, indexed),
 					   stage);
 }

@@ -182,11 +182,16 @@ typedef struct StreamingEdge
 
 /*
  * Are they looked up by their partition where the worker remembers (state/row_map.c)?  There is
- * no index of it then; others are updated, or looked up by more, or deleted by statements.
+ * no index of it then.  Others are looked up by more, or deleted by what a statement says.
  */
 #define streaming_maps_partitions(stage, edge) \
-	((edge)->table != NULL && !(edge)->weighted && (stage)->suffix == NULL && \
-	 (stage)->prune_sql == NULL && !((stage)->whole && (edge)->nkeys == 0))
+	((edge)->table != NULL && (stage)->suffix == NULL && (stage)->prune_sql == NULL && \
+	 !((stage)->whole && (edge)->nkeys == 0))
+
+/* partition: ditto the rows of its result? */
+#define streaming_maps_result(stage) \
+	((stage)->kind == STREAMING_STAGE_PARTITION && (stage)->suffix == NULL && \
+	 ((stage)->recursion ? (stage)->recursion->nkeys > 0 : !(stage)->whole))
 
 /* partition: are rows that no longer matter not kept? */
 #define streaming_keeps_first_rows(stage) \

@@ -1,6 +1,6 @@
 /*
  * row_map.c
- *		Where the rows of a state table are, in memory: hash -> tid.
+ *		Where the rows of a state table are, in memory: hash -> tids.
  *
  * What an index on the hash would say.  To ask it takes a cache miss, where going
  * down a large index takes a dozen.
@@ -106,7 +106,6 @@ static Size total_size = 0;
 
 static void map_gone(void *arg);
 static void clear(StreamingRowMap *map);
-static void give_up(StreamingRowMap *map);
 static bool grow(StreamingRowMap *map, Part *part);
 static void set_size(StreamingRowMap *map, Size size);
 
@@ -189,8 +188,8 @@ clear(StreamingRowMap *map)
 	map->complete = false;
 }
 
-static void
-give_up(StreamingRowMap *map)
+void
+streaming_row_map_give_up(StreamingRowMap *map)
 {
 	clear(map);
 	map->given_up = true;
@@ -332,7 +331,7 @@ may_take(StreamingRowMap *map, Size added)
 		set_size(map, map->size + added);
 		return true;
 	}
-	give_up(map);
+	streaming_row_map_give_up(map);
 	return false;
 }
 
@@ -482,7 +481,7 @@ grow(StreamingRowMap *map, Part *part)
 			added -= sizeof(Entry) * (part->nhomes + OVERRUN);
 		if (total_size + added > (Size) streaming_state_memory * 1024)
 		{
-			give_up(map);
+			streaming_row_map_give_up(map);
 			return false;
 		}
 		larger.entries = MemoryContextAllocZero(map->context,

@@ -39,6 +39,9 @@ extern bool streaming_row_map_has_room(const StreamingRowMap *map);
 extern bool streaming_row_map_wants_all(StreamingRowMap *map, int64 lookups, int64 rows);
 extern void streaming_row_map_completed(StreamingRowMap *map);
 
+/* It is not to be used until it is attached to another file. */
+extern void streaming_row_map_give_up(StreamingRowMap *map);
+
 /*
  * The rows that may have a hash; few others, and none is left out.  No row is
  * returned twice.  The map must not be changed between the two calls' results.

@@ -12,12 +12,24 @@
 #include "state/row_map.h"
 #include "utils/timestamp.h"
 
+/*
+ * What rows are looked up by: the hash of all that tells one from others, or that of their
+ * partition, which many may share.
+ */
+typedef enum StreamingStateBy
+{
+	STREAMING_BY_HASH,
+	STREAMING_BY_GROUP
+#define STREAMING_STATE_WAYS (STREAMING_BY_GROUP + 1)
+} StreamingStateBy;
+
 /* Look-ups that are about to be made, and pages that have been looked at lately. */
 #define STREAMING_PREFETCHES	16
 #define STREAMING_PINNED_PAGES	16
 
 typedef struct StreamingStatePrefetch
 {
+	StreamingStateBy by;
 	int64		hash;
 	BlockNumber block;			/* of the first row that may have it, or invalid */
 	OffsetNumber offset;
@@ -39,7 +51,9 @@ typedef struct StreamingStateKept
 	Oid			view;
 	const char *table;
 	MemoryContext context;		/* of all this */
-	StreamingRowMap *map;		/* where the rows are; NULL: the index is asked */
+	StreamingRowMap *maps[STREAMING_STATE_WAYS];	/* where the rows are; NULL: the index is
+													 * asked */
+	AttrNumber	mapped_group;	/* the column that the map by group is of; 0: there is none */
 	int64		dead_rows;		/* deleted, or moved to new entries of the indexes */
 	bool		needs_vacuum;	/* they are many */
 	AttrNumber	group_attno;	/* statements look rows up by it; 0: by none */
@@ -52,6 +66,7 @@ typedef struct StreamingStateKept
 /* Rows of one hash, while they are looked at. */
 typedef struct StreamingStateLookUp
 {
+	StreamingStateBy by;
 	int64		hash;
 	StreamingRowMapCursor cursor;	/* by the map */
 	IndexScanDesc scan;			/* by the index; NULL: not needed yet */
@@ -64,8 +79,16 @@ typedef struct StreamingStatePlace
 {
 	ItemPointerData tid;
 	ItemPointerData root;		/* where an index says that it is */
-	int64		hash;
+	int64		hashes[STREAMING_STATE_WAYS];
 } StreamingStatePlace;
+
+/* One way to look rows of a table up. */
+typedef struct StreamingStateWay
+{
+	AttrNumber	attno;			/* of the column; 0: there is no such way */
+	StreamingRowMap *map;		/* or NULL */
+	Relation	index;			/* or NULL */
+} StreamingStateWay;
 
 typedef struct StreamingStateTable
 {
@@ -77,17 +100,16 @@ typedef struct StreamingStateTable
 
 	/* private */
 	MemoryContext context;
-	AttrNumber	hash_attno;
+	StreamingStateWay ways[STREAMING_STATE_WAYS];
+	bool		mapped;			/* there is a map of each way; it may be of no use */
 	StreamingStateKept *kept;	/* may be NULL */
 	ResultRelInfo *result;
 	EState	   *estate;
-	Relation	index;
 	StreamingStateLookUp look_up;	/* of streaming_state_find */
 	TableScanDesc all;			/* of streaming_state_find_all; or NULL */
 	IndexScanDesc ordered;		/* of streaming_state_find_until, _from and _end */
 	ScanDirection direction;	/* ditto */
 	Relation	pair;			/* the index of _find_from; NULL: not needed yet */
-	StreamingRowMap *map;		/* where the rows are; or NULL */
 	bool		was_empty;		/* when it was opened */
 	bool		flushed;		/* rows have been added since */
 	StreamingStatePage pages[STREAMING_PINNED_PAGES];	/* a ring, of those looked at by
@@ -113,6 +135,9 @@ typedef struct StreamingStateTable
  */
 extern StreamingStateKept *streaming_state_keep(Oid view, const char *table, bool mapped);
 
+/* Its rows are looked up by the group in that column, too. */
+extern void streaming_state_map_groups(StreamingStateKept *kept, AttrNumber attno);
+
 /*
  * A batch of view has failed, or the view is no longer run by this process: what
  * is kept of its tables may be wrong.
@@ -123,7 +148,7 @@ extern void streaming_state_forget(Oid view);
  * Opens table (of schema streaming_internal), which must have the columns of
  * desc, for a batch, in CurrentMemoryContext, which must live until
  * streaming_state_close.
- * hash_attno: the column that rows are looked up by; 0: rows are only added.
+ * hash_attno: the column that rows are looked up by; 0: by none, or by their group alone.
  * kept: of this table; NULL: nothing is.  Only the worker of the view writes to
  * the table.
  */
@@ -132,30 +157,34 @@ extern StreamingStateTable *streaming_state_open(const char *table, TupleDesc de
 												 StreamingStateKept *kept);
 
 /*
- * Begins a look-up of the rows with a hash; streaming_state_next returns them
+ * Begins a look-up of the rows with a hash, or group; streaming_state_next returns them
  * one by one in table->stored, false at the end.  Rows inserted since opening
  * may not be found before streaming_state_flush.
  */
 extern void streaming_state_find(StreamingStateTable *table, int64 hash);
+extern void streaming_state_find_group(StreamingStateTable *table, int64 group);
 extern bool streaming_state_next(StreamingStateTable *table);
 
 /*
- * For statements that look rows up by their hash: that can be done by the map, or by the
- * index, which is made if need be.  lookups: about how many follow.  To be called
- * when none of them is running.  Of a table whose rows are only added and deleted.
+ * For statements that look rows up: that can be done by the maps, or by the indexes, which are
+ * made if need be.  lookups: about how many follow.  To be called when none of them is
+ * running.
  */
 extern void streaming_state_ready(StreamingStateTable *table, int64 lookups);
 
-/* The table with that oid, if a batch has it open; or NULL.  Does its map know all rows? */
+/*
+ * The table with that oid, if a batch has it open; or NULL.  The column by which a map knows
+ * the rows of groups; or 0.
+ */
 extern StreamingStateTable *streaming_state_opened(Oid relid);
-extern bool streaming_state_is_mapped(StreamingStateTable *table);
+extern AttrNumber streaming_state_mapped_group(StreamingStateTable *table);
 
 /*
  * As find and next, for whoever has a slot of its own, of a heap tuple in a buffer.  look_up is
  * zero at first.
  */
 extern void streaming_state_look_up(StreamingStateTable *table, StreamingStateLookUp *look_up,
-									int64 hash);
+									StreamingStateBy by, int64 hash);
 extern bool streaming_state_look_up_next(StreamingStateTable *table, StreamingStateLookUp *look_up,
 										 TupleTableSlot *slot);
 extern void streaming_state_look_up_end(StreamingStateLookUp *look_up);
@@ -165,7 +194,7 @@ extern void streaming_state_look_up_end(StreamingStateLookUp *look_up);
  * STREAMING_PREFETCH_DISTANCE further calls.
  */
 #define STREAMING_PREFETCH_DISTANCE 12
-extern void streaming_state_prefetch(StreamingStateTable *table, int64 hash);
+extern void streaming_state_prefetch(StreamingStateTable *table, StreamingStateBy by, int64 hash);
 
 /*
  * Says how many look-ups follow, best in the order of their hashes.  Until the
