@@ -72,6 +72,7 @@ OBJS = \
 	src/exec/close.o \
 	src/exec/edge.o \
 	src/exec/extreme.o \
+	src/exec/first_rows.o \
 	src/exec/fold.o \
 	src/exec/group.o \
 	src/exec/hash_order.o \

@@ -305,6 +305,11 @@ keep_formed(StreamingStageExec *exec)
 {
 	StreamingEdgeExec *edge = exec->current;
 
+	if (exec->stage->first_keys && !exec->brings_behind)
+	{
+		streaming_merge_first_rows(exec);
+		return;
+	}
 	for (int i = 0; i < exec->npending; i++)
 	{
 		if (i % 1024 == 0)

@@ -35,13 +35,6 @@
 /* Partitions that one run of the query computes. */
 #define PARTITIONS_AT_ONCE 8192
 
-/* Of rows of a partition that have gone: others of it may come there. */
-typedef struct FreePlaces
-{
-	StreamingStatePlace *places;
-	int			n;
-} FreePlaces;
-
 typedef struct PartitionReceiver
 {
 	DestReceiver pub;
@@ -248,9 +241,29 @@ emit_changes(StreamingStageExec *exec)
 	}
 }
 
+/* The row of the table. */
+static void
+fill_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull, int64 count)
+{
+	StreamingStage *stage = exec->stage;
+	TupleTableSlot *row = exec->table->row;
+
+	ExecClearTuple(row);
+	memset(row->tts_isnull, false, sizeof(bool) * stage->natts);
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		row->tts_values[stage->keys[i].attno - 1] = values[i + 1];
+		row->tts_isnull[stage->keys[i].attno - 1] = isnull[i + 1];
+	}
+	row->tts_values[stage->count_attno - 1] = Int64GetDatum(count);
+	row->tts_values[stage->group_attno - 1] = values[0];
+	row->tts_values[stage->hash_attno - 1] = Int64GetDatum(hash);
+	ExecStoreVirtualTuple(row);
+}
+
 /* table->row is there count times, which may be none; found: it is table->stored. */
 static void
-write_row(StreamingStageExec *exec, FreePlaces *freed, bool found, int64 count)
+write_row(StreamingStageExec *exec, StreamingFreePlaces *freed, bool found, int64 count)
 {
 	StreamingStateTable *table = exec->table;
 
@@ -266,12 +279,11 @@ write_row(StreamingStageExec *exec, FreePlaces *freed, bool found, int64 count)
 
 /* A row of the result appears or disappears so often. */
 static void
-put_row(StreamingStageExec *exec, FreePlaces *freed, int64 hash, Datum *values, bool *isnull,
+put_row(StreamingStageExec *exec, StreamingFreePlaces *freed, int64 hash, Datum *values, bool *isnull,
 		int64 weight)
 {
 	StreamingStage *stage = exec->stage;
 	StreamingStateTable *table = exec->table;
-	TupleTableSlot *row = table->row;
 	bool		found = find_row(exec, hash, values, isnull);
 	int64		count;
 
@@ -288,22 +300,34 @@ put_row(StreamingStageExec *exec, FreePlaces *freed, int64 hash, Datum *values, 
 		count += DatumGetInt64(table->stored->tts_values[stage->count_attno - 1]);
 	if (count < 0)
 		elog(ERROR, "a row was taken back more often than it had appeared");
-	ExecClearTuple(row);
-	memset(row->tts_isnull, false, sizeof(bool) * stage->natts);
-	for (int i = 0; i < stage->nkeys; i++)
-	{
-		row->tts_values[stage->keys[i].attno - 1] = values[i + 1];
-		row->tts_isnull[stage->keys[i].attno - 1] = isnull[i + 1];
-	}
-	row->tts_values[stage->count_attno - 1] = Int64GetDatum(count);
-	row->tts_values[stage->group_attno - 1] = values[0];
-	row->tts_values[stage->hash_attno - 1] = Int64GetDatum(hash);
-	ExecStoreVirtualTuple(row);
+	fill_row(exec, hash, values, isnull, count);
 	write_row(exec, freed, found, count);
-	if (exec->output_key)
-		keep_change(exec, weight, values + 1, isnull + 1);
+	streaming_partition_changed(exec, weight, values + 1, isnull + 1);
+}
+
+void
+streaming_partition_write(StreamingStageExec *exec, StreamingFreePlaces *freed, int64 hash,
+						  Datum *values, bool *isnull, int64 count)
+{
+	fill_row(exec, hash, values, isnull, count);
+	write_row(exec, freed, false, count);
+}
+
+void
+streaming_partition_free(StreamingStageExec *exec, StreamingFreePlaces *freed)
+{
+	while (freed->n > 0)
+		streaming_state_remove(exec->table, &freed->places[--freed->n]);
+}
+
+void
+streaming_partition_changed(StreamingStageExec *exec, int64 weight, Datum *keys, bool *isnull)
+{
+	/* what differs in hidden keys alone is no change for anybody */
+	if (exec->output_key && (exec->changes || exec->writes))
+		keep_change(exec, weight, keys, isnull);
 	else
-		streaming_emit_weighted(exec, weight, values + 1, isnull + 1);
+		streaming_emit_weighted(exec, weight, keys, isnull);
 }
 
 void
@@ -375,7 +399,7 @@ streaming_partition_stored_all(StreamingStageExec *exec)
 
 /* Those of the pending rows from begin to end that come, or those that go. */
 static void
-put_pending(StreamingStageExec *exec, FreePlaces *freed, int begin, int end, bool come)
+put_pending(StreamingStageExec *exec, StreamingFreePlaces *freed, int begin, int end, bool come)
 {
 	MemoryContext old = CurrentMemoryContext;
 
@@ -406,7 +430,7 @@ pending_group(StreamingStageExec *exec, int i)
 static void
 put_chunk(StreamingStageExec *exec)
 {
-	FreePlaces	freed = {palloc_array(StreamingStatePlace, exec->npending), 0};
+	StreamingFreePlaces freed = {palloc_array(StreamingStatePlace, exec->npending), 0};
 
 	for (int begin = 0, end; begin < exec->npending; begin = end)
 	{
@@ -416,8 +440,7 @@ put_chunk(StreamingStageExec *exec)
 			end++;
 		put_pending(exec, &freed, begin, end, false);
 		put_pending(exec, &freed, begin, end, true);
-		while (freed.n > 0)
-			streaming_state_remove(exec->table, &freed.places[--freed.n]);
+		streaming_partition_free(exec, &freed);
 	}
 	pfree(freed.places);
 }

@@ -328,6 +328,22 @@ extern void streaming_join_unmatched(StreamingStageExec *exec, StreamingEdgeExec
 									 TimestampTz upto);
 
 /* in partition.c */
+
+/* Rows of a partition's table that have gone, in whose places others may be written. */
+typedef struct StreamingFreePlaces
+{
+	StreamingStatePlace *places;
+	int			n;
+} StreamingFreePlaces;
+
+/* A row of the result, (group, keys) of that hash, comes into the table; the others go. */
+extern void streaming_partition_write(StreamingStageExec *exec, StreamingFreePlaces *freed, int64 hash,
+									  Datum *values, bool *isnull, int64 count);
+extern void streaming_partition_free(StreamingStageExec *exec, StreamingFreePlaces *freed);
+
+/* The result changes so often by a row of those keys; what is behind the outputs is hidden. */
+extern void streaming_partition_changed(StreamingStageExec *exec, int64 weight, Datum *keys,
+										bool *isnull);
 extern void streaming_partition_open(StreamingStageExec *exec);
 extern void streaming_compute_touched(StreamingStageExec *exec);
 
@@ -341,6 +357,12 @@ extern void streaming_recursion_weigh(StreamingStageExec *exec, Datum *outputs, 
 									  int64 weight);
 extern void streaming_recursion_add(StreamingStageExec *exec, Datum *values, bool *isnull,
 									int64 weight);
+
+/*
+ * in first_rows.c: merges the pending rows, all that a batch has brought and in the order of their
+ * hashes, with the first rows of their partitions.
+ */
+extern void streaming_merge_first_rows(StreamingStageExec *exec);
 
 /* in touched.c: a row of the edge, of that partition, is one of "$touched" */
 extern void streaming_touch_row(StreamingStageExec *exec, Datum *columns, bool *nulls,
@@ -430,5 +452,13 @@ extern void streaming_top_add(StreamingStageExec *exec, TupleTableSlot *slot);
 extern bool streaming_top_is_full(StreamingStageExec *exec);
 extern void streaming_top_take(StreamingStageExec *exec);
 extern void streaming_top_reset(StreamingStageExec *exec);
+
+/*
+ * For rows that are merged with others: how columns of the edge are compared by the order, and
+ * whether they are of one partition.
+ */
+extern int	streaming_top_compare(StreamingTopExec *exec, Datum *a, bool *a_null, Datum *b, bool *b_null);
+extern bool streaming_top_same_partition(StreamingTopExec *exec, Datum *a, bool *a_null, Datum *b,
+										 bool *b_null);
 
 #endif							/* STREAMING_STAGE_H */

@@ -129,15 +129,21 @@ free_row(TopRow *row)
 /* ---- Groups ---- */
 
 static void
-read_partition(StreamingTopExec *exec, int space, TupleTableSlot *slot)
+copy_partition(StreamingTopExec *exec, int space, Datum *values, bool *isnull)
 {
 	int			n = exec->top->npartition;
 
 	for (int i = 0; i < n; i++)
 	{
-		exec->values[space * n + i] = slot->tts_values[exec->top->partition[i].column];
-		exec->isnull[space * n + i] = slot->tts_isnull[exec->top->partition[i].column];
+		exec->values[space * n + i] = values[exec->top->partition[i].column];
+		exec->isnull[space * n + i] = isnull[exec->top->partition[i].column];
 	}
+}
+
+static void
+read_partition(StreamingTopExec *exec, int space, TupleTableSlot *slot)
+{
+	copy_partition(exec, space, slot->tts_values, slot->tts_isnull);
 }
 
 /* Is the partition whose columns are in the first space that of a group? */
@@ -261,6 +267,34 @@ add_to_group(StreamingTopExec *exec, TopGroup *group, TupleTableSlot *slot)
 	}
 	group->nrows++;
 	sift_up(exec, group, group->nrows - 1, copy_row(exec, slot));
+}
+
+/* ---- Other rows ---- */
+
+int
+streaming_top_compare(StreamingTopExec *exec, Datum *a, bool *a_null, Datum *b, bool *b_null)
+{
+	for (int i = 0; i < exec->top->norder; i++)
+	{
+		int			column = exec->top->order[i].column;
+		int			result = ApplySortComparator(a[column], a_null[column], b[column], b_null[column],
+												 &exec->order[i]);
+
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+bool
+streaming_top_same_partition(StreamingTopExec *exec, Datum *a, bool *a_null, Datum *b, bool *b_null)
+{
+	int			n = exec->top->npartition;
+
+	copy_partition(exec, 0, a, a_null);
+	copy_partition(exec, 1, b, b_null);
+	return streaming_group_equal(exec->key, exec->values, exec->isnull, exec->values + n,
+								 exec->isnull + n);
 }
 
 /* ---- A stage's ---- */

@@ -8,7 +8,8 @@
  * streaming_prune_rows is the general way.
  *
  * Where the query shows those rows, and all of them, they are kept as its result and nowhere
- * else: columns of them that it does not show are hidden keys of the stage.
+ * else: columns of them that it does not show are hidden keys of the stage.  Where it shows
+ * nothing but columns and their numbers, no statement is needed to merge them with those that come.
  */
 #include "postgres.h"
 
@@ -137,6 +138,53 @@ output_of(Partition *partition, Var *column)
 	return -1;
 }
 
+/* Is an output of the query the number that it limits rows by? */
+static bool
+is_number(Partition *partition, TargetEntry *tle)
+{
+	Query	   *query = partition->query;
+	Var		   *var = (Var *) tle->expr;
+	WindowFunc *function;
+
+	if (partition->depth != 1 || !IsA(var, Var) || var->varlevelsup > 0 || var->varattno <= 0)
+		return false;
+	query = rt_fetch(streaming_only_relation(query), query->rtable)->subquery;
+	function = (WindowFunc *) get_tle_by_resno(query->targetList, var->varattno)->expr;
+	return IsA(function, WindowFunc) && function->winfnoid == F_ROW_NUMBER;
+}
+
+/* The keys, which are hidden behind the outputs; NULL: some are more than that. */
+static int *
+plan_first_keys(Partition *partition, StreamingStage *stage, List *hidden)
+{
+	Leaf	   *leaf = linitial(partition->leaves);
+	int		   *keys = palloc(sizeof(int) * Max(stage->nkeys, 1));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, partition->query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		AttrNumber	attno = tle->resjunk ? 0 : leaf_attno(partition->query, partition->depth, tle->expr);
+		int			column = -1;
+		ListCell   *cell;
+
+		if (tle->resjunk)
+			continue;
+		foreach(cell, leaf->columns)
+		{
+			if (attno != 0 && lfirst_node(Var, cell)->varattno == attno)
+				column = foreach_current_index(cell);
+		}
+		if (column < 0 && !is_number(partition, tle))
+			return NULL;
+		keys[n++] = column;
+	}
+	foreach(lc, hidden)
+		keys[n++] = streaming_list_position(leaf->columns, lfirst(lc));
+	return n == stage->nkeys ? keys : NULL;
+}
+
 bool
 streaming_plan_kept_result(Partition *partition, StreamingStage *stage)
 {
@@ -164,6 +212,7 @@ streaming_plan_kept_result(Partition *partition, StreamingStage *stage)
 	}
 	stage->keys = keys;
 	edge->table = NULL;
+	stage->first_keys = edge->top ? plan_first_keys(partition, stage, hidden) : NULL;
 	stage->prune_sql = NULL;
 	stage->recompute_sql = streaming_ordered_sql(partition, stage, hidden);
 	return true;

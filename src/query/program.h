@@ -301,6 +301,9 @@ typedef struct StreamingStage
 #define STREAMING_BAG_HASH(stage) ((stage)->bag_natts)
 	char	   *recompute_sql;	/* recompute: reads "bag"; see exec/recompute.c.
 								 * partition: see exec/partition.c, table_join.c */
+	int		   *first_keys;		/* partition, with kept_keys: each key is that column of the
+								 * edge, or -1, the number of the row in its partition: no
+								 * statement needs to compute it (exec/first_rows.c); or NULL */
 	char	   *prune_sql;		/* partition: of rows kept that no longer matter;
 								 * see exec/prune.c; or NULL */
 	AttrNumber	group_attno;	/* partition: hash of the partition; with ordered:

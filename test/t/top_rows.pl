@@ -23,6 +23,13 @@ my @queries = (
 	# more keys than fit into the memory of a batch, the first time as well as later
 	[ 'many_keys', 'SELECT DISTINCT ON (k, x) k, x, id FROM s ORDER BY k, x DESC, id DESC', -606 ],
 	[ 'at_once', 'SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY x, k ORDER BY id) AS n FROM s) q WHERE n <= 2', -1212 ],
+	# rows that are equal in all that is shown; keys that have the same hash, two and two; columns
+	# that are shown twice, or not at all
+	[ 'equal_rows', 'SELECT k, x FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY x) AS n FROM s) q WHERE n <= 5', 5 ],
+	[ 'twins', 'SELECT * FROM (SELECT id, b, row_number() OVER (PARTITION BY b ORDER BY x DESC, id) AS n FROM s) q WHERE n <= 2', -24 ],
+	[ 'first_twins', 'SELECT DISTINCT ON (b) b, x FROM s ORDER BY b, x NULLS FIRST', -12 ],
+	[ 'twice', 'SELECT n, x, n AS m, x AS y, id FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY x DESC, id DESC) AS n FROM s) q WHERE n < 3', 2 ],
+	[ 'not_shown', 'SELECT id / 10 AS tens FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY x DESC, id) AS n FROM s) q WHERE n <= 3', 3 ],
 	[ 'top', 'SELECT id, x FROM s ORDER BY x DESC, id LIMIT 3 OFFSET 2', -5 ],
 	[ 'sum_of_top', 'SELECT sum(x) AS t FROM (SELECT x FROM s ORDER BY x DESC, id LIMIT 4) q', -4 ],
 	# ties: the rows of the first three, or all rows with the smallest two values
@@ -45,8 +52,8 @@ my $node = new_node('top', 'streaming.work_mem = 64');
 $node->safe_psql('postgres', <<'SQL');
 CREATE SCHEMA live;
 CREATE SCHEMA batch;
-CREATE FOREIGN TABLE live.s (id int, k int, x int) SERVER streaming;
-CREATE TABLE batch.s (id int, k int, x int);
+CREATE FOREIGN TABLE live.s (id int, k int, x int, b bigint) SERVER streaming;
+CREATE TABLE batch.s (id int, k int, x int, b bigint);
 ALTER DATABASE postgres SET search_path = batch, public;
 SQL
 $node->safe_psql('postgres', join "\n", 'SET search_path = live, public;',
@@ -59,7 +66,8 @@ foreach (qw(row_number less groups two_windows sum_of_top largest))
 }
 
 # Where columns tell the first rows of a batch, it is not sorted for them.
-my %told = map { $_ => 1 } qw(row_number less equal groups other_groups two_windows distinct_on many_keys at_once top sum_of_top);
+my %told = map { $_ => 1 } qw(row_number less equal groups other_groups two_windows distinct_on many_keys at_once equal_rows twins
+	first_twins twice not_shown top sum_of_top);
 foreach my $name (map { $_->[0] } @queries)
 {
 	is($node->safe_psql('postgres', "SELECT count(*) FROM streaming.explain('live.$name') line WHERE line ~ '^ +Of a batch: the first \\d'"),
@@ -73,7 +81,8 @@ foreach my $rows (20, 1, 200, 3000)
 
 	# the best rows come late as well as early
 	$node->safe_psql('postgres', <<"SQL");
-CREATE TEMP TABLE made AS SELECT i AS id, nullif(i * 7919 % 6, 0) AS k, (i * 104729 % 1009) / 10 AS x FROM generate_series($from, $to) i;
+CREATE TEMP TABLE made AS SELECT *, CASE WHEN id % 4 < 2 THEN k ELSE 4294967296 + (k # 1) END AS b
+FROM (SELECT i AS id, nullif(i * 7919 % 6, 0) AS k, (i * 104729 % 1009) / 10 AS x FROM generate_series($from, $to) i) m;
 INSERT INTO batch.s SELECT * FROM made;
 INSERT INTO live.s SELECT * FROM made;
 SQL
@@ -86,6 +95,8 @@ SQL
 		my $plan = $node->safe_psql('postgres', "SELECT streaming.explain('live.$name')");
 		my ($table) = $plan =~ /^    Rows: (streaming_internal\S+)/m ? $1 : $plan =~ /^    State: (\S+)/m;
 		cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM $table"), '<=', $limit, "$name keeps few of $last rows");
+		is($node->safe_psql('postgres', "SELECT count(*) - count(DISTINCT \"\$hash\") FROM $table"), 0, 'rows that are equal are one')
+		  if $name eq 'equal_rows';
 	}
 }
 is($node->safe_psql('postgres', 'SELECT count(*) FROM live.row_number'), 18, 'each key has its first rows');
