@@ -4,6 +4,7 @@
  *
  *	latency kafka  -c CONNINFO -v VIEW -t TOPIC -b BROKERS [options]
  *	latency insert -c CONNINFO -v VIEW -t TABLE [options]
+ *	latency update -c CONNINFO -v VIEW -t TABLE [options]
  *	latency bare   -t TOPIC -b BROKERS [options]
  *	options: -r ROWS_PER_SECOND -d SECONDS -w WARM_UP_SECONDS -g GROUPS
  *			 -l LANES -i POLL_INTERVAL_US
@@ -11,7 +12,8 @@
  * Row i is (key = i % GROUPS, seq = i); the view must have the columns key
  * and seq, with seq = max(seq) of its key.  Rows travel in LANES: lane l
  * carries the rows i % LANES = l, in order, to partition l of the topic, or
- * through a session of its own that commits each row.  GROUPS is a multiple
+ * through a session of its own that commits each row.  "update" sets the seq of
+ * the row of its key, of which the table has one.  GROUPS is a multiple
  * of LANES, so a key belongs to one lane.
  *
  * One more session polls the view, by key, for the oldest rows that it has
@@ -387,9 +389,9 @@ main(int argc, char **argv)
 				return 2;
 		}
 	}
-	if ((!kafka && strcmp(kind, "insert") != 0) || (!bare && view == NULL) || target == NULL ||
+	if ((!kafka && strcmp(kind, "insert") != 0 && strcmp(kind, "update") != 0) || (!bare && view == NULL) || target == NULL ||
 		(kafka && brokers == NULL))
-		fatal("usage", "latency kafka|insert|bare -c CONNINFO -v VIEW -t TARGET [-b BROKERS] ...");
+		fatal("usage", "latency kafka|insert|update|bare -c CONNINFO -v VIEW -t TARGET [-b BROKERS] ...");
 	if (num_lanes < 1 || num_lanes > MAX_LANES || groups < num_lanes || groups % num_lanes != 0)
 		fatal("-l, -g", "groups must be a multiple of lanes, lanes from 1 to 16");
 	total = (long) ((warm_up + seconds) * rate);
@@ -421,7 +423,8 @@ main(int argc, char **argv)
 			fatal("kafka", why);
 		topic = rd_kafka_topic_new(rk, target, NULL);
 	}
-	snprintf(query, sizeof(query), "INSERT INTO %s (key, seq) VALUES ($1, $2)", target);
+	snprintf(query, sizeof(query), strcmp(kind, "update") == 0 ? "UPDATE %s SET seq = $2 WHERE key = $1" :
+			 "INSERT INTO %s (key, seq) VALUES ($1, $2)", target);
 	for (int l = 0; l < num_lanes; l++)
 	{
 		lanes[l].number = l;
