@@ -60,5 +60,34 @@ SELECT * FROM plan('of_table');
 SELECT * FROM plan('of_places');
 SELECT * FROM plan('beside');
 
+-- What comes of one key cancels out, while another key changes: the rows of a table stay as they are.
+CREATE TABLE kept (k int);
+INSERT INTO kept VALUES (0), (1), (2);
+CREATE TABLE changing (k int, v int);
+INSERT INTO changing VALUES (1, 5);
+CREATE VIEW keeps WITH (streaming.trigger = 'manual', streaming.follow = 'changing') AS
+    SELECT kept.k, changing.v FROM kept LEFT JOIN changing ON changing.k = kept.k;
+CREATE VIEW keeps_full WITH (streaming.trigger = 'manual', streaming.follow = 'changing') AS
+    SELECT kept.k, changing.k AS other FROM kept FULL JOIN changing ON changing.k = kept.k;
+CREATE VIEW keeps_values WITH (streaming.trigger = 'manual', streaming.follow = 'changing') AS
+    SELECT r.k, count(changing.k) AS n FROM (VALUES (0), (1), (2)) r(k) LEFT JOIN changing USING (k) GROUP BY r.k;
+SELECT streaming.drain('keeps'), streaming.drain('keeps_full'), streaming.drain('keeps_values');
+BEGIN;
+DELETE FROM changing;
+INSERT INTO changing VALUES (1, 5), (2, 6);
+COMMIT;
+INSERT INTO changing VALUES (0, 1);
+DELETE FROM changing WHERE k = 0;
+SELECT streaming.drain('keeps'), streaming.drain('keeps_full'), streaming.drain('keeps_values');
+SELECT * FROM keeps ORDER BY k;
+SELECT * FROM keeps_full ORDER BY k;
+SELECT * FROM keeps_values ORDER BY k;
+-- all that comes cancels out
+INSERT INTO changing VALUES (0, 1);
+DELETE FROM changing WHERE k = 0;
+SELECT streaming.drain('keeps');
+SELECT * FROM keeps ORDER BY k;
+DROP TABLE kept, changing CASCADE;
+
 \set include :source '/sql/include/done.sql'
 \i :include

@@ -99,6 +99,7 @@ streaming_table_join_add(StreamingStageExec *exec, TupleTableSlot *slot)
 	MemoryContext old = MemoryContextSwitchTo(exec->batch_context);
 	Datum		values[STREAMING_TABLE_KEYS + 1];
 	bool		isnull[STREAMING_TABLE_KEYS + 1];
+	int64		group;
 
 	if (exec->touched_keys == NULL)
 	{
@@ -111,10 +112,13 @@ streaming_table_join_add(StreamingStageExec *exec, TupleTableSlot *slot)
 	slot_getallattrs(slot);
 	memcpy(values, slot->tts_values + edge->ncolumns, sizeof(Datum) * edge->nkeys);
 	memcpy(isnull, slot->tts_isnull + edge->ncolumns, sizeof(bool) * edge->nkeys);
-	values[edge->nkeys] = Int64GetDatum(streaming_edge_hash(exec->current, slot));
+	group = streaming_edge_hash(exec->current, slot);
+	values[edge->nkeys] = Int64GetDatum(group);
 	isnull[edge->nkeys] = false;
 	tuplestore_putvalues(exec->touched_keys->store, exec->touched_keys->desc, values, isnull);
 	exec->touched_keys->nrows++;
+	/* what is computed is compared with what it was, also where all that comes of it cancels out */
+	streaming_touch_group(exec, group);
 }
 
 static TupleTableSlot *
