@@ -24,7 +24,7 @@ int			streaming_batch_rows = 100000;
 int			streaming_catch_up_rate = 0;
 int			streaming_arrow_memory = 256 * 1024;
 int			streaming_work_mem = 64 * 1024;
-int			streaming_state_memory = 80 * 1024;
+int			streaming_state_memory = 160 * 1024;
 int			streaming_retry_max = 60 * 1000;
 int			streaming_lock_timeout = 2 * 1000;
 int			streaming_batch_timeout = 0;
@@ -123,9 +123,9 @@ define_worker_settings(void)
 
 	DefineCustomIntVariable("streaming.state_memory",
 							"Memory of each process that runs continuous views in which it keeps where the rows of their state are.",
-							"About 13 bytes a group. A table of state that does not fit gets an index, which is slower.",
+							"About 13 bytes a row. A table of state that does not fit gets an index, which is slower.",
 							&streaming_state_memory,
-							80 * 1024, 0, MAX_KILOBYTES,
+							160 * 1024, 0, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 

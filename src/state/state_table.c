@@ -347,6 +347,7 @@ streaming_state_close(StreamingStateTable *table)
 		table->kept->opened = NULL;
 		table->kept->pages = RelationGetNumberOfBlocks(table->rel);
 		table->kept->rows_added = table->rows_added;
+		streaming_plan_indexes(table);
 		table->kept->needs_analyze = needs_analyze(table);
 		table->kept->needs_vacuum = table->kept->dead_rows >= VACUUM_ROWS &&
 			table->kept->dead_rows >= (int64) pages_to_vacuum(table) * VACUUM_ROWS_PER_PAGE;

@@ -60,6 +60,8 @@ typedef struct StreamingStateKept
 	bool		needs_analyze;	/* they cannot be planned well */
 	BlockNumber pages;			/* of the table, and */
 	int64		rows_added;		/* inserted less deleted, in the last batch */
+	List	   *indexes;		/* of char *: statements that make those that it should have, and
+								 * that can wait */
 	struct StreamingStateTable *opened; /* for a batch; or NULL */
 } StreamingStateKept;
 

@@ -4,8 +4,8 @@
  *
  * As long as the maps know all rows nobody asks an index, and to keep one would
  * take longer than to write the rows.  So there is none at first: they are made when
- * a map is given up, or when the table has become so large that a worker that
- * starts should not have to read all of it into the maps.
+ * a map is given up, or, when no input waits, of a table that has become so large that
+ * a worker that starts should not have to read all of it into the maps.
  *
  * The maps are of use together, or not at all.
  */
@@ -109,13 +109,39 @@ has_indexes(StreamingStateTable *table)
 	return true;
 }
 
+static char *
+index_sql(StreamingStateTable *table, StreamingStateWay *way)
+{
+	const char *column = NameStr(TupleDescAttr(table->desc, way->attno - 1)->attname);
+
+	return psprintf("CREATE INDEX ON %s.%s (%s)", STREAMING_INTERNAL_SCHEMA,
+					quote_identifier(RelationGetRelationName(table->rel)), quote_identifier(column));
+}
+
+void
+streaming_plan_indexes(StreamingStateTable *table)
+{
+	StreamingStateKept *kept = table->kept;
+	MemoryContext old = MemoryContextSwitchTo(kept->context);
+
+	list_free_deep(kept->indexes);
+	kept->indexes = NIL;
+	for (int i = 0; i < STREAMING_STATE_WAYS; i++)
+	{
+		StreamingStateWay *way = &table->ways[i];
+
+		if (way->map && way->index == NULL && kept->pages > MAX_PAGES_WITHOUT_INDEX)
+			kept->indexes = lappend(kept->indexes, index_sql(table, way));
+	}
+	MemoryContextSwitchTo(old);
+}
+
 /* Makes the indexes of the ways, for which nobody in this process must use the table. */
 static void
 make_indexes(StreamingStateTable *table)
 {
 	MemoryContext old = MemoryContextSwitchTo(table->context);
 	Oid			relid = RelationGetRelid(table->rel);
-	const char *name = pstrdup(RelationGetRelationName(table->rel));
 	StreamingOwnerRights saved;
 
 	ExecCloseIndices(table->result);
@@ -126,14 +152,12 @@ make_indexes(StreamingStateTable *table)
 	for (int i = 0; i < STREAMING_STATE_WAYS; i++)
 	{
 		StreamingStateWay *way = &table->ways[i];
-		const char *column = way->attno && way->index == NULL ?
-			pstrdup(NameStr(TupleDescAttr(table->desc, way->attno - 1)->attname)) : NULL;
+		char	   *sql = way->attno && way->index == NULL ? index_sql(table, way) : NULL;
 
-		if (column == NULL)
+		if (sql == NULL)
 			continue;
 		table_close(table->rel, NoLock);
-		streaming_run_sql(psprintf("CREATE INDEX ON %s.%s (%s)", STREAMING_INTERNAL_SCHEMA,
-								   quote_identifier(name), quote_identifier(column)));
+		streaming_run_sql(sql);
 		table->rel = table->result->ri_RelationDesc = table_open(relid, NoLock);
 		table->desc = RelationGetDescr(table->rel);
 	}
@@ -315,10 +339,6 @@ streaming_state_expect(StreamingStateTable *table, int64 lookups)
 	table->room = Min((2 * per_page + 4) * table->row_size, BLCKSZ / 2);
 	if (!table->mapped)
 		return;
-	/* now, or when a user's VACUUM or CREATE INDEX has let go of the table */
-	if (!has_indexes(table) && table->nblocks > MAX_PAGES_WITHOUT_INDEX &&
-		ConditionalLockRelation(table->rel, ShareLock))
-		make_indexes(table);
 	if (has_indexes(table) && !table->was_empty && !streaming_uses_maps(table) && wants_all(table, lookups))
 		fill_maps_from_indexes(table);
 }

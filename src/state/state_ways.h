@@ -23,6 +23,9 @@ extern bool streaming_uses_maps(StreamingStateTable *table);
  */
 extern void streaming_make_way(StreamingStateTable *table);
 
+/* Says in kept->indexes which are to be made when there is time; kept->pages is known. */
+extern void streaming_plan_indexes(StreamingStateTable *table);
+
 /* The maps, if they know all rows, learn of a new row, and that a row has gone. */
 extern void streaming_map_row(StreamingStateTable *table, TupleTableSlot *row);
 extern void streaming_unmap_place(StreamingStateTable *table, StreamingStatePlace *place);
