@@ -53,5 +53,17 @@ SELECT * FROM plan('some');
 SELECT * FROM plan('least');
 SELECT * FROM compare() WHERE view IN ('three', 'newest', 'first', 'second', 'some', 'least');
 
+-- rows that others are written over, with values that are stored elsewhere; a view reads what changes
+CALL stream('wide', 'id int, k int, x int, t text');
+CALL keep('wide_first', 'SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY x DESC, id) AS n FROM wide) r WHERE n <= 3');
+CALL keep('wide_last', 'SELECT DISTINCT ON (k) k, t FROM wide ORDER BY k, id DESC');
+CALL keep('of_wide', 'SELECT n, count(*) AS c, sum(length(t)) AS l, max(t) AS m FROM wide_first GROUP BY n');
+CALL feed('wide', $$SELECT i, i % 3, i * 7 % 11, (SELECT string_agg(md5((i * j)::text), '') FROM generate_series(1, 200) j) FROM generate_series(1, 12) i$$);
+SELECT * FROM compare() WHERE view IN ('wide_first', 'wide_last', 'of_wide');
+CALL feed('wide', $$SELECT i, i % 3, i * 7 % 13, (SELECT string_agg(md5((i * j)::text), '') FROM generate_series(1, 200) j) FROM generate_series(13, 20) i$$);
+SELECT * FROM compare() WHERE view IN ('wide_first', 'wide_last', 'of_wide');
+CALL feed('wide', 'SELECT 21, 1, 100, NULL');
+SELECT * FROM compare() WHERE view IN ('wide_first', 'wide_last', 'of_wide');
+
 \set include :source '/sql/include/done.sql'
 \i :include
