@@ -283,6 +283,22 @@ streaming_edge_form(StreamingEdgeExec *edge, TupleTableSlot *slot, int64 group)
 	return ExecStoreVirtualTuple(row);
 }
 
+/* May a row of the current edge, of that partition, be joined? */
+static bool
+may_meet(StreamingStageExec *exec, int64 group)
+{
+	if (!exec->current->edge->only_meets)
+		return true;
+	for (int i = 0; i < exec->stage->nedges; i++)
+	{
+		StreamingEdgeExec *other = &exec->edges[i];
+
+		if (other != exec->current && !streaming_state_may_have(other->table, group))
+			return false;
+	}
+	return true;
+}
+
 /* In the order of their hashes, in which what they meet is looked up best. */
 void
 streaming_join_add_formed(StreamingStageExec *exec)
@@ -293,11 +309,13 @@ streaming_join_add_formed(StreamingStageExec *exec)
 		return;
 	for (int i = 0; i < exec->npending; i++)
 	{
+		if (!may_meet(exec, exec->pending[i].hash))
+			continue;
 		ExecForceStoreMinimalTuple(exec->pending[i].tuple, edge->waiting, false);
 		tuplestore_puttupleslot(edge->rows->store, edge->waiting);
+		edge->rows->nrows++;
 	}
 	ExecClearTuple(edge->waiting);
-	edge->rows->nrows += exec->npending;
 }
 
 static void
@@ -418,13 +436,16 @@ streaming_join_add_weighted(StreamingStageExec *exec, TupleTableSlot *slot, int6
 {
 	StreamingEdgeExec *edge = exec->current;
 	int			n = edge->edge->ncolumns;
+	int64		group = partition_of(edge, slot);
 	Datum	   *values = edge->values;
 	bool	   *isnull = edge->isnull;
 
+	if (!may_meet(exec, group))
+		return;
 	memcpy(values, slot->tts_values, sizeof(Datum) * n);
 	memcpy(isnull, slot->tts_isnull, sizeof(bool) * n);
 	values[n] = Int64GetDatum(weight);
-	values[n + 1] = Int64GetDatum(partition_of(edge, slot));
+	values[n + 1] = Int64GetDatum(group);
 	isnull[n] = isnull[n + 1] = false;
 	tuplestore_putvalues(edge->rows->store, edge->rows_desc, values, isnull);
 	edge->rows->nrows++;

@@ -431,6 +431,7 @@ streaming_join_statements(Partition *partition, StreamingStage *stage)
 		StreamingLeafTime *times = &partition->compiler->leaf_times[i];
 
 		edge->join_sql = streaming_join_sql(partition, stage, i, "\"$edge\" t", met);
+		edge->only_meets = true;
 		if (!times->preserved)
 			continue;
 		stage->emits_closed = true;

@@ -160,6 +160,8 @@ typedef struct StreamingEdge
 	char	   *join_sql;		/* join: over "$edge" and the rows of the others; NULL:
 								 * rows that come wait until some close.  recursion: ditto, and
 								 * over "$recursive" */
+	bool		only_meets;		/* join_sql: a row that meets none of each other input gives
+								 * nothing */
 	char	   *first_match_sql;	/* join: of others, those of which the first row that they
 									 * meet comes, over "$edge" before it is kept; or NULL */
 	char	   *last_match_sql; /* ditto, of which the last one goes, when "$edge" has been

@@ -280,6 +280,21 @@ streaming_state_look_up_next(StreamingStateTable *table, StreamingStateLookUp *l
 }
 
 bool
+streaming_state_may_have(StreamingStateTable *table, int64 group)
+{
+	StreamingRowMap *map = table->ways[STREAMING_BY_GROUP].map;
+	StreamingRowMapCursor cursor;
+	ItemPointerData tid;
+
+	if (streaming_state_is_empty(table))
+		return false;
+	if (map == NULL || !streaming_uses_maps(table))
+		return true;
+	cursor = streaming_row_map_find(map, group);
+	return streaming_row_map_next(map, &cursor, &tid);
+}
+
+bool
 streaming_state_next(StreamingStateTable *table)
 {
 	return streaming_state_look_up_next(table, &table->look_up, table->stored);

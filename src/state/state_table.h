@@ -103,7 +103,8 @@ typedef struct StreamingStateTable
 	/* private */
 	MemoryContext context;
 	StreamingStateWay ways[STREAMING_STATE_WAYS];
-	bool		mapped;			/* there is a map of each way; it may be of no use */
+	bool		mapped;			/* there is a map of each way, which may be of no use; and */
+	bool		uses_maps;		/* they know all rows */
 	StreamingStateKept *kept;	/* may be NULL */
 	ResultRelInfo *result;
 	EState	   *estate;
@@ -190,6 +191,9 @@ extern void streaming_state_look_up(StreamingStateTable *table, StreamingStateLo
 extern bool streaming_state_look_up_next(StreamingStateTable *table, StreamingStateLookUp *look_up,
 										 TupleTableSlot *slot);
 extern void streaming_state_look_up_end(StreamingStateLookUp *look_up);
+
+/* May there be rows of a group?  To ask costs next to nothing. */
+extern bool streaming_state_may_have(StreamingStateTable *table, int64 group);
 
 /*
  * Says that a hash is going to be looked up, best after

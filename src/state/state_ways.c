@@ -62,6 +62,22 @@ streaming_require_index(StreamingStateTable *table, const AttrNumber *attnos, in
 	return index;
 }
 
+/* Do they know all rows? */
+static bool
+maps_are_complete(StreamingStateTable *table)
+{
+	if (!table->mapped)
+		return false;
+	for (int i = 0; i < STREAMING_STATE_WAYS; i++)
+	{
+		StreamingStateWay *way = &table->ways[i];
+
+		if (way->attno && !streaming_row_map_is_complete(way->map))
+			return false;
+	}
+	return true;
+}
+
 void
 streaming_open_ways(StreamingStateTable *table)
 {
@@ -80,22 +96,7 @@ streaming_open_ways(StreamingStateTable *table)
 		if (way->map)
 			streaming_row_map_attach(way->map, table->rel->rd_rel->relfilenode, table->was_empty);
 	}
-}
-
-/* Do the maps know all rows? */
-bool
-streaming_uses_maps(StreamingStateTable *table)
-{
-	if (!table->mapped)
-		return false;
-	for (int i = 0; i < STREAMING_STATE_WAYS; i++)
-	{
-		StreamingStateWay *way = &table->ways[i];
-
-		if (way->attno && !streaming_row_map_is_complete(way->map))
-			return false;
-	}
-	return true;
+	table->uses_maps = maps_are_complete(table);
 }
 
 static bool
@@ -182,6 +183,7 @@ give_up_maps(StreamingStateTable *table)
 		if (table->ways[i].map)
 			streaming_row_map_give_up(table->ways[i].map);
 	}
+	table->uses_maps = false;
 }
 
 bool
@@ -206,6 +208,7 @@ maps_completed(StreamingStateTable *table)
 		if (table->ways[i].map)
 			streaming_row_map_completed(table->ways[i].map);
 	}
+	table->uses_maps = maps_are_complete(table);
 }
 
 /*

@@ -14,9 +14,6 @@ extern Relation streaming_require_index(StreamingStateTable *table, const AttrNu
 /* Its ways, when the table has been opened. */
 extern void streaming_open_ways(StreamingStateTable *table);
 
-/* Do the maps know all rows?  If not indexes do, or streaming_make_way is to be called. */
-extern bool streaming_uses_maps(StreamingStateTable *table);
-
 /*
  * Neither the maps, which there are then, nor indexes tell where rows are: makes
  * one of them do so.
@@ -39,6 +36,13 @@ extern void streaming_move_row(StreamingStateTable *table, TupleTableSlot *row,
 
 /* Where a row is that has been read from the table. */
 extern StreamingStatePlace streaming_place_of(StreamingStateTable *table, TupleTableSlot *stored);
+
+/* Do the maps know all rows?  If not indexes do, or streaming_make_way is to be called. */
+static inline bool
+streaming_uses_maps(StreamingStateTable *table)
+{
+	return table->uses_maps;
+}
 
 /* Is there nothing to be found? */
 static inline bool
