@@ -15,9 +15,14 @@ StreamingOracle - continuous views against PostgreSQL itself, and small failures
   print script_of($small);
 
 A case is { schema, tables => rows by table, views => [...], steps => [...] }. A view
-is { name, continuous, node, columns, reads, tags }, a step is what happens between two
+is { name, continuous, node, columns, reads, streams, tags }, a step is what happens between two
 comparisons: { rows => { stream => [rows] }, disturb => how, skip => { views }, change =>
 [SQL] of joined tables after it }.
+
+A case that is "followed" has ordinary tables in the place of streams, whose rows also change:
+steps have "modify" => [SQL], in which SCHEMA stands for both, "live" and "batch"; statements that
+name one of these themselves leave the table as it was. If "followed" is "all" joined tables
+are, too; if it is "streams" they do not change.
 
 Every name exists twice: in schema "live" streams and continuous views, in schema
 "batch" tables and ordinary views, with the same rows and the same text. A view that is
@@ -95,7 +100,7 @@ sub prepare
 
 	foreach my $s (sort keys %$streams)
 	{
-		push @sql, $case->{plain} ? "CREATE TABLE live.$s (" . _columns($streams->{$s}) . ')'
+		push @sql, $case->{plain} || $case->{followed} ? "CREATE TABLE live.$s (" . _columns($streams->{$s}) . ')'
 		  : "CREATE FOREIGN TABLE live.$s (" . _columns($streams->{$s}) . ') SERVER streaming',
 		  map { "CREATE TABLE $_.$s (" . _columns($streams->{$s}) . ')' } qw(batch step);
 	}
@@ -118,6 +123,8 @@ sub _with
 
 	return '' if !$view->{continuous} || $view->{plain};
 	my @options = $view->{trigger} eq 'manual' ? "streaming.trigger = 'manual'" : 'streaming.continuous';
+	my $follow = ($view->{followed} // '') eq 'streams' ? join ', ', sort keys %{ $view->{streams} } : $view->{followed};
+	push @options, "streaming.follow = '$follow'" if $follow;
 	push @options, "streaming.sink = '$view->{name}_sink'", "streaming.output_mode = '$view->{sink}'" if $view->{sink};
 	return ' WITH (' . join(', ', @options) . ')';
 }
@@ -184,6 +191,11 @@ sub push_step
 		push @sql, 'SAVEPOINT one', "INSERT INTO live.$s VALUES " . _rows([ $rows->[0] ]), 'ROLLBACK TO one' if $step->{rollback};
 		push @sql, "TRUNCATE live.$s", "INSERT INTO live.$s SELECT * FROM batch.$s ORDER BY md5(ctid::text)" if $case->{plain};
 		push @sql, 'COMMIT', 'BEGIN' if $step->{apart} && !$damage;
+	}
+	foreach my $sql (@{ $step->{modify} // [] })
+	{
+		push @sql, $sql =~ /SCHEMA/ ? map { $sql =~ s/SCHEMA/$_/gr } qw(live batch) : $sql;
+		push @sql, 'COMMIT', 'BEGIN' if $step->{apart};
 	}
 	my $n = 0;
 	push @sql, map { "INSERT INTO batch.$_->{name} TABLE step.$_->{name}" } grep { $_->{row_by_row} } @{ $case->{views} };
@@ -359,7 +371,7 @@ sub reduce
 	# Without what disturbs, in fewer steps.
 	foreach my $change (
 		sub { delete @{$_}{qw(disturb skip rollback apart damage change)} foreach @_ },
-		(map { my $key = $_; sub { delete $_->{$key} foreach @_ } } qw(disturb skip rollback apart damage change)))
+		(map { my $key = $_; sub { delete $_->{$key} foreach @_ } } qw(disturb skip rollback apart damage change modify)))
 	{
 		my @steps = map { { %$_ } } @{ $small->{steps} };
 		$change->(@steps);
@@ -500,7 +512,8 @@ sub script_of
 
 	foreach my $s (sort keys %$streams)
 	{
-		push @body, "CREATE FOREIGN TABLE $s (" . _columns($streams->{$s}) . ") SERVER streaming;";
+		push @body, $case->{followed} ? "CREATE TABLE $s (" . _columns($streams->{$s}) . ');'
+		  : "CREATE FOREIGN TABLE $s (" . _columns($streams->{$s}) . ") SERVER streaming;";
 	}
 	foreach my $t (sort keys %$tables)
 	{
@@ -515,6 +528,7 @@ sub script_of
 	foreach my $step (@{ $case->{steps} })
 	{
 		push @body, map { "INSERT INTO $_ VALUES " . _rows($step->{rows}{$_}) . ';' } grep { @{ $step->{rows}{$_} } } sort keys %{ $step->{rows} };
+		push @body, map { s/(SCHEMA|live)\.//gr . ';' } @{ $step->{modify} // [] };
 		push @body, "-- rows were inserted in one transaction each; some more rolled back" if $step->{rollback} || $step->{apart};
 		push @body, "-- disturbed: $step->{disturb}" if $step->{disturb};
 		push @body, map { "SELECT streaming.drain('$_->{name}');" } grep { $_->{continuous} && !$step->{skip}{ $_->{name} } } @{ $case->{views} };

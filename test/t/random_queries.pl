@@ -10,6 +10,7 @@
 #   STREAMING_REDUCE_SECONDS=n     how long to make a failure small (60)
 #   STREAMING_RANDOM_BREAK=1       the oracle gets fewer rows: must fail
 #   STREAMING_RANDOM_FAMILIES=...  of these families alone, with a space between them
+#   STREAMING_RANDOM_KIND=...      "stream", "changing" (joined tables are), or "followed" alone
 #   STREAMING_RANDOM_PLAIN=1       tables instead of streams: tests the queries, not the
 #                                  extension, also those of families that it refuses
 #
@@ -51,6 +52,7 @@ sub some_views
 	my $n = 0;
 	my @bad;
 
+	my %streams = map { $_->{name} => $_->{streams} } @{ $case->{views} };
 	foreach my $wave (1 .. 5)
 	{
 		my @candidates;
@@ -63,7 +65,13 @@ sub some_views
 			my $query = random_query($case->{schema}, views => [ grep { !$_->{sink} } @{ $case->{views} } ], @more);
 			my $sink = !$continuous || $case->{plain} || chance(0.9) ? '' : $query->{key} && chance(0.7) ? 'update' : 'complete';
 			push @candidates, { %$query, continuous => $continuous, plain => $case->{plain}, name => ($continuous ? 'v' : 'o') . ++$n, sink => $sink,
-				trigger => pick('manual', 'asap'), row_by_row => $row_by_row && !%{ $query->{reads} } };
+				trigger => pick('manual', 'asap'), followed => $case->{followed}, row_by_row => $row_by_row && !%{ $query->{reads} } };
+		}
+		# Also those that ordinary views read for it.
+		foreach my $view (@candidates)
+		{
+			my $text = query_text($view->{node});
+			$view->{streams} = $streams{ $view->{name} } = { (map { $_ => 1 } $text =~ /\b(s\d+)\b/g), map { %{ $streams{$_} } } $text =~ /\b(o\d+)\b/g };
 		}
 		my %became = create_views($node, @candidates);
 		foreach my $view (@candidates)
@@ -87,6 +95,23 @@ sub some_views
 	return @bad;
 }
 
+# Changes of a followed table: of rows that a hash picks, so that those of both schemas are the
+# same ones. Some are undone in the same statement or step.
+sub random_changes
+{
+	my ($table) = @_;
+	my $some = sub { return 'hashtext(t::text) % ' . pick(2, 3, 5, 7) . ' = ' . pick(0, 1) };
+	my $undone = sub { return "WITH gone AS (DELETE FROM live.$table t WHERE " . $some->() . " RETURNING *) INSERT INTO live.$table TABLE gone" };
+	my @kinds = (
+		sub { return "DELETE FROM SCHEMA.$table t WHERE " . $some->() },
+		sub { return "UPDATE SCHEMA.$table t SET a = " . pick('a + 1', 'a - 1', 'NULL', '1') . ' WHERE ' . $some->() },
+		sub { return "UPDATE SCHEMA.$table t SET b = " . pick('b', "b || 'x'", 'NULL') . ' WHERE ' . $some->() },
+		$undone, $undone,
+		sub { return chance(0.2) ? "TRUNCATE SCHEMA.$table" : () });
+
+	return map { $_->() } map { $kinds[ int rand @kinds ] } 1 .. pick(0, 1, 2, 3);
+}
+
 sub is_known { my ($text) = @_; return any { $text =~ $_ } @known; }
 
 sub report
@@ -108,7 +133,9 @@ sub round
 
 	srand($seed + $round - 1);
 	my $case = { %{ new_case(random_schema()) }, %more };
-	$case->{changing} = chance(0.2) unless $case->{plain};
+	my $kind = $case->{plain} ? '' : $ENV{STREAMING_RANDOM_KIND} || pick(qw(stream stream stream changing followed));
+	$case->{changing} = 1 if $kind eq 'changing';
+	$case->{followed} = pick('all', 'streams') if $kind eq 'followed';
 	prepare($node, $case);
 	my @bad = some_views($case, 30);
 	# Few rows, because joins multiply them; now and then more.
@@ -119,9 +146,9 @@ sub round
 			rollback => !$case->{plain} && chance(0.3), apart => chance(0.3),
 			disturb => !$case->{plain} && chance(0.25) ? pick('vacuum', 'terminate', 'state_memory = 0', 'state_memory = 80MB', 'restart', 'immediate', 'streaming query') : '',
 			skip => { map { $_->{name} => 1 } grep { $batch < 4 && !$case->{changing} && chance(0.15) } @{ $case->{views} } },
-			damage => chance(0.3) };
+			damage => !$case->{followed} && chance(0.3), modify => $case->{followed} ? [ map { random_changes($_) } sort keys %{ $case->{schema}{streams} } ] : [] };
 		$step->{change} = [ 'UPDATE dims.d1 SET label = label || id, b = $$a$$ WHERE id % 2 = ' . $batch % 2, "DELETE FROM dims.d2 WHERE a = $batch",
-			"INSERT INTO dims.d2 (a, label) VALUES ($batch, 'new'), (1, 'new')" ] if $case->{changing};
+			"INSERT INTO dims.d2 (a, label) VALUES ($batch, 'new'), (1, 'new')" ] if $case->{changing} || ($case->{followed} // '') eq 'all';
 		push @{ $case->{steps} }, $step;
 		push_step($node, $case, $step);
 		disturb($node, $step->{disturb});
@@ -140,7 +167,7 @@ sub round
 		$case->{views} = [ grep { !$gone{ $_->{name} } } @{ $case->{views} } ];
 		change_tables($node, $step);
 	}
-	ok(!@bad, "round $round: " . @{ $case->{views} } . ' views' . ($case->{changing} ? ', tables change' : ''))
+	ok(!@bad, "round $round: " . @{ $case->{views} } . ' views' . ($case->{followed} ? ", $case->{followed} followed" : $case->{changing} ? ', tables change' : ''))
 	  or diag('this round alone: STREAMING_TEST_SEED=' . ($seed + $round - 1) . ' STREAMING_ROUNDS=1');
 	report(@$_) foreach @bad;
 	return;
