@@ -712,6 +712,7 @@ streaming_stage_begin(StreamingStageExec *exec)
 	for (int i = 0; i < stage->nedges; i++)
 	{
 		exec->edges[i].table = stage->edges[i].table ? streaming_edge_table(&exec->edges[i]) : NULL;
+		exec->edges[i].rows = NULL;
 		exec->edges[i].ran = false;
 	}
 }
