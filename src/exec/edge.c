@@ -417,11 +417,10 @@ streaming_replan(StreamingStageExec *exec, StreamingStatement *statement)
 
 		if (table == NULL)
 			continue;
-		if (streaming_maps_partitions(exec->stage, exec->edges[i].edge))
-			streaming_state_ready(table, lookups);
+		streaming_state_ready(table, lookups);
 		nblocks += RelationGetNumberOfBlocks(table->rel);
 	}
-	if (exec->table && streaming_maps_result(exec->stage))
+	if (exec->table)
 		streaming_state_ready(exec->table, lookups);
 	if (nblocks < statement->planned_blocks * 2 + FEW_BLOCKS)
 		return;

@@ -43,6 +43,7 @@ typedef struct Merge
 {
 	StreamingStageExec *exec;
 	StreamingTopExec *top;
+	TupleTableSlot *copy;		/* of a stored row */
 	int			number_key;		/* the key that is the number; -1: none is */
 	Candidate  *candidates;
 	int			ncandidates;
@@ -69,7 +70,6 @@ static Candidate *
 add_candidate(Merge *merge, Datum *columns, bool *nulls)
 {
 	Candidate  *candidate;
-	int			i;
 
 	if (merge->ncandidates == merge->max_candidates)
 	{
@@ -85,7 +85,7 @@ add_candidate(Merge *merge, Datum *columns, bool *nulls)
 	candidate->number = 0;
 	candidate->partition = 0;
 	/* it is the first of its partition, or of that of one before, mostly the last */
-	for (i = merge->ncandidates - 1; i >= 0; i--)
+	for (int i = merge->ncandidates - 1; i >= 0; i--)
 	{
 		Candidate  *other = &merge->candidates[i];
 
@@ -108,8 +108,6 @@ add_stored(Merge *merge)
 	StreamingEdge *edge = exec->edges[0].edge;
 	Datum	   *columns = palloc(sizeof(Datum) * edge->ncolumns);
 	bool	   *nulls = palloc(sizeof(bool) * edge->ncolumns);
-	Datum	   *row = palloc(sizeof(Datum) * stage->natts);
-	bool	   *row_nulls = palloc(sizeof(bool) * stage->natts);
 	Stored	   *stored;
 
 	if (merge->nstored == merge->max_stored)
@@ -120,23 +118,19 @@ add_stored(Merge *merge)
 			repalloc_huge(merge->stored, sizeof(Stored) * merge->max_stored);
 	}
 	stored = &merge->stored[merge->nstored];
-	/* a copy, since the page may be pruned for the next one */
-	heap_deform_tuple(ExecCopySlotHeapTuple(exec->table->stored), exec->table->desc, row, row_nulls);
 	stored->place = streaming_state_place(exec->table);
 	stored->values = palloc(sizeof(Datum) * (stage->nkeys + 1));
 	stored->isnull = palloc(sizeof(bool) * (stage->nkeys + 1));
-	stored->values[0] = row[stage->group_attno - 1];
-	stored->isnull[0] = false;
+	/* a copy, since the page may be pruned for the next one */
+	ExecForceStoreHeapTuple(ExecCopySlotHeapTuple(exec->table->stored), merge->copy, false);
+	stored->count = streaming_partition_read(stage, merge->copy, stored->values, stored->isnull);
 	for (int i = 0; i < stage->nkeys; i++)
 	{
-		stored->values[i + 1] = row[stage->keys[i].attno - 1];
-		stored->isnull[i + 1] = row_nulls[stage->keys[i].attno - 1];
 		if (stage->first_keys[i] < 0)
 			continue;
 		columns[stage->first_keys[i]] = stored->values[i + 1];
 		nulls[stage->first_keys[i]] = stored->isnull[i + 1];
 	}
-	stored->count = DatumGetInt64(row[stage->count_attno - 1]);
 	stored->left = 0;
 	for (int64 n = 0; n < stored->count; n++)
 	{
@@ -168,12 +162,6 @@ compare_candidates(const void *a, const void *b, void *arg)
 }
 
 /* ---- Changes ---- */
-
-static int64
-hash_of(StreamingStageExec *exec, Datum *values, bool *isnull)
-{
-	return streaming_group_hash(exec->row_key, values, isnull);
-}
 
 /* (group, keys) of a row with that number. */
 static void
@@ -303,7 +291,8 @@ merge_partitions(Merge *merge, int64 group, TupleTableSlot *weighed)
 			weigh_row(exec, weighed, values, isnull, 1);
 		else
 		{
-			streaming_partition_write(exec, &freed, hash_of(exec, values, isnull), values, isnull, 1);
+			streaming_partition_write(exec, &freed, streaming_group_hash(exec->row_key, values, isnull),
+									  values, isnull, 1);
 			streaming_partition_changed(exec, 1, values + 1, isnull + 1);
 		}
 	}
@@ -319,6 +308,7 @@ streaming_merge_first_rows(StreamingStageExec *exec)
 	TupleTableSlot *come = exec->edges[0].waiting;
 	MemoryContext old = CurrentMemoryContext;
 
+	merge.copy = MakeSingleTupleTableSlot(exec->table->desc, &TTSOpsHeapTuple);
 	streaming_state_expect(exec->table, exec->npending);
 	for (int begin = 0, end; begin < exec->npending; begin = end)
 	{
@@ -350,6 +340,7 @@ streaming_merge_first_rows(StreamingStageExec *exec)
 	}
 	ExecClearTuple(come);
 	ExecDropSingleTupleTableSlot(weighed);
+	ExecDropSingleTupleTableSlot(merge.copy);
 	streaming_state_settle(exec->table);
 	streaming_stop_point("partition_computed");
 	streaming_partition_put(exec);

@@ -31,10 +31,6 @@
 #include "exec/exec.h"
 #include "state/state_table.h"
 
-/* A look-up, and each row of it, cost so many times what a row does that is read with all. */
-#define LOOK_UP_COST	1.0
-#define FOUND_COST		1.0
-
 typedef struct LookUp
 {
 	CustomScanState css;
@@ -110,9 +106,10 @@ add_look_up(PlannerInfo *root, RelOptInfo *rel, Relids outer)
 	path->path.pathtarget = rel->reltarget;
 	path->path.param_info = get_baserel_parampathinfo(root, rel, outer);
 	path->path.rows = path->path.param_info ? path->path.param_info->ppi_rows : rel->rows;
+	/* a look-up, and each row of it, cost what a row does that is read with all */
 	path->path.startup_cost = quals.startup;
-	path->path.total_cost = quals.startup + cpu_tuple_cost * LOOK_UP_COST +
-		path->path.rows * (cpu_tuple_cost * FOUND_COST + quals.per_tuple) +
+	path->path.total_cost = quals.startup + cpu_tuple_cost +
+		path->path.rows * (cpu_tuple_cost + quals.per_tuple) +
 		path->path.pathtarget->cost.startup + path->path.pathtarget->cost.per_tuple * path->path.rows;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->methods = &path_methods;

@@ -42,8 +42,8 @@ typedef struct PartitionReceiver
 } PartitionReceiver;
 
 /* All rows as they were, negatively. */
-char *
-streaming_partition_stored_sql(StreamingStage *stage)
+static char *
+all_stored_sql(StreamingStage *stage)
 {
 	StringInfoData buf;
 
@@ -90,7 +90,7 @@ streaming_partition_open(StreamingStageExec *exec)
 
 	exec->recompute.sql = computed_sql(stage->suffix ? streaming_suffix_sql(stage) : stage->recompute_sql);
 	exec->stored.sql = stage->suffix ? streaming_suffix_stored_sql(stage) :
-		streaming_partition_stored_sql(stage);
+		all_stored_sql(stage);
 	exec->stored_desc = stored_desc(stage);
 	exec->prune.sql = stage->prune_sql;
 	if (stage->nkeys > stage->noutputs)
@@ -167,6 +167,20 @@ receiver_noop(DestReceiver *self)
 {
 }
 
+int64
+streaming_partition_read(StreamingStage *stage, TupleTableSlot *stored, Datum *values, bool *isnull)
+{
+	slot_getallattrs(stored);
+	values[0] = stored->tts_values[stage->group_attno - 1];
+	isnull[0] = false;
+	for (int i = 0; i < stage->nkeys; i++)
+	{
+		values[i + 1] = stored->tts_values[stage->keys[i].attno - 1];
+		isnull[i + 1] = stored->tts_isnull[stage->keys[i].attno - 1];
+	}
+	return DatumGetInt64(stored->tts_values[stage->count_attno - 1]);
+}
+
 /* The stored row of (group, outputs), in table->stored; or false. */
 static bool
 find_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
@@ -179,14 +193,7 @@ find_row(StreamingStageExec *exec, int64 hash, Datum *values, bool *isnull)
 	streaming_state_find(table, hash);
 	while (streaming_state_next(table))
 	{
-		slot_getallattrs(table->stored);
-		stored[0] = table->stored->tts_values[stage->group_attno - 1];
-		stored_null[0] = false;
-		for (int i = 0; i < stage->nkeys; i++)
-		{
-			stored[i + 1] = table->stored->tts_values[stage->keys[i].attno - 1];
-			stored_null[i + 1] = table->stored->tts_isnull[stage->keys[i].attno - 1];
-		}
+		(void) streaming_partition_read(stage, table->stored, stored, stored_null);
 		if (streaming_group_equal(exec->row_key, values, isnull, stored, stored_null))
 			return true;
 	}
@@ -350,20 +357,13 @@ streaming_partition_compute(StreamingStageExec *exec, StreamingDelta *rows)
 static void
 take_stored(StreamingStageExec *exec, TupleTableSlot *slot)
 {
-	StreamingStage *stage = exec->stage;
-	TupleTableSlot *stored = exec->table->stored;
+	int			n = exec->stage->nkeys + 1;
+	int64		count;
 
-	slot_getallattrs(stored);
 	ExecClearTuple(slot);
-	memset(slot->tts_isnull, false, sizeof(bool) * (stage->nkeys + 2));
-	slot->tts_values[0] = stored->tts_values[stage->group_attno - 1];
-	for (int i = 0; i < stage->nkeys; i++)
-	{
-		slot->tts_values[i + 1] = stored->tts_values[stage->keys[i].attno - 1];
-		slot->tts_isnull[i + 1] = stored->tts_isnull[stage->keys[i].attno - 1];
-	}
-	slot->tts_values[stage->nkeys + 1] =
-		Int64GetDatum(-DatumGetInt64(stored->tts_values[stage->count_attno - 1]));
+	count = streaming_partition_read(exec->stage, exec->table->stored, slot->tts_values, slot->tts_isnull);
+	slot->tts_values[n] = Int64GetDatum(-count);
+	slot->tts_isnull[n] = false;
 	take_row(exec, ExecStoreVirtualTuple(slot));
 }
 
@@ -393,8 +393,8 @@ streaming_partition_stored_all(StreamingStageExec *exec)
 	PartitionReceiver receiver = {{receive_row, receiver_startup, receiver_noop, receiver_noop,
 	DestNone}, exec};
 
-	streaming_replan(exec, &exec->stored_all);
-	streaming_statement_run(&exec->stored_all, NULL, NULL, false, (DestReceiver *) &receiver);
+	streaming_replan(exec, &exec->stored);
+	streaming_statement_run(&exec->stored, NULL, NULL, false, (DestReceiver *) &receiver);
 }
 
 /* Those of the pending rows from begin to end that come, or those that go. */

@@ -117,7 +117,10 @@ index_state(StreamingStateKept *kept)
 {
 	while (kept && kept->indexes != NIL &&
 		   try_index(kept->view, kept->table, NULL, linitial(kept->indexes)))
+	{
 		kept->indexes = list_delete_first(kept->indexes);
+		kept->indexes_tried |= kept->indexes == NIL;
+	}
 }
 
 void

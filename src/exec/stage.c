@@ -208,7 +208,6 @@ streaming_stage_close(StreamingStageExec *exec)
 	streaming_statement_free(&exec->step);
 	streaming_statement_free(&exec->first_load);
 	streaming_statement_free(&exec->same_hash);
-	streaming_statement_free(&exec->stored_all);
 	if (exec->econtext)
 		FreeExprContext(exec->econtext, false);
 }

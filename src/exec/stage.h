@@ -69,9 +69,8 @@ typedef struct StreamingStageExec
 	StreamingGroupKey *meeting;
 	TupleDesc	fresh_desc;
 	TupleTableSlot *weighed;
-	StreamingStatement first_load;	/* these three: see table_join.c */
+	StreamingStatement first_load;	/* these two: see table_join.c */
 	StreamingStatement same_hash;
-	StreamingStatement stored_all;
 	StreamingGroupKey *table_key;	/* ditto, of the key of the table */
 	StreamingGroupKey *group_key;	/* of the keys */
 	StreamingGroupKey *owner_key;	/* keeps_values, ordered: of those of the group above */
@@ -336,6 +335,10 @@ typedef struct StreamingFreePlaces
 	int			n;
 } StreamingFreePlaces;
 
+/* (group, keys) of a row of the table, which live as long as stored does, and how often it is there. */
+extern int64 streaming_partition_read(StreamingStage *stage, TupleTableSlot *stored, Datum *values,
+									  bool *isnull);
+
 /* A row of the result, (group, keys) of that hash, comes into the table; the others go. */
 extern void streaming_partition_write(StreamingStageExec *exec, StreamingFreePlaces *freed, int64 hash,
 									  Datum *values, bool *isnull, int64 count);
@@ -378,7 +381,6 @@ extern void streaming_partition_compute(StreamingStageExec *exec, StreamingDelta
 extern void streaming_partition_stored(StreamingStageExec *exec, int64 *hashes, int n);
 extern void streaming_partition_put(StreamingStageExec *exec);
 extern void streaming_partition_stored_all(StreamingStageExec *exec);
-extern char *streaming_partition_stored_sql(StreamingStage *stage);
 
 /* in table_join.c: a partition's stage is opened, a row comes, and all have been kept */
 extern void streaming_table_join_open(StreamingStageExec *exec);

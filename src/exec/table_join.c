@@ -84,8 +84,6 @@ streaming_table_join_open(StreamingStageExec *exec)
 	StreamingStage *stage = exec->stage;
 
 	exec->same_hash.sql = same_hash_sql(stage);
-	exec->stored_all.sql = streaming_partition_stored_sql(stage);
-
 	exec->table_key = streaming_group_key(stage->table_keys, stage->ntable_keys, NULL, 0);
 	exec->first_load.sql = stage->first_sql;
 	exec->recompute.sql = stage->recompute_sql;

@@ -25,22 +25,30 @@
 /* Of each partition so many rows are held in memory. */
 #define MOST_ROWS	1000
 
+/* The column of the leaf with that number, from 0; or -1, as for 0. */
+static int
+column_of(Leaf *leaf, AttrNumber attno)
+{
+	ListCell   *lc;
+
+	foreach(lc, leaf->columns)
+	{
+		if (attno != 0 && lfirst_node(Var, lc)->varattno == attno)
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
 /* The column of the leaf that expr is, from 0, of a type of the server's; or -1. */
 static int
 leaf_column(Leaf *leaf, Expr *expr)
 {
 	Var		   *var = (Var *) expr;
-	ListCell   *lc;
 
 	if (!IsA(var, Var) || var->varlevelsup > 0 || var->varno != leaf->rti || var->varattno <= 0 ||
 		var->vartype >= FirstNormalObjectId)
 		return -1;
-	foreach(lc, leaf->columns)
-	{
-		if (lfirst_node(Var, lc)->varattno == var->varattno)
-			return foreach_current_index(lc);
-	}
-	return -1;
+	return column_of(leaf, var->varattno);
 }
 
 /* The columns that clauses name; false: they name something else. */
@@ -165,20 +173,12 @@ plan_first_keys(Partition *partition, StreamingStage *stage, List *hidden)
 	foreach(lc, partition->query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		AttrNumber	attno = tle->resjunk ? 0 : leaf_attno(partition->query, partition->depth, tle->expr);
-		int			column = -1;
-		ListCell   *cell;
 
 		if (tle->resjunk)
 			continue;
-		foreach(cell, leaf->columns)
-		{
-			if (attno != 0 && lfirst_node(Var, cell)->varattno == attno)
-				column = foreach_current_index(cell);
-		}
-		if (column < 0 && !is_number(partition, tle))
+		keys[n] = column_of(leaf, leaf_attno(partition->query, partition->depth, tle->expr));
+		if (keys[n++] < 0 && !is_number(partition, tle))
 			return NULL;
-		keys[n++] = column;
 	}
 	foreach(lc, hidden)
 		keys[n++] = streaming_list_position(leaf->columns, lfirst(lc));

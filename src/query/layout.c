@@ -30,9 +30,10 @@
  * hash, those that may still grow are found without reading the others.
  *
  * Rows are found by "$hash" alone: any type that can be grouped is a key, however
- * wide, with NULLs, and most updates are heap-only.  The index on it, and that on the "$group" of
- * rows, are made when they are needed (state/state_ways.c).  The result table has one on the outputs that are keys
- * (key_index.c), and those that users make (command/view_index.c).
+ * wide, with NULLs, and most updates are heap-only.  The index on it, and that on the
+ * "$group" of rows, are made when they are needed (state/state_ways.c).  The result table
+ * has one on the outputs that are keys (key_index.c), and those that users make
+ * (command/view_index.c).
  */
 #include "postgres.h"
 

@@ -195,6 +195,16 @@ streaming_row_map_give_up(StreamingRowMap *map)
 	map->given_up = true;
 }
 
+/* False: the map is given up. */
+static bool
+has_room_for(StreamingRowMap *map, Size added)
+{
+	if (total_size + added <= (Size) streaming_state_memory * 1024)
+		return true;
+	streaming_row_map_give_up(map);
+	return false;
+}
+
 void
 streaming_row_map_attach(StreamingRowMap *map, Oid relfilenode, bool empty)
 {
@@ -326,13 +336,10 @@ list_size(uint32 max)
 static bool
 may_take(StreamingRowMap *map, Size added)
 {
-	if (total_size + added <= (Size) streaming_state_memory * 1024)
-	{
-		set_size(map, map->size + added);
-		return true;
-	}
-	streaming_row_map_give_up(map);
-	return false;
+	if (!has_room_for(map, added))
+		return false;
+	set_size(map, map->size + added);
+	return true;
 }
 
 /* The first place of list whose tid is not less than tid. */
@@ -479,11 +486,8 @@ grow(StreamingRowMap *map, Part *part)
 		added = sizeof(Entry) * (larger.nhomes + OVERRUN);
 		if (part->entries)
 			added -= sizeof(Entry) * (part->nhomes + OVERRUN);
-		if (total_size + added > (Size) streaming_state_memory * 1024)
-		{
-			streaming_row_map_give_up(map);
+		if (!has_room_for(map, added))
 			return false;
-		}
 		larger.entries = MemoryContextAllocZero(map->context,
 												sizeof(Entry) * (larger.nhomes + OVERRUN));
 		fits = true;

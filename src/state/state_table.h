@@ -62,6 +62,7 @@ typedef struct StreamingStateKept
 	int64		rows_added;		/* inserted less deleted, in the last batch */
 	List	   *indexes;		/* of char *: statements that make those that it should have, and
 								 * that can wait */
+	bool		indexes_tried;	/* once is enough: the maps do as well */
 	struct StreamingStateTable *opened; /* for a batch; or NULL */
 } StreamingStateKept;
 
@@ -169,7 +170,7 @@ extern void streaming_state_find_group(StreamingStateTable *table, int64 group);
 extern bool streaming_state_next(StreamingStateTable *table);
 
 /*
- * For statements that look rows up: that can be done by the maps, or by the indexes, which are
+ * For statements that look rows up by their group: that can be done by the maps, or by the indexes, which are
  * made if need be.  lookups: about how many follow.  To be called when none of them is
  * running.
  */

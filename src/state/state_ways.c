@@ -131,7 +131,8 @@ streaming_plan_indexes(StreamingStateTable *table)
 	{
 		StreamingStateWay *way = &table->ways[i];
 
-		if (way->map && way->index == NULL && kept->pages > MAX_PAGES_WITHOUT_INDEX)
+		if (way->map && way->index == NULL && kept->pages > MAX_PAGES_WITHOUT_INDEX &&
+			!kept->indexes_tried)
 			kept->indexes = lappend(kept->indexes, index_sql(table, way));
 	}
 	MemoryContextSwitchTo(old);
@@ -333,6 +334,15 @@ fill_maps_from_indexes(StreamingStateTable *table)
 		give_up_maps(table);
 }
 
+/* So many look-ups follow. */
+static void
+expect_look_ups(StreamingStateTable *table, int64 lookups)
+{
+	if (table->mapped && has_indexes(table) && !table->was_empty && !streaming_uses_maps(table) &&
+		wants_all(table, lookups))
+		fill_maps_from_indexes(table);
+}
+
 void
 streaming_state_expect(StreamingStateTable *table, int64 lookups)
 {
@@ -340,10 +350,7 @@ streaming_state_expect(StreamingStateTable *table, int64 lookups)
 
 	/* Twice what is written to a page on the average is enough for most. */
 	table->room = Min((2 * per_page + 4) * table->row_size, BLCKSZ / 2);
-	if (!table->mapped)
-		return;
-	if (has_indexes(table) && !table->was_empty && !streaming_uses_maps(table) && wants_all(table, lookups))
-		fill_maps_from_indexes(table);
+	expect_look_ups(table, lookups);
 }
 
 void
@@ -362,10 +369,9 @@ streaming_make_way(StreamingStateTable *table)
 void
 streaming_state_ready(StreamingStateTable *table, int64 lookups)
 {
-	Size		room = table->room;
-
-	streaming_state_expect(table, lookups);
-	table->room = room;			/* they update nothing */
+	if (table->ways[STREAMING_BY_GROUP].attno == 0)
+		return;
+	expect_look_ups(table, lookups);
 	if (table->mapped && !has_indexes(table) && !streaming_uses_maps(table))
 		streaming_make_way(table);
 }

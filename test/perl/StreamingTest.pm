@@ -37,7 +37,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(
   new_node wait_for wait_until drain same_as_batch
   kill9 kill9_postmaster no_survivors server_pids kill9_worker terminate_worker
-  worker_pids cpu_seconds put_file random_seed rounds $deadline
+  worker_pids cpu_seconds put_file random_seed rounds with_setting scans_logged $deadline
 );
 
 our $deadline = $ENV{STREAMING_TEST_DEADLINE} || 60;
@@ -65,6 +65,39 @@ sub new_node
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION streaming');
 	return $node;
+}
+
+=head2 with_setting(NODE, SETTING)
+
+From now on a line more of postgresql.conf holds, which it reads again.
+
+=cut
+
+sub with_setting
+{
+	my ($node, $setting) = @_;
+
+	$node->append_conf('postgresql.conf', $setting);
+	$node->reload;
+	return;
+}
+
+=head2 scans_logged(NODE, NAME)
+
+How many custom scans of that name the plans in the log have, since the call before.
+
+=cut
+
+my %logged;
+
+sub scans_logged
+{
+	my ($node, $name) = @_;
+	my $from = $logged{ $node->logfile } // 0;
+	my $count = () = substr(PostgreSQL::Test::Utils::slurp_file($node->logfile), $from) =~ /Custom Scan \(\Q$name\E\)/g;
+
+	$logged{ $node->logfile } = -s $node->logfile;
+	return $count;
 }
 
 =head2 wait_until(CODE)

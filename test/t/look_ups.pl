@@ -88,26 +88,13 @@ sub views_are_right
 	same_as_batch($node, 'in_time', over($in_time, 't'), "$name: in_time");
 }
 
-my $seen = 0;
-sub look_ups
-{
-	my $count = () = substr(PostgreSQL::Test::Utils::slurp_file($node->logfile), $seen) =~ /Custom Scan \(Streaming Look-up\)/g;
-	$seen = -s $node->logfile;
-	return $count;
-}
+sub look_ups { return scans_logged($node, 'Streaming Look-up'); }
 
 sub indexes
 {
 	return $node->safe_psql('postgres', <<'SQL');
 SELECT count(*) FROM pg_indexes WHERE schemaname = 'streaming_internal' AND tablename ~ '^rows_' AND indexdef ~ '\("\$group"\)'
 SQL
-}
-
-sub with_setting
-{
-	my ($setting) = @_;
-	$node->append_conf('postgresql.conf', $setting);
-	$node->reload;
 }
 
 new_streams();
@@ -144,18 +131,18 @@ push_rows(10);
 views_are_right('after a crash');
 is(indexes(), 0, 'without an index after a crash');
 
-with_setting("streaming.state_memory = '64kB'");
+with_setting($node, "streaming.state_memory = '64kB'");
 $node->restart;
 push_rows(300);
 views_are_right('with little memory');
 cmp_ok(indexes(), '>=', scalar keys %query, 'indexes were made');
-with_setting("streaming.state_memory = '80MB'");
+with_setting($node, "streaming.state_memory = '80MB'");
 $node->restart;
 push_rows(300);
 views_are_right('with indexes and memory');
 
 # The map is given up in the middle of a batch in which all is new.
-with_setting("streaming.state_memory = '64kB'");
+with_setting($node, "streaming.state_memory = '64kB'");
 new_streams();
 push_rows(2000);
 views_are_right('a first batch with little memory');

@@ -90,26 +90,13 @@ sub views_are_right
 }
 
 # How often rows have been ordered by hash, since the last look.
-my $seen = 0;
-sub ordered
-{
-	my $count = () = substr(PostgreSQL::Test::Utils::slurp_file($node->logfile), $seen) =~ /Custom Scan \(Streaming Hash Order\)/g;
-	$seen = -s $node->logfile;
-	return $count;
-}
+sub ordered { return scans_logged($node, 'Streaming Hash Order'); }
 
 sub indexes
 {
 	return $node->safe_psql('postgres', <<'SQL');
 SELECT count(*) FROM pg_indexes WHERE schemaname = 'streaming_internal' AND indexdef ~ '\("\$hash"\)'
 SQL
-}
-
-sub with_setting
-{
-	my ($setting) = @_;
-	$node->append_conf('postgresql.conf', $setting);
-	$node->reload;
 }
 
 new_stream();
@@ -122,7 +109,7 @@ cmp_ok(ordered(), '>=', 7, 'rows were ordered by hash');
 is(indexes(), 0, 'nobody needs an index');
 
 # What has been ordered does not fit into memory at once, or the map does not.
-with_setting("streaming.work_mem = '1MB'");
+with_setting($node, "streaming.work_mem = '1MB'");
 push_rows($rows);
 views_are_right('piece by piece');
 cmp_ok(ordered(), '>=', 7, 'ordered as well');
@@ -131,7 +118,7 @@ $node->restart;
 push_rows(10);
 views_are_right('a few rows after a restart');
 is(indexes(), 0, 'the tables were read');
-with_setting("streaming.state_memory = '64kB'");
+with_setting($node, "streaming.state_memory = '64kB'");
 $node->restart;
 push_rows($rows);
 views_are_right('with little memory');
@@ -141,13 +128,13 @@ if (rounds(2) == 2)
 {
 	push_rows($rows);
 	views_are_right('with indexes');
-	with_setting("streaming.state_memory = '80MB'");
+	with_setting($node, "streaming.state_memory = '80MB'");
 	$node->restart;
 	push_rows($rows);
 	views_are_right('with indexes and memory');
 
 	# The map is given up in the middle of a batch in which all is new.
-	with_setting("streaming.state_memory = '256kB'");
+	with_setting($node, "streaming.state_memory = '256kB'");
 	new_stream();
 	push_rows($rows);
 	views_are_right('a first batch with little memory');
@@ -157,7 +144,7 @@ if (rounds(2) == 2)
 }
 
 # A crash leaves tables without an index, too.
-with_setting("streaming.state_memory = '80MB'");
+with_setting($node, "streaming.state_memory = '80MB'");
 new_stream();
 push_rows($rows);
 views_are_right('before a crash');
